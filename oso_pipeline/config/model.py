@@ -1,0 +1,295 @@
+"""The configuration: one frozen model per section of the YAML file.
+
+The models are the single source of the JSON schema, of the commented template that
+``oso init`` writes and of the reference in ``docs/config.md``. They check each value by
+itself and the values of a section against each other; what needs the file system is checked
+by the stage that reads it.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from oso_pipeline.core.dates import DateGrid
+from oso_pipeline.core.tiles import Tile
+
+Band = Literal["B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12"]
+SENTINEL2_BANDS: tuple[Band, ...] = get_args(Band)
+"""The bands of a MUSCATE Sentinel-2 L2A product, in the order of the features."""
+
+TileName = Annotated[str, AfterValidator(lambda text: Tile.parse(text).name)]
+
+
+class Section(BaseModel):
+    """A section of the configuration: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Season(Section):
+    """The dates of the feature space; the same for every tile and every year compared."""
+
+    start: date
+    """First date of the grid, as YYYY-MM-DD."""
+    end: date
+    """The last date of the grid is the last step that does not exceed this day."""
+    step_days: int = Field(10, ge=1, le=120)
+    """Days between two dates of the grid."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Season:
+        if self.end <= self.start:
+            raise ValueError(f"end {self.end} must lie after start {self.start}")
+        if not 2015 <= self.start.year <= 2100:
+            raise ValueError(f"start {self.start} must lie in the years 2015 to 2100")
+        if self.end - self.start > timedelta(days=800):
+            raise ValueError(f"season {self.start} to {self.end} is longer than 800 days")
+        return self
+
+    @property
+    def grid(self) -> DateGrid:
+        """The dates as a value object."""
+        return DateGrid(self.start, self.end, self.step_days)
+
+
+class Imagery(Section):
+    """Which images are read, and what counts as a clear pixel."""
+
+    paths: tuple[Path, ...] = Field(min_length=1)
+    """Folders that hold the products, as folders or as zips, at any depth up to three."""
+    tiles: tuple[TileName, ...] = Field(min_length=1)
+    """Sentinel-2 tiles to map, with or without the leading T."""
+    reflectance: Literal["FRE", "SRE"] = "FRE"
+    """FRE is corrected for slopes; SRE only where FRE was not produced. Never mixed."""
+    bands: tuple[Band, ...] = Field(SENTINEL2_BANDS, min_length=1)
+    """Bands used as features, in this order. The indices need B4, B8 and B11."""
+    clear: Literal["oso", "conservative"] | tuple[Annotated[int, Field(ge=0, le=7)], ...] = "oso"
+    """oso: no cloud, shadow, cirrus or saturation at 10 m. conservative: also saturation at
+    20 m and the terrain bits of MG2. A list: only these bits of CLM count as cloud."""
+    margin_days: int = Field(30, ge=0, le=200)
+    """Images this many days before and after the season also serve interpolation."""
+    incomplete: Literal["skip", "error"] = "skip"
+    """What to do with a product that lacks a band: leave the date out, or stop."""
+    allow_missing_tiles: bool = False
+    """Map the other tiles when one has no usable product, instead of stopping."""
+
+    @model_validator(mode="after")
+    def _without_doubles(self) -> Imagery:
+        for key in ("tiles", "bands"):
+            values = getattr(self, key)
+            doubles = sorted({value for value in values if values.count(value) > 1})
+            if doubles:
+                raise ValueError(f"{key} names {', '.join(doubles)} more than once")
+        return self
+
+
+class Features(Section):
+    """What a pixel's series is turned into, beside the reflectances themselves."""
+
+    indices: tuple[Literal["NDVI", "NDWI", "brightness"], ...] = ("NDVI", "NDWI", "brightness")
+    """Indices computed on every date of the grid, in this order."""
+
+
+class Source(Section):
+    """A vector file with labelled polygons."""
+
+    path: Path
+    """Any vector file that geopandas reads."""
+    layer: str | None = None
+    """Layer of a file that holds several."""
+    code_field: str = "code"
+    """Column with the class of a polygon."""
+    crosswalk: Path | dict[str | int, int | None] | None = None
+    """From the values of `code_field` to codes of the nomenclature: a mapping, or a CSV file
+    whose first two columns are value and code. Values mapped to nothing are left out."""
+    year: int | None = Field(None, ge=1990, le=2100)
+    """Year the labels describe, kept per polygon."""
+
+
+class Split(Section):
+    """How polygons are dealt to training and validation; no polygon is ever on both sides."""
+
+    method: Literal["random", "column", "blocks"] = "random"
+    """random: polygons drawn per class and stratum. column: as a column says. blocks: whole
+    squares of `block_size_m` are drawn, so that neighbours stay together."""
+    train_share: float = Field(0.7, gt=0, lt=1)
+    """Share of the polygons of a class and stratum used for training."""
+    column: str | None = None
+    """Column with the values train and validation, for method column."""
+    block_size_m: float = Field(5000.0, gt=0)
+    """Side of the squares of method blocks, metres in the coordinates of the map."""
+
+    @model_validator(mode="after")
+    def _column_named(self) -> Split:
+        if (self.method == "column") != (self.column is not None):
+            raise ValueError("`column` goes with method column, and method column needs it")
+        return self
+
+
+class Reference(Section):
+    """The labelled polygons that train and validate the map."""
+
+    sources: tuple[Source, ...] = Field(min_length=1)
+    """Vector files; where polygons of different classes overlap, the overlap is removed."""
+    erosion_m: float = Field(10.0, ge=0, le=200)
+    """Width removed inside the border of each polygon; one pixel absorbs misregistration."""
+    min_area_m2: float = Field(200.0, ge=0)
+    """Polygons smaller than this after erosion are dropped; two pixels by default."""
+    unknown_codes: Literal["error", "drop"] = "error"
+    """What to do with codes that neither crosswalk nor nomenclature knows."""
+    min_polygons: int = Field(2, ge=2)
+    """A class needs this many polygons to be split."""
+    rare_classes: Literal["error", "drop"] = "error"
+    """What to do with a class that has fewer than `min_polygons`."""
+    split: Split = Split()
+    """Train and validation."""
+
+
+class Strata(Section):
+    """Regions that get a model of their own, for example eco-climatic regions."""
+
+    path: Path
+    """Vector file with one polygon or more per region."""
+    layer: str | None = None
+    """Layer of a file that holds several."""
+    field: str
+    """Column with the name of the region."""
+
+
+class Sampling(Section):
+    """Which pixels of the polygons become samples."""
+
+    max_train_pixels: int | None = Field(10_000, ge=1)
+    """Most training pixels per class and stratum; null takes all."""
+    max_validation_pixels: int | None = Field(None, ge=1)
+    """Most validation pixels per class and stratum; null takes all."""
+    min_validity: int = Field(1, ge=1)
+    """A sample needs at least this many clear dates."""
+    allow_missing_classes: bool = False
+    """Train without the classes that have no usable pixel, instead of stopping."""
+
+
+class Learning(Section):
+    """The random forest."""
+
+    n_trees: int = Field(100, ge=1, le=2000)
+    """Number of trees."""
+    max_depth: int = Field(25, ge=1, le=60)
+    """Greatest depth of a tree."""
+    min_samples_leaf: int = Field(5, ge=1)
+    """Least number of samples in a leaf."""
+    max_features: Literal["sqrt", "log2"] | Annotated[float, Field(gt=0, le=1)] = "sqrt"
+    """Features tried at each split."""
+
+
+class Validation(Section):
+    """How accuracy is measured."""
+
+    runs: int = Field(1, ge=1, le=50)
+    """Independent random splits; the map is made with the first."""
+    folds: int | None = Field(None, ge=2, le=20)
+    """Cross-validation by whole polygons instead of one split; the map is then made with the
+    model that saw all polygons."""
+    bootstrap: int = Field(1000, ge=100, le=100_000)
+    """Resamplings of the polygons behind the intervals."""
+    confidence_level: float = Field(0.95, gt=0.5, lt=1)
+    """Level of the intervals."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Validation:
+        if self.folds is not None and self.runs > 1:
+            raise ValueError("use either runs (repeated splits) or folds (cross-validation)")
+        return self
+
+
+class Map(Section):
+    """The grid and the names of the map."""
+
+    epsg: int = 2154
+    """Projected coordinate system of the map, in metres."""
+    resolution_m: float = Field(10.0, gt=0)
+    """Side of a pixel; edges lie on multiples of it."""
+    allow_partial: bool = False
+    """Accept a map with holes where tasks failed; the map then says so in its metadata."""
+
+
+class Runtime(Section):
+    """How the work is run; nothing here changes a result."""
+
+    executor: Literal["local", "serial"] = "local"
+    """local: a dask cluster on this machine. serial: in this process, for debugging."""
+    workers: int | None = Field(None, ge=1)
+    """Worker processes; by default one per core."""
+    memory_per_worker_gb: float = Field(1.5, ge=0.25)
+    """Memory a worker may use; blocks are made to fit."""
+    block_pixels: int | None = Field(None, ge=256)
+    """Most pixels of a block; by default as many as the memory of a worker allows."""
+    task_deadline_s: float = Field(3600.0, gt=0)
+    """A task that takes longer is given up and reported as failed."""
+
+
+class Config(Section):
+    """A whole run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Name of the run; by default that of the file."""
+    year: int = Field(ge=2015, le=2100)
+    """Year of the map, for the names of the products."""
+    nomenclature: str = "oso17"
+    """oso17, oso23, or the path of a CSV or YAML file with your own classes."""
+    run_dir: Path
+    """Folder of the run; by default `runs/<name>` beside the configuration file."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Every random draw derives from it."""
+    season: Season
+    """The dates of the feature space."""
+    imagery: Imagery
+    """Which images are read."""
+    features: Features = Features()
+    """What they are turned into."""
+    reference: Reference
+    """The labelled polygons."""
+    strata: Strata | None = None
+    """Regions with a model of their own."""
+    sampling: Sampling = Sampling()
+    """Which pixels are drawn."""
+    learning: Learning = Learning()
+    """The forest."""
+    validation: Validation = Validation()
+    """How accuracy is measured."""
+    map: Map = Map()
+    """The grid of the map."""
+    runtime: Runtime = Runtime()
+    """How the work is run."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        needed = {"NDVI": {"B4", "B8"}, "NDWI": {"B8", "B11"}, "brightness": set[str]()}
+        for index in self.features.indices:
+            missing = needed[index] - set(self.imagery.bands)
+            if missing:
+                raise ValueError(
+                    f"features.indices: {index} needs {', '.join(sorted(missing))} in imagery.bands"
+                )
+        if self.validation.runs > 1 and self.reference.split.method == "column":
+            raise ValueError("validation.runs: a split dictated by a column cannot be repeated")
+        return self
+
+    def science(self) -> dict[str, Any]:
+        """Return what determines the result: no paths, nothing of `runtime`."""
+        content = self.model_dump(mode="json", exclude={"runtime", "run_dir"})
+        return _names_of_paths(content, self.model_dump(exclude={"runtime", "run_dir"}))
+
+
+def _names_of_paths(plain: Any, typed: Any) -> Any:
+    if isinstance(typed, Path):
+        return typed.name
+    if isinstance(typed, dict):
+        return {key: _names_of_paths(plain[key], typed[key]) for key in plain}
+    if isinstance(typed, list | tuple):
+        return [_names_of_paths(p, t) for p, t in zip(plain, typed, strict=True)]
+    return plain

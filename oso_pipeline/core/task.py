@@ -1,0 +1,258 @@
+"""Tasks: what a stage plans, what a worker does, and how it is known to be done.
+
+A stage is three functions: ``plan`` lists its tasks and writes nothing, the task function
+commits the outputs, ``gather`` sums up what was committed. Everything between processes is
+a `Task` or a `TaskResult`: paths and small values, never arrays.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from oso_pipeline.core.commit import digest, read_sidecar, write_sidecar
+from oso_pipeline.core.errors import ExitCode, OsoError
+
+log = logging.getLogger(__name__)
+
+ConfigT_co = TypeVar("ConfigT_co", covariant=True)
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a task is expected to need; only for planning, never part of its identity."""
+
+    pixels: int = 0
+    bytes_read: int = 0
+    memory_bytes: int = 0
+    core_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """A small unit of work whose outputs follow from its identity.
+
+    Parameters
+    ----------
+    stage, name
+        Together the identity within a run, for example ``predict`` and ``31TCJ/r00000c00000``.
+    function
+        What does the work, as ``package.module:function``; it takes the task, publishes
+        every output and returns a small summary.
+    run_dir
+        The run folder.
+    outputs
+        Paths relative to `run_dir`, all of them committed by the task.
+    version
+        Version of the algorithm; raising it outdates what older versions made.
+    params
+        The parameters that determine the outputs, as JSON values.
+    inputs
+        The digest of everything read, by name. Outputs of another task are named by that
+        task's key.
+    options
+        What does not change the outputs: paths of inputs, memory limits, threads.
+    cost
+        Estimate for planning.
+    """
+
+    stage: str
+    name: str
+    function: str
+    run_dir: Path
+    outputs: tuple[str, ...]
+    version: int = 1
+    params: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    cost: Cost = Cost()
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Everything that determines the outputs."""
+        return {
+            "stage": self.stage,
+            "name": self.name,
+            "version": self.version,
+            "params": dict(self.params),
+            "inputs": dict(self.inputs),
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of the recipe: two tasks with one key make the same outputs."""
+        return digest(self.recipe)
+
+    def output(self, index: int = 0) -> Path:
+        """Return the absolute path of an output."""
+        return self.run_dir / self.outputs[index]
+
+    def input_path(self, relative: str) -> Path:
+        """Return the absolute path of a file that an earlier stage committed."""
+        return self.run_dir / relative
+
+    def committed(self) -> dict[str, Any] | None:
+        """Return the commit record of the task if all its outputs are committed and current."""
+        records = [read_sidecar(self.run_dir / output) for output in self.outputs]
+        if records and all(r is not None and r.get("key") == self.key for r in records):
+            return records[0]
+        return None
+
+    def state(self) -> TaskState:
+        """Compare what is committed with what the task would make."""
+        records = [read_sidecar(self.run_dir / output) for output in self.outputs]
+        missing = [o for o, r in zip(self.outputs, records, strict=True) if r is None]
+        if len(missing) == len(self.outputs):
+            return TaskState("new", "never made")
+        if missing:
+            return TaskState("outdated", f"{missing[0]} is missing or damaged")
+        for record in records:
+            if record is not None and record.get("key") != self.key:
+                return TaskState("outdated", _difference(record.get("recipe"), self.recipe))
+        return TaskState("done", "up to date")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """Whether a task has to run, and why."""
+
+    status: Literal["new", "done", "outdated"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What comes back from a worker."""
+
+    stage: str
+    name: str
+    status: Literal["done", "failed"]
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_rss_bytes: int = 0
+    summary: Summary = field(default_factory=dict)
+    error: str | None = None
+    exit_code: int = 0
+
+
+class PlanContext(Protocol[ConfigT_co]):
+    """What a stage may look at while it plans."""
+
+    @property
+    def config(self) -> ConfigT_co:
+        """The validated configuration."""
+        ...
+
+    @property
+    def run_dir(self) -> Path:
+        """The run folder, which may not exist yet."""
+        ...
+
+    def tasks(self, stage: str) -> tuple[Task, ...]:
+        """Return the tasks of an earlier stage."""
+        ...
+
+
+class Stage(Protocol):
+    """The contract between the rooms of the package and the run time."""
+
+    name: str
+
+    def plan(self, context: PlanContext[Any]) -> list[Task]:
+        """List the tasks; decide from the config and what is committed, write nothing."""
+        ...
+
+    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+        """Sum up what the tasks committed, for the report and the progress line."""
+        ...
+
+
+def summaries(tasks: tuple[Task, ...] | list[Task]) -> list[Summary]:
+    """Return the summaries that the committed ones among `tasks` left in their sidecars."""
+    records = (task.committed() for task in tasks)
+    return [record.get("summary", {}) for record in records if record is not None]
+
+
+def do(task: Task) -> TaskResult:
+    """Run a task and commit its outputs; failures are returned, never raised.
+
+    The sidecars are written last, after every output has been published and read back.
+    """
+    started, cpu_started = time.perf_counter(), time.process_time()
+    try:
+        summary = _load(task.function)(task)
+        record = {
+            "key": task.key,
+            "recipe": task.recipe,
+            "summary": summary,
+            "software": {"oso_pipeline": version("oso_pipeline")},
+        }
+        for output in task.outputs:
+            write_sidecar(task.run_dir / output, record)
+    except OsoError as error:
+        return _failure(task, str(error), int(error.exit_code), started)
+    except OSError as error:
+        return _failure(task, f"{type(error).__name__}: {error}", ExitCode.ENVIRONMENT, started)
+    except MemoryError:
+        hint = "not enough memory; lower `runtime.block_pixels` or the number of workers"
+        return _failure(task, hint, ExitCode.ENVIRONMENT, started)
+    except Exception:  # noqa: BLE001 - a bug in one task must not stop the others
+        return _failure(task, traceback.format_exc(), ExitCode.BUG, started)
+    return TaskResult(
+        task.stage,
+        task.name,
+        "done",
+        seconds=time.perf_counter() - started,
+        cpu_seconds=time.process_time() - cpu_started,
+        peak_rss_bytes=_peak_rss_bytes(),
+        summary=summary,
+    )
+
+
+def _load(function: str) -> Callable[[Task], Summary]:
+    module, _, name = function.partition(":")
+    loaded: Callable[[Task], Summary] = getattr(importlib.import_module(module), name)
+    return loaded
+
+
+def _failure(task: Task, error: str, exit_code: int, started: float) -> TaskResult:
+    seconds = time.perf_counter() - started
+    return TaskResult(
+        task.stage, task.name, "failed", seconds=seconds, error=error, exit_code=int(exit_code)
+    )
+
+
+def _peak_rss_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _difference(old: object, new: Mapping[str, Any]) -> str:
+    """Say in one line which part of a recipe changed."""
+    if not isinstance(old, dict):
+        return "made by an older version of the software"
+    if old.get("version") != new["version"]:
+        return f"algorithm version {old.get('version')} -> {new['version']}"
+    for part, label in (("params", "parameter"), ("inputs", "input")):
+        before, after = old.get(part) or {}, new[part]
+        for name in sorted(before.keys() | after.keys()):
+            if name not in after:
+                return f"{label} {name} is gone"
+            if name not in before:
+                return f"{label} {name} is new"
+            if before[name] != after[name]:
+                if part == "inputs":
+                    return f"input {name} changed"
+                return f"parameter {name}: {before[name]} -> {after[name]}"
+    return "recipe changed"

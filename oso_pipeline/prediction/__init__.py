@@ -1,0 +1,1 @@
+"""The compiled forest, the block kernel and the block writer."""

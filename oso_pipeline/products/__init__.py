@@ -1,0 +1,1 @@
+"""Mosaic, styles and the files that are published."""

@@ -1,0 +1,1 @@
+"""From databases of polygons to clean labelled polygons."""

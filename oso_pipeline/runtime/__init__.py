@@ -1,0 +1,1 @@
+"""Plan, tasks, executors and resume."""

@@ -1,0 +1,1 @@
+"""Which pixels become samples, and their features."""

@@ -1,0 +1,1 @@
+"""A small world written in the real formats."""

@@ -1,0 +1,1 @@
+"""Validity masks, gap-filling, features, and the reader that joins them."""

@@ -1,0 +1,1 @@
+"""Estimators, confusion matrix and report."""
