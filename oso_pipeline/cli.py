@@ -1,0 +1,286 @@
+"""The ``oso`` command: parse, call, print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from oso_pipeline.core.errors import ConfigError, ExitCode, OsoError, Problem
+
+if TYPE_CHECKING:
+    from oso_pipeline.config import Config
+    from oso_pipeline.runtime.planner import Planner, StagePlan
+    from oso_pipeline.runtime.runner import Outcome
+
+EPILOG = (
+    "Exit codes: 0 ok, 1 bug, 2 usage, 3 config, 4 bad or missing input, 5 some tasks failed, "
+    "6 environment (disk, memory, lock), 130 interrupted, 143 terminated."
+)
+app = typer.Typer(
+    help="Land-cover maps from time series of Sentinel-2 images.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or its YAML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=V", help="Override a key of the config; repeatable."),
+]
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="Folder to write oso.yaml into.")]) -> None:
+    """Write a commented configuration to start from."""
+    from oso_pipeline.config.template import template
+
+    path = folder / "oso.yaml"
+    if path.exists():
+        raise ConfigError(
+            Problem(
+                "E-CONFIG-EXISTS", "the file is there already", str(path), "choose another folder"
+            )
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(template(), encoding="utf-8")
+    out.print(f"wrote {path}\nedit it, then: oso check {path}")
+
+
+@app.command()
+def check(config: ConfigPath, set_: Overrides = None) -> None:
+    """Check the configuration and that the files it names are there."""
+    loaded = _load(config, set_)
+    out.print(f"{config}: ok; the run folder is {loaded.run_dir}")
+
+
+@app.command()
+def plan(
+    config: ConfigPath,
+    set_: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what a run would do, and why, without doing anything."""
+    planner = _planner(_load(config, set_))
+    plans = [planner.plan(stage) for stage in planner.stages]
+    if as_json:
+        out.print_json(json.dumps([stage.as_json() for stage in plans]))
+    else:
+        out.print(_plan_table(plans))
+
+
+@app.command()
+def run(
+    config: ConfigPath,
+    until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
+    stage: Annotated[str | None, typer.Option(help="The one stage to run.")] = None,
+    tiles: Annotated[str, typer.Option(help="Only these tiles, as 31TCJ,30TYP.")] = "",
+    set_: Overrides = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+    json_log: Annotated[bool, typer.Option("--json-log", help="JSON lines on stdout.")] = False,
+) -> None:
+    """Run what is missing or outdated; run it again after any interruption."""
+    planner = _planner(_load(config, set_))
+    for name in (until, stage):
+        if name is not None and name not in [known.name for known in planner.stages]:
+            known = ", ".join(known.name for known in planner.stages)
+            raise typer.BadParameter(f"no stage {name!r}; the stages are {known}")
+    outcome = _run(planner, until, stage, _tiles(tiles, planner.config), workers, json_log)
+    if not json_log:
+        _print_outcome(planner.config, outcome)
+    raise typer.Exit(int(outcome.exit_code))
+
+
+@app.command()
+def status(
+    run_folder: RunPath,
+    why: Annotated[bool, typer.Option("--why", help="Say why tasks have to run.")] = False,
+) -> None:
+    """Show what is done in a run folder and what is missing or outdated."""
+    planner = _planner(_load(_config_of(run_folder), None))
+    for stage in planner.stages:
+        plan = planner.plan(stage)
+        counts = ", ".join(f"{plan.count(s)} {s}" for s in ("done", "new", "outdated"))
+        out.print(f"{stage.name:<10} {counts}")
+        if why:
+            for reason, count in plan.reasons.most_common():
+                out.print(f"           {count}: {reason}")
+
+
+@app.command()
+def report(run_folder: RunPath) -> None:
+    """Write the report of a run anew where it is missing or outdated, and name it."""
+    planner = _planner(_load(_config_of(run_folder), None))
+    outcome = _run(planner, None, "report", (), None, json_log=False, serial=True)
+    if outcome.failures:
+        _print_outcome(planner.config, outcome)
+        raise typer.Exit(int(outcome.exit_code))
+    out.print(planner.config.run_dir / "report.html")
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="Folder for products and polygons.")],
+    size: Annotated[int, typer.Option(min=64, help="Side of each tile, 10 m pixels, even.")] = 256,
+    year: Annotated[int, typer.Option(min=2016, max=2100, help="Year of the images.")] = 2018,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another world.")] = 0,
+) -> None:
+    """Write a small simulated world in the formats of real products."""
+    from oso_pipeline.simulation import WorldSpec
+    from oso_pipeline.simulation.demo import ensure_world
+
+    if size % 2:
+        raise typer.BadParameter("the side of a tile must be even", param_hint="--size")
+    made = ensure_world(folder, WorldSpec(size_px=size, year=year, seed=seed))
+    out.print(f"{'wrote' if made else 'up to date:'} {folder}")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Folder of the demo.")] = Path("demo"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+) -> None:
+    """Simulate a small world and map it: the whole pipeline in one command."""
+    from oso_pipeline.simulation.demo import prepare_demo
+
+    config = prepare_demo(folder, out.print)
+    planner = _planner(_load(config, None))
+    outcome = _run(planner, None, None, (), workers, json_log=False)
+    _print_outcome(planner.config, outcome)
+    raise typer.Exit(int(outcome.exit_code))
+
+
+def main() -> None:
+    """Run the command; turn errors into messages and exit codes."""
+    from oso_pipeline.runtime.runner import Terminated
+
+    try:
+        app(standalone_mode=True)
+    except OsoError as error:
+        err.print(str(error), markup=False)
+        sys.exit(int(error.exit_code))
+    except KeyboardInterrupt:
+        err.print("interrupted; run the same command again to go on")
+        sys.exit(int(ExitCode.INTERRUPTED))
+    except Terminated:
+        err.print("terminated; run the same command again to go on")
+        sys.exit(int(ExitCode.TERMINATED))
+
+
+def _load(path: Path, overrides: list[str] | None) -> Config:
+    """Load a configuration and check the paths it names; every problem is reported."""
+    from oso_pipeline.config.check import check_paths
+    from oso_pipeline.config.loader import load_config
+
+    config = load_config(path, overrides or ())
+    problems = check_paths(config)
+    for warning in problems.warnings:
+        err.print(str(warning), markup=False)
+    problems.raise_errors(ConfigError)
+    return config
+
+
+def _config_of(run_folder: Path) -> Path:
+    return run_folder / "config.yaml" if run_folder.is_dir() else run_folder
+
+
+def _planner(config: Config) -> Planner:
+    from oso_pipeline.runtime.planner import Planner
+    from oso_pipeline.runtime.stages import STAGES
+
+    return Planner(config, STAGES)
+
+
+def _tiles(text: str, config: Config) -> tuple[str, ...]:
+    from oso_pipeline.core.tiles import Tile
+
+    names = []
+    for part in filter(None, text.split(",")):
+        try:
+            name = Tile.parse(part).name
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--tiles") from error
+        if name not in config.imagery.tiles:
+            known = ", ".join(config.imagery.tiles)
+            raise typer.BadParameter(f"{name} is not among the tiles of the config: {known}")
+        names.append(name)
+    return tuple(names)
+
+
+def _run(
+    planner: Planner,
+    until: str | None,
+    only: str | None,
+    tiles: tuple[str, ...],
+    workers: int | None,
+    json_log: bool,
+    serial: bool = False,
+) -> Outcome:
+    from oso_pipeline.runtime import progress, runner
+    from oso_pipeline.runtime.executors import SerialExecutor, executor_of
+
+    executor = SerialExecutor() if serial else executor_of(planner.config, workers)
+    bars = progress.BarProgress(out) if sys.stdout.isatty() and not json_log else None
+    shown = bars or (
+        progress.JsonProgress(sys.stdout) if json_log else progress.PlainProgress(sys.stdout)
+    )
+    observers = [progress.LogFile(planner.run_dir), shown]
+    selection = runner.Selection(until, only, tiles)
+    with bars or nullcontext():
+        return runner.run(planner, executor, observers, selection)
+
+
+def _plan_table(plans: list[StagePlan]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("stage", "tasks", "new", "done", "outdated", "read", "core-hours", "memory"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    table.add_column("why")
+    for plan in plans:
+        content = plan.as_json()
+        why, count = (plan.reasons.most_common(1) or [("", 0)])[0]
+        table.add_row(
+            plan.name,
+            *(str(content[key]) for key in ("tasks", "new", "done", "outdated")),
+            f"{content['bytes_to_read'] / 1e9:.2f} GB",
+            f"{content['core_hours']:.3f}",
+            f"{content['memory_bytes'] / 1e9:.2f} GB",
+            f"{count}: {why}" if count else "",
+        )
+    return table
+
+
+def _print_outcome(config: Config, outcome: Outcome) -> None:
+    for failure in outcome.failures[:20]:
+        err.print(f"{failure.stage} {failure.name} failed:\n{failure.error}", markup=False)
+    if outcome.waiting_for_tiles:
+        out.print(outcome.waiting_for_tiles)
+    if not outcome.failures:
+        redone = f"{outcome.done} tasks done" if outcome.done else "nothing had to be redone"
+        out.print(f"{redone}, {outcome.up_to_date} were up to date")
+    for label, name in (("map", f"maps/OCS_{config.year}.tif"), ("report", "report.html")):
+        path = config.run_dir / name
+        if path.exists():
+            out.print(f"{label}: {path}")
+    accuracy = config.run_dir / "validation" / "accuracy.json"
+    if accuracy.exists() and not outcome.failures:
+        overall = json.loads(accuracy.read_text(encoding="utf-8"))["overall_accuracy"]
+        low, high = overall["low"], overall["high"]
+        out.print(
+            f"overall accuracy on held-out polygons: {overall['estimate']:.3f} "
+            f"({low:.3f} to {high:.3f})"
+        )
+
+
+if __name__ == "__main__":
+    main()

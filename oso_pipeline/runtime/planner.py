@@ -1,0 +1,128 @@
+"""What has to be done, and why: the plan of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oso_pipeline.config import Config
+from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.core.task import Stage, Task, TaskState
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """The tasks of one stage with the state of each."""
+
+    stage: Stage
+    tasks: tuple[Task, ...]
+    states: tuple[TaskState, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the stage."""
+        return self.stage.name
+
+    @property
+    def todo(self) -> list[Task]:
+        """Tasks that have to run."""
+        return [t for t, s in zip(self.tasks, self.states, strict=True) if s.status != "done"]
+
+    def count(self, status: str) -> int:
+        """Return how many tasks are ``new``, ``done`` or ``outdated``."""
+        return sum(state.status == status for state in self.states)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """Why tasks have to run, with the number of tasks for each reason."""
+        return Counter(state.why for state in self.states if state.status != "done")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan of the stage as JSON values, costs of what has to run only."""
+        todo = self.todo
+        return {
+            "stage": self.name,
+            "tasks": len(self.tasks),
+            "new": self.count("new"),
+            "done": self.count("done"),
+            "outdated": self.count("outdated"),
+            "reasons": dict(self.reasons),
+            "bytes_to_read": sum(task.cost.bytes_read for task in todo),
+            "core_hours": sum(task.cost.core_seconds for task in todo) / 3600,
+            "memory_bytes": max((task.cost.memory_bytes for task in todo), default=0),
+        }
+
+
+class Planner:
+    """Plans stages, each at most once, from the config and what is committed.
+
+    A task names its inputs by the keys of the tasks that make them, so one pass over the
+    stages tells what is outdated all the way down before anything has run.
+    """
+
+    def __init__(self, config: Config, stages: Sequence[Stage]) -> None:
+        self.config = config
+        self.stages = tuple(stages)
+        self._tasks: dict[str, tuple[Task, ...]] = {}
+
+    @property
+    def run_dir(self) -> Path:
+        """The run folder."""
+        return self.config.run_dir
+
+    def tasks(self, stage: str) -> tuple[Task, ...]:
+        """Return the tasks of a stage."""
+        if stage not in self._tasks:
+            self._tasks[stage] = tuple(self.stage(stage).plan(self))
+        return self._tasks[stage]
+
+    def stage(self, name: str) -> Stage:
+        """Return the stage of that name."""
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise KeyError(f"no stage {name!r}; there are {', '.join(s.name for s in self.stages)}")
+
+    def plan(self, stage: Stage, tiles: Iterable[str] = ()) -> StagePlan:
+        """Return the tasks of a stage and their states, of some tiles only where given."""
+        tasks = self.tasks(stage.name)
+        wanted = set(tiles)
+        if wanted and is_per_tile(tasks, self.config):
+            tasks = tuple(task for task in tasks if tile_of(task) in wanted)
+        return StagePlan(stage, tasks, tuple(task.state() for task in tasks))
+
+    def require_complete(self, before: Stage) -> None:
+        """Raise InputDataError unless every stage before `before` is done."""
+        problems = []
+        for stage in self.stages[: self.stages.index(before)]:
+            plan = self.plan(stage)
+            if plan.todo:
+                why = next(iter(plan.reasons))
+                problems.append(
+                    Problem(
+                        "E-RUN-STAGE",
+                        f"stage {before.name} needs stage {stage.name}, of which "
+                        f"{len(plan.todo)} of {len(plan.tasks)} tasks are to do ({why})",
+                        str(self.run_dir),
+                        "run without --stage, or run that stage first",
+                    )
+                )
+        if problems:
+            raise InputDataError(*problems)
+
+    def forget(self) -> None:
+        """Plan anew: what is committed has changed."""
+        self._tasks.clear()
+
+
+def tile_of(task: Task) -> str:
+    """Return the first part of the task's name, which is the tile in stages done per tile."""
+    return task.name.partition("/")[0]
+
+
+def is_per_tile(tasks: Sequence[Task], config: Config) -> bool:
+    """Tell whether the tasks of a stage belong to one tile each."""
+    return bool(tasks) and all(tile_of(task) in config.imagery.tiles for task in tasks)

@@ -1,0 +1,192 @@
+"""Show what a run does: bars on a terminal, plain lines elsewhere, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from oso_pipeline.core.task import TaskResult
+from oso_pipeline.runtime.planner import StagePlan
+
+PLAIN_LINE_EVERY_S = 30.0
+
+
+def headline(plan: StagePlan) -> str:
+    """Say in one line what a stage has to do and why."""
+    todo = len(plan.todo)
+    if not todo:
+        return f"{plan.name}: nothing to do, {len(plan.tasks)} up to date"
+    why, count = plan.reasons.most_common(1)[0]
+    others = f" and {len(plan.reasons) - 1} other reasons" if len(plan.reasons) > 1 else ""
+    return f"{plan.name}: {todo} of {len(plan.tasks)} to do ({count}: {why}{others})"
+
+
+def _rate(done: int, seconds: float) -> str:
+    return f"{done / max(seconds, 1e-3):.1f} tasks/s"
+
+
+class PlainProgress:
+    """Lines for logs and pipes: one per stage, and one every half minute."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._todo = self._ended = 0
+        self._started = self._last = 0.0
+
+    def stage_begins(self, plan: StagePlan) -> None:
+        """Say what the stage has to do."""
+        self._todo, self._ended = len(plan.todo), 0
+        self._started = self._last = time.monotonic()
+        self._line(headline(plan))
+
+    def task_ended(self, result: TaskResult) -> None:
+        """Say from time to time how far the stage is; say every failure."""
+        self._ended += 1
+        now = time.monotonic()
+        if result.status == "failed":
+            self._line(f"  failed: {result.stage} {result.name}")
+        if now - self._last >= PLAIN_LINE_EVERY_S:
+            self._last = now
+            seconds = now - self._started
+            left = seconds / self._ended * (self._todo - self._ended)
+            rate = _rate(self._ended, seconds)
+            self._line(f"  {self._ended}/{self._todo}, {rate}, about {left:.0f} s left")
+
+    def stage_ends(self, plan: StagePlan, failed: int) -> None:
+        """Say how long the stage took."""
+        if self._todo:
+            seconds = time.monotonic() - self._started
+            failures = f", {failed} failed" if failed else ""
+            self._line(f"  {plan.name} took {seconds:.1f} s{failures}")
+
+    def _line(self, text: str) -> None:
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+
+class BarProgress:
+    """A bar per stage with rate and time left, for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._bar: TaskID | None = None
+        self._started = 0.0
+        self._ended = 0
+
+    def __enter__(self) -> BarProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def stage_begins(self, plan: StagePlan) -> None:
+        """Add the bar of the stage."""
+        self._progress.console.print(headline(plan), highlight=False)
+        self._started, self._ended = time.monotonic(), 0
+        self._bar = (
+            self._progress.add_task(plan.name, total=len(plan.todo), rate="") if plan.todo else None
+        )
+
+    def task_ended(self, result: TaskResult) -> None:
+        """Move the bar."""
+        self._ended += 1
+        if result.status == "failed":
+            self._progress.console.print(f"failed: {result.stage} {result.name}", style="red")
+        if self._bar is not None:
+            rate = _rate(self._ended, time.monotonic() - self._started)
+            self._progress.update(self._bar, advance=1, rate=rate)
+
+    def stage_ends(self, plan: StagePlan, failed: int) -> None:
+        """Leave the bar as it is."""
+
+
+class JsonProgress:
+    """One JSON object per line: stages and tasks, with seconds and memory."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def stage_begins(self, plan: StagePlan) -> None:
+        """Write the plan of the stage."""
+        self._write("stage_begins", plan.as_json())
+
+    def task_ended(self, result: TaskResult) -> None:
+        """Write the outcome of a task."""
+        self._write("task_ended", task_record(result))
+
+    def stage_ends(self, plan: StagePlan, failed: int) -> None:
+        """Write how many tasks failed."""
+        self._write("stage_ends", {"stage": plan.name, "failed": failed})
+
+    def _write(self, event: str, content: dict[str, Any]) -> None:
+        self._stream.write(json.dumps({"ts": _now(), "event": event, **content}) + "\n")
+        self._stream.flush()
+
+
+class LogFile:
+    """``log.jsonl`` of the run folder: every task that ran, appended, for people."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.path = run_dir / "log.jsonl"
+
+    def stage_begins(self, plan: StagePlan) -> None:
+        """Note the plan of the stage."""
+        if plan.todo:
+            self._append({"event": "stage_begins", **plan.as_json()})
+
+    def task_ended(self, result: TaskResult) -> None:
+        """Note the outcome of a task."""
+        self._append({"event": "task_ended", **task_record(result)})
+
+    def stage_ends(self, plan: StagePlan, failed: int) -> None:
+        """Note the end of the stage."""
+        if plan.todo:
+            self._append({"event": "stage_ends", "stage": plan.name, "failed": failed})
+
+    def _append(self, content: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"ts": _now(), **content}) + "\n")
+
+
+def task_record(result: TaskResult) -> dict[str, Any]:
+    """Return what the log says of a task."""
+    return {
+        "stage": result.stage,
+        "task": result.name,
+        "status": result.status,
+        "seconds": round(result.seconds, 3),
+        "cpu_seconds": round(result.cpu_seconds, 3),
+        "peak_rss_mb": result.peak_rss_bytes // 1_000_000,
+        "error": result.error,
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

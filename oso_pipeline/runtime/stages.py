@@ -1,0 +1,24 @@
+"""The stages in the order of the flow; the one place that names them all."""
+
+from __future__ import annotations
+
+from oso_pipeline.core.task import Stage
+from oso_pipeline.imagery.stage import STAGE as INVENTORY
+from oso_pipeline.learning.stage import STAGE as TRAIN
+from oso_pipeline.prediction.stage import STAGE as PREDICT
+from oso_pipeline.products.stage import STAGE as MOSAIC
+from oso_pipeline.reference.stage import STAGE as REFERENCE
+from oso_pipeline.sampling.stage import STAGE as SAMPLES
+from oso_pipeline.validation.report_stage import STAGE as REPORT
+from oso_pipeline.validation.stage import STAGE as VALIDATE
+
+STAGES: tuple[Stage, ...] = (
+    INVENTORY,
+    REFERENCE,
+    SAMPLES,
+    TRAIN,
+    PREDICT,
+    MOSAIC,
+    VALIDATE,
+    REPORT,
+)

@@ -1,0 +1,56 @@
+"""The demo: a simulated world and the configuration that maps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+
+from oso_pipeline import __version__
+from oso_pipeline.core.commit import digest, publish_bytes, publish_json
+from oso_pipeline.simulation.simulate import simulate
+from oso_pipeline.simulation.world import WorldSpec
+
+
+def prepare_demo(folder: Path, say: Callable[[str], None]) -> Path:
+    """Write the world and the configuration of the demo where they are missing.
+
+    Parameters
+    ----------
+    folder
+        Gets ``demo.yaml`` and ``world/``; the run goes to ``run/``.
+    say
+        Is told what happens.
+
+    Returns
+    -------
+    Path
+        The configuration to run.
+    """
+    content = resources.files("oso_pipeline.simulation").joinpath("demo.yaml").read_bytes()
+    config = folder / "demo.yaml"
+    if not config.exists():
+        publish_bytes(config, content)
+    say(f"simulating a small world in {folder / 'world'}")
+    if not ensure_world(folder / "world", WorldSpec()):
+        say("the world is there already")
+    return config
+
+
+def ensure_world(folder: Path, spec: WorldSpec) -> bool:
+    """Simulate `spec` in `folder` unless that is done already; return whether it was made.
+
+    ``world.json`` is written last, so a world whose making was interrupted is made again.
+    """
+    marker = folder / "world.json"
+    identity = digest({"spec": asdict(spec), "software": __version__})
+    try:
+        if json.loads(marker.read_text(encoding="utf-8"))["identity"] == identity:
+            return False
+    except (OSError, ValueError, KeyError):
+        pass
+    simulate(folder, spec)
+    publish_json(marker, {"identity": identity, "spec": asdict(spec)})
+    return True

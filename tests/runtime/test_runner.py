@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from toy_stages import Numbers, Total
+
+from oso_pipeline.config import Config
+from oso_pipeline.core.commit import sidecar_of, staged
+from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, InputDataError
+from oso_pipeline.core.task import TaskResult
+from oso_pipeline.runtime.executors import LocalExecutor, SerialExecutor
+from oso_pipeline.runtime.lock import RunLock
+from oso_pipeline.runtime.planner import Planner, StagePlan
+from oso_pipeline.runtime.runner import Outcome, Selection, run
+
+
+def make_config(run_dir: Path, **changes: object) -> Config:
+    content = {
+        "name": "toy",
+        "year": 2018,
+        "run_dir": run_dir,
+        "season": {"start": "2018-01-01", "end": "2018-12-31"},
+        "imagery": {"paths": ["products"], "tiles": ["31TCJ"]},
+        "reference": {"sources": [{"path": "reference.gpkg"}]},
+    }
+    return Config.model_validate({**content, **changes})
+
+
+class World:
+    """A run folder with toy stages, and ways to make their tasks fail."""
+
+    def __init__(self, folder: Path) -> None:
+        self.trouble = folder / "trouble"
+        self.trouble.mkdir()
+        self.run_dir = folder / "run"
+        self.values = [1, 2, 3, 4]
+
+    def run(self, executor=None, selection: Selection | None = None, **changes: object) -> Outcome:
+        planner = self.planner(**changes)
+        return run(planner, executor or SerialExecutor(), [], selection or Selection())
+
+    def planner(self, **changes: object) -> Planner:
+        stages = [Numbers(self.values, self.trouble), Total()]
+        return Planner(make_config(self.run_dir, **changes), stages)
+
+    def total(self) -> int:
+        return int((self.run_dir / "total.txt").read_text())
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_second_run_has_nothing_to_do(world: World) -> None:
+    first, second = world.run(), world.run()
+    assert (first.done, first.up_to_date) == (5, 0)
+    assert (second.done, second.up_to_date) == (0, 5)
+    assert world.total() == 20
+
+
+def test_only_what_depends_on_a_new_input_runs_again(world: World) -> None:
+    world.run()
+    world.values.append(5)
+    outcome = world.run()
+    assert (outcome.done, outcome.up_to_date) == (2, 4)
+    assert world.total() == 30
+
+
+def test_changed_parameter_outdates_the_chain_before_anything_runs(world: World) -> None:
+    world.run()
+    planner = world.planner(seed=1)
+    numbers, total = (planner.plan(stage) for stage in planner.stages)
+    assert numbers.count("outdated") == 4
+    assert dict(numbers.reasons) == {"parameter seed: 0 -> 1": 4}
+    assert total.count("outdated") == 1
+    assert next(iter(total.reasons)).startswith("input n1 changed")
+
+
+@pytest.mark.parametrize("damage", ["output gone", "sidecar gone", "sidecar cut", "output cut"])
+def test_what_is_missing_or_damaged_is_made_again(world: World, damage: str) -> None:
+    world.run()
+    output = world.run_dir / "numbers" / "2.txt"
+    match damage:
+        case "output gone":
+            output.unlink()
+        case "sidecar gone":
+            sidecar_of(output).unlink()
+        case "sidecar cut":
+            sidecar_of(output).write_text('{"a":')
+        case "output cut":
+            output.write_text("")
+    outcome = world.run()
+    assert (outcome.done, outcome.up_to_date) == (1, 4)
+    assert output.read_text() == "4"
+
+
+def test_file_times_do_not_matter(world: World) -> None:
+    world.run()
+    for file in world.run_dir.rglob("*"):
+        os.utime(file, (0, 0))
+    assert world.run().done == 0
+
+
+def test_failed_task_does_not_stop_the_others(world: World) -> None:
+    (world.trouble / "bad-2").touch()
+    outcome = world.run()
+    assert outcome.done == 3
+    assert [failure.name for failure in outcome.failures] == ["n2"]
+    assert "numbers.txt" in (outcome.failures[0].error or "")
+    assert outcome.exit_code == ExitCode.INPUT
+    assert not (world.run_dir / "total.txt").exists()
+    (world.trouble / "bad-2").unlink()
+    outcome = world.run()
+    assert (outcome.done, outcome.exit_code) == (2, ExitCode.OK)
+    assert world.total() == 20
+
+
+def test_bug_in_a_task_is_reported_with_its_trace(world: World) -> None:
+    (world.trouble / "bug-3").touch()
+    outcome = world.run()
+    assert outcome.exit_code == ExitCode.FAILED_TASKS
+    assert "RuntimeError: a bug" in (outcome.failures[0].error or "")
+
+
+def test_until_and_only(world: World) -> None:
+    assert world.run(selection=Selection(until="numbers")).done == 4
+    assert world.run(selection=Selection(only="total")).done == 1
+
+
+def test_only_needs_the_stages_before(world: World) -> None:
+    with pytest.raises(InputDataError, match="stage total needs stage numbers"):
+        world.run(selection=Selection(only="total"))
+
+
+def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
+    final = tmp_path / "file.bin"
+    final.write_bytes(b"old")
+
+    def fill_the_disk() -> None:
+        with staged(final) as temporary:
+            temporary.write_bytes(b"ne")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk"):
+        fill_the_disk()
+    assert final.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [final]
+
+
+def test_strays_of_killed_writers_are_swept(world: World) -> None:
+    world.run_dir.mkdir()
+    stray = world.run_dir / ".1.txt.host.1.abcd.tmp"
+    stray.touch()
+    world.run()
+    assert not stray.exists()
+
+
+def test_second_run_in_one_folder_is_refused(world: World) -> None:
+    with (
+        RunLock(world.run_dir),
+        pytest.raises(EnvironmentFailure, match=f"{os.getpid()}") as caught,
+    ):
+        world.run()
+    assert caught.value.exit_code == ExitCode.ENVIRONMENT
+    assert world.run().done == 5
+
+
+def test_lock_of_a_dead_process_is_taken_over(world: World) -> None:
+    world.run_dir.mkdir()
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    started = psutil.Process(process.pid).create_time()
+    process.wait()
+    holder = {"host": socket.gethostname(), "pid": process.pid, "started": started}
+    (world.run_dir / "run.lock").write_text(json.dumps(holder))
+    assert world.run().done == 5
+
+
+def test_lock_of_another_machine_is_respected(world: World) -> None:
+    world.run_dir.mkdir()
+    holder = {"host": "elsewhere", "pid": 1, "started": 0.0}
+    (world.run_dir / "run.lock").write_text(json.dumps(holder))
+    with pytest.raises(EnvironmentFailure, match="elsewhere"):
+        world.run()
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [([4, 4], 4), ([4, 1], 5), ([1], 5), ([6], 6), ([5], 5)],
+)
+def test_exit_code_of_failures(codes: list[int], expected: int) -> None:
+    failures = [TaskResult("s", "t", "failed", exit_code=code) for code in codes]
+    assert Outcome(failures=failures).exit_code == expected
+
+
+@pytest.fixture
+def local(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with LocalExecutor(workers=2, deadline_s=3) as executor:
+        yield executor
+
+
+class ClusterWatch:
+    """Looks at the cluster while it works."""
+
+    def __init__(self, executor: LocalExecutor) -> None:
+        self.executor = executor
+        self.most_tasks = 0
+        self.groups: set[int] = set()
+        self.listening: set[str] = set()
+
+    def stage_begins(self, plan: StagePlan) -> None: ...
+
+    def stage_ends(self, plan: StagePlan, failed: int) -> None: ...
+
+    def task_ended(self, result: TaskResult) -> None:
+        scheduler = self.executor._cluster.scheduler
+        self.most_tasks = max(self.most_tasks, len(scheduler.tasks))
+        self.groups.add(len(scheduler.task_groups))
+        if not self.listening:
+            me = psutil.Process()
+            self.listening = {
+                connection.laddr.ip
+                for process in [me, *me.children(recursive=True)]
+                for connection in process.net_connections("tcp")
+                if connection.status == psutil.CONN_LISTEN
+            }
+
+
+def test_cluster_bounds_its_queue_listens_on_loopback_and_survives_deaths(
+    world: World, local: LocalExecutor
+) -> None:
+    world.values = list(range(30))
+    (world.trouble / "kill-7").touch()
+    watch = ClusterWatch(local)
+    outcome = run(world.planner(), local, [watch], Selection())
+    assert (outcome.done, outcome.failures) == (31, [])
+    assert world.total() == 2 * sum(range(30))
+    assert watch.listening == {"127.0.0.1"}
+    assert 1 <= watch.most_tasks <= 12, "the scheduler holds a bounded window"
+    assert max(watch.groups) <= 2, "one group per stage, or dask sends every task at once"
+
+
+def test_task_that_hangs_is_given_up_and_the_others_end(world: World, local: LocalExecutor) -> None:
+    (world.trouble / "hang-3").touch()
+    outcome = world.run(local)
+    assert outcome.done == 3
+    assert "deadline" in (outcome.failures[0].error or "")
+    assert outcome.exit_code == ExitCode.FAILED_TASKS
+
+
+@pytest.mark.slow
+def test_task_that_kills_every_worker_is_blamed(world: World, local: LocalExecutor) -> None:
+    (world.trouble / "kill-always-3").touch()
+    outcome = world.run(local)
+    assert outcome.done == 3
+    assert "memory" in (outcome.failures[0].error or "")
