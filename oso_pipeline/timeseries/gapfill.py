@@ -112,14 +112,17 @@ def checked_clear(
         If shapes or types do not fit, or days descend.
     """
     if values.ndim != 3 or values.dtype != np.int16:
-        raise ValueError(f"values must be int16 (time, band, pixel), got {values.dtype} "
-                         f"of shape {values.shape}")
+        raise ValueError(
+            f"values must be int16 (time, band, pixel), got {values.dtype} of shape {values.shape}"
+        )
     if clear.shape != (values.shape[0], values.shape[2]) or days_in.shape != values.shape[:1]:
-        raise ValueError(f"clear {clear.shape} and days {days_in.shape} do not fit values "
-                         f"{values.shape}")
+        raise ValueError(
+            f"clear {clear.shape} and days {days_in.shape} do not fit values {values.shape}"
+        )
     if clear.dtype not in (np.uint8, np.bool_) or days_in.dtype != np.int32:
-        raise ValueError(f"clear must be uint8 or bool and days int32, got {clear.dtype} "
-                         f"and {days_in.dtype}")
+        raise ValueError(
+            f"clear must be uint8 or bool and days int32, got {clear.dtype} and {days_in.dtype}"
+        )
     if np.any(np.diff(days_in) < 0):
         raise ValueError("days of the acquisitions must not descend")
     return np.ascontiguousarray(clear).view(np.uint8)
