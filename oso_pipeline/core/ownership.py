@@ -1,0 +1,278 @@
+"""Which tile a place of the map belongs to.
+
+Neighbouring tiles overlap by about ten kilometres. Every place belongs to exactly one tile:
+the one with the nearest centre among those whose 10 m grid contains it. Distances are
+measured in the coordinate system of the map, ties go to the first name, so the answer does
+not depend on blocks, workers or the order of tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from oso_pipeline.core.grids import grid_from_json, grid_to_json
+
+MARGIN_PIXELS = 1.5
+"""A map pixel takes the value of the image pixel under its centre, at most 0.71 pixels from
+that pixel's own centre; the rest is reserve for rounding."""
+
+_CELL = 64
+_STRETCH = 1.01  # the scale of UTM against the map projection differs by less than 1 %
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """The rule by which overlapping tiles share the map.
+
+    Parameters
+    ----------
+    grids
+        The 10 m grid of each tile in the tile's own coordinate system.
+    epsg
+        Coordinate system of the map, projected, in metres.
+    """
+
+    grids: Mapping[str, GeoBox]
+    epsg: int
+
+    @cached_property
+    def tiles(self) -> tuple[str, ...]:
+        """Names of the tiles in the order of the indices that :meth:`owner_of` returns."""
+        return tuple(sorted(self.grids))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the rule as JSON values, for the parameters of a task."""
+        return {
+            "epsg": self.epsg,
+            "grids": {tile: grid_to_json(self.grids[tile]) for tile in self.tiles},
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Ownership:
+        """Return the rule that :meth:`to_json` wrote."""
+        grids = {tile: grid_from_json(grid) for tile, grid in content["grids"].items()}
+        return cls(grids, content["epsg"])
+
+    def neighbours(self, tile: str) -> Ownership:
+        """Return the rule with only `tile` and the tiles that may overlap it.
+
+        It gives the same answers within `tile` and is all that a task on it needs to carry.
+        """
+        near = self._near(*self._extents[tile])
+        return Ownership({name: self.grids[name] for name in self.tiles if name in near}, self.epsg)
+
+    def owner_of(self, x: npt.ArrayLike, y: npt.ArrayLike) -> npt.NDArray[np.int16]:
+        """Return the index in :attr:`tiles` of the owner of each place, -1 where there is none.
+
+        Parameters
+        ----------
+        x, y
+            Map coordinates in metres, of one shape.
+        """
+        x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
+        owner = np.full(x.shape, -1, np.int16)
+        if x.size == 0:
+            return owner
+        nearest = np.full(x.shape, np.inf)
+        near = self._near(x.min(), y.min(), x.max(), y.max())
+        for index, tile in enumerate(self.tiles):
+            if tile in near:
+                distance = np.where(self._contains(tile, x, y), self._distance2(tile, x, y), np.inf)
+                closer = distance < nearest  # a tie stays with the first name
+                owner[closer] = index
+                nearest[closer] = distance[closer]
+        return owner
+
+    def owners(self, grid: GeoBox) -> npt.NDArray[np.int16]:
+        """Return :meth:`owner_of` the pixel centres of a map `grid`, shape ``grid.shape``.
+
+        Squares of pixels that certainly have one owner are decided at once.
+        """
+        if grid.crs is None or grid.crs.epsg != self.epsg:
+            raise ValueError(f"the grid must be in EPSG:{self.epsg}, the system of the map")
+        owner = np.full(tuple(grid.shape), -1, np.int16)
+        for rows, columns in _cells(grid):
+            x, y = _centres(grid[rows, columns])
+            owner[rows, columns] = self._common_owner(x, y)
+            if owner[rows.start, columns.start] == -1:
+                owner[rows, columns] = self.owner_of(x, y)
+        return owner
+
+    def owns(self, tile: str, block: GeoBox) -> Mask:
+        """Return which pixel centres of `block`, a part of the grid of `tile`, it owns exactly."""
+        return self._by_cells(tile, block, 0.0)
+
+    def owned(self, tile: str, block: GeoBox) -> Mask:
+        """Return which pixels of `block` the map may take from `tile`.
+
+        Parameters
+        ----------
+        tile
+            Name of the tile.
+        block
+            Part of the tile's 10 m grid.
+
+        Returns
+        -------
+        bool array of shape ``block.shape``
+            True for every pixel within `MARGIN_PIXELS` of a place that the tile owns, so a map
+            made by nearest neighbour with exact ownership never lacks a pixel.
+        """
+        return self._by_cells(tile, block, MARGIN_PIXELS * abs(block.resolution.x))
+
+    def _by_cells(self, tile: str, block: GeoBox, margin_m: float) -> Mask:
+        to_map = _transformer(_epsg(self.grids[tile]), self.epsg)
+        answer = np.zeros(tuple(block.shape), bool)
+        for rows, columns in _cells(block):
+            part = block[rows, columns]
+            certain = self._decide(tile, *self._map_cell(part, to_map), margin_m)
+            if certain is None:
+                x, y = to_map.transform(*_centres(part))
+                if margin_m == 0:
+                    answer[rows, columns] = self.owner_of(x, y) == self.tiles.index(tile)
+                else:
+                    answer[rows, columns] = self._may_own(tile, x, y, margin_m)
+            else:
+                answer[rows, columns] = certain
+        return answer
+
+    def _map_cell(self, part: GeoBox, to_map: Transformer) -> tuple[float, float, float]:
+        """Return the centre of a cell on the map and the greatest distance of a pixel from it."""
+        rows, columns = part.shape
+        x, y = to_map.transform(*(part.affine * (columns / 2, rows / 2)))
+        return x, y, float(np.hypot(rows, columns)) / 2 * abs(part.resolution.x) * _STRETCH
+
+    def _may_own(self, tile: str, x: Floats, y: Floats, margin_m: float) -> Mask:
+        """Whether `tile` owns a place within `margin_m`; true rather than false in doubt."""
+        own = np.sqrt(self._distance2(tile, x, y))
+        possible = np.ones(x.shape, bool)
+        for other in self._near(x.min(), y.min(), x.max(), y.max(), margin_m) - {tile}:
+            # Moving by m changes a difference of two distances by at most 2 m.
+            farther = own - np.sqrt(self._distance2(other, x, y)) > 2 * margin_m
+            possible &= ~(farther & (self._depth(other, x, y) >= margin_m * _STRETCH))
+        return possible
+
+    def _decide(
+        self, tile: str, x: float, y: float, reach_m: float, margin_m: float
+    ) -> bool | None:
+        """Answer for all places within `reach_m` at once, None where they may differ."""
+        own = float(np.sqrt(self._distance2(tile, x, y)))
+        reach = reach_m * _STRETCH
+        everywhere = margin_m > 0 or bool(self._depth(tile, x, y) > reach)
+        for other in self._near(x, y, x, y, reach_m + margin_m) - {tile}:
+            farther = own - float(np.sqrt(self._distance2(other, x, y))) - 2 * margin_m
+            deeper = float(self._depth(other, x, y)) - margin_m * _STRETCH
+            if farther > 2 * reach_m and deeper > reach:
+                return False
+            everywhere &= farther < -2 * reach_m or deeper < -reach
+        return True if everywhere else None
+
+    def _common_owner(self, x: Floats, y: Floats) -> int:
+        """Return the tile that owns all the places, -1 where that is not certain."""
+        middle = float(x.mean()), float(y.mean())
+        reach = float(np.hypot(np.ptp(x), np.ptp(y))) / 2 + 1
+        owner = int(self.owner_of(*middle))
+        if owner >= 0 and self._decide(self.tiles[owner], *middle, reach, 0.0):
+            return owner
+        return -1
+
+    @cached_property
+    def _centres(self) -> dict[str, tuple[float, float]]:
+        return {tile: self._to_map(tile, *_middle(grid)) for tile, grid in self.grids.items()}
+
+    @cached_property
+    def _extents(self) -> dict[str, tuple[float, float, float, float]]:
+        """Bounds of each tile on the map, metres, generous by the sag of straight edges."""
+        extents = {}
+        for tile, grid in self.grids.items():
+            edge = np.array(grid.boundary(16))
+            x, y = self._to_map(tile, *(grid.affine * (edge[:, 0], edge[:, 1])))
+            slack = 500.0
+            extents[tile] = (x.min() - slack, y.min() - slack, x.max() + slack, y.max() + slack)
+        return extents
+
+    def _near(
+        self, left: float, bottom: float, right: float, top: float, margin_m: float = 0.0
+    ) -> set[str]:
+        return {
+            tile
+            for tile, (x0, y0, x1, y1) in self._extents.items()
+            if x0 - margin_m <= right
+            and x1 + margin_m >= left
+            and y0 - margin_m <= top
+            and y1 + margin_m >= bottom
+        }
+
+    def _to_map(self, tile: str, x: Any, y: Any) -> Any:
+        return _transformer(_epsg(self.grids[tile]), self.epsg).transform(x, y)
+
+    def _distance2(self, tile: str, x: Any, y: Any) -> Any:
+        """Squared distance from the centre of a tile on the map, square metres."""
+        centre_x, centre_y = self._centres[tile]
+        return (x - centre_x) ** 2 + (y - centre_y) ** 2
+
+    def _pixel(self, tile: str, x: Any, y: Any) -> tuple[Any, Any]:
+        """Return column and row in the grid of a tile, with fractions."""
+        grid = self.grids[tile]
+        there = _transformer(self.epsg, _epsg(grid)).transform(x, y)
+        column, row = ~grid.affine * there
+        return column, row
+
+    def _contains(self, tile: str, x: Floats, y: Floats) -> Mask:
+        rows, columns = self.grids[tile].shape
+        column, row = self._pixel(tile, x, y)
+        inside: Mask = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+        return inside
+
+    def _depth(self, tile: str, x: Any, y: Any) -> Any:
+        """How far inside the grid of a tile a place lies, metres; negative outside."""
+        grid = self.grids[tile]
+        rows, columns = grid.shape
+        column, row = self._pixel(tile, x, y)
+        depth = np.minimum(np.minimum(column, columns - column), np.minimum(row, rows - row))
+        return depth * abs(grid.resolution.x)
+
+
+def _cells(grid: GeoBox) -> list[tuple[slice, slice]]:
+    rows, columns = grid.shape
+    return [
+        (slice(row, min(row + _CELL, rows)), slice(column, min(column + _CELL, columns)))
+        for row in range(0, rows, _CELL)
+        for column in range(0, columns, _CELL)
+    ]
+
+
+def _centres(grid: GeoBox) -> tuple[Floats, Floats]:
+    """Return x and y of the pixel centres, each of shape ``grid.shape``."""
+    rows, columns = grid.shape
+    column, row = np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5)
+    x, y = grid.affine * (column, row)
+    return x, y
+
+
+def _middle(grid: GeoBox) -> tuple[float, float]:
+    rows, columns = grid.shape
+    x, y = grid.affine * (columns / 2, rows / 2)
+    return x, y
+
+
+def _epsg(grid: GeoBox) -> int:
+    if grid.crs is None or grid.crs.epsg is None:
+        raise ValueError("the grid of a tile needs a coordinate system with an EPSG code")
+    return int(grid.crs.epsg)
+
+
+@lru_cache(maxsize=64)
+def _transformer(source: int, target: int) -> Transformer:
+    return Transformer.from_crs(source, target, always_xy=True)
