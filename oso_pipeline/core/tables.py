@@ -1,0 +1,109 @@
+"""Small tables that users write: CSV files from any spreadsheet, read with their line numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from oso_pipeline.core.errors import Problems
+
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a table: where it stands, and its values by column, stripped.
+
+    Parameters
+    ----------
+    where
+        The file and the line, as ``path:line``.
+    values
+        Text by column name in lower case; an absent value is an empty text.
+    """
+
+    where: str
+    values: Mapping[str, str]
+
+    def get(self, *columns: str) -> str:
+        """Return the first value that is not empty among `columns`, else an empty text."""
+        return next((self.values[c] for c in columns if self.values.get(c)), "")
+
+
+def read_text(path: Path, problems: Problems) -> str | None:
+    """Return the text of a UTF-8 file, with or without byte order mark.
+
+    Problems found: the file cannot be read (``E-INPUT-058``); it is UTF-16 or in another
+    encoding than UTF-8 (``E-INPUT-063``). The result is then None.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        problems.error(
+            "E-INPUT-058",
+            f"cannot read the file: {error.strerror}",
+            path,
+            "give the path of an existing, readable file",
+        )
+        return None
+    encoding = "UTF-16" if content[:2] in _UTF16_MARKS or b"\0" in content[:200] else None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        encoding = encoding or f"another encoding (byte {error.start})"
+    if encoding is None:
+        return text
+    problems.error(
+        "E-INPUT-063",
+        f"the file must be UTF-8 text, but it is in {encoding}",
+        path,
+        "save it again as UTF-8 (in a spreadsheet: 'CSV UTF-8')",
+    )
+    return None
+
+
+def read_rows(path: Path, problems: Problems) -> tuple[tuple[str, ...], list[Row]]:
+    """Return the columns and the rows of a CSV file with a header line.
+
+    Values are separated by commas, semicolons or tabs, whichever the header holds most of;
+    lines may end as on Windows and blank lines do not count. What `read_text` finds goes to
+    `problems`; there are then no columns and no rows. A row that has more values than there
+    are columns is reported as ``E-INPUT-045``.
+    """
+    text = read_text(path, problems)
+    if text is None:
+        return (), []
+    reader = csv.reader(_lines(text), delimiter=_separator(text))
+    columns: tuple[str, ...] = ()
+    rows = []
+    for cells in reader:
+        values = [cell.strip() for cell in cells]
+        if not any(values):
+            continue
+        if not columns:
+            columns = tuple(value.lower() for value in values)
+            continue
+        where = f"{path}:{reader.line_num}"
+        if any(values[len(columns) :]):
+            problems.error(
+                "E-INPUT-045",
+                f"{len(values)} values in a table of {len(columns)} columns",
+                where,
+                "put quotes around a value that holds the separator",
+            )
+            continue
+        values += [""] * (len(columns) - len(values))
+        rows.append(Row(where, dict(zip(columns, values, strict=False))))
+    return columns, rows
+
+
+def _lines(text: str) -> Iterator[str]:
+    return iter(io.StringIO(text, newline=None))
+
+
+def _separator(text: str) -> str:
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    return max(",;\t", key=header.count)
