@@ -22,3 +22,13 @@ def shared_data() -> Path:
             pytest.fail(f"real sample data is missing: {SHARED_DATA}")
         pytest.skip(f"real sample data is not there: {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a small simulated world: ``products/`` and ``reference.gpkg``."""
+    from oso_pipeline.simulation import WorldSpec, simulate
+
+    folder = tmp_path_factory.mktemp("small") / "world"
+    simulate(folder, WorldSpec(size_px=128))
+    return folder

@@ -1,0 +1,49 @@
+"""Configurations and comparisons for tests of whole runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+CONFIG = """\
+year: 2018
+run_dir: {run_dir}
+season: {{start: 2018-01-01, end: 2018-12-31, step_days: 20}}
+imagery:
+  paths: [{world}/products]
+  tiles: [30UYD, 31UCU]
+reference:
+  erosion_m: 0
+  rare_classes: drop
+  sources:
+    - {{path: {world}/reference.gpkg, code_field: code}}
+sampling: {{max_train_pixels: 300, allow_missing_classes: true}}
+learning: {{n_trees: 20}}
+validation: {{bootstrap: 100}}
+runtime: {{executor: serial}}
+"""
+
+
+def write_config(folder: Path, world: Path, extra: str = "") -> Path:
+    """Write a configuration of a quick run on a simulated world and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "small.yaml"
+    path.write_text(CONFIG.format(run_dir=folder / "run", world=world) + extra)
+    return path
+
+
+def digests(run_dir: Path, pattern: str = "maps/*") -> dict[str, str]:
+    """Return the SHA-256 of the files that make up the map, by name."""
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(run_dir.glob(pattern))
+        if not file.name.endswith(".json")
+    }
+
+
+def overall_accuracy(run_dir: Path) -> float:
+    """Return the estimate in ``validation/accuracy.json``."""
+    content: dict[str, Any] = json.loads((run_dir / "validation" / "accuracy.json").read_text())
+    return float(content["overall_accuracy"]["estimate"])

@@ -1,0 +1,170 @@
+"""Whole runs on a small simulated world, through the command that users type."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import rasterio
+from pipeline_tools import digests, overall_accuracy, write_config
+from typer.testing import CliRunner
+
+from oso_pipeline.cli import app
+
+LAYERS = ("OCS_2018.tif", "OCS_2018_confidence.tif", "OCS_2018_validity.tif")
+
+
+def oso(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def finished(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the configuration of a run that has ended."""
+    config = write_config(tmp_path_factory.mktemp("finished"), small_world)
+    oso("run", config)
+    return config
+
+
+def run_dir(config: Path) -> Path:
+    return config.parent / "run"
+
+
+def test_products_of_a_run(finished: Path) -> None:
+    folder = run_dir(finished)
+    assert set(LAYERS) <= set(digests(folder))
+    with rasterio.open(folder / "maps" / LAYERS[0], driver="GTiff") as source:
+        assert source.crs.to_epsg() == 2154
+        assert source.res == (10, 10)
+        assert (
+            source.tags()["OSO_RUN_ID"] == json.loads((folder / "run.json").read_text())["run_id"]
+        )
+        assert (source.read(1) > 0).mean() > 0.5
+    assert overall_accuracy(folder) > 0.5
+    assert "<html" in (folder / "report.html").read_text(encoding="utf-8")
+    accuracy = json.loads((folder / "validation" / "accuracy.json").read_text())
+    for part in (accuracy, accuracy["level1"]):
+        assert part["overall_accuracy"].keys() >= {"estimate", "low", "high"}
+        assert part["kappa"].keys() >= {"estimate", "low", "high"}
+        for values in part["classes"].values():
+            assert values.keys() >= {"precision", "recall", "f_score"}
+
+
+def test_every_committed_file_has_its_sidecar(finished: Path) -> None:
+    folder = run_dir(finished)
+    committed = [
+        file
+        for pattern in (
+            "inventory/*.parquet",
+            "reference.parquet",
+            "samples/*.parquet",
+            "models/**/model.json",
+            "models/**/forest.npz",
+            "blocks/**/*.tif",
+            "maps/*.tif",
+            "validation/accuracy.json",
+            "report.html",
+        )
+        for file in folder.glob(pattern)
+    ]
+    assert len(committed) > 10
+    assert [file for file in committed if not Path(f"{file}.json").exists()] == []
+
+
+def test_second_run_redoes_nothing(finished: Path) -> None:
+    before = digests(run_dir(finished))
+    assert "nothing had to be redone" in oso("run", finished)
+    assert digests(run_dir(finished)) == before
+
+
+def test_plan_and_status_of_a_finished_run(finished: Path) -> None:
+    plan = json.loads(oso("plan", finished, "--json"))
+    assert [stage["stage"] for stage in plan][:2] == ["inventory", "reference"]
+    assert all(stage["done"] == stage["tasks"] > 0 for stage in plan)
+    changed = json.loads(oso("plan", finished, "--json", "--set", "learning.n_trees=21"))
+    states = {stage["stage"]: stage["outdated"] for stage in changed}
+    assert states["samples"] == 0
+    assert states["train"] == states["mosaic"] / 3 == 1
+    assert states["predict"] > 1
+    reasons = next(stage["reasons"] for stage in changed if stage["stage"] == "train")
+    assert any("n_trees" in reason and "20 -> 21" in reason for reason in reasons)
+    assert "0 outdated" in oso("status", run_dir(finished), "--why")
+
+
+def test_plan_of_a_fresh_run_writes_nothing(small_world: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, small_world)
+    plan = {stage["stage"]: stage for stage in json.loads(oso("plan", config, "--json"))}
+    assert plan["predict"]["new"] >= 2
+    assert plan["predict"]["bytes_to_read"] > 0
+    assert plan["predict"]["core_hours"] > 0
+    assert plan["predict"]["memory_bytes"] > 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == [config.name]
+
+
+def test_report_command_names_the_report(finished: Path) -> None:
+    assert oso("report", run_dir(finished)).strip().endswith("report.html")
+
+
+def test_maps_do_not_depend_on_block_size(
+    finished: Path, small_world: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, small_world)
+    oso("run", config, "--set", "runtime.block_pixels=2048")
+    assert len(list((tmp_path / "run" / "blocks").rglob("*.tif"))) > len(
+        list((run_dir(finished) / "blocks").rglob("*.tif"))
+    )
+    assert digests(tmp_path / "run") == digests(run_dir(finished))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_maps_do_not_depend_on_workers(
+    finished: Path, small_world: Path, tmp_path: Path, workers: int
+) -> None:
+    config = write_config(tmp_path, small_world)
+    command = [sys.executable, "-m", "oso_pipeline.cli", "run", config, "--workers", workers]
+    command += ["--set", "runtime.executor=local", "--set", "runtime.block_pixels=8192"]
+    ended = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert digests(tmp_path / "run") == digests(run_dir(finished))
+
+
+def test_tiles_can_be_done_one_after_the_other(
+    finished: Path, small_world: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, small_world)
+    assert "waits for" in oso("run", config, "--tiles", "T30UYD")
+    assert [file.stem for file in (tmp_path / "run" / "samples").glob("*.parquet")] == ["30UYD"]
+    oso("run", config, "--tiles", "31ucu")
+    oso("run", config)
+    assert digests(tmp_path / "run") == digests(run_dir(finished))
+
+
+def test_json_log_is_json(small_world: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, small_world)
+    lines = oso("run", config, "--until", "reference", "--json-log").splitlines()
+    events = [json.loads(line) for line in lines]
+    assert {event["event"] for event in events} == {"stage_begins", "task_ended", "stage_ends"}
+    assert {event["stage"] for event in events} == {"inventory", "reference"}
+
+
+def test_runs_give_intervals_over_splits(small_world: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, small_world)
+    oso("run", config, "--set", "validation.runs=3", "--set", "learning.n_trees=5")
+    runs = json.loads((tmp_path / "run" / "validation" / "accuracy.json").read_text())["runs"]
+    assert runs["n"] == 3
+    assert runs["overall_accuracy"]["degrees_of_freedom"] == 2
+
+
+def test_non_ascii_paths_and_c_locale(small_world: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "été 2018"
+    config = write_config(folder, small_world)
+    command = [sys.executable, "-m", "oso_pipeline.cli", "run", str(config), "--until", "samples"]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
