@@ -14,7 +14,9 @@ from oso_pipeline.simulation.simulate import simulate
 from oso_pipeline.simulation.world import WorldSpec
 
 
-def prepare_demo(folder: Path, say: Callable[[str], None]) -> Path:
+def prepare_demo(
+    folder: Path, say: Callable[[str], None] = lambda _: None, spec: WorldSpec | None = None
+) -> Path:
     """Write the world and the configuration of the demo where they are missing.
 
     Parameters
@@ -23,6 +25,8 @@ def prepare_demo(folder: Path, say: Callable[[str], None]) -> Path:
         Gets ``demo.yaml`` and ``world/``; the run goes to ``run/``.
     say
         Is told what happens.
+    spec
+        Another world than the default one.
 
     Returns
     -------
@@ -34,7 +38,7 @@ def prepare_demo(folder: Path, say: Callable[[str], None]) -> Path:
     if not config.exists():
         publish_bytes(config, content)
     say(f"simulating a small world in {folder / 'world'}")
-    if not ensure_world(folder / "world", WorldSpec()):
+    if not ensure_world(folder / "world", spec or WorldSpec()):
         say("the world is there already")
     return config
 
