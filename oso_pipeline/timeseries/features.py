@@ -93,10 +93,9 @@ def _ratio(features, plus, minus, row, span):  # type: ignore[no-untyped-def]
     for p in range(span[1] - span[0]):
         # Quotients of such integers are either whole or at least 1 / 65536 from a whole
         # number, so float64 truncates as integer division would, and it vectorises.
-        total = np.float64(np.int32(a[p]) + np.int32(b[p]))
-        difference = np.float64(np.int32(a[p]) - np.int32(b[p]))
-        quotient = 1000.0 * difference / (total if total != 0.0 else 1.0)
-        quotient = quotient if total != 0.0 else 0.0
+        total = float(np.int32(a[p]) + np.int32(b[p]))
+        difference = float(np.int32(a[p]) - np.int32(b[p]))
+        quotient = 1000.0 * difference / total if total != 0.0 else 0.0
         out[p] = np.int16(np.int32(min(max(quotient, -32768.0), 32767.0)))
 
 

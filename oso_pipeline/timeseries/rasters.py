@@ -1,0 +1,200 @@
+"""Windows of input rasters: open handles, and errors that name the file."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.timeseries.gapfill import NODATA
+
+LOWEST, HIGHEST = NODATA + 1, 32_767
+"""Least and greatest reflectance kept, 1e-4 units; negative ones are legal, -10000 is not."""
+
+GDAL_OPTIONS = {
+    # A .aux.xml or .msk beside an input can change its no data or its masks without a word;
+    # neither is looked for. This also spares a listing of each folder.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    # The default, 5 % of the memory of the machine for each process, is not ours to take.
+    "GDAL_CACHEMAX": 128,
+}
+"""How inputs are opened; the cache is in megabytes."""
+
+_REMEDY = "copy or download the product again, then run `oso run` once more"
+
+
+class OpenRasters:
+    """Rasters kept open between blocks: opening costs more than reading a small window.
+
+    Reading is serialised by a lock, because a GDAL handle serves one thread at a time; the
+    processing of a run is parallel over processes.
+
+    Parameters
+    ----------
+    limit
+        Most files open at once; the one used longest ago is closed first.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: OrderedDict[Path, tuple[tuple[int, int], Any]] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @contextmanager
+    def session(self) -> Iterator[OpenRasters]:
+        """Hold the lock and the GDAL options for some reads."""
+        with self._lock, rasterio.Env(**GDAL_OPTIONS):
+            yield self
+
+    def shape(self, path: Path) -> tuple[int, int]:
+        """Return rows and columns of a file; to be called within :meth:`session`.
+
+        Raises
+        ------
+        InputDataError
+            As :meth:`read`.
+        """
+        with _named(path):
+            return self._dataset(path).shape
+
+    def read(self, path: Path, window: Window) -> npt.NDArray[Any]:
+        """Return a window of the first band; to be called within :meth:`session`.
+
+        Raises
+        ------
+        InputDataError
+            If the file has vanished or cannot be read (``E-FAULT-019``, ``E-FAULT-021``).
+        """
+        with _named(path):
+            return self._dataset(path).read(1, window=window)
+
+    def close(self) -> None:
+        """Close all files."""
+        with self._lock:
+            while self._open:
+                self._open.popitem()[1][1].close()
+
+    def _dataset(self, path: Path) -> Any:
+        status = path.stat()
+        stamp = (status.st_size, status.st_mtime_ns)
+        if path in self._open:
+            known, dataset = self._open[path]
+            if known == stamp:
+                self._open.move_to_end(path)
+                return dataset
+            # The file was replaced: what the old handle remembers of it no longer holds.
+            del self._open[path]
+            dataset.close()
+        while len(self._open) >= self._limit:
+            self._open.popitem(last=False)[1][1].close()
+        dataset = rasterio.open(path, driver="GTiff")
+        self._open[path] = (stamp, dataset)
+        return dataset
+
+
+def window_of(
+    shape: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int], factor: int
+) -> Window:
+    """Return the window that covers rows and columns (first, past the last) of the 10 m grid.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the file.
+    rows, columns
+        The part wanted, in pixels of 10 m.
+    factor
+        1 for a file of 10 m, 2 for one of 20 m.
+    """
+    top, left = rows[0] // factor, columns[0] // factor
+    bottom = min(-(-rows[1] // factor), shape[0])
+    right = min(-(-columns[1] // factor), shape[1])
+    return Window(left, top, right - left, bottom - top)
+
+
+def repeat_pixels(
+    coarse: npt.NDArray[Any], shape: tuple[int, int], outside: float
+) -> npt.NDArray[Any]:
+    """Return 20 m pixels repeated 2 x 2 on a 10 m block whose first row and column are even.
+
+    Pixels of the block that no 20 m pixel covers (a grid of odd size whose half was rounded
+    down) become `outside`.
+    """
+    fine = coarse.repeat(2, axis=0).repeat(2, axis=1)[: shape[0], : shape[1]]
+    if fine.shape == shape:
+        return fine
+    padding = [(0, want - have) for want, have in zip(shape, fine.shape, strict=True)]
+    return np.pad(fine, padding, constant_values=outside)
+
+
+@lru_cache(maxsize=1)
+def process_rasters() -> OpenRasters:
+    """Return the rasters that this process keeps open."""
+    try:
+        import resource
+
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    except ImportError:  # a system without such limits
+        allowed = 512
+    # Sockets, logs and outputs need files too.
+    return OpenRasters(limit=max(64, min(4096, allowed * 3 // 4)))
+
+
+def to_stored(
+    raw: npt.NDArray[Any], scale: float, nodata: float
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return the numbers of a file as reflectances in 1e-4 units.
+
+    Parameters
+    ----------
+    raw
+        Numbers as stored in the file, of any type.
+    scale
+        Number that stands for reflectance 1 in the file.
+    nodata
+        Number that stands for no data; compared exactly, as negative reflectances are legal.
+
+    Returns
+    -------
+    values, missing, outside
+        int16 reflectances, rounded half to even; where there is no data (also where a float is
+        not finite); where a value had to be clipped to -9999 or 32767. One shape.
+    """
+    missing = raw == nodata
+    if raw.dtype == np.int16 and scale == 10_000:
+        return np.maximum(raw, np.int16(LOWEST)), missing, raw < LOWEST
+    if raw.dtype.kind == "f":
+        missing = missing | ~np.isfinite(raw)
+    exact = np.rint(np.where(missing, 0, raw).astype(np.float64) * 10_000 / scale)
+    kept = exact.clip(LOWEST, HIGHEST)
+    return kept.astype(np.int16), missing, kept != exact
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn what GDAL and the system say into an error that names the file and the remedy."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        message = "an image file has vanished since the inventory was made"
+        raise InputDataError(Problem("E-FAULT-019", message, str(path), _REMEDY)) from error
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        cause = error.__cause__ or error
+        message = f"an image file cannot be read, it may be cut short or damaged: {cause}"
+        raise InputDataError(Problem("E-FAULT-021", message, str(path), _REMEDY)) from error

@@ -1,0 +1,103 @@
+"""Small products on disk, in the numbers and types that a test asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+TILE = "31TCJ"
+ORIGIN = (300_000, 4_900_020)
+FINE = ("B2", "B3", "B4", "B8")
+
+
+def write_tiff(path: Path, pixels: np.ndarray, resolution: int, **options: object) -> Path:
+    """Write one band on the grid of the tile."""
+    profile = {
+        "driver": "GTiff",
+        "height": pixels.shape[0],
+        "width": pixels.shape[1],
+        "count": 1,
+        "dtype": pixels.dtype,
+        "crs": "EPSG:32631",
+        "transform": Affine(resolution, 0, ORIGIN[0], 0, -resolution, ORIGIN[1]),
+        **options,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(pixels, 1)
+    return path
+
+
+@dataclass
+class Products:
+    """Writes products of one tile and lists them as an inventory does."""
+
+    folder: Path
+    shape: tuple[int, int] = (6, 8)
+
+    def __post_init__(self) -> None:
+        self.acquisitions: list[SimpleNamespace] = []
+
+    def add(
+        self,
+        stamp: str,
+        bands: dict[str, np.ndarray | int],
+        masks: dict[str, np.ndarray | int] | None = None,
+        *,
+        scale: float = 10_000,
+        nodata: int = -10_000,
+    ) -> SimpleNamespace:
+        """Add a product of `stamp` (YYYY-MM-DDTHH:MM:SS); a number fills a whole image."""
+        acquired = datetime.fromisoformat(stamp).replace(tzinfo=UTC)
+        name = f"SENTINEL2A_{acquired:%Y%m%d-%H%M%S}-000_L2A_T{TILE}_C_V1-0"
+        paths = {}
+        for band, pixels in bands.items():
+            size = 10 if band in FINE else 20
+            pixels = self._image(pixels, size, np.int16)
+            paths[band] = write_tiff(self.folder / name / f"{name}_FRE_{band}.tif", pixels, size)
+        mask_paths = {}
+        masks = {"CLM_R1": 0, "EDG_R1": 0, "SAT_R1": 0} | (masks or {})
+        for mask, pixels in masks.items():
+            size = 20 if mask.endswith("R2") else 10
+            pixels = self._image(pixels, size, np.uint8)
+            mask_paths[mask] = write_tiff(
+                self.folder / name / "MASKS" / f"{name}_{mask}.tif", pixels, size
+            )
+        self.acquisitions.append(
+            SimpleNamespace(
+                product_id=name,
+                tile=TILE,
+                acquired=acquired,
+                scale=scale,
+                nodata=nodata,
+                bands=paths,
+                masks=mask_paths,
+            )
+        )
+        return self.acquisitions[-1]
+
+    def inventory(self) -> SimpleNamespace:
+        grid = GeoBox(self.shape, Affine(10, 0, ORIGIN[0], 0, -10, ORIGIN[1]), "EPSG:32631")
+        return SimpleNamespace(
+            tile=TILE, grid=grid, block_shape=(2, 8), acquisitions=tuple(self.acquisitions)
+        )
+
+    def _image(self, pixels: np.ndarray | int, size: int, dtype: type) -> np.ndarray:
+        if isinstance(pixels, np.ndarray):
+            return pixels
+        rows, columns = self.shape
+        shape = (rows, columns) if size == 10 else (-(-rows // 2), -(-columns // 2))
+        return np.full(shape, pixels, dtype=dtype)
+
+
+@pytest.fixture
+def products(tmp_path: Path) -> Products:
+    return Products(tmp_path / "products")
