@@ -1,0 +1,163 @@
+"""The committed blocks of a tile, read as if they were one raster."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
+
+from oso_pipeline.core.blocks import Block
+from oso_pipeline.core.commit import digest, read_sidecar
+
+BANDS = {"class": 1, "confidence": 2, "validity": 3}
+"""Bands of a block file."""
+
+CACHE_BYTES = 64 * 2**20
+"""Most memory for blocks that neighbouring windows may need again, per tile."""
+
+
+def family(recipe: Mapping[str, Any]) -> str:
+    """Return the digest of what blocks made in one way have in common.
+
+    That is the recipe without the window of the block. Blocks of one family hold the same
+    values whatever their shape, so the map depends on the families alone: it is not outdated
+    by another block size, and blocks left behind by an older configuration are told apart.
+    """
+    params = {key: value for key, value in recipe["params"].items() if key != "block"}
+    shared = {key: value for key, value in recipe.items() if key != "name"}
+    return digest({**shared, "params": params})
+
+
+def block_of(tile: str, recipe: Mapping[str, Any]) -> Block:
+    """Return the block that a recipe of stage ``predict`` is about."""
+    window = recipe["params"]["block"]
+    return Block(tile, *(int(window[key]) for key in ("row", "column", "height", "width")))
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedBlock:
+    """A block file and the SHA-256 it was committed with."""
+
+    block: Block
+    path: Path
+    sha256: str
+
+
+def committed_blocks(
+    folder: Path, tile: str, families: Collection[str]
+) -> tuple[CommittedBlock, ...]:
+    """List the blocks below `folder` that were made by one of `families`, sorted by window.
+
+    A block without a trustworthy commit record is left out.
+    """
+    found = []
+    for path in sorted(folder.glob("*.tif")):
+        record = read_sidecar(path)
+        if record is None or "recipe" not in record:
+            continue
+        if family(record["recipe"]) in families:
+            block = block_of(tile, record["recipe"])
+            found.append(CommittedBlock(block, path, str(record["sha256"])))
+    return tuple(sorted(found, key=lambda item: item.block))
+
+
+class TileBlocks:
+    """Reads one band of the committed blocks of a tile.
+
+    A block whose content differs from what was committed is not used: its pixels count as
+    missing and its path stands in `damaged`.
+
+    Parameters
+    ----------
+    grid
+        10 m grid of the tile.
+    blocks
+        The blocks to use.
+    band
+        Band of the block files, from 1.
+    """
+
+    def __init__(self, grid: GeoBox, blocks: Collection[CommittedBlock], band: int) -> None:
+        self.grid = grid
+        self.damaged: dict[Path, str] = {}
+        self._blocks = tuple(blocks)
+        self._band = band
+        self._cache: OrderedDict[Path, npt.NDArray[np.uint16]] = OrderedDict()
+        self._cached_bytes = 0
+
+    def gather(
+        self, rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int32]
+    ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.bool_]]:
+        """Return the values of pixels of the tile, and which of them a block holds.
+
+        Parameters
+        ----------
+        rows, columns
+            Pixels of the tile, shape ``(n,)`` and not empty. They should lie close together:
+            memory goes with the rectangle around them.
+        """
+        top, left = int(rows.min()), int(columns.min())
+        shape = (int(rows.max()) - top + 1, int(columns.max()) - left + 1)
+        values = np.zeros(shape, np.uint16)
+        covered = np.zeros(shape, np.bool_)
+        for item in self._blocks:
+            block = item.block
+            row = slice(max(block.row, top), min(block.row + block.height, top + shape[0]))
+            column = slice(
+                max(block.column, left), min(block.column + block.width, left + shape[1])
+            )
+            if row.start >= row.stop or column.start >= column.stop:
+                continue
+            content = self._read(item)
+            if content is None:
+                continue
+            target = (_moved(row, top), _moved(column, left))
+            values[target] = content[_moved(row, block.row), _moved(column, block.column)]
+            covered[target] = True
+        picked = (rows - top, columns - left)
+        return values[picked], covered[picked]
+
+    def _read(self, item: CommittedBlock) -> npt.NDArray[np.uint16] | None:
+        if item.path in self.damaged:
+            return None
+        if item.path in self._cache:
+            self._cache.move_to_end(item.path)
+            return self._cache[item.path]
+        try:
+            content = self._decode(item)
+        except (OSError, ValueError, RasterioError) as error:
+            self.damaged[item.path] = str(error)
+            return None
+        self._cache[item.path] = content
+        self._cached_bytes += content.nbytes
+        while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
+            self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
+        return content
+
+    def _decode(self, item: CommittedBlock) -> npt.NDArray[np.uint16]:
+        # GDAL reads many kinds of damage without a word, hence the digest. The file is read
+        # once; GDAL then decodes it in memory.
+        raw = item.path.read_bytes()
+        if hashlib.sha256(raw).hexdigest() != item.sha256:
+            raise ValueError("the content differs from what was committed")
+        block, expected = item.block, item.block.crop(self.grid)
+        with MemoryFile(raw) as memory, memory.open(driver="GTiff") as source:
+            if source.shape != (block.height, block.width) or source.count != len(BANDS):
+                raise ValueError(f"the file holds {source.count} bands of {source.shape} pixels")
+            if source.transform != expected.affine or source.crs.to_epsg() != expected.crs.epsg:
+                raise ValueError("the file does not lie on the grid of the tile")
+            content: npt.NDArray[np.uint16] = source.read(self._band)
+        return content
+
+
+def _moved(extent: slice, origin: int) -> slice:
+    return slice(extent.start - origin, extent.stop - origin)

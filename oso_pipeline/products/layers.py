@@ -1,0 +1,71 @@
+"""The rasters a map consists of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rasterio.enums import Resampling
+
+LayerName = Literal["class", "confidence", "validity"]
+RasterType = Literal["uint8", "uint16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A raster of the map.
+
+    Parameters
+    ----------
+    name
+        Also the name of the band in the block files.
+    suffix
+        What is added to ``OCS_<year>`` in the name of the file.
+    dtype
+        Type of the raster; None where it follows from the nomenclature.
+    nodata
+        Value outside the tiles and in holes.
+    overviews
+        How the overviews are made.
+    description
+        Description of the band.
+    """
+
+    name: LayerName
+    suffix: str
+    dtype: RasterType | None
+    nodata: int
+    overviews: Resampling
+    description: str
+
+
+CLASS = Layer(
+    "class",
+    "",
+    None,
+    0,
+    Resampling.mode,  # any other way but nearest invents classes
+    "land-cover class",
+)
+CONFIDENCE = Layer(
+    "confidence",
+    "_confidence",
+    "uint8",
+    0,  # a pixel with a class has the votes of one tree at least
+    Resampling.average,
+    "confidence: share of the trees that voted for the class, percent",
+)
+VALIDITY = Layer(
+    "validity",
+    "_validity",
+    "uint16",  # a season of two satellites may have more than 255 clear dates
+    65535,  # 0 means something else: seen, but never clear
+    Resampling.average,
+    "validity: number of clear dates",
+)
+LAYERS: dict[str, Layer] = {layer.name: layer for layer in (CLASS, CONFIDENCE, VALIDITY)}
+
+
+def map_path(year: int, layer: Layer) -> str:
+    """Return the path of a layer relative to the run folder, as ``maps/OCS_2018.tif``."""
+    return f"maps/OCS_{year}{layer.suffix}.tif"

@@ -1,0 +1,102 @@
+"""Pixels of the map from the blocks of all tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from odc.geo.geobox import GeoBox
+from rasterio.windows import Window
+
+from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.products.committed import TileBlocks
+from oso_pipeline.products.grid import Locator, nearest
+from oso_pipeline.products.layers import Layer
+
+
+@dataclass
+class Holes:
+    """Pixels of the map that should have come from a block that is not there."""
+
+    pixels: int = 0
+    blocks: set[str] = field(default_factory=set)
+
+    def add(
+        self,
+        tile: str,
+        pixels: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]],
+        block_shape: tuple[int, int],
+    ) -> None:
+        """Record missing `pixels` (rows, columns) of a tile that is cut in `block_shape`."""
+        rows, columns = pixels
+        height, width = block_shape
+        self.pixels += len(rows)
+        starts = np.stack([rows // height * height, columns // width * width], axis=1)
+        self.blocks |= {
+            f"{tile}/r{row:05d}c{column:05d}" for row, column in np.unique(starts, axis=0)
+        }
+
+
+class Mosaic:
+    """Puts one layer of the map together, window by window.
+
+    Each pixel of the map takes the value of the pixel of its owner tile in which its centre
+    lies. The result does not depend on the windows, on the shape of the blocks or on their
+    order.
+
+    Parameters
+    ----------
+    grid
+        Grid of the map.
+    ownership
+        Which tile each place belongs to.
+    blocks
+        The blocks of each tile, opened for the band of the layer.
+    block_shapes
+        Rows and columns of the blocks of each tile; only used to name missing ones.
+    """
+
+    def __init__(
+        self,
+        grid: GeoBox,
+        ownership: Ownership,
+        blocks: Mapping[str, TileBlocks],
+        block_shapes: Mapping[str, tuple[int, int]],
+    ) -> None:
+        self.grid = grid
+        self.holes = Holes()
+        self._ownership = ownership
+        self._blocks = blocks
+        self._block_shapes = block_shapes
+        self._locators = {tile: Locator(grid, ownership.grids[tile]) for tile in ownership.tiles}
+
+    def read(self, window: Window, layer: Layer) -> npt.NDArray[np.uint16]:
+        """Return a window of the map, nodata where there is no tile or no block.
+
+        Pixels whose block is missing are added to `holes`.
+        """
+        part = self.grid[
+            window.row_off : window.row_off + window.height,
+            window.col_off : window.col_off + window.width,
+        ]
+        owners = self._ownership.owners(part)
+        result = np.full(owners.shape, layer.nodata, np.uint16)
+        for index in np.unique(owners[owners >= 0]):
+            tile = self._ownership.tiles[index]
+            mine = owners == index
+            rows, columns = self._pixels(tile, window, mine)
+            values, covered = self._blocks[tile].gather(rows, columns)
+            result[mine] = np.where(covered, values, layer.nodata)
+            if not covered.all():
+                missing = (rows[~covered], columns[~covered])
+                self.holes.add(tile, missing, self._block_shapes[tile])
+        return result
+
+    def _pixels(
+        self, tile: str, window: Window, mine: npt.NDArray[np.bool_]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        rows, columns = self._locators[tile].positions(window)
+        height, width = self._ownership.grids[tile].shape
+        return nearest(rows[mine], height), nearest(columns[mine], width)

@@ -1,0 +1,117 @@
+"""A run folder with committed blocks of two tiles in different UTM zones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.core.blocks import Block, blocks_of
+from oso_pipeline.core.commit import sidecar_of, write_sidecar
+from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.core.task import Task
+from oso_pipeline.core.tiles import Tile
+from oso_pipeline.products import stage
+
+CORNER_PX = 120
+TILES = ("30UYD", "31UCU")  # their upper-left corners overlap across the border of the zones
+
+
+def config_of(run_dir: Path, **changes: Any) -> Config:
+    content: dict[str, Any] = {
+        "name": "two_zones",
+        "year": 2018,
+        "run_dir": run_dir,
+        "season": {"start": "2018-01-01", "end": "2018-12-31"},
+        "imagery": {"paths": ["images"], "tiles": list(TILES)},
+        "reference": {"sources": [{"path": "parcels.gpkg"}]},
+    }
+    return Config.model_validate(content | changes)
+
+
+@dataclass
+class World:
+    """Two tiles whose pixel values are known."""
+
+    run_dir: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    def __post_init__(self) -> None:
+        self.grids = {tile: Tile(tile).geobox(CORNER_PX) for tile in TILES}
+        codes = np.array(load_nomenclature("oso17").codes, np.uint16)
+        self.bands: dict[str, np.ndarray] = {}
+        for index, tile in enumerate(TILES):
+            # Neighbouring pixels differ in each direction, and so do the two tiles.
+            row, column = np.indices((CORNER_PX, CORNER_PX))
+            mixed = row * 7 + column * 3 + index * 5
+            validity = mixed % 300
+            self.bands[tile] = np.stack(
+                [codes[mixed % len(codes)], 1 + mixed % 100, validity]
+            ).astype(np.uint16)
+        layout = lambda context, tile: SimpleNamespace(grid=self.grids[tile])  # noqa: E731
+        self.monkeypatch.setattr(stage, "tile_layout", layout)
+
+    def predict_tasks(self, block_px: int = 40) -> tuple[Task, ...]:
+        return tuple(
+            self._task(block)
+            for tile in TILES
+            for block in blocks_of(tile, (CORNER_PX, CORNER_PX), (block_px, block_px))
+        )
+
+    def _task(self, block: Block) -> Task:
+        window = {key: getattr(block, key) for key in ("row", "column", "height", "width")}
+        return Task(
+            "predict",
+            f"{block.tile}/{block.name}",
+            "nowhere:nothing",
+            self.run_dir,
+            (f"blocks/{block.tile}/{block.name}.tif",),
+            params={"block": window, "seed": 0},
+            inputs={"inventory": "a" * 64},
+        )
+
+    def commit(self, tasks: tuple[Task, ...]) -> None:
+        for task in tasks:
+            block = stage.block_of_task(task)
+            grid = block.crop(self.grids[block.tile])
+            rows = slice(block.row, block.row + block.height)
+            columns = slice(block.column, block.column + block.width)
+            task.output().parent.mkdir(parents=True, exist_ok=True)
+            profile = {
+                "driver": "GTiff", "dtype": "uint16", "count": 3, "compress": "deflate",
+                "height": block.height, "width": block.width,
+                "crs": f"EPSG:{grid.crs.epsg}", "transform": grid.affine,
+            }  # fmt: skip
+            with rasterio.open(task.output(), "w", **profile) as target:
+                target.write(self.bands[block.tile][:, rows, columns])
+            write_sidecar(task.output(), {"key": task.key, "recipe": task.recipe, "summary": {}})
+
+    def uncommit(self, task: Task) -> None:
+        sidecar_of(task.output()).unlink()
+
+    def config(self, **changes: Any) -> Config:
+        return config_of(self.run_dir, **changes)
+
+    def plan(self, tasks: tuple[Task, ...], **changes: Any) -> Mapping[str, Task]:
+        config = self.config(**changes)
+        context = SimpleNamespace(
+            config=config, run_dir=self.run_dir, tasks=lambda name: {"predict": tasks}[name]
+        )
+        return {task.name: task for task in stage.STAGE.plan(context)}
+
+
+@pytest.fixture
+def world_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], World]:
+    return lambda folder: World(folder, monkeypatch)
+
+
+@pytest.fixture
+def world(tmp_path: Path, world_in: Callable[[Path], World]) -> World:
+    return world_in(tmp_path)
