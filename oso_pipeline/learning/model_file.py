@@ -1,0 +1,202 @@
+"""The model file: a JSON description beside plain arrays, never a pickle.
+
+``model.json`` says what the forest in ``forest.npz`` was trained on and what it expects, and
+carries a digest of both. Loading runs no code from the files and refuses what was altered.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import date
+from difflib import unified_diff
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oso_pipeline.core.commit import digest, publish_bytes, publish_json
+from oso_pipeline.core.dates import DateGrid
+from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.learning.forest import Forest
+from oso_pipeline.timeseries.layout import FeatureLayout
+
+FORMAT = 1
+"""Version of the file format."""
+
+DESCRIPTION, ARRAYS = "model.json", "forest.npz"
+"""Names of the two files in the folder of a model."""
+
+_RETRAIN = "train the model anew: remove its folder and run `oso run` again"
+_LINES_OF_DIFFERENCE = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained forest and all that is needed to use it rightly.
+
+    Parameters
+    ----------
+    forest
+        The trees.
+    layout
+        Features expected, in order.
+    grid
+        Dates of the features.
+    nomenclature
+        Content of the nomenclature, as its ``to_json`` returns.
+    variant, stratum
+        Which training rows it saw.
+    seed
+        Seed of the run.
+    counts
+        Training pixels per class code.
+    parameters
+        Settings of the forest.
+    software
+        Versions of the libraries that made it.
+    """
+
+    forest: Forest
+    layout: FeatureLayout
+    grid: DateGrid
+    nomenclature: Mapping[str, Any]
+    variant: str
+    stratum: str
+    seed: int
+    counts: Mapping[int, int]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    software: Mapping[str, str] = field(default_factory=dict)
+
+    def refuse_layout(self, layout: FeatureLayout, where: Path | None = None) -> None:
+        """Raise InputDataError with the differences unless `layout` is that of the model."""
+        self._refuse(layout.names, where)
+
+    def refuse_columns(self, columns: Iterable[str], where: Path | None = None) -> None:
+        """Raise InputDataError with the differences unless a table has every feature."""
+        there = set(columns)
+        self._refuse(tuple(name for name in self.layout.names if name in there), where)
+
+    def _refuse(self, names: tuple[str, ...], where: Path | None) -> None:
+        if names == self.layout.names:
+            return
+        difference = list(unified_diff(self.layout.names, names, "model", "data", lineterm="", n=0))
+        shown = difference[:_LINES_OF_DIFFERENCE]
+        if len(difference) > len(shown):
+            shown.append(f"... and {len(difference) - len(shown)} lines more")
+        message = (
+            f"the model expects {self.layout.size} features, the data have {len(names)}, and "
+            "they differ in name or order:\n    " + "\n    ".join(shown)
+        )
+        hint = "use the season, imagery.bands and features.indices of the model, or train anew"
+        raise InputDataError(Problem("E-INPUT-053", message, _text(where), hint))
+
+
+def save_model(folder: Path, model: Model) -> None:
+    """Write `model` to `folder`, each file all or nothing; equal models make equal bytes."""
+    arrays = _npz(model.forest)
+    description: dict[str, Any] = {
+        "format": FORMAT,
+        "classes": [int(code) for code in model.forest.classes],
+        "trees": model.forest.n_trees,
+        "layout": model.layout.to_json(),
+        "features": list(model.layout.names),
+        "date_grid": {
+            "start": model.grid.start.isoformat(),
+            "end": model.grid.end.isoformat(),
+            "step_days": model.grid.step_days,
+        },
+        "nomenclature": dict(model.nomenclature),
+        "variant": model.variant,
+        "stratum": model.stratum,
+        "seed": model.seed,
+        "training_counts": {str(code): int(n) for code, n in sorted(model.counts.items())},
+        "parameters": dict(model.parameters),
+        "software": dict(model.software),
+        "forest_sha256": sha256(arrays).hexdigest(),
+    }
+    publish_bytes(folder / ARRAYS, arrays)
+    publish_json(folder / DESCRIPTION, {**description, "sha256": digest(description)})
+
+
+def load_model(folder: Path) -> Model:
+    """Read the model in `folder`.
+
+    Raises
+    ------
+    InputDataError
+        If a file is missing, damaged or altered, or of a format this version does not know.
+    """
+    path = folder / DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        arrays = (folder / ARRAYS).read_bytes()
+    except (OSError, ValueError) as error:
+        raise _refusal(path, f"the model cannot be read: {error}") from None
+    if not isinstance(description, dict):
+        raise _refusal(path, "the description of the model is not a JSON object")
+    claimed = description.pop("sha256", None)
+    if digest(description) != claimed:
+        raise _refusal(path, "the description of the model was altered: its sha256 does not fit")
+    if description.get("format") != FORMAT:
+        found = description.get("format")
+        raise _refusal(path, f"model format {found!r} found, this version reads {FORMAT}")
+    if sha256(arrays).hexdigest() != description["forest_sha256"]:
+        message = "the arrays of the model were altered or cut: their sha256 does not fit"
+        raise _refusal(folder / ARRAYS, message)
+    layout = FeatureLayout.from_json(description["layout"])
+    return Model(
+        forest=_forest(folder / ARRAYS, arrays, layout.size),
+        layout=layout,
+        grid=_date_grid(description["date_grid"]),
+        nomenclature=description["nomenclature"],
+        variant=description["variant"],
+        stratum=description["stratum"],
+        seed=description["seed"],
+        counts={int(code): n for code, n in description["training_counts"].items()},
+        parameters=description["parameters"],
+        software=description["software"],
+    )
+
+
+@lru_cache(maxsize=2)
+def cached_model(folder: Path, key: str) -> Model:
+    """Return the model in `folder`, loaded once per process and per `key` of its task."""
+    return load_model(folder)
+
+
+def _date_grid(content: Mapping[str, Any]) -> DateGrid:
+    start, end = (date.fromisoformat(content[name]) for name in ("start", "end"))
+    return DateGrid(start, end, content["step_days"])
+
+
+def _npz(forest: Forest) -> bytes:
+    """Return the arrays as an uncompressed npz; entries carry no time of writing."""
+    stream = io.BytesIO()
+    np.savez(stream, **{item.name: getattr(forest, item.name) for item in fields(forest)})
+    return stream.getvalue()
+
+
+def _forest(path: Path, content: bytes, n_features: int) -> Forest:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            forest = Forest(**{item.name: stored[item.name] for item in fields(Forest)})
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise _refusal(path, f"the arrays of the model cannot be read: {error}") from None
+    faults = forest.faults(n_features)
+    if faults:
+        raise _refusal(path, "the arrays of the model are unsafe: " + "; ".join(faults))
+    return forest
+
+
+def _refusal(path: Path, message: str) -> InputDataError:
+    return InputDataError(Problem("E-INPUT-MODEL", message, str(path), _RETRAIN))
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

@@ -1,0 +1,51 @@
+"""Prediction of table rows, for validation: the same forest walk as for the map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from oso_pipeline.learning.model_file import Model
+from oso_pipeline.prediction.kernel import NODATA_CLASS, classify
+
+
+def predict_samples(
+    models: Mapping[str, Model], table: pd.DataFrame
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
+    """Return class and confidence of samples, each by the model of its stratum.
+
+    Parameters
+    ----------
+    models
+        Models of one variant by stratum.
+    table
+        Samples with the columns ``stratum``, ``validity`` and one int16 column per feature.
+
+    Returns
+    -------
+    code, confidence
+        uint16 and uint8, shape ``(rows,)``, as
+        :func:`~oso_pipeline.prediction.kernel.classify` gives them; 0 for rows of a stratum
+        without a model, as on the map.
+
+    Raises
+    ------
+    InputDataError
+        If a feature that a model expects is not in the table.
+    """
+    code = np.full(len(table), NODATA_CLASS, np.uint16)
+    confidence = np.zeros(len(table), np.uint8)
+    strata = table["stratum"].to_numpy()
+    for stratum, model in models.items():
+        rows = np.flatnonzero(strata == stratum)
+        if len(rows) == 0:
+            continue
+        model.refuse_columns(table.columns)
+        part = table.iloc[rows]
+        features = part[list(model.layout.names)].to_numpy(np.int16).T
+        validity = part["validity"].to_numpy(np.uint16)
+        code[rows], confidence[rows] = classify(model.forest, features, validity)
+    return code, confidence

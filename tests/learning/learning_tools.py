@@ -1,0 +1,38 @@
+"""Small forests and models for tests."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import RandomForestClassifier
+
+from oso_pipeline.core.dates import DateGrid
+from oso_pipeline.learning.forest import Forest
+from oso_pipeline.learning.model_file import Model
+from oso_pipeline.timeseries.layout import FeatureLayout
+
+GRID = DateGrid(date(2018, 1, 1), date(2018, 2, 1), 10)
+LAYOUT = FeatureLayout(("B4", "B8"), GRID.dates, ("NDVI",))
+
+
+def fitted_forest(
+    features: npt.NDArray[np.int16], labels: npt.NDArray[np.int32], **settings: object
+) -> RandomForestClassifier:
+    """Return a scikit-learn forest; `features` has the shape (pixel, feature)."""
+    settings = {"n_estimators": 10, "random_state": 0, **settings}
+    return RandomForestClassifier(**settings).fit(features.astype(np.float32), labels)
+
+
+def small_forest(seed: int = 0, n_features: int = LAYOUT.size) -> Forest:
+    rng = np.random.default_rng(seed)
+    features = rng.integers(-10000, 10000, (200, n_features)).astype(np.int16)
+    labels = (features[:, 0] > 0).astype(np.int32) * 3 + 1 + (features[:, 1] > 0)
+    return Forest.from_sklearn(fitted_forest(features, labels))
+
+
+def small_model(seed: int = 0, stratum: str = "all") -> Model:
+    forest = small_forest(seed)
+    counts = {int(code): 50 for code in forest.classes}
+    return Model(forest, LAYOUT, GRID, {"name": "oso17"}, "run0", stratum, seed, counts)
