@@ -12,9 +12,9 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from rasterio.windows import Window
 
-CONTROL_STEP_M = 640.0
+CONTROL_STEP_M = 320.0
 """Spacing of the points that are transformed exactly; what lies between is interpolated."""
-CONTROL_STEP_PX = 64
+CONTROL_STEP_PX = 32
 """Greatest spacing of these points in pixels of the map."""
 
 _EDGE_POINTS = 1000

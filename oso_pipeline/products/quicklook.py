@@ -39,7 +39,7 @@ def quicklook(path: Path, nomenclature: Nomenclature | None, max_px: int = 1000)
     colours = _scale(values, known) if nomenclature is None else _classes(values, nomenclature)
     colours[~known] = 0
     stream = io.BytesIO()
-    Image.fromarray(colours, mode="RGBA").save(stream, format="PNG", optimize=True)
+    Image.fromarray(colours).save(stream, format="PNG", optimize=True)
     return stream.getvalue()
 
 

@@ -116,7 +116,7 @@ def write_flat(
             pixels = read(window)
             written.counts += np.bincount(pixels.ravel(), minlength=65536)
             content = pixels.astype(spec.dtype)
-            written.checksums.append(zlib.crc32(content))
+            written.checksums.append(zlib.crc32(content.data))
             target.write(content, 1, window=window)
     return written
 

@@ -95,6 +95,7 @@ def _row(one: LandCoverClass, nomenclature: Nomenclature, count: int) -> list[st
 
 
 def _document(root: ET.Element) -> bytes:
+    # No XML declaration: GDAL ignores a sidecar that begins with one.
     ET.indent(root)
-    content: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    content: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=False)
     return content + b"\n"

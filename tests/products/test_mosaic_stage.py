@@ -115,18 +115,19 @@ def test_windows_do_not_matter(world: World, size: int) -> None:
     assert np.array_equal(whole, read(made(task))[0])
 
 
-def test_bytes_depend_neither_on_blocks_nor_on_their_order(
-    tmp_path: Path, world_in: Callable[[Path], World]
+def test_bytes_depend_neither_on_blocks_nor_on_their_order_nor_on_threads(
+    tmp_path: Path, world_in: Callable[[Path], World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contents = []
     for folder, block_px, order in (("a", 40, 1), ("b", 40, -1), ("c", 120, 1), ("d", 26, 1)):
+        monkeypatch.setenv("GDAL_NUM_THREADS", "ALL_CPUS" if folder == "d" else "1")
         world = world_in(tmp_path / folder)
         tasks = world.predict_tasks(block_px)[::order]
         world.commit(tasks)
         made_tasks = [made(task) for task in world.plan(tasks).values()]
-        contents.append([
-            (task.run_dir / output).read_bytes() for task in made_tasks for output in task.outputs
-        ])
+        contents.append(
+            [(task.run_dir / output).read_bytes() for task in made_tasks for output in task.outputs]
+        )
         assert not list(tmp_path.rglob(".*")), "temporary files are left behind"
     assert all(content == contents[0] for content in contents[1:])
 
