@@ -111,7 +111,8 @@ class ClusteredPairs:
     def _matrix(self, weight: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         size = len(self.codes)
         # Sums of whole numbers below 2**53 are exact in double precision.
-        return np.bincount(self.cell, weights=weight, minlength=size**2).reshape(size, size)
+        sums = np.bincount(self.cell, weights=weight.astype(np.float64), minlength=size**2)
+        return np.asarray(sums, dtype=np.float64).reshape(size, size)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,198 @@
+"""Stage ``validate``: predict the held-out pixels and measure how well that goes."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.core.commit import publish_bytes, publish_json
+from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
+from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
+from oso_pipeline.learning.draw import groups_of, lowest
+from oso_pipeline.learning.model_file import Model, load_model
+from oso_pipeline.learning.variants import map_variant, validation_rows, variants
+from oso_pipeline.prediction.samples import predict_samples
+from oso_pipeline.validation.accuracy import Method, Predictions, assess, pooled
+from oso_pipeline.validation.tables import classes_csv, confusion_csv, polygons_csv
+
+OUTPUTS = (
+    "validation/accuracy.json",
+    "validation/confusion_matrix.csv",
+    "validation/confusion_matrix_level1.csv",
+    "validation/classes.csv",
+    "validation/polygons.csv",
+)
+_ROWS_AT_ONCE = 65_536
+_FEW_COLUMNS = ("polygon_id", "code", "stratum", "draw")
+
+
+class ValidateStage:
+    """Plans one task and returns its headline."""
+
+    name = "validate"
+
+    def plan(self, context: PlanContext[Config]) -> list[Task]:
+        """List the one task; it reads the samples of all tiles and the models but the map's own.
+
+        With folds the model of the map saw all polygons, so it has nothing to be tested on.
+        """
+        config = context.config
+        samples, training = context.tasks("samples"), context.tasks("train")
+        names = _validated(config)
+        models = _models(training, names)
+        used = [task for task in training if PurePosixPath(task.outputs[0]).parts[1] in names]
+        task = Task(
+            stage=self.name,
+            name="validate",
+            function="oso_pipeline.validation.stage:validate",
+            run_dir=context.run_dir,
+            outputs=OUTPUTS,
+            params={
+                "nomenclature": load_nomenclature(config.nomenclature).to_json(),
+                "bootstrap": config.validation.bootstrap,
+                "confidence_level": config.validation.confidence_level,
+                "seed": config.seed,
+                "folds": config.validation.folds is not None,
+                "variants": list(names),
+                "max_pixels": config.sampling.max_validation_pixels,
+            },
+            inputs={f"{task.stage}/{task.name}": task.key for task in (*samples, *used)},
+            options={
+                "samples": [task.outputs[0] for task in samples],
+                "models": models,
+            },
+            cost=Cost(memory_bytes=500_000_000, core_seconds=10.0),
+        )
+        return [task]
+
+    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+        """Return overall accuracy and kappa."""
+        return next(iter(summaries(tasks)), {})
+
+
+STAGE = ValidateStage()
+
+
+def validate(task: Task) -> Summary:
+    """Predict the held-out pixels of every variant and publish accuracy and tables.
+
+    Raises
+    ------
+    InputDataError
+        If a model is damaged or does not fit the samples, or nothing was held out.
+    """
+    params = task.params
+    method = Method(
+        nomenclature=Nomenclature.from_json(params["nomenclature"]),
+        replicates=params["bootstrap"],
+        level=params["confidence_level"],
+        seed=params["seed"],
+        folds=params["folds"],
+    )
+    paths = [task.input_path(relative) for relative in task.options["samples"]]
+    predictions = []
+    for variant in params["variants"]:
+        folders = task.options["models"].get(variant, {})
+        models = {stratum: load_model(task.input_path(f)) for stratum, f in folders.items()}
+        predictions.append(predict_variant(variant, models, paths, params["max_pixels"]))
+    headline = pooled(predictions) if method.folds else predictions[0]
+    if not headline.polygon_id.size:
+        raise _nothing_held_out(headline.excluded)
+    accuracy = assess(predictions, method)
+    level1 = accuracy["level1"]
+    publish_bytes(task.output(1), confusion_csv(accuracy))
+    publish_bytes(task.output(2), confusion_csv(level1) if level1 else b"")
+    publish_bytes(task.output(3), classes_csv({2: accuracy, 1: level1}))
+    publish_bytes(task.output(4), polygons_csv(predictions))
+    publish_json(task.output(0), accuracy)
+    keys = ("overall_accuracy", "kappa", "pixels", "polygons", "excluded", "warnings")
+    return {key: accuracy[key] for key in keys}
+
+
+def predict_variant(
+    variant: str, models: Mapping[str, Model], paths: Sequence[Path], max_pixels: int | None
+) -> Predictions:
+    """Predict the held-out pixels of one variant.
+
+    Parameters
+    ----------
+    variant
+        Name of the variant.
+    models
+        Its models by stratum; pixels of a stratum without model are left out and counted.
+    paths
+        Sample files of the tiles.
+    max_pixels
+        Most pixels per class and stratum; None for all. Each tile kept its own lowest
+        draws, so the lowest of those are the lowest of all tiles.
+    """
+    excluded: Counter[str] = Counter({"no_clear_date": 0, "no_model_in_stratum": 0})
+    columns: dict[str, list[Any]] = defaultdict(list)
+    for table in _batches(paths):
+        held_out = table[validation_rows(table, variant)]
+        seen = held_out[held_out["validity"] > 0]
+        known = seen[seen["stratum"].isin(list(models))]
+        excluded["no_clear_date"] += len(held_out) - len(seen)
+        excluded["no_model_in_stratum"] += len(seen) - len(known)
+        if len(known):
+            for name in _FEW_COLUMNS:
+                columns[name].append(known[name].to_numpy())
+            columns["predicted"].append(predict_samples(models, known)[0])
+    if not columns:
+        none = np.empty(0, dtype=np.int64)
+        return Predictions(variant, none, none, none, dict(excluded))
+    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
+    group = groups_of(joined["code"], joined["stratum"])
+    kept = lowest(joined["draw"], group, max_pixels)
+    polygon, code, predicted = (
+        joined[name][kept].astype(np.int64) for name in ("polygon_id", "code", "predicted")
+    )
+    return Predictions(variant, polygon, code, predicted, dict(excluded))
+
+
+def _validated(config: Config) -> tuple[str, ...]:
+    """Return the variants that hold polygons out, the one that made the map first."""
+    names = tuple(variants(config))
+    if config.validation.folds is None:
+        return names
+    return tuple(name for name in names if name != map_variant(config))
+
+
+def _models(training: Sequence[Task], names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the folder of each model by variant and stratum."""
+    folders: dict[str, dict[str, str]] = {name: {} for name in names}
+    for task in training:
+        folder = PurePosixPath(task.outputs[0]).parent
+        variant, stratum = folder.parts[1:3]
+        if variant in folders:
+            folders[variant][stratum] = str(folder)
+    return folders
+
+
+def _batches(paths: Sequence[Path]) -> Iterator[pd.DataFrame]:
+    """Yield the rows of the sample files, a bounded number at a time."""
+    for path in paths:
+        with pq.ParquetFile(path) as source:
+            for batch in source.iter_batches(batch_size=_ROWS_AT_ONCE):
+                yield batch.to_pandas()
+
+
+def _nothing_held_out(excluded: Mapping[str, int]) -> InputDataError:
+    reasons = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in excluded.items())
+    return InputDataError(
+        Problem(
+            "E-INPUT-065",
+            f"no validation pixel is left to measure accuracy with (left out: {reasons})",
+            "samples/*.parquet",
+            "check that validation polygons lie inside the tiles and have clear dates, or lower "
+            "`reference.split.train_share`",
+        )
+    )

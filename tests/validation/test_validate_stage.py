@@ -1,0 +1,246 @@
+"""Stage validate: from samples and models to accuracy.json and its tables."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from oso_pipeline.core.dates import DateGrid
+from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.core.task import Task, do
+from oso_pipeline.learning.forest import Forest
+from oso_pipeline.learning.model_file import Model, save_model
+from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.validation.accuracy import Method, Predictions, assess
+from oso_pipeline.validation.stage import OUTPUTS, predict_variant, validate
+
+OSO17 = load_nomenclature("oso17")
+GRID = DateGrid(date(2018, 1, 1), date(2018, 1, 11), 10)
+LAYOUT = FeatureLayout(("B4", "B8"), GRID.dates, ())
+CODES = np.array([11, 12, 211], dtype=np.int32)
+
+
+def samples(tile: int, folds: int | None = None) -> pd.DataFrame:
+    """Sixty polygons of three classes that features tell apart, with some noise."""
+    generator = np.random.default_rng(tile)
+    polygon = np.repeat(np.arange(60), 8)
+    code = CODES[polygon % 3]
+    level = (polygon % 3) * 1000 + np.repeat(generator.normal(0, 350, 60), 8)
+    table = pd.DataFrame(
+        {
+            "polygon_id": polygon + 1000 * tile,
+            "code": code,
+            "stratum": "all",
+            "validity": np.where(np.arange(480) % 100 == 0, 0, 9).astype(np.uint16),
+            "draw": generator.integers(0, 2**63, 480, dtype=np.uint64),
+        }
+    )
+    for run in range(3):
+        side = np.random.default_rng([tile, run]).random(60) < 0.5
+        table[f"split_{run}"] = np.where(side[polygon], "train", "validation")
+    if folds:
+        table["fold"] = (polygon % folds).astype(np.int8)
+    for name in LAYOUT.names:
+        table[name] = np.clip(level + generator.normal(0, 300, 480), -9000, 9000).astype(np.int16)
+    return table
+
+
+@dataclass
+class World:
+    folder: Path
+    tables: list[pd.DataFrame]
+
+    def models(self, variant: str, mask: np.ndarray) -> None:
+        table = pd.concat(self.tables)[mask]
+        forest = RandomForestClassifier(20, random_state=0, min_samples_leaf=3)
+        forest.fit(table[list(LAYOUT.names)].to_numpy(), table["code"].to_numpy())
+        model = Model(
+            forest=Forest.from_sklearn(forest),
+            layout=LAYOUT,
+            grid=GRID,
+            nomenclature=OSO17.to_json(),
+            variant=variant,
+            stratum="all",
+            seed=0,
+            counts={},
+        )
+        save_model(self.folder / "models" / variant / "all", model)
+
+    def task(self, variants: Sequence[str], **params: Any) -> Task:
+        defaults = {
+            "nomenclature": OSO17.to_json(),
+            "bootstrap": 100,
+            "confidence_level": 0.95,
+            "seed": 0,
+            "folds": False,
+            "variants": list(variants),
+            "max_pixels": None,
+        }
+        models = {variant: {"all": f"models/{variant}/all"} for variant in variants}
+        return Task(
+            stage="validate",
+            name="validate",
+            function="oso_pipeline.validation.stage:validate",
+            run_dir=self.folder,
+            outputs=OUTPUTS,
+            params=defaults | params,
+            options={"samples": ["samples/a.parquet", "samples/b.parquet"], "models": models},
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    tables = [samples(0, 4), samples(1, 4)]
+    (tmp_path / "samples").mkdir()
+    for name, table in zip("ab", tables, strict=True):
+        table.to_parquet(tmp_path / f"samples/{name}.parquet")
+    world = World(tmp_path, tables)
+    whole = pd.concat(tables)
+    for run in range(3):
+        world.models(f"run{run}", (whole[f"split_{run}"] == "train").to_numpy())
+    return world
+
+
+def accuracy_of(world: World) -> dict[str, Any]:
+    return json.loads((world.folder / OUTPUTS[0]).read_text(encoding="utf-8"))
+
+
+def test_stage_writes_accuracy_and_tables(world: World) -> None:
+    result = do(world.task(["run0"]))
+    assert result.status == "done", result.error
+    found = accuracy_of(world)
+    for score in (found["overall_accuracy"], found["kappa"]):
+        assert 0.5 < score["low"] <= score["estimate"] <= score["high"] <= 1
+    table = pd.concat(world.tables)
+    held_out = table[(table["split_0"] == "validation")]
+    assert found["excluded"]["no_clear_date"] == int((held_out["validity"] == 0).sum()) > 0
+    assert found["pixels"] == int((held_out["validity"] > 0).sum())
+    assert set(found["classes"]) == {str(code) for code in OSO17.codes}
+    assert found["classes"]["11"]["recall"] > 0.5
+    assert found["level1"]["overall_accuracy"]["estimate"] >= found["overall_accuracy"]["estimate"]
+    assert found["level1"]["classes"]["110"]["f_score"] > 0.5
+    assert "not a probability sample" in found["design"]
+    assert "runs" not in found
+    assert "folds" not in found
+
+    rows = list(csv.reader((world.folder / OUTPUTS[1]).open()))
+    total = sum(int(value) for row in rows[1:] for value in row[1:])
+    assert total == found["pixels"]
+    polygons = pd.read_csv(world.folder / OUTPUTS[4])
+    assert polygons["pixels"].sum() == found["pixels"]
+    share = polygons["right"].sum() / polygons["pixels"].sum()
+    assert share == pytest.approx(found["overall_accuracy"]["estimate"])
+    assert len(polygons) == found["polygons"]
+    classes = pd.read_csv(world.folder / OUTPUTS[3])
+    assert set(classes["level"]) == {1, 2}
+    grassland = classes[classes["code"] == 211].iloc[0]
+    assert grassland["recall"] == pytest.approx(found["classes"]["211"]["recall"], abs=1e-6)
+
+
+def test_prediction_of_validation_rows_only(world: World) -> None:
+    paths = [world.folder / f"samples/{name}.parquet" for name in "ab"]
+    from oso_pipeline.learning.model_file import load_model
+
+    models = {"all": load_model(world.folder / "models/run0/all")}
+    found = predict_variant("run0", models, paths, None)
+    table = pd.concat(world.tables)
+    trained = set(table.loc[table["split_0"] == "train", "polygon_id"])
+    assert not trained & set(found.polygon_id.tolist())
+    capped = predict_variant("run0", models, paths, 10)
+    assert np.bincount(capped.code)[[11, 12, 211]].tolist() == [10, 10, 10]
+    eligible = table[(table["split_0"] == "validation") & (table["validity"] > 0)]
+    lowest = eligible.sort_values("draw").groupby("code").head(10)
+    assert sorted(capped.polygon_id) == sorted(lowest["polygon_id"])
+    elsewhere = predict_variant("run0", {"alps": models["all"]}, paths, None)
+    assert elsewhere.code.size == 0
+    assert elsewhere.excluded["no_model_in_stratum"] == len(eligible)
+
+
+def test_runs_have_student_interval_and_first_run_gives_the_estimate(world: World) -> None:
+    assert do(world.task(["run0"])).status == "done"
+    alone = accuracy_of(world)
+    assert do(world.task(["run0", "run1", "run2"])).status == "done"
+    found = accuracy_of(world)
+    assert found["overall_accuracy"] == alone["overall_accuracy"]
+    runs = found["runs"]
+    assert (runs["n"], runs["degrees_of_freedom"], len(runs["values"])) == (3, 2, 3)
+    assert runs["values"][0] == found["overall_accuracy"]["estimate"]
+    assert runs["low"] < runs["mean"] < runs["high"]
+    half = 4.302653 * np.std(runs["values"], ddof=1) / np.sqrt(3)
+    assert runs["high"] - runs["mean"] == pytest.approx(half, rel=1e-6)
+    assert runs["classes"]["31"]["recall"]["mean"] is None
+
+
+def test_folds_are_pooled(world: World) -> None:
+    whole = pd.concat(world.tables)
+    names = [f"fold{fold}" for fold in range(4)]
+    for fold, name in enumerate(names):
+        world.models(name, (whole["fold"] != fold).to_numpy())
+    assert do(world.task(names, folds=True)).status == "done"
+    found = accuracy_of(world)
+    assert found["polygons"] == whole["polygon_id"].nunique()
+    folds = found["folds"]
+    assert sum(folds["pixels"]) == found["pixels"] == int((whole["validity"] > 0).sum())
+    weighted = np.average(folds["values"], weights=folds["pixels"])
+    assert found["overall_accuracy"]["estimate"] == pytest.approx(weighted)
+
+
+def test_outputs_are_identical_when_made_again(world: World) -> None:
+    contents = []
+    for _ in range(2):
+        validate(world.task(["run0", "run1"]))
+        contents.append([(world.folder / output).read_bytes() for output in OUTPUTS])
+    assert contents[0] == contents[1]
+
+
+def test_nothing_held_out_is_a_data_error(world: World) -> None:
+    for name, table in zip("ab", world.tables, strict=True):
+        table.assign(validity=np.uint16(0)).to_parquet(world.folder / f"samples/{name}.parquet")
+    result = do(world.task(["run0"]))
+    assert (result.status, result.exit_code) == ("failed", 4)
+    assert result.error is not None
+    assert "E-INPUT-065" in result.error
+    assert "no clear date" in result.error
+
+
+def method(**changes: Any) -> Method:
+    return replace(Method(OSO17, 100, 0.95, 0, folds=False), **changes)
+
+
+def test_classes_absent_in_map_or_reference_are_null() -> None:
+    polygon = np.repeat(np.arange(40), 5)
+    code = np.array([11, 12])[polygon % 2]
+    predicted = np.where(code == 12, 31, 11)  # 12 is never predicted, 31 never in the reference
+    excluded = {"no_clear_date": 3}
+    found = assess([Predictions("run0", polygon, code, predicted, excluded)], method())
+    twelve, forest, absent = (found["classes"][key] for key in ("12", "31", "211"))
+    assert (twelve["precision"], twelve["recall"], twelve["f_score"]) == (None, 0.0, 0.0)
+    assert (forest["precision"], forest["recall"], forest["f_score"]) == (0.0, None, 0.0)
+    assert (absent["precision"], absent["recall"], absent["f_score"]) == (None, None, None)
+    assert absent["intervals"]["f_score"] == {"low": None, "high": None}
+    assert "NaN" not in json.dumps(found, allow_nan=False)
+    warned = {one["code"]: one["message"] for one in found["warnings"]}
+    assert "never predicted" in warned["W-INPUT-066"]
+    assert "winter crops" in warned["W-INPUT-066"]
+    assert "3 validation pixels left out: no clear date" in warned["W-INPUT-065"]
+
+
+def test_single_class_has_no_kappa_and_one_level_no_level1() -> None:
+    ones = np.full(20, 11)
+    flat = replace(
+        OSO17, classes=tuple(replace(c, level1=None) for c in OSO17.classes), level1_classes=()
+    )
+    found = assess([Predictions("run0", np.arange(20), ones, ones, {})], method(nomenclature=flat))
+    assert found["overall_accuracy"] == {"estimate": 1.0, "low": 1.0, "high": 1.0}
+    assert found["kappa"] == {"estimate": None, "low": None, "high": None}
+    assert found["level1"] is None
