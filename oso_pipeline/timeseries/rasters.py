@@ -186,14 +186,19 @@ def to_stored(
     return kept.astype(np.int16), missing, kept != exact
 
 
+def vanished(path: Path) -> Problem:
+    """Return the finding that a file of the inventory is not there any more."""
+    message = "an image file has vanished since the inventory was made"
+    return Problem("E-FAULT-019", message, str(path), _REMEDY)
+
+
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
     """Turn what GDAL and the system say into an error that names the file and the remedy."""
     try:
         yield
     except FileNotFoundError as error:
-        message = "an image file has vanished since the inventory was made"
-        raise InputDataError(Problem("E-FAULT-019", message, str(path), _REMEDY)) from error
+        raise InputDataError(vanished(path)) from error
     except (RasterioError, CPLE_BaseError, OSError) as error:
         cause = error.__cause__ or error
         message = f"an image file cannot be read, it may be cut short or damaged: {cause}"

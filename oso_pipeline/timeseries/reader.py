@@ -19,6 +19,7 @@ from oso_pipeline.timeseries.rasters import (
     process_rasters,
     repeat_pixels,
     to_stored,
+    vanished,
     window_of,
 )
 from oso_pipeline.timeseries.validity import ClearPolicy, clear_pixels, masks_of
@@ -105,7 +106,8 @@ class BlockReader:
     """Reads blocks of a tile.
 
     Products of one calendar day (UTC) become one layer: at each pixel the first clear product
-    in the order of acquisition time and identifier counts, with all its bands.
+    in the order of acquisition time and identifier counts, with all its bands. Making a
+    reader looks at the names and sizes of all files and opens none.
 
     Parameters
     ----------
@@ -115,6 +117,12 @@ class BlockReader:
         What to read.
     rasters
         Where files are kept open; by default one store for the process.
+
+    Raises
+    ------
+    InputDataError
+        If a product lacks a band or a mask that is needed, or its files have vanished or
+        changed since the inventory; all such products are named at once.
 
     Examples
     --------
@@ -133,7 +141,9 @@ class BlockReader:
             day = acquisition.acquired.date()
             if self.spec.first <= day <= self.spec.last:
                 self._by_day.setdefault(day, []).append(acquisition)
-        _refuse_incomplete([a for group in self._by_day.values() for a in group], self.spec)
+        used = [acquisition for group in self._by_day.values() for acquisition in group]
+        _refuse_incomplete(used, self.spec)
+        _refuse_changed(used)
 
     @property
     def dates(self) -> tuple[date, ...]:
@@ -259,6 +269,28 @@ def _refuse_incomplete(acquisitions: Sequence[Acquisition], spec: ReadSpec) -> N
                     str(next(iter(acquisition.bands.values()), acquisition.product_id)),
                     "complete the product, take it out of imagery.paths, or change "
                     "imagery.bands or imagery.clear",
+                )
+            )
+    if problems:
+        raise InputDataError(*problems)
+
+
+def _refuse_changed(acquisitions: Sequence[Acquisition]) -> None:
+    """Refuse products whose files have vanished or changed in size, all at once."""
+    problems = []
+    for acquisition in acquisitions:
+        files = [*acquisition.bands.values(), *acquisition.masks.values()]
+        lost = [path for path in files if not path.is_file()]
+        problems += [vanished(path) for path in lost]
+        size = 0 if lost else sum(path.stat().st_size for path in files)
+        if not lost and size != acquisition.size_bytes:
+            problems.append(
+                Problem(
+                    "E-FAULT-020",
+                    f"the files of {acquisition.product_id} have {size} bytes, they had "
+                    f"{acquisition.size_bytes} when the inventory was made",
+                    str(files[0].parent),
+                    "run `oso run` again so that the inventory takes up the product as it is",
                 )
             )
     if problems:

@@ -13,6 +13,8 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from oso_pipeline.imagery.acquisition import Acquisition
+
 TILE = "31TCJ"
 ORIGIN = (300_000, 4_900_020)
 FINE = ("B2", "B3", "B4", "B8")
@@ -44,7 +46,7 @@ class Products:
     shape: tuple[int, int] = (6, 8)
 
     def __post_init__(self) -> None:
-        self.acquisitions: list[SimpleNamespace] = []
+        self.acquisitions: list[Acquisition] = []
 
     def add(
         self,
@@ -54,7 +56,7 @@ class Products:
         *,
         scale: float = 10_000,
         nodata: int = -10_000,
-    ) -> SimpleNamespace:
+    ) -> Acquisition:
         """Add a product of `stamp` (YYYY-MM-DDTHH:MM:SS); a number fills a whole image."""
         acquired = datetime.fromisoformat(stamp).replace(tzinfo=UTC)
         name = f"SENTINEL2A_{acquired:%Y%m%d-%H%M%S}-000_L2A_T{TILE}_C_V1-0"
@@ -72,14 +74,20 @@ class Products:
                 self.folder / name / "MASKS" / f"{name}_{mask}.tif", pixels, size
             )
         self.acquisitions.append(
-            SimpleNamespace(
+            Acquisition(
                 product_id=name,
                 tile=TILE,
                 acquired=acquired,
+                platform="S2A",
+                family="muscate",
+                version="1.0",
                 scale=scale,
                 nodata=nodata,
                 bands=paths,
                 masks=mask_paths,
+                size_bytes=sum(
+                    path.stat().st_size for path in (*paths.values(), *mask_paths.values())
+                ),
             )
         )
         return self.acquisitions[-1]

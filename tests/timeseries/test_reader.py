@@ -226,8 +226,13 @@ def test_a_truncated_image_is_named(products, share: float, which: str) -> None:
         {"SAT_R1": np.zeros((64, 64), np.uint8)},
     )
     path = acquisition.bands["B4"] if which == "band" else acquisition.masks["SAT_R1"]
+    reader = BlockReader(products.inventory(), spec("B4"), OpenRasters(8))
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    error = refused(products, "B4", block=Block("31TCJ", 0, 0, 64, 64))
+    with pytest.raises(InputDataError) as caught:
+        reader.read(Block("31TCJ", 0, 0, 64, 64))
+    error = caught.value
+    assert error.exit_code == ExitCode.INPUT
+    assert "fix:" in str(error)
     assert error.problems[0].code == "E-FAULT-021"
     assert error.problems[0].where == str(path)
     assert "cut short" in str(error)
@@ -235,8 +240,11 @@ def test_a_truncated_image_is_named(products, share: float, which: str) -> None:
 
 def test_something_else_than_a_tiff_is_named(products) -> None:
     acquisition = products.add(DAY, {"B4": 100})
+    reader = BlockReader(products.inventory(), spec("B4"), OpenRasters(8))
     acquisition.bands["B4"].write_text("<html>404</html>")
-    error = refused(products, "B4")
+    with pytest.raises(InputDataError) as caught:
+        reader.read(WHOLE)
+    error = caught.value
     assert (error.problems[0].code, error.problems[0].where) == (
         "E-FAULT-021",
         str(acquisition.bands["B4"]),
@@ -273,6 +281,18 @@ def test_row_006_all_products_without_a_needed_band_or_mask_are_named_at_once(pr
     assert [p.code for p in error.problems] == ["E-INPUT-006", "E-INPUT-006"]
     assert "lacks mask MG2_R1" in str(error)
     assert "lacks band B4" in str(error)
+
+
+def test_products_changed_since_the_inventory_are_named_at_once(products) -> None:
+    changed = products.add("2018-05-01T10:00:00", {"B4": 100})
+    gone = products.add("2018-05-11T10:00:00", {"B4": 100})
+    with changed.masks["CLM_R1"].open("ab") as stream:
+        stream.write(b"0")
+    gone.bands["B4"].unlink()
+    error = refused(products, "B4")
+    assert [p.code for p in error.problems] == ["E-FAULT-020", "E-FAULT-019"]
+    assert changed.product_id in str(error)
+    assert str(gone.bands["B4"]) in str(error)
 
 
 def test_few_handles_suffice_and_are_reused(products) -> None:
