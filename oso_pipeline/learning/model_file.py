@@ -97,6 +97,21 @@ class Model:
         raise InputDataError(Problem("E-INPUT-053", message, _text(where), hint))
 
 
+def date_grid_to_json(grid: DateGrid) -> dict[str, Any]:
+    """Return a date grid in types that JSON knows."""
+    return {
+        "start": grid.start.isoformat(),
+        "end": grid.end.isoformat(),
+        "step_days": grid.step_days,
+    }
+
+
+def date_grid_from_json(content: Mapping[str, Any]) -> DateGrid:
+    """Return the date grid that :func:`date_grid_to_json` wrote."""
+    start, end = (date.fromisoformat(content[name]) for name in ("start", "end"))
+    return DateGrid(start, end, content["step_days"])
+
+
 def save_model(folder: Path, model: Model) -> None:
     """Write `model` to `folder`, each file all or nothing; equal models make equal bytes."""
     arrays = _npz(model.forest)
@@ -106,11 +121,7 @@ def save_model(folder: Path, model: Model) -> None:
         "trees": model.forest.n_trees,
         "layout": model.layout.to_json(),
         "features": list(model.layout.names),
-        "date_grid": {
-            "start": model.grid.start.isoformat(),
-            "end": model.grid.end.isoformat(),
-            "step_days": model.grid.step_days,
-        },
+        "date_grid": date_grid_to_json(model.grid),
         "nomenclature": dict(model.nomenclature),
         "variant": model.variant,
         "stratum": model.stratum,
@@ -153,7 +164,7 @@ def load_model(folder: Path) -> Model:
     return Model(
         forest=_forest(folder / ARRAYS, arrays, layout.size),
         layout=layout,
-        grid=_date_grid(description["date_grid"]),
+        grid=date_grid_from_json(description["date_grid"]),
         nomenclature=description["nomenclature"],
         variant=description["variant"],
         stratum=description["stratum"],
@@ -168,11 +179,6 @@ def load_model(folder: Path) -> Model:
 def cached_model(folder: Path, key: str) -> Model:
     """Return the model in `folder`, loaded once per process and per `key` of its task."""
     return load_model(folder)
-
-
-def _date_grid(content: Mapping[str, Any]) -> DateGrid:
-    start, end = (date.fromisoformat(content[name]) for name in ("start", "end"))
-    return DateGrid(start, end, content["step_days"])
 
 
 def _npz(forest: Forest) -> bytes:

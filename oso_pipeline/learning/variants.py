@@ -7,11 +7,10 @@ trained with all polygons.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from oso_pipeline.config.model import Config
 
@@ -22,6 +21,14 @@ WHOLE = "map"
 """Variant of a cross-validation that sees all polygons."""
 
 Mask = npt.NDArray[np.bool_]
+
+
+class Columns(Protocol):
+    """A table with named columns: one of Arrow or of pandas."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 def variants(config: Config) -> tuple[str, ...]:
@@ -49,7 +56,7 @@ def split_columns(config: Config) -> tuple[str, ...]:
     return tuple(f"split_{number}" for number in range(config.validation.runs))
 
 
-def training_rows(table: pd.DataFrame, variant: str) -> Mask:
+def training_rows(table: Columns, variant: str) -> Mask:
     """Return which rows of `table` train `variant`, shape ``(rows,)``.
 
     Parameters
@@ -67,7 +74,7 @@ def training_rows(table: pd.DataFrame, variant: str) -> Mask:
     return _values(table, column) == TRAIN
 
 
-def validation_rows(table: pd.DataFrame, variant: str) -> Mask:
+def validation_rows(table: Columns, variant: str) -> Mask:
     """Return which rows of `table` judge `variant`, shape ``(rows,)``; none judges ``map``."""
     if variant == WHOLE:
         return np.zeros(len(table), bool)
@@ -84,5 +91,5 @@ def _column(variant: str) -> tuple[str, int]:
     raise ValueError(f"{variant!r} is no variant; variants are run<n>, fold<n> and {WHOLE}")
 
 
-def _values(table: pd.DataFrame, column: str) -> npt.NDArray[Any]:
-    return table[column].to_numpy()
+def _values(table: Columns, column: str) -> npt.NDArray[Any]:
+    return np.asarray(table[column])

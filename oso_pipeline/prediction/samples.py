@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import pyarrow as pa
 
 from oso_pipeline.learning.model_file import Model
 from oso_pipeline.prediction.kernel import NODATA_CLASS, classify
 
 
 def predict_samples(
-    models: Mapping[str, Model], table: pd.DataFrame
+    models: Mapping[str, Model], table: pa.Table
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
     """Return class and confidence of samples, each by the model of its stratum.
 
@@ -38,14 +38,14 @@ def predict_samples(
     """
     code = np.full(len(table), NODATA_CLASS, np.uint16)
     confidence = np.zeros(len(table), np.uint8)
-    strata = table["stratum"].to_numpy()
+    strata = np.asarray(table["stratum"])
     for stratum, model in models.items():
         rows = np.flatnonzero(strata == stratum)
         if len(rows) == 0:
             continue
-        model.refuse_columns(table.columns)
-        part = table.iloc[rows]
-        features = part[list(model.layout.names)].to_numpy(np.int16).T
-        validity = part["validity"].to_numpy(np.uint16)
+        model.refuse_columns(table.column_names)
+        part = table.take(rows)
+        features = np.stack([part[name].to_numpy() for name in model.layout.names])
+        validity = part["validity"].to_numpy()
         code[rows], confidence[rows] = classify(model.forest, features, validity)
     return code, confidence

@@ -1,0 +1,187 @@
+"""Stage ``train``: one random forest per variant and stratum."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
+from oso_pipeline.learning.forest import Forest
+from oso_pipeline.learning.model_file import (
+    ARRAYS,
+    DESCRIPTION,
+    Model,
+    date_grid_from_json,
+    date_grid_to_json,
+    save_model,
+)
+from oso_pipeline.learning.training_set import (
+    Choice,
+    TrainingSet,
+    check_classes,
+    expected_polygons,
+    read_training_set,
+)
+from oso_pipeline.learning.variants import split_columns, variants
+from oso_pipeline.reference.strata import strata_names
+from oso_pipeline.timeseries.layout import FeatureLayout
+
+_SECONDS_PER_VALUE_AND_TREE = 1e-7
+"""Training time per pixel, tried feature and tree; for planning only."""
+
+
+class TrainStage:
+    """Plans one task per variant and stratum."""
+
+    name = "train"
+
+    def plan(self, context: PlanContext[Config]) -> list[Task]:
+        """List the forests to train; each reads the samples of all tiles."""
+        strata = strata_names(context.config)
+        names = [(v, stratum) for v in variants(context.config) for stratum in strata]
+        threads = _threads(context.config, len(names))
+        return [_task(context, variant, stratum, threads) for variant, stratum in names]
+
+    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+        """Return the summaries of the forests, and their warnings together."""
+        models = summaries(tasks)
+        return {
+            "models": models,
+            "warnings": [text for model in models for text in model.get("warnings", [])],
+        }
+
+
+STAGE = TrainStage()
+
+
+def train(task: Task) -> Summary:
+    """Train a forest and publish its model file.
+
+    Raises
+    ------
+    InputDataError
+        If a class has no pixel, there is one class only, or a polygon both trains and judges.
+    """
+    params = task.params
+    layout = FeatureLayout.from_json(params["layout"])
+    choice = Choice(
+        params["variant"], params["stratum"], tuple(params["columns"]), params["max_pixels"]
+    )
+    reference = task.input_path(task.options["reference"])
+    samples = [task.input_path(relative) for relative in task.options["samples"]]
+    chosen = read_training_set(samples, choice, layout)
+    expected = expected_polygons(reference, choice)
+    problems = check_classes(chosen.counts, expected, choice, params["allow_missing"], reference)
+    problems.raise_errors(InputDataError)
+    seed = derived_seed(params["seed"], "train", choice.stratum, choice.variant)
+    fitted = fit(chosen, params["forest"], seed, task.options["threads"])
+    model = Model(
+        forest=Forest.from_sklearn(fitted),
+        layout=layout,
+        grid=date_grid_from_json(params["date_grid"]),
+        nomenclature=params["nomenclature"],
+        variant=choice.variant,
+        stratum=choice.stratum,
+        seed=params["seed"],
+        counts=chosen.counts,
+        parameters=params["forest"],
+        software={name: version(name) for name in ("oso_pipeline", "scikit-learn", "numpy")},
+    )
+    save_model(task.output().parent, model)
+    return _summary(model, chosen, problems)
+
+
+def fit(
+    chosen: TrainingSet, parameters: dict[str, Any], seed: int, threads: int
+) -> RandomForestClassifier:
+    """Fit a random forest; the number of `threads` does not change it.
+
+    Parameters
+    ----------
+    chosen
+        Training pixels; float32 holds their int16 values exactly.
+    parameters
+        The section ``learning`` of the configuration.
+    seed
+        Seed of this forest.
+    threads
+        Trees grown at once.
+    """
+    forest = RandomForestClassifier(
+        n_estimators=parameters["n_trees"],
+        max_depth=parameters["max_depth"],
+        min_samples_leaf=parameters["min_samples_leaf"],
+        max_features=parameters["max_features"],
+        random_state=seed,
+        n_jobs=threads,
+    )
+    return forest.fit(chosen.features.astype(np.float32), chosen.codes)
+
+
+def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int) -> Task:
+    config = context.config
+    samples, (reference,) = context.tasks("samples"), context.tasks("reference")
+    layout = FeatureLayout.of(config)
+    folder = f"models/{variant}/{stratum}"
+    return Task(
+        stage="train",
+        name=f"{variant}/{stratum}",
+        function="oso_pipeline.learning.stage:train",
+        run_dir=context.run_dir,
+        outputs=(f"{folder}/{DESCRIPTION}", f"{folder}/{ARRAYS}"),
+        params={
+            "variant": variant,
+            "stratum": stratum,
+            "columns": list(split_columns(config)),
+            "layout": layout.to_json(),
+            "date_grid": date_grid_to_json(config.season.grid),
+            "nomenclature": load_nomenclature(config.nomenclature).to_json(),
+            "max_pixels": config.sampling.max_train_pixels,
+            "allow_missing": config.sampling.allow_missing_classes,
+            "forest": config.learning.model_dump(mode="json"),
+            "seed": config.seed,
+        },
+        inputs={f"{task.stage}/{task.name}": task.key for task in (*samples, reference)},
+        options={
+            "samples": sorted(task.outputs[0] for task in samples),
+            "reference": reference.outputs[0],
+            "threads": threads,
+        },
+        cost=_cost(config, layout),
+    )
+
+
+def _threads(config: Config, n_tasks: int) -> int:
+    """Return how many cores a forest may use while the others of the stage run too."""
+    workers = config.runtime.workers or os.cpu_count() or 1
+    return max(1, workers // min(workers, n_tasks))
+
+
+def _cost(config: Config, layout: FeatureLayout) -> Cost:
+    classes = len(load_nomenclature(config.nomenclature).codes)
+    pixels = classes * (config.sampling.max_train_pixels or 10_000)
+    tried = layout.size**0.5 * config.learning.max_depth
+    # Features are held as int16, as float32, and once more while they are joined.
+    memory = 300_000_000 + pixels * layout.size * 8
+    seconds = pixels * tried * config.learning.n_trees * _SECONDS_PER_VALUE_AND_TREE
+    return Cost(pixels, 2 * pixels * layout.size, memory, seconds)
+
+
+def _summary(model: Model, chosen: TrainingSet, problems: Problems) -> Summary:
+    return {
+        "variant": model.variant,
+        "stratum": model.stratum,
+        "pixels": {str(code): count for code, count in chosen.counts.items()},
+        "polygons": chosen.polygons,
+        "trees": model.forest.n_trees,
+        "nodes": model.forest.n_nodes,
+        "warnings": [str(found) for found in problems.warnings],
+    }

@@ -1,0 +1,201 @@
+"""The rows that train one forest, taken from the samples of all tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.learning.draw import groups_of, lowest
+from oso_pipeline.learning.variants import WHOLE, Columns, training_rows, validation_rows
+from oso_pipeline.timeseries.layout import FeatureLayout
+
+IMBALANCE = 100
+"""A class with this many times fewer pixels than the largest one is worth a warning."""
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which samples train a forest.
+
+    Parameters
+    ----------
+    variant, stratum
+        Rows of that stratum that train that variant.
+    columns
+        Columns that say how polygons are dealt.
+    limit
+        Most pixels per class; None takes all.
+    """
+
+    variant: str
+    stratum: str
+    columns: tuple[str, ...]
+    limit: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Features and labels of the training pixels.
+
+    Parameters
+    ----------
+    features
+        int16, shape ``(pixel, feature)``.
+    codes
+        Class of each pixel, int32, shape ``(pixel,)``.
+    polygons
+        Number of polygons they come from.
+    """
+
+    features: npt.NDArray[np.int16]
+    codes: npt.NDArray[np.int32]
+    polygons: int
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """Pixels per class code, ascending."""
+        codes, counts = np.unique(self.codes, return_counts=True)
+        return {int(code): int(count) for code, count in zip(codes, counts, strict=True)}
+
+
+def read_training_set(
+    samples: Sequence[Path], choice: Choice, layout: FeatureLayout
+) -> TrainingSet:
+    """Draw the training pixels over all tiles and read their features.
+
+    Only the small columns of all samples are in memory at once; features are read tile by
+    tile for the rows drawn. Rows stand in the order of `samples` and of their files.
+
+    Raises
+    ------
+    InputDataError
+        If a polygon both trains and judges the variant (``E-INPUT-049``).
+    """
+    light = ["polygon_id", "code", "stratum", "draw", *choice.columns]
+    tables = [pq.read_table(path, columns=light) for path in samples]
+    table = pa.concat_tables(tables)
+    refuse_leaks(table, choice.variant)
+    codes = table["code"].to_numpy()
+    group = np.where(_training(table, choice), groups_of(codes), -1)
+    taken = lowest(table["draw"].to_numpy(), group, choice.limit)
+    ends = np.cumsum([0, *(len(part) for part in tables)])
+    features = [
+        _features(path, layout, np.flatnonzero(taken[first:last]))
+        for path, first, last in zip(samples, ends[:-1], ends[1:], strict=True)
+    ]
+    polygons = np.unique(table["polygon_id"].to_numpy()[taken])
+    return TrainingSet(np.concatenate(features), codes[taken].astype(np.int32), len(polygons))
+
+
+def refuse_leaks(table: Columns, variant: str) -> None:
+    """Raise InputDataError (``E-INPUT-049``) if a polygon is on both sides of the split."""
+    if variant == WHOLE:
+        return
+    ids = np.asarray(table["polygon_id"])
+    both = np.intersect1d(ids[training_rows(table, variant)], ids[validation_rows(table, variant)])
+    problems = Problems()
+    if len(both):
+        shown = ", ".join(str(number) for number in both[:_SHOWN])
+        problems.error(
+            "E-INPUT-049",
+            f"{len(both)} polygons have pixels in both training and validation of {variant}, "
+            f"expected none: polygon_id {shown}{' ...' if len(both) > _SHOWN else ''}",
+            hint="give all parts of a polygon the same side, then run the reference stage again",
+        )
+    problems.raise_errors(InputDataError)
+
+
+def check_classes(
+    counts: Mapping[int, int],
+    expected: Mapping[int, int],
+    choice: Choice,
+    allow_missing: bool,
+    where: Path,
+) -> Problems:
+    """Find what makes a training set useless or doubtful.
+
+    Parameters
+    ----------
+    counts
+        Training pixels per class.
+    expected
+        Polygons per class that the reference deals to training.
+    choice
+        What was drawn.
+    allow_missing
+        Whether a class without pixels is a warning instead of an error.
+    where
+        The reference.
+
+    Returns
+    -------
+    problems
+        Rows 46 (class without pixel), 47 (single class) and 50 (imbalance) of the bad-input
+        matrix.
+    """
+    problems = Problems()
+    place = f"model {choice.variant}, stratum {choice.stratum}"
+    missing = {code: n for code, n in sorted(expected.items()) if not counts.get(code)}
+    if missing:
+        listed = ", ".join(f"{code} ({n} polygons)" for code, n in missing.items())
+        report = problems.warn if allow_missing else problems.error
+        report(
+            f"{'W' if allow_missing else 'E'}-INPUT-046",
+            f"{place}: no training pixel is left of classes {listed}: their polygons lie outside "
+            "the images, hold no pixel centre or were not clear often enough",
+            where,
+            "add polygons or images, lower sampling.min_validity or reference.erosion_m, or set "
+            "sampling.allow_missing_classes to map without these classes",
+        )
+    if len(counts) < 2:
+        found = f"only class {next(iter(counts))}" if counts else "no class at all"
+        problems.error(
+            "E-INPUT-047",
+            f"{place}: training pixels show {found}, a forest needs two classes",
+            where,
+            "add polygons of other classes, or merge the stratum with a neighbour",
+        )
+    elif max(counts.values()) >= IMBALANCE * min(counts.values()):
+        least, most = (pick(counts, key=lambda c: counts[c]) for pick in (min, max))
+        problems.warn(
+            "W-INPUT-050",
+            f"{place}: class {least} has {counts[least]} training pixels and class {most} has "
+            f"{counts[most]}, more than {IMBALANCE} times as many; the rare class will be missed",
+            where,
+            "lower sampling.max_train_pixels, the cap per class, or add polygons",
+        )
+    return problems
+
+
+def expected_polygons(reference: Path, choice: Choice) -> dict[int, int]:
+    """Return how many polygons per class the reference deals to the training of `choice`."""
+    columns = ["polygon_id", "code", "stratum", *choice.columns]
+    table = pq.read_table(reference, columns=columns)
+    rows = _training(table, choice)
+    pairs = np.stack([table[name].to_numpy()[rows] for name in ("code", "polygon_id")])
+    codes, counts = np.unique(np.unique(pairs, axis=1)[0], return_counts=True)
+    return {int(code): int(count) for code, count in zip(codes, counts, strict=True)}
+
+
+def _training(table: Columns, choice: Choice) -> npt.NDArray[np.bool_]:
+    return training_rows(table, choice.variant) & (np.asarray(table["stratum"]) == choice.stratum)
+
+
+def _features(
+    path: Path, layout: FeatureLayout, rows: npt.NDArray[np.intp]
+) -> npt.NDArray[np.int16]:
+    features = np.empty((len(rows), layout.size), np.int16)
+    if len(rows):
+        table = pq.read_table(path, columns=list(layout.names)).take(rows)
+        for number, name in enumerate(layout.names):
+            features[:, number] = table[name].to_numpy()
+    return features
