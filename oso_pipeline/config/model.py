@@ -27,7 +27,9 @@ TileName = Annotated[str, AfterValidator(lambda text: Tile.parse(text).name)]
 class Section(BaseModel):
     """A section of the configuration: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Season(Section):
@@ -282,7 +284,8 @@ class Config(Section):
     def science(self) -> dict[str, Any]:
         """Return what determines the result: no paths, nothing of `runtime`."""
         content = self.model_dump(mode="json", exclude={"runtime", "run_dir"})
-        return _names_of_paths(content, self.model_dump(exclude={"runtime", "run_dir"}))
+        content = _names_of_paths(content, self.model_dump(exclude={"runtime", "run_dir"}))
+        return {**content, "nomenclature": Path(self.nomenclature).name}
 
 
 def _names_of_paths(plain: Any, typed: Any) -> Any:

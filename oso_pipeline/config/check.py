@@ -1,0 +1,132 @@
+"""Checks of a configuration against the machine: paths, nomenclature, size of blocks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.core.errors import ConfigError, Problems
+from oso_pipeline.core.nomenclature import load_nomenclature
+
+MEMORY_SHARE = 0.5
+"""Share of a worker's memory that one block may take; the rest is libraries and caches."""
+
+_SMALLEST_BLOCK = 256
+
+
+def check_paths(config: Config) -> Problems:
+    """Check that what the configuration names is there and readable.
+
+    Every path is tried as the run will use it, and every problem is collected: missing, a
+    file where a folder is expected or the reverse, no permission (``E-INPUT-058``); a run
+    folder that is or lies in an input (``E-INPUT-059``); a nomenclature that cannot
+    be used (``E-INPUT-044``, ``-045``, ``-058``, ``-063``).
+    """
+    problems = Problems()
+    for index, path in enumerate(config.imagery.paths):
+        _check(f"imagery.paths[{index}]", path, "folder", problems)
+    for index, source in enumerate(config.reference.sources):
+        key = f"reference.sources[{index}]"
+        _check(f"{key}.path", source.path, "any", problems)
+        if isinstance(source.crosswalk, Path):
+            _check(f"{key}.crosswalk", source.crosswalk, "file", problems)
+    if config.strata is not None:
+        _check("strata.path", config.strata.path, "any", problems)
+    try:
+        load_nomenclature(config.nomenclature, Path())
+    except ConfigError as error:
+        problems.extend(error.problems)
+    _check_run_dir(config, problems)
+    return problems
+
+
+def check_block(config: Config, bytes_per_pixel: float) -> Problems:
+    """Check that a block of the size asked for fits into the memory of a worker.
+
+    Parameters
+    ----------
+    config
+        Gives ``runtime.block_pixels`` and ``runtime.memory_per_worker_gb``.
+    bytes_per_pixel
+        Greatest memory that a pixel takes while its block is processed.
+
+    Returns
+    -------
+    Problems
+        ``E-INPUT-062`` with an estimate and a size that fits, or nothing.
+    """
+    problems = Problems()
+    allowed = config.runtime.memory_per_worker_gb * 1e9 * MEMORY_SHARE
+    pixels = config.runtime.block_pixels or _SMALLEST_BLOCK
+    needed = pixels * bytes_per_pixel
+    if needed <= allowed:
+        return problems
+    fitting = int(allowed // bytes_per_pixel)
+    enough = max(pixels, _SMALLEST_BLOCK) * bytes_per_pixel / MEMORY_SHARE / 1e9
+    remedy = f"set runtime.memory_per_worker_gb to {enough:.1f}"
+    if fitting >= _SMALLEST_BLOCK:
+        remedy = f"set runtime.block_pixels to {fitting} or less, or {remedy}"
+    problems.error(
+        "E-INPUT-062",
+        f"runtime.block_pixels: a block of {pixels} pixels needs about {needed / 1e9:.2f} GB, "
+        f"a worker may use {allowed / 1e9:.2f} GB of its "
+        f"{config.runtime.memory_per_worker_gb:g} GB for it",
+        None,
+        remedy,
+    )
+    return problems
+
+
+def _check(
+    key: str, path: Path, kind: Literal["file", "folder", "any"], problems: Problems
+) -> None:
+    hint = f"paths are relative to the file that holds them; correct {key}"
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except OSError as error:  # a folder above gives no permission, or the name is impossible
+        problems.error("E-INPUT-058", f"{key}: cannot be read: {error.strerror}", path, hint)
+        return
+    if not exists:
+        above = next((folder for folder in path.parents if os.path.isdir(folder)), path)
+        message = f"{key}: there is nothing at {path}; the part that exists is {above}"
+        problems.error("E-INPUT-058", message, path, hint)
+    elif is_folder and kind == "file":
+        problems.error("E-INPUT-058", f"{key}: found a folder, expected a file", path, hint)
+    elif not is_folder and kind == "folder":
+        problems.error("E-INPUT-058", f"{key}: found a file, expected a folder", path, hint)
+    elif not os.access(path, os.R_OK | (os.X_OK if is_folder else 0)):
+        what = "folder" if is_folder else "file"
+        problems.error(
+            "E-INPUT-058",
+            f"{key}: no permission to read the {what}",
+            path,
+            "grant permission to read it",
+        )
+
+
+def _check_run_dir(config: Config, problems: Problems) -> None:
+    run_dir = config.run_dir.resolve()
+    hint = "choose a run_dir apart from the input"
+    for index, path in enumerate(config.imagery.paths):
+        folder, key = path.resolve(), f"imagery.paths[{index}]"
+        if run_dir == folder:
+            message = f"run_dir: is the same folder as {key}"
+        elif run_dir.is_relative_to(folder):
+            message = f"run_dir: lies inside {key}, {folder}"
+        else:
+            continue
+        problems.error("E-INPUT-059", message, run_dir, hint)
+    for index, source in enumerate(config.reference.sources):
+        if source.path.resolve() == run_dir:
+            message = f"run_dir: is the same as reference.sources[{index}].path"
+            problems.error("E-INPUT-059", message, run_dir, hint)
+    if run_dir.exists() and not run_dir.is_dir():
+        message = "run_dir: found a file, expected a folder"
+        problems.error("E-INPUT-058", message, run_dir, hint)
+        return
+    existing = next((f for f in (run_dir, *run_dir.parents) if f.exists()), run_dir)
+    if not os.access(existing, os.W_OK | os.X_OK):
+        message = f"run_dir: no permission to write in {existing}"
+        problems.error("E-INPUT-058", message, run_dir, "choose a folder you may write in")

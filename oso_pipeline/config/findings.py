@@ -1,0 +1,153 @@
+"""What validation found, in the words of the file: key, value found, values allowed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from oso_pipeline.config.describe import keys_by_name, names_below
+from oso_pipeline.config.nodes import Node
+from oso_pipeline.core.errors import Problem
+
+Path = tuple[str | int, ...]
+"""Keys and positions from the root of a configuration."""
+
+_NAMED_KEY = re.compile(r"^([a-z_]+(?:\.[a-z_]+)*): ")
+
+
+def path_of(error: ErrorDetails, tree: Node) -> Path:
+    """Return where in the tree an error lies.
+
+    pydantic puts the names of union members into its locations; they are no keys.
+    """
+    node, path = tree, []
+    last = len(error["loc"]) - 1
+    for position, part in enumerate(error["loc"]):
+        child = node.child(part)
+        if child is not None:
+            node = child
+            path.append(part)
+        elif position == last and error["type"] in ("missing", "extra_forbidden"):
+            path.append(part)
+    return tuple(path)
+
+
+def findings(errors: Iterable[ErrorDetails], tree: Node) -> list[Problem]:
+    """Turn the errors of pydantic into findings, one per place of the file."""
+    places: dict[Path, list[ErrorDetails]] = {}
+    for error in errors:
+        places.setdefault(path_of(error, tree), []).append(error)
+    wrong = {path for path in places if path}
+    return [
+        _finding(path, found, tree)
+        for path, found in places.items()
+        if not _echo(path, found, wrong)
+    ]
+
+
+def nearest(word: str, words: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Return the one of `words` most like `word`, None where none resembles it."""
+    found = difflib.get_close_matches(word.lower(), list(words), n=1, cutoff=likeness)
+    return found[0] if found else None
+
+
+def _echo(path: Path, errors: list[ErrorDetails], wrong: set[Path]) -> bool:
+    """Whether a place is named only because of one below it.
+
+    A list is too short without the items that could not be read; a union is refused by each
+    of its members.
+    """
+    return all(e["type"] == "too_short" or len(e["loc"]) > len(path) for e in errors) and any(
+        other[: len(path)] == path and len(other) > len(path) for other in wrong
+    )
+
+
+def _finding(path: Path, errors: list[ErrorDetails], tree: Node) -> Problem:
+    error = errors[0]
+    if error["type"] == "extra_forbidden":
+        return _unknown_key(path, tree)
+    key = dotted(path)
+    if error["type"] == "missing":
+        text = keys_by_name()[plain_name(path)].text
+        return Problem(
+            "E-INPUT-057",
+            f"{key}: is missing, expected {_allowed(path)}",
+            where(tree, path[:-1]),
+            text or None,
+        )
+    own = [e["msg"].removeprefix("Value error, ") for e in errors if e["type"] == "value_error"]
+    if own:
+        named = _NAMED_KEY.match(own[0])
+        if named:
+            return Problem("E-INPUT-057", own[0], where(tree, tuple(named[1].split("."))))
+        code = (
+            "E-INPUT-060" if path[:2] == ("imagery", "tiles") and len(path) > 2 else "E-INPUT-057"
+        )
+        return Problem(code, f"{key}: {own[0]}" if key else own[0], where(tree, path))
+    return Problem(
+        "E-INPUT-057",
+        f"{key}: found {shown(error['input'])}, allowed: {_allowed(path)}",
+        where(tree, path),
+    )
+
+
+def _unknown_key(path: Path, tree: Node) -> Problem:
+    marks = tuple("[]" if isinstance(part, int) else part for part in path)
+    known = names_below(marks[:-1])
+    name = str(path[-1])
+    close = nearest(name, known)
+    hint = f"did you mean {close}?" if close else None
+    if close is None:
+        elsewhere = [full for full in keys_by_name() if full.rsplit(".", 1)[-1] == name]
+        hint = f"did you mean {elsewhere[0]}?" if elsewhere else None
+    message = f"{dotted(path)}: unknown key, allowed: {', '.join(known)}"
+    return Problem("E-INPUT-055", message, where(tree, path, of_key=True), hint)
+
+
+def where(tree: Node, path: Path, of_key: bool = False) -> str:
+    """Return the position of the value at `path`, of the last part of it that exists."""
+    node = tree
+    for position, part in enumerate(path):
+        if of_key and position == len(path) - 1 and str(part) in node.keys:
+            return node.keys[str(part)]
+        child = node.child(part)
+        if child is None:
+            break
+        node = child
+    return node.where
+
+
+def dotted(path: Path) -> str:
+    """Return a path as the user reads it: ``reference.sources[0].path``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def plain_name(path: Path) -> str:
+    """Return a path without positions, as keys are named in the reference."""
+    return ".".join(part for part in path if isinstance(part, str))
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message, shortened."""
+    text = {None: "null", True: "true", False: "false"}.get(value) if _simple(value) else None
+    text = text or repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _simple(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+def _allowed(path: Path) -> str:
+    name = plain_name(path)
+    while name and name not in keys_by_name():
+        name = name.rpartition(".")[0]
+    allowed = keys_by_name()[name].allowed if name else "keys with values"
+    if path and isinstance(path[-1], int) and allowed.startswith("list of"):
+        allowed = allowed.split(": ", 1)[1]
+    return allowed
