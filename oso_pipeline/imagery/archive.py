@@ -1,0 +1,217 @@
+"""The files of a product, in a folder or in a zip.
+
+GDAL reads inside zips but does not check the checksums of stored members, so archives are
+verified and extracted. Only members on the list of needed names are taken, and only their
+last path component is used: a hostile archive cannot write elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from functools import cached_property, lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from oso_pipeline.core.commit import digest, sha256_file, staged
+
+NEEDED = re.compile(
+    r"_((FRE|SRE)_B\d{1,2}A?\.tif|(CLM|EDG|SAT|MG2)_R[12]\.tif|MTD_ALL\.xml|JPI_ALL\.xml)$",
+    re.IGNORECASE,
+)
+"""Names of the files of a product that are ever read."""
+
+MAX_MEMBERS = 100_000
+MAX_MEMBER_BYTES = 4 * 1024**3
+_CHUNK = 1 << 20
+
+
+class ArchiveError(ValueError):
+    """An archive that cannot be used; the text says why."""
+
+
+class Contents(Protocol):
+    """The needed files of a product, by their names without folders."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Size of each needed file, bytes."""
+        ...
+
+    def read_bytes(self, name: str, limit: int) -> bytes:
+        """Return the content of a small file, at most `limit` + 1 bytes of it."""
+        ...
+
+    def paths(self, names: Iterable[str]) -> dict[str, Path]:
+        """Return where the files can be opened, extracting them where necessary."""
+        ...
+
+    def digest(self) -> str:
+        """Return a digest of names, sizes and metadata, without reading images."""
+        ...
+
+
+class FolderContents:
+    """The files of a product folder: its own and those of ``MASKS`` and ``DATA``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def _files(self) -> dict[str, os.DirEntry[str]]:
+        found: dict[str, os.DirEntry[str]] = {}
+        for place in (self.folder, self.folder / "MASKS", self.folder / "DATA"):
+            if place.is_dir():
+                with os.scandir(place) as entries:
+                    files = [e for e in entries if NEEDED.search(e.name) and e.is_file()]
+                for entry in sorted(files, key=lambda e: e.name):
+                    found.setdefault(entry.name, entry)
+        return found
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """Size of each needed file, bytes."""
+        return {name: entry.stat().st_size for name, entry in self._files.items()}
+
+    def read_bytes(self, name: str, limit: int) -> bytes:
+        """Return the content of a small file, at most `limit` + 1 bytes of it."""
+        with Path(self._files[name].path).open("rb") as stream:
+            return stream.read(limit + 1)
+
+    def paths(self, names: Iterable[str]) -> dict[str, Path]:
+        """Return where the files are."""
+        return {name: Path(self._files[name].path).absolute() for name in names}
+
+    def digest(self) -> str:
+        """Return a digest of names and sizes, and of the content of metadata."""
+        described: dict[str, object] = dict(self.sizes)
+        for name, entry in self._files.items():
+            if name.lower().endswith(".xml"):
+                status = entry.stat()
+                described[name] = _file_digest(entry.path, status.st_size, status.st_mtime_ns)
+        return digest(described)
+
+
+class ZipContents:
+    """The files of a zipped product.
+
+    Parameters
+    ----------
+    archive
+        The zip.
+    target
+        Folder that takes the extracted files.
+    """
+
+    def __init__(self, archive: Path, target: Path) -> None:
+        self.archive = archive
+        self.target = target
+
+    @cached_property
+    def _members(self) -> dict[str, zipfile.ZipInfo]:
+        members: dict[str, zipfile.ZipInfo] = {}
+        with _opened(self.archive) as stream:
+            infos = stream.infolist()
+        if len(infos) > MAX_MEMBERS:
+            raise ArchiveError(f"holds {len(infos)} members, at most {MAX_MEMBERS} are accepted")
+        for info in infos:
+            name = PurePosixPath(info.filename.replace("\\", "/")).name
+            if not info.is_dir() and NEEDED.search(name):
+                _refuse_odd(info, name, members)
+                members[name] = info
+        return members
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """Size of each needed file, bytes."""
+        return {name: info.file_size for name, info in self._members.items()}
+
+    def member_path(self, name: str) -> str:
+        """Return the path of a member as GDAL opens it in place."""
+        return f"/vsizip/{{{self.archive.absolute()}}}/{self._members[name].filename}"
+
+    def read_bytes(self, name: str, limit: int) -> bytes:
+        """Return the content of a small file, at most `limit` + 1 bytes of it."""
+        with _opened(self.archive) as stream:
+            try:
+                with stream.open(self._members[name]) as member:
+                    return member.read(limit + 1)
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+                raise ArchiveError(f"member {name} is damaged: {error}") from error
+
+    def paths(self, names: Iterable[str]) -> dict[str, Path]:
+        """Extract the files and return where they are.
+
+        A file that is already there with the right checksum is kept.
+
+        Raises
+        ------
+        ArchiveError
+            If the checksum of a member is wrong.
+        """
+        with _opened(self.archive) as stream:
+            return {name: self._extract(stream, name) for name in names}
+
+    def digest(self) -> str:
+        """Return a digest of names, sizes and checksums from the archive's directory."""
+        members = {n: [info.file_size, info.CRC] for n, info in self._members.items()}
+        return digest([self.archive.stat().st_size, members])
+
+    def _extract(self, stream: zipfile.ZipFile, name: str) -> Path:
+        info, final = self._members[name], self.target / name
+        if not (final.is_file() and _checksum(final) == (info.file_size, info.CRC)):
+            try:
+                with staged(final) as temporary:
+                    with stream.open(info) as source, temporary.open("wb") as sink:
+                        shutil.copyfileobj(source, sink, _CHUNK)  # verifies the checksum
+                    if _checksum(temporary) != (info.file_size, info.CRC):
+                        raise ArchiveError(f"member {name} was not extracted whole")
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+                raise ArchiveError(f"member {name} is damaged: {error}") from error
+        return final.absolute()
+
+
+def contents_of(path: Path, target: Path) -> FolderContents | ZipContents:
+    """Return the files of the product at `path`; an archive is extracted to `target`."""
+    return FolderContents(path) if path.is_dir() else ZipContents(path, target)
+
+
+def _opened(archive: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except (zipfile.BadZipFile, EOFError) as error:
+        size = archive.stat().st_size
+        raise ArchiveError(f"is no zip or is cut ({error}; {size} bytes)") from error
+
+
+def _refuse_odd(info: zipfile.ZipInfo, name: str, members: Mapping[str, object]) -> None:
+    if name in members:
+        raise ArchiveError(f"holds two members named {name}")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise ArchiveError(f"member {name} is a symbolic link")
+    if info.flag_bits & 1:
+        raise ArchiveError(f"member {name} is encrypted")
+    if info.file_size > MAX_MEMBER_BYTES:
+        raise ArchiveError(
+            f"member {name} has {info.file_size} bytes, at most {MAX_MEMBER_BYTES} are accepted"
+        )
+
+
+def _checksum(path: Path) -> tuple[int, int]:
+    checksum, size = 0, 0
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            checksum = zlib.crc32(chunk, checksum)
+            size += len(chunk)
+    return size, checksum
+
+
+@lru_cache(maxsize=100_000)
+def _file_digest(path: str, size: int, modified_ns: int) -> str:
+    """Digest of a file; size and time only tell this process when to read it again."""
+    return sha256_file(Path(path))

@@ -1,0 +1,209 @@
+"""The stage `inventory`: one task per tile lists its products and checks their files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from oso_pipeline.config import Config
+from oso_pipeline.core.commit import digest
+from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, TaskState, summaries
+from oso_pipeline.imagery.build import InventoryBuilder, Period
+from oso_pipeline.imagery.inventory import write_inventory
+from oso_pipeline.imagery.readers import Candidate, Request
+from oso_pipeline.imagery.search import Findings, find_products, reader_of
+
+VERSION = 1
+EXTRACTED = "extracted"
+"""Folder of the run that takes the files of archives."""
+
+_HEADER_BYTES = 64 * 1024  # read of each raster to see that it is whole
+
+
+@dataclass(frozen=True)
+class InventoryTask(Task):
+    """A task whose output also lists what determines no result.
+
+    The key holds the products of the season and their files. Where these lie, and which
+    other things were found, is listed in the inventory but must not outdate the maps: when
+    only that changes, the inventory alone is made again, under the same key.
+    """
+
+    def committed(self) -> dict[str, Any] | None:
+        """Return the commit record if it is current and lists what is there now."""
+        record = super().committed()
+        return None if record is None or self._changed(record) else record
+
+    def state(self) -> TaskState:
+        """Compare what is committed with what the task would make."""
+        state = super().state()
+        record = super().committed()
+        if state.status == "done" and record is not None and (why := self._changed(record)):
+            return TaskState("outdated", why)
+        return state
+
+    def _changed(self, record: dict[str, Any]) -> str | None:
+        summary = record.get("summary") or {}
+        if summary.get("listing") != self.options["listing"]:
+            return "the images have moved, or others were found"
+        if not all(Path(folder).is_dir() for folder in summary["extracted"]):
+            return "extracted files are gone"
+        return None
+
+
+class InventoryStage:
+    """Lists the products of each tile."""
+
+    name = "inventory"
+
+    def plan(self, context: PlanContext[Config]) -> list[Task]:
+        """Plan one task per tile that has products.
+
+        Raises
+        ------
+        InputDataError
+            If a folder is missing, or a tile has no product and the configuration does not
+            allow that.
+        """
+        config, problems = context.config, Problems()
+        findings = find_products(config.imagery.paths, problems)
+        tasks = []
+        for index, tile in enumerate(config.imagery.tiles):
+            candidates = findings.of_tile(tile)
+            if candidates:
+                strangers = findings.strangers_of(tile, is_first=index == 0)
+                tasks.append(_plan_tile(context, tile, candidates, strangers))
+            elif not config.imagery.allow_missing_tiles:
+                _report_missing(config, tile, findings, problems)
+        if not tasks and not problems.errors:
+            _report_missing(config, ", ".join(config.imagery.tiles), findings, problems)
+        problems.raise_errors(InputDataError)
+        return tasks
+
+    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+        """Sum up counts and warnings of all tiles."""
+        tiles = {summary["tile"]: summary for summary in summaries(tasks)}
+        skipped: Counter[str] = Counter()
+        for summary in tiles.values():
+            skipped.update(summary["skipped"])
+        return {
+            "tiles": tiles,
+            "found": sum(s["found"] for s in tiles.values()),
+            "used": sum(s["used"] for s in tiles.values()),
+            "skipped": dict(sorted(skipped.items())),
+            "bytes": sum(s["bytes"] for s in tiles.values()),
+            "warnings": [text for s in tiles.values() for text in s["warnings"]],
+        }
+
+
+STAGE = InventoryStage()
+
+
+def make_inventory(task: Task) -> Summary:
+    """Read the products of a tile, check their files and publish the inventory."""
+    request = Request.from_json(task.params["request"])
+    period = Period(
+        date.fromisoformat(task.params["first"]), date.fromisoformat(task.params["last"])
+    )
+    extracted = task.run_dir / EXTRACTED
+    builder = InventoryBuilder(request, period, extracted)
+    inventory = builder.build(
+        list(map(Candidate.from_json, task.options["candidates"])),
+        [Path(path) for path in task.options["strangers"]],
+        task.params["may_be_empty"],
+    )
+    write_inventory(task.output(), inventory)
+    used = inventory.acquisitions
+    folders = {
+        str(path.parent) for a in used for path in a.bands.values() if extracted in path.parents
+    }
+    return {
+        "tile": request.tile,
+        **inventory.counts(),
+        "first": used[0].acquired.date().isoformat() if used else None,
+        "last": used[-1].acquired.date().isoformat() if used else None,
+        "warnings": [str(problem) for problem in builder.problems.warnings],
+        "listing": task.options["listing"],
+        "extracted": sorted(folders),
+    }
+
+
+def _plan_tile(
+    context: PlanContext[Config],
+    tile: str,
+    candidates: Sequence[Candidate],
+    strangers: Sequence[Path],
+) -> Task:
+    config = context.config
+    margin = timedelta(days=config.imagery.margin_days)
+    first, last = config.season.start - margin, config.season.end + margin
+    inputs = {
+        str(_below(c.path, config)): reader_of(c.family).digest(c)
+        for c in candidates
+        if c.name.acquired in Period(first, last)
+    }
+    places = [str(path.absolute()) for path in (*config.imagery.paths, context.run_dir)]
+    options = {
+        "candidates": [c.to_json() for c in candidates],
+        "strangers": [str(path) for path in strangers],
+    }
+    return InventoryTask(
+        stage=InventoryStage.name,
+        name=tile,
+        function="oso_pipeline.imagery.stage:make_inventory",
+        run_dir=context.run_dir,
+        outputs=(f"inventory/{tile}.parquet",),
+        version=VERSION,
+        params={
+            "request": Request.of(config, tile).to_json(),
+            "first": first.isoformat(),
+            "last": last.isoformat(),
+            "may_be_empty": config.imagery.allow_missing_tiles,
+        },
+        inputs=inputs,
+        options={**options, "listing": digest([options, places])},
+        cost=_cost(candidates, Period(first, last)),
+    )
+
+
+def _cost(candidates: Sequence[Candidate], period: Period) -> Cost:
+    """Return what reading takes: the headers of folders, archives whole."""
+    read, seconds = 0, 0.0
+    for candidate in candidates:
+        if candidate.name.acquired in period:
+            if candidate.path.is_file():
+                size = candidate.path.stat().st_size
+                read += size
+                seconds += size / 50e6  # inflate, checksum, write
+            else:
+                read += 20 * _HEADER_BYTES
+            seconds += 0.05
+    return Cost(bytes_read=read, memory_bytes=200_000_000, core_seconds=seconds)
+
+
+def _report_missing(config: Config, tile: str, findings: Findings, problems: Problems) -> None:
+    others = sorted({c.name.tile for c in findings.candidates if c.name.tile})
+    found = f"products of {', '.join(others)} were found" if others else "no product was found"
+    if findings.strangers:
+        names = ", ".join(path.name for path in findings.strangers[:3])
+        found += f", and {len(findings.strangers)} not recognised ({names} ...)"
+    where = ", ".join(str(path) for path in config.imagery.paths)
+    problems.error(
+        "E-INPUT-030",
+        f"tile {tile} has no product; {found}",
+        where,
+        "add its products, correct `imagery.tiles`, or set `imagery.allow_missing_tiles: true`",
+    )
+
+
+def _below(path: Path, config: Config) -> Path:
+    """Return `path` relative to the folder of the configuration that holds it."""
+    for folder in config.imagery.paths:
+        if path.is_relative_to(folder) and path != folder:
+            return path.relative_to(folder)
+    return Path(path.name)
