@@ -15,7 +15,7 @@ from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import NODATA_CODE, Nomenclature, load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
-from oso_pipeline.imagery.stage import tile_layout
+from oso_pipeline.imagery.inventory import tile_layout
 from oso_pipeline.products.committed import (
     BANDS,
     TileBlocks,
