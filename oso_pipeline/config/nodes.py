@@ -192,7 +192,7 @@ class _Composer:
         mark = event.start_mark
         return f"{self._origin}:{mark.line + 1}:{mark.column + 1}"
 
-    def _node(self, event: Event, depth: int) -> Node:
+    def _node(self, event: Any, depth: int) -> Node:
         where = self._where(event)
         if depth > MAX_DEPTH:
             raise _Refused(f"nested deeper than {MAX_DEPTH} levels", where)

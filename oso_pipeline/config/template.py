@@ -1,0 +1,85 @@
+"""The commented configuration that ``oso init`` writes, generated from the models."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from oso_pipeline.config.describe import Key, keys
+
+_EXAMPLES: dict[tuple[str, ...], str] = {
+    ("year",): "2018",
+    ("season", "start"): "2018-01-01",
+    ("season", "end"): "2018-12-31",
+    ("imagery", "paths"): "[products]",
+    ("imagery", "tiles"): "[31TCJ]",
+    ("reference", "sources", "[]", "path"): "reference.gpkg",
+    ("strata", "path"): "regions.gpkg",
+    ("strata", "field"): "region",
+}
+"""Values of the keys that have no default."""
+
+_HEAD = """\
+# A land-cover map from Sentinel-2 time series.
+#
+# Adapt the keys without a hash: they are needed. Keys right behind a hash, as #seed, show
+# their default: take the hash away to change one, and that of its section.
+# Paths are relative to the folder of this file; ~ and $VARIABLE are expanded.
+# `oso check` tells what is wrong, `oso plan` what a run would do.
+"""
+
+
+def template() -> str:
+    """Return a commented YAML configuration with every key.
+
+    It can be loaded as it is: required keys hold examples, all others are comments that show
+    the default. It can be loaded with every hash before a key taken away as well.
+    """
+    return _HEAD + "\n".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    active: dict[tuple[str, ...], bool] = {(): True}
+    for key in keys():
+        above = key.path[:-1]
+        needed = active[above] and key.required
+        active[key.path] = active[(*key.path, "[]")] = needed
+        indent = "  " * (len(key.path) - 1)
+        dash = above[-1:] == ("[]",) and key.path[-1] == "path"
+        if dash:  # the first key of an item of a list
+            indent = indent[:-2]
+        if not above:
+            yield ""
+        yield from _comment(key, indent)
+        value = "" if key.section else f" {_value(key)}"
+        yield f"{indent}{'' if needed else '#'}{'- ' if dash else ''}{key.path[-1]}:{value}"
+    yield ""
+
+
+def _comment(key: Key, indent: str) -> Iterator[str]:
+    text = key.text if key.section else f"{key.text} ({key.allowed})"
+    for line in textwrap.wrap(text, width=96 - len(indent)):
+        yield f"{indent}# {line}"
+
+
+def _value(key: Key) -> str:
+    if key.path in _EXAMPLES:
+        return _EXAMPLES[key.path]
+    if key.path == ("name",):
+        return "my_map"
+    if key.path == ("run_dir",):
+        return "runs/my_map"
+    return written(key.default)
+
+
+def written(value: Any) -> str:
+    """Return a default as it is written in YAML."""
+    if isinstance(value, list):
+        return f"[{', '.join(written(item) for item in value)}]"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, str):
+        return value
+    return json.dumps(value)

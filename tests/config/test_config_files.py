@@ -1,0 +1,121 @@
+"""What is generated from the models is current and valid; the configurations shipped load."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+
+from oso_pipeline.config.loader import load_config
+from oso_pipeline.config.model import Config
+from oso_pipeline.config.schema import json_schema, reference_page, schema_text, write
+from oso_pipeline.config.template import template
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+BASES = {"flanders.yaml"}
+ENVIRON = {"OSO_DATA": "/data"}
+
+
+def content_of(path: Path) -> dict[str, object]:
+    yaml = YAML(typ="rt")
+    text = json.dumps(yaml.load(path.read_text(encoding="utf-8")), default=str)
+    return json.loads(text)
+
+
+def test_schema_and_page_are_current(tmp_path: Path) -> None:
+    hint = "out of date: run `make schema`"
+    assert (ROOT / "configs" / "schema.json").read_text("utf-8") == schema_text(), hint
+    assert (ROOT / "docs" / "config.md").read_text("utf-8") == reference_page(), hint
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "docs").mkdir()
+    for path in write(tmp_path):
+        assert path.read_bytes() == (ROOT / path.relative_to(tmp_path)).read_bytes()
+
+
+def test_schema_is_a_schema_and_refuses_what_the_loader_refuses() -> None:
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+    good = content_of(ROOT / "configs" / "demo.yaml")
+    validator = jsonschema.Draft202012Validator(json_schema())
+    assert validator.is_valid(good)
+    assert not validator.is_valid({**good, "learnig": {}})
+    assert not validator.is_valid({**good, "year": 3018})
+    assert not validator.is_valid({**good, "season": {"start": "2018-01-01"}})
+    assert not validator.is_valid({key: good[key] for key in good if key != "reference"})
+    assert validator.is_valid({"extends": "demo.yaml", "season": {"step_days": 5}})
+    assert not validator.is_valid({"extends": "demo.yaml", "reference": {"sources": [{}]}})
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_shipped_configurations_follow_schema_and_loader(path: Path) -> None:
+    content = content_of(path)
+    if path.name in BASES:  # a part for others to extend
+        content["extends"] = "x.yaml"
+        users = [other for other in CONFIGS if f"extends: {path.name}" in other.read_text("utf-8")]
+        assert users
+    else:
+        assert load_config(path, (), ENVIRON).name == path.stem
+    jsonschema.Draft202012Validator(json_schema()).validate(content)
+
+
+def test_the_promised_configurations_are_there() -> None:
+    names = {path.stem for path in CONFIGS}
+    assert names >= {"demo", "regional", "national", "flanders_2018", "flanders_2019"}
+
+
+def test_demo_is_the_demo_of_the_package(tmp_path: Path) -> None:
+    packaged = ROOT / "oso_pipeline" / "simulation" / "demo.yaml"
+    copied = tmp_path / "demo" / "demo.yaml"
+    copied.parent.mkdir()
+    copied.write_bytes(packaged.read_bytes())
+    there = load_config(copied, (), {})
+    here = load_config(ROOT / "configs" / "demo.yaml", (), {})
+    assert here.science() == there.science()
+    assert here.imagery.paths == (ROOT / "demo" / "world" / "products",)
+    assert here.run_dir == ROOT / "demo" / "run"
+
+
+def test_national_covers_every_tile_that_alone_sees_land(shared_data: Path) -> None:
+    config = load_config(ROOT / "configs" / "national.yaml", (), ENVIRON)
+    assert len(config.imagery.tiles) == 89
+    with (shared_data / "tiles_france.csv").open(encoding="utf-8") as file:
+        alone = {row["tile"] for row in csv.DictReader(file) if float(row["unique_km2"]) > 0}
+    assert alone <= set(config.imagery.tiles)
+    assert config.nomenclature == "oso17"
+    assert config.strata is not None
+
+
+@pytest.mark.parametrize("year", [2018, 2019])
+def test_flanders_seasons_lie_within_the_images(year: int, shared_data: Path) -> None:
+    config = load_config(ROOT / "configs" / f"flanders_{year}.yaml", (), {})
+    with (shared_data / f"flanders_{year}" / "products.csv").open(encoding="utf-8") as file:
+        dates = sorted(row["acquisition_utc"][:10] for row in csv.DictReader(file))
+    assert dates[0] < str(config.season.start) < str(config.season.end) < dates[-1]
+    assert config.validation.folds == 5
+
+
+def test_template_loads_as_it_is_and_with_every_key_taken_up(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.yaml"
+    plain.write_text(template(), encoding="utf-8")
+    full = tmp_path / "full.yaml"
+    every = re.sub(r"^( *)#(?=[a-z])", r"\1", template(), flags=re.MULTILINE)
+    full.write_text(every, encoding="utf-8")
+    first, second = load_config(plain, (), {}), load_config(full, (), {})
+    assert isinstance(first, Config)
+    assert first.learning == second.learning
+    assert first.imagery == second.imagery
+    assert first.reference == second.reference
+    assert second.strata is not None
+    assert set(content_of(full)) == set(Config.model_fields)
+
+
+def test_page_names_every_key() -> None:
+    page = reference_page()
+    for definition in json_schema()["$defs"].values():
+        for name in definition["properties"]:
+            assert f"| `{name}` |" in page
