@@ -1,0 +1,172 @@
+"""The features of a tile as a lazy, georeferenced array, for notebooks and experiments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import dask
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import rioxarray  # noqa: F401  (registers the accessor `rio`)
+import xarray as xr
+
+from oso_pipeline.config import Config
+from oso_pipeline.config.loader import load_config
+from oso_pipeline.core.blocks import Block, blocks_of
+from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.core.task import Task
+from oso_pipeline.core.tiles import Tile
+from oso_pipeline.imagery.build import InventoryBuilder, Period
+from oso_pipeline.imagery.inventory import Inventory, read_inventory
+from oso_pipeline.imagery.readers import Request
+from oso_pipeline.imagery.search import find_products
+from oso_pipeline.imagery.stage import EXTRACTED, STAGE
+from oso_pipeline.timeseries.features import block_features
+from oso_pipeline.timeseries.gapfill import NODATA
+from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
+
+CHUNK_PIXELS = 65_536
+"""Chunks have at least this many pixels where the tile is large enough."""
+
+
+def open_stack(config: Config | str | Path, tile: str) -> xr.DataArray:
+    """Return the gap-filled features of a tile without reading a pixel yet.
+
+    The numbers are those that training and prediction see. The products are those of the
+    committed inventory of the run folder where it is up to date; else they are looked up, and
+    needed files of archives are extracted into the run folder, as the run would do. Chunks
+    follow the blocks of the files; computing one pixel computes its chunk.
+
+    Parameters
+    ----------
+    config
+        The configuration, or the path of its YAML file.
+    tile
+        A tile, with or without the leading T; it need not be among those of the configuration
+        as long as its products lie in ``imagery.paths``.
+
+    Returns
+    -------
+    stack
+        int16 of dimensions ``(feature, y, x)``, -10000 where a pixel has no clear date.
+        Reflectances are in 1e-4 units, NDVI and NDWI times 1000. Coordinates are the names of
+        the features and the centres of the pixels in metres; the coordinate system is that of
+        the tile (``stack.rio.crs``).
+
+    Raises
+    ------
+    ConfigError
+        If the configuration cannot be used.
+    InputDataError
+        If the tile has no usable product, or later, while computing, if an image cannot be
+        read.
+    ValueError
+        If `tile` is not the name of a Sentinel-2 tile.
+
+    Examples
+    --------
+    >>> stack = open_stack("configs/demo.yaml", "31TCJ")  # doctest: +SKIP
+    >>> stack.sel(x=501_365, y=5_629_675, method="nearest").values  # doctest: +SKIP
+    """
+    name = Tile.parse(tile).name
+    if isinstance(config, str | Path):
+        config = load_config(Path(config))
+    inventory = _inventory(config, name)
+    return stack_of(inventory, ReadSpec.of(config), FeatureLayout.of(config))
+
+
+def stack_of(inventory: Inventory, spec: ReadSpec, layout: FeatureLayout) -> xr.DataArray:
+    """Return the features of the tile of an inventory, as :func:`open_stack` does."""
+    grid = inventory.grid
+    rows, columns = grid.shape
+    height, width = chunk_shape((rows, columns), inventory.block_shape)
+    reader = BlockReader(inventory, spec)
+    # One copy of what all chunks share keeps the graph small.
+    shared = dask.delayed((inventory, spec, layout), traverse=False)
+    chunks: dict[int, list[da.Array]] = {}
+    for block in blocks_of(inventory.tile, (rows, columns), (height, width)):
+        part = da.from_delayed(
+            dask.delayed(_chunk, pure=True)(shared, block),
+            (layout.size, block.height, block.width),
+            dtype=np.int16,
+        )
+        chunks.setdefault(block.row, []).append(part)
+    affine = grid.affine
+    stack = xr.DataArray(
+        da.block(list(chunks.values())),
+        dims=("feature", "y", "x"),
+        coords={
+            "feature": list(layout.names),
+            "y": affine.f + affine.e * (np.arange(rows) + 0.5),
+            "x": affine.c + affine.a * (np.arange(columns) + 0.5),
+        },
+        name="features",
+        attrs={
+            "long_name": "gap-filled reflectances (1e-4) and indices",
+            "tile": inventory.tile,
+            "bands": list(layout.bands),
+            "indices": list(layout.indices),
+            "dates": [day.isoformat() for day in layout.dates],
+            "images": len(reader.dates),
+        },
+    )
+    return stack.rio.write_crs(grid.crs.epsg).rio.write_transform(affine).rio.write_nodata(NODATA)
+
+
+def chunk_shape(grid: tuple[int, int], block: tuple[int, int]) -> tuple[int, int]:
+    """Return even rows and columns of a chunk: whole blocks of the files, not too few pixels."""
+    height, width = (size + size % 2 for size in block)
+    while height * width < CHUNK_PIXELS and (height < grid[0] or width < grid[1]):
+        # Strips grow downwards, tiled files towards squares.
+        if width >= grid[1] or (height < width and height < grid[0]):
+            height += block[0] + block[0] % 2
+        else:
+            width += block[1] + block[1] % 2
+    return height, width
+
+
+@dataclass(frozen=True)
+class _Planning:
+    """What the stage `inventory` looks at to tell whether its output is up to date."""
+
+    config: Config
+    run_dir: Path
+
+    def tasks(self, stage: str) -> tuple[Task, ...]:
+        return ()
+
+
+def _inventory(config: Config, tile: str) -> Inventory:
+    """Return the committed inventory of the tile, or make one in memory."""
+    # Planning this tile alone spares a look at the products of all others.
+    imagery = config.imagery.model_copy(update={"tiles": (tile,)})
+    only = config.model_copy(update={"imagery": imagery})
+    for task in STAGE.plan(_Planning(only, config.run_dir)):
+        if task.name == tile and task.committed() is not None:
+            return read_inventory(task.output())
+    problems = Problems()
+    findings = find_products(config.imagery.paths, problems)
+    spec = ReadSpec.of(config)
+    builder = InventoryBuilder(
+        Request.of(config, tile),
+        Period(spec.first, spec.last),
+        config.run_dir / EXTRACTED,
+        problems,
+    )
+    inventory = builder.build(
+        findings.of_tile(tile), findings.strangers_of(tile, is_first=True), may_be_empty=False
+    )
+    problems.raise_errors(InputDataError)
+    return inventory
+
+
+def _chunk(
+    shared: tuple[Inventory, ReadSpec, FeatureLayout], block: Block
+) -> npt.NDArray[np.int16]:
+    inventory, spec, layout = shared
+    series = BlockReader(inventory, spec).read(block)
+    features, _ = block_features(series.values, series.clear, series.days, layout)
+    return features.reshape(layout.size, block.height, block.width)
