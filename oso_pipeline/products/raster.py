@@ -14,6 +14,7 @@ import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 from odc.geo.geobox import GeoBox
+from rasterio._err import CPLE_BaseError
 from rasterio.windows import Window
 
 from oso_pipeline.core.commit import TEMPORARY_SUFFIX
@@ -131,19 +132,27 @@ def write_cog(flat: Path, path: Path, spec: RasterSpec) -> None:
     """Copy the raster `flat` to a Cloud Optimized GeoTIFF with overviews.
 
     The same pixels give the same bytes: one thread, no dates.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or cannot be written.
     """
-    with rasterio.Env(**_SETTINGS):
-        rasterio.shutil.copy(
-            flat,
-            path,
-            driver="COG",
-            COMPRESS="DEFLATE",
-            LEVEL="6",
-            BLOCKSIZE=str(BLOCK_PX),
-            OVERVIEWS="IGNORE_EXISTING",
-            OVERVIEW_RESAMPLING=spec.layer.overviews.name.upper(),
-            BIGTIFF="IF_SAFER",
-        )
+    try:
+        with rasterio.Env(**_SETTINGS):
+            rasterio.shutil.copy(
+                flat,
+                path,
+                driver="COG",
+                COMPRESS="DEFLATE",
+                LEVEL="6",
+                BLOCKSIZE=str(BLOCK_PX),
+                OVERVIEWS="IGNORE_EXISTING",
+                OVERVIEW_RESAMPLING=spec.layer.overviews.name.upper(),
+                BIGTIFF="IF_SAFER",
+            )
+    except CPLE_BaseError as error:  # what this driver raises is not an OSError
+        raise OSError(f"{path}: {error}") from error
 
 
 def verify(path: Path, spec: RasterSpec, written: Written) -> None:

@@ -38,8 +38,9 @@ from oso_pipeline.products.raster import (
 from oso_pipeline.products.run_id import run_id
 from oso_pipeline.products.style import attribute_table, qgis_style
 
-_SECONDS_PER_PIXEL = 0.3e-6
-_MEMORY_BYTES = 500 * 2**20
+# Measured: 0.2 microseconds per pixel and a peak of 250 MB, whatever the size of the map.
+_SECONDS_PER_PIXEL = 0.2e-6
+_MEMORY_BYTES = 300 * 2**20
 _NAMED_BLOCKS = 10
 
 
@@ -152,7 +153,7 @@ def _task(
             "ownership": Ownership(grids, config.map.epsg).to_json(),
             "resolution_m": config.map.resolution_m,
             "nomenclature": load_nomenclature(config.nomenclature).to_json(),
-            "tags": _tags(config),
+            "tags": {**_tags(config), "OSO_TILES": " ".join(sorted(grids))},
         },
         inputs=inputs,
         options=options,

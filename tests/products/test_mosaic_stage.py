@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pyproj import Transformer
 from rasterio.warp import Resampling, reproject
 from rio_cogeo import cog_validate
 
-from oso_pipeline.core.commit import sidecar_of
+from oso_pipeline.core.commit import sidecar_of, staged, sweep_temporaries
 from oso_pipeline.core.errors import ExitCode, InputDataError
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
@@ -22,6 +23,7 @@ from oso_pipeline.core.task import Task, do
 from oso_pipeline.products.committed import TileBlocks
 from oso_pipeline.products.layers import LAYERS
 from oso_pipeline.products.mosaic import Mosaic
+from oso_pipeline.products.raster import flat_raster
 from oso_pipeline.products.run_id import run_id
 from oso_pipeline.products.stage import STAGE, make_layer
 
@@ -168,6 +170,7 @@ def test_metadata_says_what_the_map_is(world: World) -> None:
             assert source.descriptions[0] == LAYERS[name].description
         assert tags["OSO_RUN_ID"] == run_id(world.config())
         assert tags["OSO_YEAR"] == "2018"
+        assert tags["OSO_TILES"] == "30UYD 31UCU"
         assert tags["OSO_NOMENCLATURE"] == "oso17"
         assert tags["TIFFTAG_SOFTWARE"].startswith("oso_pipeline ")
         assert tags["TIFFTAG_COPYRIGHT"] == "Contains modified Copernicus Sentinel data 2018"
@@ -300,14 +303,28 @@ def test_the_cache_of_blocks_is_bounded(world: World, monkeypatch: pytest.Monkey
     assert len(blocks._cache) <= 2
 
 
-def test_a_full_disk_leaves_nothing_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most_bytes", [1_000, 3_000, 6_000, 12_000])
+def test_a_full_disk_leaves_nothing_behind(world: World, most_bytes: int) -> None:
+    """A limit on the size of files makes writing fail as a full disk does."""
+    world.bands["31UCU"][2] = np.random.default_rng(0).integers(0, 300, (120, 120))
     tasks = world.predict_tasks()
     world.commit(tasks)
-
-    def full(*args: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("oso_pipeline.products.stage.write_cog", full)
-    result = do(world.plan(tasks)["class"])
-    assert (result.status, result.exit_code) == ("failed", ExitCode.ENVIRONMENT)
+    task = world.plan(tasks)["validity"]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+    try:
+        result = do(task)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (result.status, result.exit_code) == ("failed", ExitCode.ENVIRONMENT), result.error
     assert not list((world.run_dir / "maps").iterdir())
+    assert made(task).output().stat().st_size > 12_000
+
+
+def test_what_a_killed_writer_leaves_is_swept(tmp_path: Path) -> None:
+    with staged(tmp_path / "OCS_2018.tif") as temporary, flat_raster(temporary) as flat:
+        temporary.touch()
+        flat.touch()
+        assert flat != temporary
+        assert sweep_temporaries(tmp_path) == 2
+        temporary.touch()
