@@ -1,0 +1,126 @@
+"""Pictures of the map for the report: PNG inside the page, with what a legend needs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from PIL import Image
+from rasterio.enums import Resampling
+
+from oso_pipeline.core.nomenclature import NODATA_CODE, Nomenclature
+
+_SCALE = "viridis"
+_STOPS = 8
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture ready for a page.
+
+    Parameters
+    ----------
+    uri
+        The PNG as a ``data:`` address.
+    width, height
+        Size in pixels.
+    codes
+        Class codes seen in the picture, ascending; empty for numbers.
+    top
+        Value at the bright end of the scale of numbers; 0 for classes.
+    """
+
+    uri: str
+    width: int
+    height: int
+    codes: tuple[int, ...] = ()
+    top: int = 0
+
+
+def class_picture(path: Path, nomenclature: Nomenclature, max_px: int = 1100) -> Picture:
+    """Return the map in the colours of its classes, no data transparent.
+
+    The raster is read through its overviews, so a map of a whole country takes a moment.
+    """
+    values = _read(path, max_px, Resampling.mode)
+    table = np.zeros((65536, 4), dtype=np.uint8)
+    for code, colour in nomenclature.colour_table().items():
+        table[code] = colour
+    codes = tuple(int(code) for code in np.unique(values) if code != NODATA_CODE)
+    return _picture(table[values], codes=codes)
+
+
+def number_picture(
+    path: Path, classes: Path, top: int | None = None, max_px: int = 700
+) -> Picture | None:
+    """Return a raster of numbers from dark (0) to bright (`top`, or its greatest value).
+
+    Pixels without a class are transparent; None where no pixel has one.
+    """
+    known = _read(classes, max_px, Resampling.mode) != NODATA_CODE
+    values = _read(path, max_px, Resampling.nearest)
+    if values.shape != known.shape or not known.any():
+        return None
+    bright = top or max(1, int(values[known].max()))
+    share = np.clip(np.where(known, values, 0) / bright, 0, 1)
+    colours: npt.NDArray[np.uint8] = mpl.colormaps[_SCALE](share, bytes=True)
+    colours[~known] = 0
+    return _picture(colours, top=bright)
+
+
+def scale_gradient() -> str:
+    """Return the scale of `number_picture` as a CSS gradient from left to right."""
+    stops = (mpl.colormaps[_SCALE](step / (_STOPS - 1)) for step in range(_STOPS))
+    return f"linear-gradient(to right, {', '.join(mpl.colors.to_hex(stop) for stop in stops)})"
+
+
+def map_pictures(
+    files: Mapping[str, Path], nomenclature: Nomenclature
+) -> tuple[dict[str, Picture], list[str]]:
+    """Return the pictures of the layers that can be read, and what is wrong with the others.
+
+    Parameters
+    ----------
+    files
+        Paths of the layers ``class``, ``confidence`` and ``validity``.
+    nomenclature
+        Classes and their colours.
+    """
+    makers: dict[str, Any] = {
+        "class": lambda: class_picture(files["class"], nomenclature),
+        "confidence": lambda: number_picture(files["confidence"], files["class"], top=100),
+        "validity": lambda: number_picture(files["validity"], files["class"]),
+    }
+    pictures, problems = {}, []
+    for layer, make in makers.items():
+        try:
+            picture = make()
+        except rasterio.errors.RasterioError as error:
+            problems.append(f"no picture of {files[layer].name}: {error}")
+            continue
+        if picture is not None:
+            pictures[layer] = picture
+    return pictures, problems
+
+
+def _read(path: Path, max_px: int, how: Resampling) -> npt.NDArray[Any]:
+    with rasterio.open(path, driver="GTiff") as source:
+        scale = min(1.0, max_px / max(source.shape))
+        shape = tuple(max(1, round(side * scale)) for side in source.shape)
+        values: npt.NDArray[Any] = source.read(1, out_shape=shape, resampling=how)
+    return values
+
+
+def _picture(colours: npt.NDArray[np.uint8], codes: tuple[int, ...] = (), top: int = 0) -> Picture:
+    stream = io.BytesIO()
+    Image.fromarray(colours, mode="RGBA").save(stream, format="PNG", optimize=True)
+    uri = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    return Picture(uri, colours.shape[1], colours.shape[0], codes, top)
