@@ -256,7 +256,9 @@ def _warn(report: PrepareReport, problems: Problems) -> None:
             problems.warn(code, f"{reason}: {count} of {drawn} polygons or their parts")
     for reason in (tally.CONFLICT, tally.DOUBLE):
         if count := report.count(reason):
-            problems.warn("W-INPUT-039", f"{reason}: removed from {count} polygons")
+            share = 100 * report.area_m2(reason) / report.area_m2(tally.READ)
+            message = f"{reason}: removed from {count} polygons, {share:.2g} % of the area read"
+            problems.warn("W-INPUT-039", message)
 
 
 def _with_geometry(table: geopandas.GeoDataFrame, geometries: Geometries) -> geopandas.GeoDataFrame:

@@ -190,7 +190,7 @@ class GenericVectorSource:
         """Return train, validation or empty text per feature."""
         if self.side_column is None:
             return np.full(len(frame), "", dtype=object)
-        values = frame[self.side_column].map(normal_value, na_action=None)
+        values = [normal_value(value) for value in frame[self.side_column]]
         sides = np.array([(value or "").lower() for value in values], dtype=object)
         wrong = sorted({side for side in sides if side not in SIDES})
         if wrong:
