@@ -12,10 +12,10 @@ from oso_pipeline import __version__
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import digest, publish_bytes, staged
 from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.core.grids import grid_from_json
 from oso_pipeline.core.nomenclature import NODATA_CODE, Nomenclature, load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
-from oso_pipeline.imagery.inventory import tile_layout
 from oso_pipeline.products.committed import (
     BANDS,
     TileBlocks,
@@ -61,7 +61,8 @@ class MosaicStage:
             by_tile[block_of_task(task).tile].append(task)
         if not by_tile:
             return []
-        grids = {tile: tile_layout(context, tile).grid for tile in sorted(by_tile)}
+        # A tile without blocks owns no place, so the others share the map as they did there.
+        grids = {t: grid_from_json(tasks[0].params["grid"]) for t, tasks in sorted(by_tile.items())}
         inputs, options = _sources(context.config, by_tile)
         return [_task(context, layer, grids, inputs, options) for layer in LAYERS.values()]
 

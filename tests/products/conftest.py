@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,17 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.commit import sidecar_of, write_sidecar
+from oso_pipeline.core.grids import grid_to_json
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.task import Task
 from oso_pipeline.core.tiles import Tile
-from oso_pipeline.products import stage
+from oso_pipeline.prediction.block_file import BANDS, write_block
+from oso_pipeline.products import committed, stage
 
 CORNER_PX = 120
+assert {name: 1 + index for index, name in enumerate(BANDS)} == committed.BANDS
 TILES = ("30UYD", "31UCU")  # their upper-left corners overlap across the border of the zones
 
 
@@ -41,7 +43,6 @@ class World:
     """Two tiles whose pixel values are known."""
 
     run_dir: Path
-    monkeypatch: pytest.MonkeyPatch
 
     def __post_init__(self) -> None:
         self.grids = {tile: Tile(tile).geobox(CORNER_PX) for tile in TILES}
@@ -55,8 +56,6 @@ class World:
             self.bands[tile] = np.stack(
                 [codes[mixed % len(codes)], 1 + mixed % 100, validity]
             ).astype(np.uint16)
-        layout = lambda context, tile: SimpleNamespace(grid=self.grids[tile])  # noqa: E731
-        self.monkeypatch.setattr(stage, "tile_layout", layout)
 
     def predict_tasks(self, block_px: int = 40) -> tuple[Task, ...]:
         return tuple(
@@ -73,7 +72,7 @@ class World:
             "nowhere:nothing",
             self.run_dir,
             (f"blocks/{block.tile}/{block.name}.tif",),
-            params={"block": window, "seed": 0},
+            params={"block": window, "grid": grid_to_json(self.grids[block.tile]), "seed": 0},
             inputs={"inventory": "a" * 64},
         )
 
@@ -83,14 +82,7 @@ class World:
             grid = block.crop(self.grids[block.tile])
             rows = slice(block.row, block.row + block.height)
             columns = slice(block.column, block.column + block.width)
-            task.output().parent.mkdir(parents=True, exist_ok=True)
-            profile = {
-                "driver": "GTiff", "dtype": "uint16", "count": 3, "compress": "deflate",
-                "height": block.height, "width": block.width,
-                "crs": f"EPSG:{grid.crs.epsg}", "transform": grid.affine,
-            }  # fmt: skip
-            with rasterio.open(task.output(), "w", **profile) as target:
-                target.write(self.bands[block.tile][:, rows, columns])
+            write_block(task.output(), self.bands[block.tile][:, rows, columns], grid)
             write_sidecar(task.output(), {"key": task.key, "recipe": task.recipe, "summary": {}})
 
     def uncommit(self, task: Task) -> None:
@@ -108,10 +100,10 @@ class World:
 
 
 @pytest.fixture
-def world_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], World]:
-    return lambda folder: World(folder, monkeypatch)
+def world_in() -> type[World]:
+    return World
 
 
 @pytest.fixture
-def world(tmp_path: Path, world_in: Callable[[Path], World]) -> World:
-    return world_in(tmp_path)
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
