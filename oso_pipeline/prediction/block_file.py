@@ -1,0 +1,55 @@
+"""The file of a predicted block: class, confidence and validity on the tile's own grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from odc.geo.geobox import GeoBox
+
+from oso_pipeline.core.commit import verified
+
+BANDS = ("class", "confidence", "validity")
+"""Bands of the file: code, percentage of trees, number of clear dates."""
+
+
+def write_block(path: Path, layers: npt.NDArray[np.uint16], grid: GeoBox) -> None:
+    """Publish a block, all or nothing, after reading it back whole.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    layers
+        uint16, shape ``(3, rows, columns)``, in the order of `BANDS`.
+    grid
+        Where the pixels lie; equal layers on equal grids make equal bytes.
+    """
+
+    def write(temporary: Path) -> None:
+        with rasterio.open(
+            temporary,
+            "w",
+            driver="GTiff",
+            dtype="uint16",
+            count=len(BANDS),
+            height=grid.shape[0],
+            width=grid.shape[1],
+            crs=str(grid.crs),
+            transform=grid.affine,
+            compress="deflate",
+            predictor=2,
+            interleave="band",
+            num_threads=1,
+        ) as target:
+            target.write(layers)
+            target.descriptions = BANDS
+
+    def check(temporary: Path) -> None:
+        with rasterio.open(temporary, driver="GTiff") as source:
+            if source.transform != grid.affine or not np.array_equal(source.read(), layers):
+                raise OSError(f"{path} does not read back as it was written; is the disk sound?")
+
+    verified(write, check, path)

@@ -1,0 +1,177 @@
+"""Stage ``predict``: classes of the owned pixels of every tile, block by block."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from oso_pipeline.config.model import Config, Strata
+from oso_pipeline.core.blocks import Block, blocks_of
+from oso_pipeline.core.commit import sha256_file
+from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.core.grids import grid_from_json, grid_to_json
+from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
+from oso_pipeline.imagery.inventory import read_inventory, tile_layout
+from oso_pipeline.imagery.layout import TileLayout
+from oso_pipeline.learning.model_file import Model, cached_model
+from oso_pipeline.learning.variants import map_variant
+from oso_pipeline.prediction.block_file import write_block
+from oso_pipeline.prediction.block_map import outside, predict_pixels, stratum_labels
+from oso_pipeline.timeseries.blocking import block_cost, block_shape, most_pixels
+from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
+
+
+class PredictStage:
+    """Plans one task per block that holds an owned pixel."""
+
+    name = "predict"
+
+    def plan(self, context: PlanContext[Config]) -> list[Task]:
+        """List the blocks of all tiles that have images."""
+        inventories = context.tasks("inventory")
+        layouts = {task.name: tile_layout(context, task.name) for task in inventories}
+        grids = {tile: layout.grid for tile, layout in layouts.items()}
+        ownership = Ownership(grids, context.config.map.epsg)
+        return [
+            task
+            for inventory in inventories
+            for task in _tasks_of(context, inventory, layouts[inventory.name], ownership)
+        ]
+
+    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+        """Return numbers of blocks and pixels, and pixels per class."""
+        done = summaries(tasks)
+        classes: dict[str, int] = {}
+        for summary in done:
+            for code, count in summary["classes"].items():
+                classes[code] = classes.get(code, 0) + count
+        totals = {
+            name: sum(summary[name] for summary in done)
+            for name in ("pixels", "never_clear", "outside_strata", "clipped")
+        }
+        ordered = dict(sorted(classes.items(), key=lambda item: int(item[0])))
+        return {"blocks": len(done), **totals, "classes": ordered}
+
+
+STAGE = PredictStage()
+
+
+def predict(task: Task) -> Summary:
+    """Predict a block and publish its file.
+
+    Raises
+    ------
+    InputDataError
+        If an image cannot be read, or a model is damaged or expects other features.
+    """
+    params = task.params
+    block = Block(params["tile"], **params["block"])
+    grid = grid_from_json(params["grid"])
+    ownership = Ownership.from_json(params["ownership"])
+    layout = FeatureLayout.from_json(params["layout"])
+    labels = np.zeros(block.pixels, np.int32)
+    if params["strata"] is not None:
+        strata = Strata(path=Path(task.options["strata"]), **params["strata"])
+        labels = stratum_labels(strata, task.inputs["strata"], ownership.epsg, grid, block)
+    owned = ownership.owned(block.tile, block.crop(grid))
+    labels = outside(owned, labels)
+    models = _models(task, layout, np.unique(labels[labels >= 0]))
+    inventory = read_inventory(task.input_path(task.options["inventory"]))
+    series = BlockReader(inventory, ReadSpec.from_json(params["read"])).read(block)
+    layers = predict_pixels(series, labels, models, layout)
+    shape = (3, block.height, block.width)
+    write_block(task.output(), layers.reshape(shape), block.crop(grid))
+    codes, counts = np.unique(layers[0][owned.ravel()], return_counts=True)
+    return {
+        "pixels": int(owned.sum()),
+        "never_clear": int(np.count_nonzero((labels >= 0) & (layers[2] == 0))),
+        "outside_strata": int(np.count_nonzero(owned.ravel() & (labels < 0))),
+        "clipped": series.clipped,
+        "classes": {str(code): int(n) for code, n in zip(codes, counts, strict=True)},
+    }
+
+
+def _models(task: Task, layout: FeatureLayout, labels: npt.NDArray[np.int32]) -> dict[int, Model]:
+    """Return the models of the strata with these indices, each fit for the features."""
+    problems, models = Problems(), {}
+    strata = sorted(task.options["models"])
+    for number in labels.tolist():
+        stratum = strata[number]
+        path = task.input_path(task.options["models"][stratum])
+        try:
+            models[number] = cached_model(path, task.inputs[f"model/{stratum}"])
+            models[number].refuse_layout(layout, path)
+        except InputDataError as error:
+            problems.extend(error.problems)
+    problems.raise_errors(InputDataError)
+    return models
+
+
+def _tasks_of(
+    context: PlanContext[Config], inventory: Task, tile: TileLayout, ownership: Ownership
+) -> list[Task]:
+    config = context.config
+    layout = FeatureLayout.of(config)
+    n_products = len(inventory.inputs)
+    limit = most_pixels(config, n_products, layout)
+    grid_shape = (int(tile.grid.shape[0]), int(tile.grid.shape[1]))
+    shape = block_shape(grid_shape, tile.block_shape, limit)
+    near = ownership.neighbours(inventory.name).to_json()
+    models = {t.params["stratum"]: t for t in context.tasks("train") if _makes_map(t, config)}
+    strata = config.strata
+    shared: Mapping[str, Any] = {
+        "tile": inventory.name,
+        "grid": grid_to_json(tile.grid),
+        "ownership": near,
+        "read": ReadSpec.of(config).to_json(),
+        "layout": layout.to_json(),
+        "strata": None if strata is None else {"layer": strata.layer, "field": strata.field},
+    }
+    inputs = {f"model/{stratum}": model.key for stratum, model in models.items()}
+    inputs["inventory"] = inventory.key
+    options: dict[str, Any] = {
+        "inventory": inventory.outputs[0],
+        "models": {s: str(PurePosixPath(t.outputs[0]).parent) for s, t in models.items()},
+    }
+    if strata is not None:
+        inputs["strata"] = sha256_file(strata.path)
+        options["strata"] = str(strata.path)
+    return [
+        Task(
+            stage=PredictStage.name,
+            name=f"{block.tile}/{block.name}",
+            function="oso_pipeline.prediction.stage:predict",
+            run_dir=context.run_dir,
+            outputs=(f"blocks/{block.tile}/{block.name}.tif",),
+            params={**shared, "block": _window(block)},
+            inputs=inputs,
+            options=options,
+            cost=block_cost(block, n_products, layout),
+        )
+        for block in _owned_blocks(json.dumps(near), inventory.name, shape)
+    ]
+
+
+@lru_cache(maxsize=256)
+def _owned_blocks(ownership: str, tile: str, shape: tuple[int, int]) -> tuple[Block, ...]:
+    """Return the blocks that hold an owned pixel; kept, since plans are made again and again."""
+    rule = Ownership.from_json(json.loads(ownership))
+    grid = rule.grids[tile]
+    blocks = blocks_of(tile, (int(grid.shape[0]), int(grid.shape[1])), shape)
+    return tuple(block for block in blocks if rule.owned(tile, block.crop(grid)).any())
+
+
+def _makes_map(training: Task, config: Config) -> bool:
+    return bool(training.params["variant"] == map_variant(config))
+
+
+def _window(block: Block) -> dict[str, int]:
+    return {name: getattr(block, name) for name in ("row", "column", "height", "width")}

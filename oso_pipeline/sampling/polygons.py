@@ -1,0 +1,218 @@
+"""The reference polygons of a tile, and which pixels they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import shapely
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from oso_pipeline.core.blocks import Block
+from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.core.rasterise import NONE, Burner
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_DENSE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Polygons:
+    """Reference polygons that may touch a tile.
+
+    Parameters
+    ----------
+    table
+        One row per polygon or part of one: ``polygon_id``, ``code``, ``stratum`` and the
+        columns of the split.
+    geometries
+        In the coordinate system of the tile, shape ``(rows,)``.
+    """
+
+    table: pa.Table
+    geometries: npt.NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return len(self.geometries)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Pixels of a block whose centre lies in a polygon and that the tile owns.
+
+    Parameters
+    ----------
+    row, column
+        Place in the grid of the tile, int64, shape ``(pixels,)``.
+    x, y
+        Pixel centres in the coordinate system of the tile, metres.
+    polygon
+        Row of the polygon in :class:`Polygons`, int64.
+    """
+
+    row: npt.NDArray[np.int64]
+    column: npt.NDArray[np.int64]
+    x: npt.NDArray[np.float64]
+    y: npt.NDArray[np.float64]
+    polygon: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+class CandidateFinder:
+    """Finds the candidates of a tile block by block; blocks of any shape give the same.
+
+    Parameters
+    ----------
+    tile
+        Name of the tile.
+    ownership
+        Who owns which pixel, with the grid of `tile`.
+    polygons
+        The polygons of the tile.
+    """
+
+    def __init__(self, tile: str, ownership: Ownership, polygons: Polygons) -> None:
+        self.tile = tile
+        self.grid: GeoBox = ownership.grids[tile]
+        self._ownership = ownership
+        self._burner = Burner(self.grid, polygons.geometries)
+
+    def find(self, block: Block) -> Candidates:
+        """Return the candidates of `block`, row by row; no image is opened for that."""
+        burnt = self._burner.block(block)
+        row, column = np.nonzero(burnt != NONE)
+        if len(row):
+            owned = self._ownership.owns(self.tile, block.crop(self.grid))[row, column]
+            row, column = row[owned], column[owned]
+        polygon = burnt[row, column].astype(np.int64)
+        row, column = row + block.row, column + block.column
+        x, y = self.grid.affine * (column + 0.5, row + 0.5)
+        return Candidates(row, column, x, y, polygon)
+
+    def owns_middle(self, geometries: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
+        """Return which polygons have their middle, a point within, where the tile owns."""
+        points = shapely.point_on_surface(geometries)
+        epsg = self._ownership.epsg
+        to_map = Transformer.from_crs(self.grid.crs.epsg, epsg, always_xy=True)
+        x, y = to_map.transform(shapely.get_x(points), shapely.get_y(points))
+        owner = self._ownership.owner_of(x, y)
+        owned: npt.NDArray[np.bool_] = owner == self._ownership.tiles.index(self.tile)
+        return owned
+
+
+def read_polygons(reference: Path, grid: GeoBox, epsg: int, columns: Sequence[str]) -> Polygons:
+    """Read the polygons around a tile, and no others.
+
+    Parameters
+    ----------
+    reference
+        GeoParquet with bounding boxes, in the coordinate system of the map.
+    grid
+        10 m grid of the tile.
+    epsg
+        Coordinate system of the map.
+    columns
+        Columns of the split.
+    """
+    names = ["polygon_id", "code", "stratum", *columns]
+    frame = geopandas.read_parquet(
+        reference, columns=[*names, "geometry"], bbox=_extent(grid, epsg)
+    )
+    geometries = np.asarray(frame.to_crs(grid.crs.epsg).geometry)
+    touching = shapely.intersects(geometries, shapely.box(*grid.boundingbox.bbox))
+    table = pa.table({name: frame[name].to_numpy()[touching] for name in names})
+    return Polygons(table, geometries[touching])
+
+
+def count_outside(reference: Path, grids: Sequence[GeoBox], epsg: int) -> dict[int, int]:
+    """Return how many polygons per class lie outside the images of all tiles.
+
+    Parameters
+    ----------
+    reference
+        GeoParquet with a column ``bbox``; only small columns are read.
+    grids
+        10 m grids of the tiles.
+    epsg
+        Coordinate system of the map.
+    """
+    table = pq.read_table(reference, columns=["polygon_id", "code", "bbox"])
+    box = table["bbox"].combine_chunks()
+    left, bottom, right, top = (
+        pc.struct_field(box, name).to_numpy() for name in ("xmin", "ymin", "xmax", "ymax")
+    )
+    inside = np.zeros(len(table), bool)
+    for grid in grids:
+        west, south, east, north = _extent(grid, epsg)
+        near = np.flatnonzero((left <= east) & (right >= west) & (bottom <= north) & (top >= south))
+        inside[near] |= _touches(grid, epsg, left[near], bottom[near], right[near], top[near])
+    ids, codes = table["polygon_id"].to_numpy(), table["code"].to_numpy()
+    lost, first = np.unique(ids[~inside], return_index=True)
+    codes = codes[~inside][first][~np.isin(lost, ids[inside])]
+    values, counts = np.unique(codes, return_counts=True)
+    return {int(code): int(count) for code, count in zip(values, counts, strict=True)}
+
+
+def draw_numbers(
+    seed: int,
+    polygon_id: npt.NDArray[np.int64],
+    row: npt.NDArray[np.int64],
+    column: npt.NDArray[np.int64],
+) -> npt.NDArray[np.uint64]:
+    """Return a 64-bit number per pixel that looks random and depends on nothing else.
+
+    The numbers are mixed as in SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable
+    pseudorandom number generators").
+
+    Parameters
+    ----------
+    seed
+        Seed of the draw, different in each tile.
+    polygon_id, row, column
+        What tells pixels apart, int64, shape ``(pixels,)``.
+    """
+    with np.errstate(over="ignore"):
+        state = np.full(len(row), seed, np.uint64)
+        for part in (polygon_id, row, column):
+            state = _mixed((state ^ part.astype(np.uint64)) + _GOLDEN)
+    return state
+
+
+def _mixed(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    state = (state ^ (state >> np.uint64(30))) * _MIX[0]
+    state = (state ^ (state >> np.uint64(27))) * _MIX[1]
+    return state ^ (state >> np.uint64(31))
+
+
+def _extent(grid: GeoBox, epsg: int) -> tuple[float, float, float, float]:
+    """Return bounds of a grid on the map, metres, with room for the sag of its edges."""
+    to_map = Transformer.from_crs(grid.crs.epsg, epsg, always_xy=True)
+    left, bottom, right, top = to_map.transform_bounds(*grid.boundingbox.bbox, densify_pts=_DENSE)
+    return left - 100.0, bottom - 100.0, right + 100.0, top + 100.0
+
+
+def _touches(grid: GeoBox, epsg: int, *bounds: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return which boxes on the map reach into a grid, by their own bounds there."""
+    to_tile = Transformer.from_crs(epsg, grid.crs.epsg, always_xy=True)
+    left, bottom, right, top = bounds
+    corners = [to_tile.transform(x, y) for x in (left, right) for y in (bottom, top)]
+    x, y = (np.stack(values) for values in zip(*corners, strict=True))
+    west, south, east, north = grid.boundingbox.bbox
+    overlap: npt.NDArray[np.bool_] = (
+        (x.min(axis=0) < east)
+        & (x.max(axis=0) > west)
+        & (y.min(axis=0) < north)
+        & (y.max(axis=0) > south)
+    )
+    return overlap

@@ -1,0 +1,248 @@
+"""Stage ``samples``: pixels of the reference polygons with their features, tile by tile."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.core.blocks import Block, blocks_of
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.grids import grid_from_json, grid_to_json
+from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
+from oso_pipeline.imagery.inventory import read_inventory, tile_layout
+from oso_pipeline.imagery.layout import TileLayout
+from oso_pipeline.learning.variants import split_columns, variants
+from oso_pipeline.sampling.collect import Collector, Limits, Pixels, write_samples
+from oso_pipeline.sampling.polygons import (
+    CandidateFinder,
+    Candidates,
+    Polygons,
+    count_outside,
+    draw_numbers,
+    read_polygons,
+)
+from oso_pipeline.timeseries.blocking import (
+    CHUNK_PIXELS,
+    block_cost,
+    block_shape,
+    most_pixels,
+)
+from oso_pipeline.timeseries.features import block_features
+from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.reader import BlockReader, BlockSeries, ReadSpec
+
+
+class SamplesStage:
+    """Plans one task per tile."""
+
+    name = "samples"
+
+    def plan(self, context: PlanContext[Config]) -> list[Task]:
+        """List the tiles that have images."""
+        inventories = context.tasks("inventory")
+        layouts = {task.name: tile_layout(context, task.name) for task in inventories}
+        grids = {tile: layout.grid for tile, layout in layouts.items()}
+        ownership = Ownership(grids, context.config.map.epsg)
+        return [_task(context, task, layouts[task.name], ownership) for task in inventories]
+
+    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+        """Return pixels per class, and polygons that gave none because no image shows them."""
+        done = summaries(tasks)
+        totals: dict[str, Counter[str]] = {}
+        for name in ("pixels", "candidates", "not_clear", "without_pixel"):
+            totals[name] = Counter()
+            for summary in done:
+                totals[name].update(summary[name])
+        outside: dict[int, int] = {}
+        if tasks and len(done) == len(tasks):
+            reference = tasks[0].input_path(tasks[0].options["reference"])
+            grids = [grid_from_json(task.params["grid"]) for task in tasks]
+            if reference.exists():
+                outside = count_outside(reference, grids, tasks[0].params["ownership"]["epsg"])
+        problems = _lost(outside, totals["without_pixel"])
+        return {
+            **{name: _by_code(counts) for name, counts in totals.items()},
+            "outside_images": {str(code): n for code, n in outside.items()},
+            "blocks_read": sum(summary["blocks_read"] for summary in done),
+            "warnings": [str(found) for found in problems.warnings],
+        }
+
+
+STAGE = SamplesStage()
+
+
+def sample(task: Task) -> Summary:
+    """Draw the samples of a tile and publish them, reading each block of images once."""
+    params = task.params
+    layout = FeatureLayout.from_json(params["layout"])
+    ownership = Ownership.from_json(params["ownership"])
+    grid = ownership.grids[params["tile"]]
+    reference = task.input_path(task.options["reference"])
+    polygons = read_polygons(reference, grid, ownership.epsg, params["columns"])
+    finder = CandidateFinder(params["tile"], ownership, polygons)
+    collector = Collector(
+        polygons,
+        Limits(tuple(params["variants"]), params["max_train"], params["max_validation"]),
+    )
+    inventory = read_inventory(task.input_path(task.options["inventory"]))
+    reader = BlockReader(inventory, ReadSpec.from_json(params["read"]))
+    codes = np.asarray(polygons.table["code"])
+    seen, not_clear = np.zeros(len(polygons), np.int64), np.zeros(len(polygons), np.int64)
+    blocks_read = 0
+    for block in blocks_of(params["tile"], grid.shape, tuple(task.options["block_shape"])):
+        candidates = finder.find(block)
+        if len(candidates) == 0:
+            continue
+        blocks_read += 1
+        draw = draw_numbers(
+            _draw_seed(params["seed"], params["tile"]),
+            np.asarray(polygons.table["polygon_id"])[candidates.polygon],
+            candidates.row,
+            candidates.column,
+        )
+        series = reader.read(block)
+        for pixels in _chunks(series, block, candidates, draw, layout):
+            usable = pixels.validity >= params["min_validity"]
+            np.add.at(seen, pixels.place.polygon, 1)
+            np.add.at(not_clear, pixels.place.polygon[~usable], 1)
+            collector.add(pixels.take(np.flatnonzero(usable)))
+    table = write_samples(task.output(), collector.result(), polygons, layout)
+    return {
+        "tile": params["tile"],
+        "polygons": _by_code(_count(codes, np.ones(len(codes), np.int64))),
+        "pixels": _by_code(Counter(str(code) for code in table["code"].to_pylist())),
+        "candidates": _by_code(_count(codes, seen)),
+        "not_clear": _by_code(_count(codes, not_clear)),
+        "without_pixel": _without_pixel(polygons, finder, seen),
+        "blocks_read": blocks_read,
+    }
+
+
+def _chunks(
+    series: BlockSeries,
+    block: Block,
+    candidates: Candidates,
+    draw: npt.NDArray[np.uint64],
+    layout: FeatureLayout,
+) -> list[Pixels]:
+    """Return the candidates of a block with their features."""
+    places = (candidates.row - block.row) * block.width + candidates.column - block.column
+    found = []
+    for start in range(0, len(places), CHUNK_PIXELS):
+        part = slice(start, start + CHUNK_PIXELS)
+        features, validity = block_features(
+            np.take(series.values, places[part], axis=2),
+            np.take(series.clear, places[part], axis=1),
+            series.days,
+            layout,
+        )
+        place = Candidates(
+            candidates.row[part],
+            candidates.column[part],
+            candidates.x[part],
+            candidates.y[part],
+            candidates.polygon[part],
+        )
+        found.append(Pixels(place, draw[part], validity, np.ascontiguousarray(features.T)))
+    return found
+
+
+def _task(
+    context: PlanContext[Config], inventory: Task, tile: TileLayout, ownership: Ownership
+) -> Task:
+    config = context.config
+    (reference,) = context.tasks("reference")
+    layout = FeatureLayout.of(config)
+    n_products = len(inventory.inputs)
+    rows, columns = (int(size) for size in tile.grid.shape)
+    shape = block_shape((rows, columns), tile.block_shape, most_pixels(config, n_products, layout))
+    largest = block_cost(
+        Block(inventory.name, 0, 0, min(shape[0], rows), min(shape[1], columns)),
+        n_products,
+        layout,
+    )
+    whole = block_cost(Block(inventory.name, 0, 0, rows, columns), n_products, layout)
+    return Task(
+        stage=SamplesStage.name,
+        name=inventory.name,
+        function="oso_pipeline.sampling.stage:sample",
+        run_dir=context.run_dir,
+        outputs=(f"samples/{inventory.name}.parquet",),
+        params={
+            "tile": inventory.name,
+            "grid": grid_to_json(tile.grid),
+            "ownership": ownership.neighbours(inventory.name).to_json(),
+            "read": ReadSpec.of(config).to_json(),
+            "layout": layout.to_json(),
+            "columns": list(split_columns(config)),
+            "variants": list(variants(config)),
+            "max_train": config.sampling.max_train_pixels,
+            "max_validation": config.sampling.max_validation_pixels,
+            "min_validity": config.sampling.min_validity,
+            "seed": config.seed,
+        },
+        inputs={"inventory": inventory.key, "reference": reference.key},
+        options={
+            "inventory": inventory.outputs[0],
+            "reference": reference.outputs[0],
+            # Samples do not depend on the blocks in which images are read.
+            "block_shape": list(shape),
+        },
+        cost=replace(whole, memory_bytes=largest.memory_bytes + 200_000_000),
+    )
+
+
+def _draw_seed(seed: int, tile: str) -> int:
+    """Return the 64-bit seed of the draw in a tile."""
+    text = f"{seed}/samples/{tile}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def _without_pixel(
+    polygons: Polygons, finder: CandidateFinder, seen: npt.NDArray[np.int64]
+) -> dict[str, int]:
+    """Return, per class, the polygons that hold no pixel centre and lie in this tile's part."""
+    ids = np.asarray(polygons.table["polygon_id"])
+    empty = ~np.isin(ids, ids[seen > 0])
+    empty[empty] = finder.owns_middle(polygons.geometries[empty])
+    first = np.unique(ids[empty], return_index=True)[1]
+    codes = np.asarray(polygons.table["code"])[empty][first]
+    return _by_code(_count(codes, np.ones(len(codes), np.int64)))
+
+
+def _count(codes: npt.NDArray[Any], numbers: npt.NDArray[np.int64]) -> Counter[str]:
+    """Return the sum of `numbers` per class."""
+    values, place = np.unique(codes, return_inverse=True)
+    sums = np.bincount(place, weights=numbers, minlength=len(values))
+    return Counter({str(code): int(n) for code, n in zip(values, sums, strict=True) if n})
+
+
+def _by_code(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: int(item[0])))
+
+
+def _lost(outside: Mapping[int, int], without_pixel: Mapping[str, int]) -> Problems:
+    """Warn of polygons that gave no sample because no image, or no pixel centre, shows them."""
+    problems = Problems()
+    for counts, why in (
+        ({str(code): n for code, n in outside.items()}, "lie outside the images of all tiles"),
+        (without_pixel, "hold no pixel centre"),
+    ):
+        if counts:
+            listed = ", ".join(f"{code}: {n}" for code, n in _by_code(counts).items())
+            problems.warn(
+                "W-INPUT-038",
+                f"{sum(counts.values())} polygons {why} and are not used (class: number {listed})",
+                "reference.parquet",
+                "map more tiles, give larger polygons or a smaller reference.erosion_m, or "
+                "take them out of the sources",
+            )
+    return problems
