@@ -1,0 +1,160 @@
+"""The split deals whole polygons; the promises hold for any set of polygons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.reference.split import SplitRules, add_split, polygon_table, verify_split
+
+CLASSES = [(11, "a"), (12, "a"), (11, "b"), (222, "b")]
+
+
+def rules(**more: Any) -> SplitRules:
+    plain = {
+        "method": "random",
+        "train_share": 0.7,
+        "block_size_m": 1000.0,
+        "runs": 1,
+        "folds": None,
+        "seed": 0,
+    }
+    return SplitRules(**{**plain, **more})
+
+
+def table_of(counts: list[int], seed: int = 0) -> geopandas.GeoDataFrame:
+    """Return as many squares per class and stratum; every third polygon has two parts."""
+    rng = np.random.default_rng(seed)
+    labels = [label for label, n in zip(CLASSES, counts, strict=True) for _ in range(n)]
+    order = rng.permutation(len(labels))
+    rows = []
+    for polygon_id, position in enumerate(order):
+        code, stratum = labels[position]
+        for part in range(2 if polygon_id % 3 == 0 else 1):
+            x, y = rng.uniform(0, 20_000, 2)
+            rows.append((polygon_id, code, stratum, "", shapely.box(x, y, x + 50 + part, y + 50)))
+    columns = ["polygon_id", "code", "stratum", "side", "geometry"]
+    return geopandas.GeoDataFrame(pd.DataFrame(rows, columns=columns), crs=2154)
+
+
+def sides_of(table: geopandas.GeoDataFrame, column: str) -> pd.DataFrame:
+    grouped = table.groupby("polygon_id")
+    assert (grouped[column].nunique() == 1).all(), "a polygon lies on both sides"
+    return grouped[["code", "stratum", column]].first()
+
+
+counts = st.lists(st.integers(0, 25), min_size=4, max_size=4).filter(any)
+
+
+@settings(max_examples=40, deadline=None)
+@given(counts=counts, seed=st.integers(0, 99), share=st.floats(0.05, 0.95))
+def test_each_class_and_stratum_is_on_both_sides_near_its_share(
+    counts: list[int], seed: int, share: float
+) -> None:
+    table = table_of(counts, seed)
+    found = sides_of(add_split(table, rules(seed=seed, train_share=share)), "split_0")
+    for _, group in found.groupby(["code", "stratum"]):
+        n, train = len(group), int((group["split_0"] == "train").sum())
+        assert set(group["split_0"]) <= {"train", "validation"}
+        assert train == 1 if n == 1 else 1 <= train <= n - 1
+        assert abs(train - share * n) <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(counts=counts, seed=st.integers(0, 99), folds=st.integers(2, 8))
+def test_folds_are_even_within_each_class_and_stratum(
+    counts: list[int], seed: int, folds: int
+) -> None:
+    split = add_split(table_of(counts, seed), rules(seed=seed, folds=folds))
+    assert split["fold"].dtype == np.int8
+    found = sides_of(split, "fold")
+    assert found["fold"].between(0, folds - 1).all()
+    for _, group in found.groupby(["code", "stratum"]):
+        sizes = group["fold"].value_counts()
+        assert len(sizes) == min(len(group), folds)
+        assert sizes.max() - (sizes.min() if len(sizes) == folds else 1) <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(counts=counts, seed=st.integers(0, 99), folds=st.sampled_from([None, 4]))
+def test_blocks_keep_neighbours_together(counts: list[int], seed: int, folds: int | None) -> None:
+    table = table_of(counts, seed)
+    dealt = rules(method="blocks", seed=seed, folds=folds)
+    split = add_split(table, dealt)
+    (column,) = dealt.columns
+    found = sides_of(split, column)
+    polygons = polygon_table(table)
+    squares = np.floor(polygons[["x", "y"]] / 1000).apply(tuple, axis=1)
+    assert (found[column].groupby(squares).nunique() == 1).all()
+
+
+def test_blocks_come_near_the_share_of_every_class() -> None:
+    table = table_of([200, 150, 120, 90])
+    found = sides_of(add_split(table, rules(method="blocks")), "split_0")
+    shares = (found["split_0"] == "train").groupby([found["code"], found["stratum"]]).mean()
+    assert shares.between(0.62, 0.78).all()
+
+
+def test_runs_are_independent_and_reproducible() -> None:
+    table = table_of([20, 20, 20, 20])
+    split = add_split(table, rules(runs=3))
+    again = add_split(table, rules(runs=3))
+    columns = ["split_0", "split_1", "split_2"]
+    pd.testing.assert_frame_equal(split[columns], again[columns])
+    assert not split["split_0"].equals(split["split_1"])
+    assert not split["split_0"].equals(add_split(table, rules(seed=1))["split_0"])
+    assert split["split_0"].equals(add_split(table, rules())["split_0"])
+
+
+def test_order_of_rows_and_other_classes_do_not_change_a_draw() -> None:
+    table = table_of([20, 15, 10, 5])
+    expected = sides_of(add_split(table, rules()), "split_0")
+    shuffled = table.sample(frac=1, random_state=3).reset_index(drop=True)
+    assert sides_of(add_split(shuffled, rules()), "split_0").equals(expected)
+    only = table[(table.code == 11) & (table.stratum == "a")].reset_index(drop=True)
+    alone = sides_of(add_split(only, rules()), "split_0")
+    assert alone["split_0"].equals(expected.loc[alone.index, "split_0"])
+
+
+def test_a_polygon_in_two_strata_is_dealt_once_where_most_of_it_lies() -> None:
+    table = table_of([4, 4, 4, 4])
+    big = table.iloc[:1].assign(geometry=shapely.box(0, 0, 500, 500), stratum="z")
+    both = pd.concat([table, big], ignore_index=True)
+    chosen = polygon_table(both)["stratum"]
+    assert chosen[table.polygon_id[0]] == "z"
+    sides_of(add_split(both, rules()), "split_0")
+
+
+def test_column_dictates_the_split() -> None:
+    table = table_of([4, 4, 4, 4])
+    table["side"] = np.where(table.polygon_id % 2 == 0, "train", "validation")
+    split = add_split(table, rules(method="column"))
+    assert split["split_0"].tolist() == table["side"].tolist()
+
+
+@pytest.mark.parametrize("what", ["polygons", "geometries"])
+def test_row_049_leaks_are_found(what: str) -> None:
+    split = add_split(table_of([4, 4, 4, 4]), rules())
+    problems = Problems()
+    verify_split(split, ["split_0"], problems)
+    assert len(problems) == 0
+    train = split[split["split_0"] == "train"].iloc[:1]
+    leak = train.assign(split_0="validation")
+    leak = (
+        leak.assign(geometry=shapely.box(0, 0, 1, 1))
+        if what == "polygons"
+        else leak.assign(polygon_id=999)
+    )
+    verify_split(pd.concat([split, leak], ignore_index=True), ["split_0"], problems)
+    (problem,) = problems
+    assert problem.code == "E-INPUT-049"
+    assert what in problem.message
+    assert "both sides of split_0" in problem.message
