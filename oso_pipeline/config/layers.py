@@ -173,8 +173,8 @@ def _resolve(
     if not keys:
         if not isinstance(value, str) or (key == "nomenclature" and is_builtin(value)):
             return node
-        if not value.strip():
-            problems.error("E-INPUT-058", f"{key}: the path is empty", node.where)
+        if not value.strip() or "\0" in value:
+            problems.error("E-INPUT-058", f"{key}: {value!r} is not a path", node.where)
             return node
         text = expand(value, node.where, key, environ, problems)
         return Node(os.path.abspath(node.folder / text), node.where, node.folder)

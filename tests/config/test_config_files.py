@@ -119,3 +119,22 @@ def test_page_names_every_key() -> None:
     for definition in json_schema()["$defs"].values():
         for name in definition["properties"]:
             assert f"| `{name}` |" in page
+
+
+def test_every_code_of_a_finding_is_explained() -> None:
+    rows = re.findall(r"^\| (\d{3}[\d, -]*) \|", (ROOT / "docs" / "errors.md").read_text(), re.M)
+    explained: set[int] = set()
+    for row in rows:
+        for part in row.split(", "):
+            first, _, last = part.partition("-")
+            explained |= set(range(int(first), int(last or first) + 1))
+    for path in (ROOT / "oso_pipeline").rglob("*.py"):
+        for number in re.findall(r"[EW]-INPUT-(\d{3})", path.read_text(encoding="utf-8")):
+            assert int(number) in explained, f"{path.name}: {number} is not in docs/errors.md"
+
+
+def test_links_of_the_documentation_lead_somewhere() -> None:
+    pages = [*ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
