@@ -13,7 +13,7 @@ from oso_pipeline.imagery.muscate import MuscateReader
 from oso_pipeline.imagery.readers import Candidate, ProductReader
 
 MAX_DEPTH = 3
-"""Products lie at most this many folders below a path of the configuration."""
+"""At most this many folders lie between a path of the configuration and a product."""
 
 READERS: tuple[ProductReader, ...] = (MuscateReader(),)
 """The readers that are asked, in this order."""
@@ -101,7 +101,7 @@ def _search(folder: Path, depth: int, candidates: list[Candidate], strangers: li
             candidates.append(candidate)
         elif not is_folder or _holds_images(path):
             strangers.append(path)
-        elif depth < MAX_DEPTH:
+        elif depth <= MAX_DEPTH:
             _search(path, depth + 1, candidates, strangers)
 
 

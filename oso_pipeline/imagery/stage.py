@@ -9,14 +9,19 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import rasterio
+
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, TaskState, summaries
 from oso_pipeline.imagery.build import InventoryBuilder, Period
-from oso_pipeline.imagery.inventory import write_inventory
+from oso_pipeline.imagery.inventory import tile_layout, write_inventory
 from oso_pipeline.imagery.readers import Candidate, Request
 from oso_pipeline.imagery.search import Findings, find_products, reader_of
+from oso_pipeline.imagery.tiff import INPUT_OPTIONS
+
+__all__ = ["STAGE", "InventoryStage", "InventoryTask", "make_inventory", "tile_layout"]
 
 VERSION = 1
 EXTRACTED = "extracted"
@@ -112,11 +117,12 @@ def make_inventory(task: Task) -> Summary:
     )
     extracted = task.run_dir / EXTRACTED
     builder = InventoryBuilder(request, period, extracted)
-    inventory = builder.build(
-        list(map(Candidate.from_json, task.options["candidates"])),
-        [Path(path) for path in task.options["strangers"]],
-        task.params["may_be_empty"],
-    )
+    with rasterio.Env(**INPUT_OPTIONS):  # once, because entering it costs as much as opening
+        inventory = builder.build(
+            list(map(Candidate.from_json, task.options["candidates"])),
+            [Path(path) for path in task.options["strangers"]],
+            task.params["may_be_empty"],
+        )
     write_inventory(task.output(), inventory)
     used = inventory.acquisitions
     folders = {

@@ -1,0 +1,374 @@
+"""From folders of products to the inventory: what is used, what is skipped, and why."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from muscate_factory import Muscate
+
+from oso_pipeline.config import Config
+from oso_pipeline.core.errors import InputDataError
+from oso_pipeline.core.task import Task, do
+from oso_pipeline.core.tiles import Tile
+from oso_pipeline.imagery.inventory import Inventory, read_inventory, tile_layout
+from oso_pipeline.imagery.stage import STAGE
+
+A = "SENTINEL2A_20180105-105435-457_L2A_T31TCJ_C_V2-2"
+B = "SENTINEL2B_20180110-105421-123_L2A_T31TCJ_C_V2-2"
+
+
+def make_config(folder: Path, tiles: tuple[str, ...] = ("31TCJ",), **imagery: Any) -> Config:
+    return Config.model_validate(
+        {
+            "name": "test",
+            "year": 2018,
+            "run_dir": folder / "run",
+            "season": {"start": "2018-01-01", "end": "2018-12-31"},
+            "imagery": {"paths": [folder / "images"], "tiles": tiles, **imagery},
+            "reference": {"sources": [{"path": "none.gpkg"}]},
+        }
+    )
+
+
+@dataclass
+class Context:
+    config: Config
+
+    @property
+    def run_dir(self) -> Path:
+        return self.config.run_dir
+
+    def tasks(self, stage: str) -> tuple[Task, ...]:
+        assert stage == "inventory"
+        return tuple(STAGE.plan(self))
+
+
+def run(config: Config) -> tuple[Inventory, dict[str, Any]]:
+    (task,) = STAGE.plan(Context(config))
+    result = do(task)
+    assert result.status == "done", result.error
+    return read_inventory(task.output()), result.summary
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("site", "tile", "count", "corner"),
+    [
+        ("flanders_2018", "31UDS", 118, (501360, 5629680)),
+        ("flanders_2019", "31UES", 72, (574680, 5622440)),
+    ],
+)
+def test_real_products_are_listed_completely(
+    shared_data: Path, tmp_path: Path, site: str, tile: str, count: int, corner: tuple[int, int]
+):
+    table = list(csv.DictReader((shared_data / site / "products.csv").open()))
+    config = make_config(tmp_path, (tile,), paths=[shared_data / site / "products"])
+    season = config.season.model_copy(update={"start": date(2017, 1, 1), "end": date(2019, 12, 31)})
+    config = config.model_copy(update={"season": season})
+    inventory, summary = run(config)
+    assert [a.product_id for a in inventory.acquisitions] == sorted(
+        (row["product_id"] for row in table), key=lambda p: p.split("_")[1]
+    )
+    assert summary["found"] == summary["used"] == count
+    assert not summary["warnings"]
+    assert tuple(inventory.grid.shape) == (64, 64)
+    assert (inventory.grid.affine.c, inventory.grid.affine.f) == corner
+    assert inventory.grid.crs.epsg == 32631
+    by_id = {row["product_id"]: row for row in table}
+    for item in inventory.acquisitions:
+        assert item.platform == by_id[item.product_id]["platform"]
+        assert item.cloud_percent == float(by_id[item.product_id]["cloud_percent"])
+        assert (item.scale, item.nodata, len(item.bands)) == (10000, -10000, 10)
+        assert (
+            item.acquired.strftime("%Y-%m-%dT%H:%M:%SZ")
+            == by_id[item.product_id]["acquisition_utc"]
+        )
+
+
+@pytest.mark.parametrize("depth", ["", "T31TCJ", "2018/january/T31TCJ"])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_products_are_found_at_any_depth_as_folder_or_zip(images: Path, depth: str, zipped: bool):
+    place = images / depth
+    place.mkdir(parents=True, exist_ok=True)
+    product = Muscate(A)
+    _ = product.write_zip(place) if zipped else product.write(place)
+    inventory, summary = run(make_config(images.parent))
+    (item,) = inventory.acquisitions
+    assert item.product_id == A
+    assert all(path.is_file() for path in (*item.bands.values(), *item.masks.values()))
+    assert summary["bytes"] == sum(
+        p.stat().st_size for p in (*item.bands.values(), *item.masks.values())
+    )
+    if zipped:
+        assert all((images.parent / "run/extracted" / A) == p.parent for p in item.bands.values())
+
+
+def test_row_01_unknown_folders_are_listed_and_left_out(images: Path):
+    Muscate(A).write(images)
+    stranger = images / "my_pictures"
+    stranger.mkdir()
+    (stranger / "a.tif").write_bytes(b"x")
+    inventory, summary = run(make_config(images.parent))
+    assert [s.reason for s in inventory.skipped] == ["not_recognised"]
+    (warning,) = summary["warnings"]
+    assert "W-INPUT-001" in warning
+    assert "my_pictures" in warning
+
+
+def test_row_01_only_unknown_folders_is_an_error(images: Path):
+    stranger = images / "my_pictures"
+    stranger.mkdir()
+    (stranger / "a.tif").write_bytes(b"x")
+    with pytest.raises(InputDataError, match="E-INPUT-030") as caught:
+        STAGE.plan(Context(make_config(images.parent)))
+    assert "my_pictures" in str(caught.value)
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_row_02_a_renamed_product_keeps_the_name_of_its_metadata(images: Path, zipped: bool):
+    if zipped:
+        Muscate(A).write_zip(images).rename(images / "january.zip")
+    else:
+        Muscate(A).write(images, "january")
+    inventory, _ = run(make_config(images.parent))
+    assert [a.product_id for a in inventory.acquisitions] == [A]
+
+
+def test_row_02_name_and_metadata_of_another_version(images: Path):
+    # Seen in real deliveries: the folder says C_V1-0, the metadata D_V1-4.
+    real = A.replace("C_V2-2", "D_V1-4")
+    Muscate(real).write(images, A.replace("C_V2-2", "C_V1-0"))
+    inventory, summary = run(make_config(images.parent))
+    assert [(a.product_id, a.version) for a in inventory.acquisitions] == [(real, "1.4")]
+    assert "W-INPUT-002" in summary["warnings"][0]
+
+
+def test_row_05_metadata_only_products_are_skipped(images: Path):
+    Muscate(A).write(images)
+    Muscate(B, valid=False).write(images)
+    inventory, summary = run(make_config(images.parent))
+    assert [(s.product_id, s.reason) for s in inventory.skipped] == [(B, "not_valid")]
+    assert summary["skipped"] == {"not_valid": 1}
+
+
+def test_row_15_scales_may_differ_and_are_kept_per_product(images: Path):
+    Muscate(A).write(images)
+    Muscate(B, scale="1000").write(images)
+    inventory, summary = run(make_config(images.parent))
+    assert [a.scale for a in inventory.acquisitions] == [10000, 1000]
+    assert "W-INPUT-015" in summary["warnings"][0]
+
+
+def test_row_16_nodata_comes_from_the_metadata_of_each_product(images: Path):
+    Muscate(A, nodata="0").write(images)
+    Muscate(B, profile={"nodata": 1}).write(images)
+    inventory, summary = run(make_config(images.parent))
+    assert [a.nodata for a in inventory.acquisitions] == [0, -10000]
+    assert "W-INPUT-016" in summary["warnings"][0]
+
+
+@pytest.mark.parametrize("platform", ["SENTINEL2C", "SENTINEL2D"])
+def test_row_22_new_satellites(images: Path, platform: str):
+    Muscate(A.replace("SENTINEL2A", platform)).write(images)
+    inventory, _ = run(make_config(images.parent))
+    assert inventory.acquisitions[0].platform == f"S2{platform[-1]}"
+
+
+def test_row_23_the_highest_version_and_then_the_fullest_profile_is_used(images: Path):
+    names = [
+        A.replace("C_V2-2", end) for end in ("C_V1-9", "C_V1-10", "D_V3-0", "H_V3-0", "C_V3-0")
+    ]
+    for name in names:
+        Muscate(name).write(images)
+    inventory, summary = run(make_config(images.parent))
+    assert [a.product_id for a in inventory.acquisitions] == [names[-1]]
+    assert {s.reason for s in inventory.skipped} == {"older_version"}
+    assert sum("W-INPUT-023" in text for text in summary["warnings"]) == 4
+
+
+def test_row_23_an_older_version_serves_where_the_newer_is_incomplete(images: Path):
+    Muscate(A).write(images)
+    Muscate(A.replace("V2-2", "V3-0"), bands=("B2",)).write(images)
+    inventory, _ = run(make_config(images.parent))
+    assert [a.product_id for a in inventory.acquisitions] == [A]
+    assert [s.reason for s in inventory.skipped] == ["incomplete"]
+
+
+def test_row_24_two_products_of_one_day_are_both_used(images: Path):
+    second = A.replace("105435-457", "105450-021")
+    Muscate(second).write(images)
+    Muscate(A).write(images)
+    inventory, _ = run(make_config(images.parent))
+    assert [a.product_id for a in inventory.acquisitions] == [A, second]
+
+
+def test_row_25_products_outside_the_season_are_listed_but_not_opened(images: Path):
+    Muscate(A).write(images)
+    early = A.replace("20180105", "20171130")
+    (images / early).mkdir()  # not even a whole product: nothing of it is read
+    Muscate(A.replace("20180105", "20171205")).write(images)  # within the margin
+    inventory, summary = run(make_config(images.parent))
+    assert [a.acquired.date().isoformat() for a in inventory.acquisitions] == [
+        "2017-12-05",
+        "2018-01-05",
+    ]
+    assert summary["skipped"] == {"outside_season": 1}
+
+
+def test_row_30_a_tile_without_products(images: Path):
+    Muscate(A).write(images)
+    config = make_config(images.parent, ("31TCJ", "30TYP"))
+    with pytest.raises(InputDataError, match="E-INPUT-030") as caught:
+        STAGE.plan(Context(config))
+    assert "tile 30TYP has no product; products of 31TCJ were found" in str(caught.value)
+    assert "allow_missing_tiles" in str(caught.value)
+    allowed = make_config(images.parent, ("31TCJ", "30TYP"), allow_missing_tiles=True)
+    assert [task.name for task in STAGE.plan(Context(allowed))] == ["31TCJ"]
+
+
+def test_row_30_a_tile_whose_products_are_all_skipped(images: Path):
+    Muscate(A, valid=False).write(images)
+    (task,) = STAGE.plan(Context(make_config(images.parent)))
+    result = do(task)
+    assert result.exit_code == 4
+    assert "E-INPUT-030" in (result.error or "")
+    assert "too cloudy" in (result.error or "")
+    inventory, _ = run(make_config(images.parent, allow_missing_tiles=True))
+    assert inventory.acquisitions == ()
+
+
+def test_row_58_a_missing_folder_of_images(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    config = make_config(tmp_path, paths=[tmp_path / "nowhere", tmp_path / "file"])
+    with pytest.raises(InputDataError) as caught:
+        STAGE.plan(Context(config))
+    text = str(caught.value)
+    assert str(tmp_path / "nowhere") in text
+    assert "is a file, not a folder" in text
+    assert "imagery.paths" in text
+
+
+def test_row_60_names_of_tiles_are_normalised_and_unknown_ones_refused(images: Path):
+    Muscate(A).write(images)
+    for spelling in ("T31TCJ", "31tcj", " 31TCJ"):
+        assert run(make_config(images.parent, (spelling,)))[0].tile == "31TCJ"
+    with pytest.raises(ValueError, match="31TXX"):
+        make_config(images.parent, ("31TXX",))
+
+
+def test_row_61_tiles_of_three_zones_keep_their_own_coordinates(images: Path):
+    tiles = ("30TYP", "31TCJ", "32TNM")
+    for tile in tiles:
+        Muscate(A.replace("31TCJ", tile)).write(images)
+    context = Context(make_config(images.parent, tiles))
+    for task, epsg in zip(STAGE.plan(context), (32630, 32631, 32632), strict=True):
+        assert do(task).status == "done"
+        grid = read_inventory(task.output()).grid
+        assert grid.crs.epsg == epsg
+        assert (grid.affine.c, grid.affine.f) == Tile(task.name).origin
+
+
+def test_other_sensors_and_levels_are_skipped(images: Path):
+    Muscate(A).write(images)
+    Muscate(B.replace("L2A", "L3A")).write(images)
+    inventory, _ = run(make_config(images.parent))
+    assert [s.reason for s in inventory.skipped] == ["not_supported"]
+
+
+def test_planning_knows_the_grid_before_and_after_the_inventory_is_made(images: Path):
+    Muscate(A, profile={"tiled": True, "blockxsize": 16, "blockysize": 16}).write_zip(images)
+    context = Context(make_config(images.parent))
+    before = tile_layout(context, "31TCJ")
+    assert not (images.parent / "run").exists()
+    inventory, _ = run(context.config)
+    assert before == inventory.layout == tile_layout(context, "31TCJ")
+    assert before.block_shape == (16, 16)
+
+
+def committed(config: Config) -> Task:
+    (task,) = STAGE.plan(Context(config))
+    assert do(task).status == "done"
+    return task
+
+
+def test_the_key_follows_the_products_and_not_the_clock(images: Path):
+    home = Muscate(A).write(images)
+    config = make_config(images.parent)
+    task = committed(config)
+    (home / f"{A}_FRE_B2.tif").touch()
+    (again,) = STAGE.plan(Context(config))
+    assert again.state().status == "done"
+
+    (home / f"{A}_FRE_B2.tif").write_bytes((home / f"{A}_FRE_B3.tif").read_bytes() + b"0")
+    (changed,) = STAGE.plan(Context(config))
+    assert changed.key != task.key
+    assert changed.state().why == f"input {A} changed"
+
+
+def test_images_that_moved_renew_the_inventory_but_no_result(images: Path):
+    Muscate(A).write(images)
+    task = committed(make_config(images.parent))
+    shutil.move(images, images.with_name("elsewhere"))
+    (moved,) = STAGE.plan(
+        Context(make_config(images.parent, paths=[images.with_name("elsewhere")]))
+    )
+    assert moved.key == task.key
+    assert moved.state().status == "outdated"
+    assert moved.committed() is None
+
+
+def test_a_product_outside_the_season_renews_the_inventory_but_no_result(images: Path):
+    Muscate(A).write(images)
+    task = committed(make_config(images.parent))
+    Muscate(A.replace("20180105", "20160105")).write(images)
+    (more,) = STAGE.plan(Context(make_config(images.parent)))
+    assert more.key == task.key
+    assert more.state().status == "outdated"
+
+
+@pytest.mark.parametrize("write", [Muscate.write, Muscate.write_zip])
+def test_an_inventory_is_written_with_the_same_bytes_again(
+    images: Path, write: Callable[[Muscate, Path], Path]
+):
+    write(Muscate(A), images)
+    config = make_config(images.parent)
+    first = committed(config).output().read_bytes()
+    assert committed(config).output().read_bytes() == first
+
+
+def test_extracted_files_that_are_gone_are_extracted_again(images: Path):
+    Muscate(A).write_zip(images)
+    config = make_config(images.parent)
+    assert committed(config).state().status == "done"
+    shutil.rmtree(config.run_dir / "extracted")
+    (task,) = STAGE.plan(Context(config))
+    assert task.state().why == "extracted files are gone"
+    assert run(config)[0].acquisitions
+
+
+def test_gather_sums_up(images: Path):
+    Muscate(A).write(images)
+    Muscate(B, valid=False).write(images)
+    summary = STAGE.gather((committed(make_config(images.parent)),))
+    assert (summary["found"], summary["used"], summary["skipped"]) == (2, 1, {"not_valid": 1})
+    assert summary["bytes"] > 0
+
+
+def test_a_damaged_inventory_is_refused(tmp_path: Path):
+    (tmp_path / "31TCJ.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputDataError, match="run the stage `inventory` again"):
+        read_inventory(tmp_path / "31TCJ.parquet")
