@@ -145,18 +145,18 @@ def _levels(nomenclature: Nomenclature, accuracy: Mapping[str, Any]) -> list[dic
 def _level(
     title: str, content: Mapping[str, Any], classes: Sequence[LandCoverClass]
 ) -> dict[str, Any]:
-    by_code = {str(one.code): one for one in classes}
-    rows = []
-    for code, one in content["classes"].items():
-        if one["pixels"] or one["predicted_pixels"]:
-            scores = [
-                {"name": label, "value": one[key], **one["intervals"][key]}
-                for key, label in _SCORES
-            ]
-            rows.append({"class": by_code[code], "scores": scores, **one})
-    absent = [
-        by_code[c] for c in content["classes"] if c not in {str(r["class"].code) for r in rows}
-    ]
+    rows, absent = [], []
+    for known in classes:
+        one = content["classes"].get(str(known.code))
+        if one is None:  # a parent without children
+            continue
+        if not one["pixels"] and not one["predicted_pixels"]:
+            absent.append(known)
+            continue
+        scores = [
+            {"name": label, "value": one[key], **one["intervals"][key]} for key, label in _SCORES
+        ]
+        rows.append({"class": known, "scores": scores, **one})
     return {
         "title": title,
         "rows": rows,

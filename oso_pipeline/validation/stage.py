@@ -8,11 +8,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from oso_pipeline.config.model import Config
-from oso_pipeline.core.commit import publish_bytes, publish_json
+from oso_pipeline.core.commit import publish_bytes, publish_json, read_sidecar
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
@@ -48,7 +49,7 @@ class ValidateStage:
         samples, training = context.tasks("samples"), context.tasks("train")
         names = _validated(config)
         models = _models(training, names)
-        used = [task for task in training if PurePosixPath(task.outputs[0]).parts[1] in names]
+        used = [task for task in training if task.params["variant"] in names]
         task = Task(
             stage=self.name,
             name="validate",
@@ -106,7 +107,7 @@ def validate(task: Task) -> Summary:
     headline = pooled(predictions) if method.folds else predictions[0]
     if not headline.polygon_id.size:
         raise _nothing_held_out(headline.excluded)
-    accuracy = assess(predictions, method)
+    accuracy = {**assess(predictions, method), "candidates": candidates(paths)}
     level1 = accuracy["level1"]
     publish_bytes(task.output(1), confusion_csv(accuracy))
     publish_bytes(task.output(2), confusion_csv(level1) if level1 else b"")
@@ -137,15 +138,16 @@ def predict_variant(
     excluded: Counter[str] = Counter({"no_clear_date": 0, "no_model_in_stratum": 0})
     columns: dict[str, list[Any]] = defaultdict(list)
     for table in _batches(paths):
-        held_out = table[validation_rows(table, variant)]
-        seen = held_out[held_out["validity"] > 0]
-        known = seen[seen["stratum"].isin(list(models))]
+        held_out = table.filter(pa.array(validation_rows(table, variant)))
+        seen = held_out.filter(pc.greater(held_out["validity"], 0))
+        known = seen.filter(pc.is_in(seen["stratum"], pa.array(list(models), pa.string())))
         excluded["no_clear_date"] += len(held_out) - len(seen)
         excluded["no_model_in_stratum"] += len(seen) - len(known)
         if len(known):
             for name in _FEW_COLUMNS:
-                columns[name].append(known[name].to_numpy())
-            columns["predicted"].append(predict_samples(models, known)[0])
+                columns[name].append(np.asarray(known[name]))
+            table_of_known = pa.Table.from_pandas(known, preserve_index=False)
+            columns["predicted"].append(predict_samples(models, table_of_known)[0])
     if not columns:
         none = np.empty(0, dtype=np.int64)
         return Predictions(variant, none, none, none, dict(excluded))
@@ -156,6 +158,25 @@ def predict_variant(
         joined[name][kept].astype(np.int64) for name in ("polygon_id", "code", "predicted")
     )
     return Predictions(variant, polygon, code, predicted, dict(excluded))
+
+
+def candidates(paths: Sequence[Path]) -> dict[str, Any]:
+    """Return how many pixels of polygons there were, and how many were not clear often enough.
+
+    The sampling leaves the latter out before it looks at the split, so the counts are of
+    training and validation polygons together.
+    """
+    records = [read_sidecar(path) for path in paths]
+    found = [record.get("summary", {}) for record in records if record is not None]
+    counts = {
+        name: sum(sum(summary.get(name, {}).values()) for summary in found)
+        for name in ("candidates", "not_clear")
+    }
+    return {
+        "pixels": counts["candidates"],
+        "not_clear": counts["not_clear"],
+        "note": "pixels of training and validation polygons; not_clear were never sampled",
+    }
 
 
 def _validated(config: Config) -> tuple[str, ...]:
@@ -170,19 +191,18 @@ def _models(training: Sequence[Task], names: Sequence[str]) -> dict[str, dict[st
     """Return the folder of each model by variant and stratum."""
     folders: dict[str, dict[str, str]] = {name: {} for name in names}
     for task in training:
-        folder = PurePosixPath(task.outputs[0]).parent
-        variant, stratum = folder.parts[1:3]
-        if variant in folders:
-            folders[variant][stratum] = str(folder)
+        if task.params["variant"] in folders:
+            folder = PurePosixPath(task.outputs[0]).parent
+            folders[task.params["variant"]][task.params["stratum"]] = str(folder)
     return folders
 
 
-def _batches(paths: Sequence[Path]) -> Iterator[pd.DataFrame]:
+def _batches(paths: Sequence[Path]) -> Iterator[pa.Table]:
     """Yield the rows of the sample files, a bounded number at a time."""
     for path in paths:
         with pq.ParquetFile(path) as source:
             for batch in source.iter_batches(batch_size=_ROWS_AT_ONCE):
-                yield batch.to_pandas()
+                yield pa.Table.from_batches([batch])
 
 
 def _nothing_held_out(excluded: Mapping[str, int]) -> InputDataError:

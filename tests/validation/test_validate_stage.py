@@ -15,14 +15,18 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from oso_pipeline.config.model import Config
+from oso_pipeline.core.commit import write_sidecar
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.task import Task, do
 from oso_pipeline.learning.forest import Forest
-from oso_pipeline.learning.model_file import Model, save_model
+from oso_pipeline.learning.model_file import Model, load_model, save_model
+from oso_pipeline.learning.variants import variants
 from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.validation.accuracy import Method, Predictions, assess
-from oso_pipeline.validation.stage import OUTPUTS, predict_variant, validate
+from oso_pipeline.validation.report_stage import STAGE as REPORT
+from oso_pipeline.validation.stage import OUTPUTS, STAGE, predict_variant, validate
 
 OSO17 = load_nomenclature("oso17")
 GRID = DateGrid(date(2018, 1, 1), date(2018, 1, 11), 10)
@@ -76,17 +80,17 @@ class World:
         )
         save_model(self.folder / "models" / variant / "all", model)
 
-    def task(self, variants: Sequence[str], **params: Any) -> Task:
+    def task(self, names: Sequence[str], **params: Any) -> Task:
         defaults = {
             "nomenclature": OSO17.to_json(),
             "bootstrap": 100,
             "confidence_level": 0.95,
             "seed": 0,
             "folds": False,
-            "variants": list(variants),
+            "variants": list(names),
             "max_pixels": None,
         }
-        models = {variant: {"all": f"models/{variant}/all"} for variant in variants}
+        models = {variant: {"all": f"models/{variant}/all"} for variant in names}
         return Task(
             stage="validate",
             name="validate",
@@ -103,7 +107,10 @@ def world(tmp_path: Path) -> World:
     tables = [samples(0, 4), samples(1, 4)]
     (tmp_path / "samples").mkdir()
     for name, table in zip("ab", tables, strict=True):
-        table.to_parquet(tmp_path / f"samples/{name}.parquet")
+        path = tmp_path / f"samples/{name}.parquet"
+        table.to_parquet(path)
+        counts = {"candidates": {"11": 100, "12": 50}, "not_clear": {"12": 4}}
+        write_sidecar(path, {"summary": counts})
     world = World(tmp_path, tables)
     whole = pd.concat(tables)
     for run in range(3):
@@ -130,6 +137,7 @@ def test_stage_writes_accuracy_and_tables(world: World) -> None:
     assert found["level1"]["overall_accuracy"]["estimate"] >= found["overall_accuracy"]["estimate"]
     assert found["level1"]["classes"]["110"]["f_score"] > 0.5
     assert "not a probability sample" in found["design"]
+    assert (found["candidates"]["pixels"], found["candidates"]["not_clear"]) == (300, 8)
     assert "runs" not in found
     assert "folds" not in found
 
@@ -149,8 +157,6 @@ def test_stage_writes_accuracy_and_tables(world: World) -> None:
 
 def test_prediction_of_validation_rows_only(world: World) -> None:
     paths = [world.folder / f"samples/{name}.parquet" for name in "ab"]
-    from oso_pipeline.learning.model_file import load_model
-
     models = {"all": load_model(world.folder / "models/run0/all")}
     found = predict_variant("run0", models, paths, None)
     table = pd.concat(world.tables)
@@ -244,3 +250,62 @@ def test_single_class_has_no_kappa_and_one_level_no_level1() -> None:
     assert found["overall_accuracy"] == {"estimate": 1.0, "low": 1.0, "high": 1.0}
     assert found["kappa"] == {"estimate": None, "low": None, "high": None}
     assert found["level1"] is None
+
+
+@dataclass
+class Plan:
+    """A context whose stages have one task each, two for training."""
+
+    config: Any
+    run_dir: Path
+
+    def tasks(self, stage: str) -> tuple[Task, ...]:
+        outputs = {"samples": "samples/31TCJ.parquet"}
+        if stage == "train":
+            return tuple(self.forest(variant) for variant in variants(self.config))
+        path = outputs.get(stage, f"{stage}/x")
+        return (Task(stage, stage, "m:f", self.run_dir, (path,)),)
+
+    def forest(self, variant: str) -> Task:
+        params = {"variant": variant, "stratum": "all"}
+        path = f"models/{variant}/all/model.json"
+        return Task("train", f"{variant}/all", "m:f", self.run_dir, (path,), params=params)
+
+
+def config(run_dir: Path, **changes: Any) -> Config:
+    content: dict[str, Any] = {
+        "name": "demo",
+        "year": 2018,
+        "run_dir": run_dir,
+        "season": {"start": "2018-01-01", "end": "2018-12-31"},
+        "imagery": {"paths": [run_dir], "tiles": ["31TCJ"]},
+        "reference": {"sources": [{"path": run_dir / "polygons.gpkg"}]},
+    }
+    return Config.model_validate(content | changes)
+
+
+def test_plan_with_folds_leaves_out_the_model_of_the_map(tmp_path: Path) -> None:
+    (task,) = STAGE.plan(Plan(config(tmp_path, validation={"folds": 3}), tmp_path))
+    assert task.params["variants"] == ["fold0", "fold1", "fold2"]
+    assert set(task.options["models"]) == {"fold0", "fold1", "fold2"}
+    assert not any("map" in name for name in task.inputs)
+    assert task.outputs[0] == "validation/accuracy.json"
+
+
+def test_plan_with_runs_begins_with_the_model_of_the_map(tmp_path: Path) -> None:
+    (task,) = STAGE.plan(Plan(config(tmp_path, validation={"runs": 2}), tmp_path))
+    assert task.params["variants"] == ["run0", "run1"]
+    assert task.options["models"]["run1"] == {"all": "models/run1/all"}
+    assert task.options["samples"] == ["samples/31TCJ.parquet"]
+    other = config(tmp_path, validation={"runs": 2}, runtime={"workers": 7})
+    assert STAGE.plan(Plan(other, tmp_path))[0].key == task.key
+    (changed,) = STAGE.plan(Plan(config(tmp_path, seed=1, validation={"runs": 2}), tmp_path))
+    assert changed.key != task.key
+
+
+def test_plan_of_the_report_follows_every_stage(tmp_path: Path) -> None:
+    (task,) = REPORT.plan(Plan(config(tmp_path), tmp_path))
+    assert task.outputs == ("report.html",)
+    assert set(task.inputs) >= {"inventory", "reference", "samples", "train", "mosaic", "validate"}
+    (changed,) = REPORT.plan(Plan(config(tmp_path, seed=1), tmp_path))
+    assert changed.key != task.key
