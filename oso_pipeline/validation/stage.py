@@ -146,8 +146,7 @@ def predict_variant(
         if len(known):
             for name in _FEW_COLUMNS:
                 columns[name].append(np.asarray(known[name]))
-            table_of_known = pa.Table.from_pandas(known, preserve_index=False)
-            columns["predicted"].append(predict_samples(models, table_of_known)[0])
+            columns["predicted"].append(predict_samples(models, known)[0])
     if not columns:
         none = np.empty(0, dtype=np.int64)
         return Predictions(variant, none, none, none, dict(excluded))
