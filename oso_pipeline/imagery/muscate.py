@@ -39,7 +39,9 @@ _REQUIRED_MASKS = ("CLM_R1", "EDG_R1")
 _PLAIN_MASKS = ("SAT_R1",)
 _CONSERVATIVE_MASKS = ("SAT_R1", "SAT_R2", "MG2_R1")
 _OPTIONAL_MASKS = ("CLM_R2", "EDG_R2", "SAT_R2", "MG2_R1", "MG2_R2")
-_DAMAGE = (ArchiveError, OSError, MetadataError)
+# Errors of the system, such as a full disk, are none of the product's: were they caught here,
+# dates would go missing from the map without need.
+_DAMAGE = (ArchiveError, MetadataError)
 
 
 class MuscateReader:
@@ -97,7 +99,7 @@ class MuscateReader:
         except MetadataError as error:
             problems.error("E-INPUT-070", f"the metadata file {error}", where, again)
             return None
-        except (ArchiveError, OSError) as error:
+        except ArchiveError as error:
             if request.incomplete == "error":
                 problems.error("E-INPUT-071", f"the product {error}", where, again)
                 return None

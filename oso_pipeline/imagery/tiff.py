@@ -118,8 +118,6 @@ def _check_whole(path: Path) -> None:
         size = path.stat().st_size
         with path.open("rb") as stream:
             offsets, counts = _blocks(stream)
-    except OSError as error:
-        raise UnreadableRaster(f"cannot be opened: {error.strerror}") from error
     except (struct.error, ValueError) as error:
         raise UnreadableRaster(str(error) or "its directory is cut") from error
     if counts.size and not counts.any():

@@ -341,6 +341,33 @@ def test_a_product_without_metadata_is_left_out_or_stops(images: Path, home: Pat
     assert "E-INPUT-071" in refused(images, incomplete="error")
 
 
+def test_a_damaged_archive_is_left_out_or_stops(images: Path):
+    archive = Muscate(A, size=64).write_zip(images)
+    content = bytearray(archive.read_bytes())
+    place = content.index(b"FRE_B8.tif") + 300  # within the pixels that follow the name
+    content[place] ^= 0xFF
+    archive.write_bytes(bytes(content))
+    inventory, warnings = build(images)
+    assert [s.reason for s in inventory.skipped] == ["incomplete"]
+    for text in (warnings[0], refused(images, incomplete="error")):
+        assert "FRE_B8.tif is damaged" in text
+        assert "CRC" in text
+        assert str(archive) in text
+
+
+def test_a_full_disk_is_not_taken_for_a_damaged_product(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+):
+    Muscate(A).write_zip(images)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("oso_pipeline.imagery.archive.shutil.copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        build(images)
+
+
 def test_all_problems_of_a_tile_are_reported_together(images: Path, home: Path):
     remove(mask(home, "CLM_R1"))
     Muscate(B, epsg=32630, nodata=None).write(images)
