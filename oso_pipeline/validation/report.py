@@ -206,7 +206,11 @@ def _reference(files: RunFiles) -> dict[str, Any]:
             "count": sum(entry["count"] for entry in by_code.values()),
             "hectares": sum(entry["hectares"] for entry in by_code.values()),
         }
-        for reason, by_code in summary.get("reasons", {}).items()
+        # Sidecars sort their keys: put the beginning and the end back in their place.
+        for reason, by_code in sorted(
+            summary.get("reasons", {}).items(),
+            key=lambda entry: (entry[0] != "read", entry[0] == "kept", entry[0]),
+        )
     ]
     return {
         "polygons": summary.get("polygons"),

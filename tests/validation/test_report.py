@@ -224,6 +224,7 @@ def test_report_shows_every_part_and_loads_nothing(full: Path) -> None:
         "numpy 2.1",
     ):
         assert text in page.text, text
+    assert page.text.index("read1") < page.text.index("eroded away")
     assert (full / "report.html").stat().st_size < 2_000_000
 
 
