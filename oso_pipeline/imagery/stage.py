@@ -187,7 +187,8 @@ def _cost(candidates: Sequence[Candidate], period: Period) -> Cost:
                 read += size
                 seconds += size / 50e6  # inflate, checksum, write
             else:
-                read += 20 * _HEADER_BYTES
+                size = reader_of(candidate.family).size_bytes(candidate)
+                read += min(size, 20 * _HEADER_BYTES)
             seconds += 0.05
     return Cost(bytes_read=read, memory_bytes=200_000_000, core_seconds=seconds)
 
