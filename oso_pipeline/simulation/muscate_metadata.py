@@ -171,8 +171,8 @@ def _characteristics(root: ET.Element, facts: ProductFacts, is_old: bool) -> Non
     groups = _add(product, "Band_Group_List")
     for group, names in _GROUPS.items():
         listed = _add(_add(groups, "Group", group_id=group), "Band_List", count=str(len(names)))
-        for band in names:
-            _add(listed, "BAND_ID", band)
+        for name in names:
+            _add(listed, "BAND_ID", name)
 
 
 def _images(
@@ -229,9 +229,9 @@ def _masks(parent: ET.Element, facts: ProductFacts, content: tuple[str, ...]) ->
             _add(files, "MASK_FILE", _mask_path(facts, kind, group), group_id=group, **numbered)
     files = _node(parent, "Mask", "Saturation", "byte")
     for group, names in _GROUPS.items():
-        for bit, band in enumerate(names, start=1):
+        for bit, name in enumerate(names, start=1):
             path = _mask_path(facts, "SAT", group)
-            _add(files, "MASK_FILE", path, band_id=band, bit_number=str(bit))
+            _add(files, "MASK_FILE", path, band_id=name, bit_number=str(bit))
 
 
 def _old_masks(parent: ET.Element, facts: ProductFacts, content: tuple[str, ...]) -> None:

@@ -58,19 +58,19 @@ class Cover:
     floor: float
     growths: tuple[Growth, ...] = ()
     floor_spread: float = 0.03
-    timing_days: float = 7.0
+    timing_days: float = 9.0
     brightness: float = 0.12
     mown: bool = False
 
 
 _COVERS = {
-    11: Cover("soil", "crop", 0.06, (Growth(166, 262, 0.82, 9, 7),), timing_days=9),
+    11: Cover("soil", "crop", 0.06, (Growth(166, 262, 0.82, 9, 7),), timing_days=12),
     12: Cover("soil", "crop", 0.08, (Growth(310, 545, 0.28, 14, 7), Growth(82, 178, 0.55, 11, 6))),
-    31: Cover("litter", "leaves", 0.14, (Growth(108, 303, 0.78, 6, 9),), timing_days=5),
+    31: Cover("litter", "leaves", 0.14, (Growth(108, 303, 0.78, 6, 9),), timing_days=7),
     32: Cover("litter", "needles", 0.86, (Growth(120, 290, 0.05, 20, 20),), brightness=0.10),
-    34: Cover("dry grass", "crop", 0.20, (Growth(88, 185, 0.34, 14, 16),), 0.06, 10),
-    36: Cover("dry grass", "heath", 0.50, (Growth(105, 285, 0.22, 16, 18),), 0.09, 9),
-    41: Cover("concrete", "leaves", 0.10, (Growth(108, 300, 0.07),), 0.05),
+    34: Cover("dry grass", "crop", 0.20, (Growth(88, 185, 0.34, 14, 16),), 0.07, 13),
+    36: Cover("dry grass", "heath", 0.50, (Growth(105, 285, 0.22, 16, 18),), 0.10, 11),
+    41: Cover("concrete", "leaves", 0.10, (Growth(108, 300, 0.07),), 0.06),
     42: Cover("concrete", "leaves", 0.27, (Growth(106, 302, 0.17),), 0.07),
     43: Cover("roofs", "crop", 0.04, (Growth(100, 290, 0.03),), 0.03, brightness=0.20),
     44: Cover("asphalt", "crop", 0.06, (Growth(90, 290, 0.04),), 0.03, brightness=0.14),
@@ -78,9 +78,9 @@ _COVERS = {
     46: Cover("sand", "dry grass", 0.08, (), 0.05, brightness=0.14),
     51: Cover("water", "water", 0.0, (), 0.0, brightness=0.20),
     53: Cover("snow", "snow", 0.0, (), 0.0, brightness=0.05),
-    211: Cover("dry grass", "crop", 0.46, (Growth(76, 320, 0.40, 13, 18),), 0.07, 9, mown=True),
-    221: Cover("dry grass", "leaves", 0.26, (Growth(98, 300, 0.38, 9, 11),), 0.06, 6),
-    222: Cover("soil", "leaves", 0.12, (Growth(132, 288, 0.36, 10, 10),), 0.05, 6),
+    211: Cover("dry grass", "crop", 0.46, (Growth(76, 320, 0.40, 13, 18),), 0.09, 12, mown=True),
+    221: Cover("dry grass", "leaves", 0.26, (Growth(98, 300, 0.38, 9, 11),), 0.08, 9),
+    222: Cover("soil", "leaves", 0.12, (Growth(132, 288, 0.36, 10, 10),), 0.06, 9),
 }
 
 
@@ -101,7 +101,7 @@ class Phenology:
         covers = [_COVERS[int(code)] for code in world.codes]
         self._timing = rng.standard_normal(n) * [c.timing_days for c in covers]
         self._floor = rng.standard_normal(n) * [c.floor_spread for c in covers]
-        self._vigour = np.clip(rng.normal(1, 0.10, n), 0.7, 1.2)
+        self._vigour = np.clip(rng.normal(1, 0.14, n), 0.6, 1.25)
         bands = len(SENTINEL2_BANDS)
         spread = np.array([c.brightness for c in covers])
         self._bare = _spectra([c.bare for c in covers]) * np.exp(

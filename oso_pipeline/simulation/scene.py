@@ -108,8 +108,8 @@ class Painter:
         land = self._land(overpass, rng)
         seen = _through(sky, land, rng)
         stored = np.clip(np.rint(seen * QUANTIFICATION), -500, 20_000).astype(np.int16)
-        glint = self._glints(overpass, rng)
-        stored[glint] = rng.integers(11_000, 19_000, (int(glint.sum()), 10), dtype=np.int16)
+        glint = self._glints(rng)
+        stored[glint] = rng.integers(11_500, 19_500, (int(glint.sum()), 10), dtype=np.int16)
         bands = _at_their_resolution(stored)
         masks = {"CLM": sky.clm, "EDG": sky.edge.astype(np.uint8)}
         masks["MG2"] = self._geophysical(sky, overpass)
@@ -137,18 +137,18 @@ class Painter:
         Includes the misregistration of up to one pixel, the texture of the fields, and the
         errors of atmospheric correction, per date and band.
         """
-        table = self._phenology.reflectance(overpass.day_of_year)
-        table = table * rng.normal(1, 0.03, 10) + rng.normal(0, 0.004, 10)
+        fields = self._phenology.reflectance(overpass.day_of_year)
+        table = fields * rng.normal(1, 0.03, 10) + rng.normal(0, 0.004, 10)
         image = table.astype(np.float32)[self._fields]
         down, right = np.clip(rng.normal(0, 0.3, 2), -1, 1).astype(np.float32)
         image = _shifted(_shifted(image, float(down)).swapaxes(0, 1), float(right)).swapaxes(0, 1)
         noise = rng.standard_normal(image.shape, dtype=np.float32)
         return image * self._texture * (1 + 0.025 * noise) + 0.003 * noise
 
-    def _glints(self, overpass: Overpass, rng: np.random.Generator) -> Bools:
-        """Return the few pixels of industrial roofs that mirror the sun, at 10 m."""
-        roofs = self._world.codes[self._fields[1:-1, 1:-1]] == 43
-        return roofs & (rng.uniform(size=roofs.shape) < 0.004)
+    def _glints(self, rng: np.random.Generator) -> Bools:
+        """Return the few places of industrial roofs that mirror the sun, at 10 m."""
+        roofs = self._world.codes[self._fields[1:-1:2, 1:-1:2]] == 43
+        return _doubled(roofs & (rng.uniform(size=roofs.shape) < 0.005))
 
     def _geophysical(self, sky: Sky, overpass: Overpass) -> Bytes:
         """Return the MG2 mask at 20 m."""

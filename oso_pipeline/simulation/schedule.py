@@ -80,5 +80,5 @@ def orbit_number(overpass: Overpass) -> int:
 def _cloud_share(rng: np.random.Generator, day: date) -> float:
     """Draw the share of clouds: often clear, often covered; winters are cloudier."""
     winter = 0.5 + 0.5 * np.cos(2 * np.pi * day.timetuple().tm_yday / 365.25)
-    share = float(rng.beta(0.55, 1.0 - 0.35 * winter))
+    share = float(rng.beta(0.5, 1.4 - 0.5 * winter))
     return 0.0 if share < 0.03 else min(share, 0.9)

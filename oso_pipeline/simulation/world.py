@@ -147,7 +147,7 @@ class World:
         """Give each field a class by its height: exact shares inside the tiles."""
         x, y = self.seeds.T
         lie = smooth_noise(x, y, self.extent_m / 2, derived_seed(self.spec.seed, "relief"))
-        lie = lie + rng.normal(0, 0.30, lie.size)  # neighbours differ, landscapes remain
+        lie = lie + rng.normal(0, 0.14, lie.size)  # neighbours differ, landscapes remain
         inside = shapely.contains_xy(self.footprint, x, y)
         ranks = np.searchsorted(np.sort(lie[inside]), lie) / inside.sum()
         shares = np.cumsum([*_SHARES.values()])
