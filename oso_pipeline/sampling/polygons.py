@@ -198,7 +198,8 @@ def _mixed(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 def _extent(grid: GeoBox, epsg: int) -> tuple[float, float, float, float]:
     """Return bounds of a grid on the map, metres, with room for the sag of its edges."""
     to_map = Transformer.from_crs(grid.crs.epsg, epsg, always_xy=True)
-    left, bottom, right, top = to_map.transform_bounds(*grid.boundingbox.bbox, densify_pts=_DENSE)
+    west, south, east, north = grid.boundingbox.bbox
+    left, bottom, right, top = to_map.transform_bounds(west, south, east, north, _DENSE)
     return left - 100.0, bottom - 100.0, right + 100.0, top + 100.0
 
 

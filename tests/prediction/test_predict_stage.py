@@ -1,0 +1,310 @@
+"""Prediction of whole tiles: the map equals scikit-learn's trees on plain features."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import geopandas
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import pytest
+import rasterio
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from learning_tools import LAYOUT, small_model
+from tile_factory import EPSG, SIZE, TinyRun, tile_grid
+
+from oso_pipeline.core.blocks import blocks_of
+from oso_pipeline.core.errors import ExitCode, InputDataError
+from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.core.rasterise import Burner
+from oso_pipeline.core.task import Task, do
+from oso_pipeline.learning.model_file import Model, load_model, save_model
+from oso_pipeline.learning.stage import STAGE as TRAIN
+from oso_pipeline.prediction.block_map import predict_pixels
+from oso_pipeline.prediction.samples import predict_samples
+from oso_pipeline.prediction.stage import STAGE
+from oso_pipeline.sampling.stage import STAGE as SAMPLES
+from oso_pipeline.timeseries.blocking import block_memory, block_shape, most_pixels
+from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.reader import BlockSeries
+
+Array = npt.NDArray[Any]
+
+
+def trained(folder: Path, **arguments: Any) -> TinyRun:
+    run = TinyRun(folder, **arguments)
+    run.standard_reference()
+    run.run(SAMPLES)
+    run.run(TRAIN)
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    run = trained(tmp_path_factory.mktemp("tiny"))
+    run.run(STAGE)
+    return run
+
+
+def mosaic(run: TinyRun) -> Array:
+    """Return the blocks of the tile put together; every pixel in exactly one."""
+    layers, times = np.zeros((3, SIZE, SIZE), np.uint16), np.zeros((SIZE, SIZE), int)
+    for task in run.stages["predict"]:
+        window = task.params["block"]
+        rows = slice(window["row"], window["row"] + window["height"])
+        columns = slice(window["column"], window["column"] + window["width"])
+        with rasterio.open(task.output()) as source:
+            layers[:, rows, columns] = source.read()
+        times[rows, columns] += 1
+    assert (times == 1).all()
+    return layers
+
+
+def test_the_map_is_right_where_it_can_be(finished: TinyRun) -> None:
+    code, confidence, validity = mosaic(finished)
+    seen = validity > 0
+    assert (code[seen] == finished.classes()[seen]).mean() > 0.99
+    assert confidence[seen].min() >= 34
+    assert confidence.max() == 100
+
+
+def test_row_26_27_no_clear_date_is_nodata(finished: TinyRun) -> None:
+    layers = mosaic(finished)
+    assert (layers[:, :4, :4] == 0).all()
+    assert (layers[0] == 0).sum() == (layers[2] == 0).sum() == 16
+    (summary,) = [STAGE.gather(finished.stages["predict"])]
+    assert summary["never_clear"] == 16
+
+
+def test_row_26_one_clear_date_is_a_class_with_validity_one() -> None:
+    values = np.full((3, 2, 4), 500, np.int16)
+    clear = np.array([[1, 0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1]], np.uint8)
+    series = BlockSeries(values, clear, np.array([17532, 17540, 17560], np.int32))
+    layers = predict_pixels(series, np.zeros(4, np.int32), {0: small_model()}, LAYOUT)
+    assert layers[2].tolist() == [1, 0, 1, 3]
+    assert (layers[0] > 0).tolist() == [True, False, True, True]
+    assert layers[1, 1] == 0
+
+
+def test_row_27_no_image_at_all_is_nodata() -> None:
+    series = BlockSeries(
+        np.zeros((0, 2, 5), np.int16), np.zeros((0, 5), np.uint8), np.zeros(0, np.int32)
+    )
+    assert not predict_pixels(series, np.zeros(5, np.int32), {0: small_model()}, LAYOUT).any()
+
+
+def test_samples_and_map_agree(finished: TinyRun) -> None:
+    table = pq.read_table(finished.run_dir / "samples" / "31TCJ.parquet")
+    models = {"all": load_model(finished.run_dir / "models" / "run0" / "all")}
+    code, confidence = predict_samples(models, table)
+    x, y = table["x"].to_numpy(), table["y"].to_numpy()
+    column, row = ~tile_grid("31TCJ").affine * (x, y)
+    layers = mosaic(finished)[:, row.astype(int), column.astype(int)]
+    np.testing.assert_array_equal(code, layers[0])
+    np.testing.assert_array_equal(confidence, layers[1])
+    np.testing.assert_array_equal(table["validity"].to_numpy(), layers[2])
+    assert not predict_samples({"other": models["all"]}, table)[0].any()
+    with pytest.raises(InputDataError, match="E-INPUT-053"):
+        predict_samples(models, table.drop_columns([table.column_names[-1]]))
+
+
+def test_block_file(finished: TinyRun) -> None:
+    task = finished.stages["predict"][0]
+    with rasterio.open(task.output()) as source:
+        assert source.dtypes == ("uint16",) * 3
+        assert source.descriptions == ("class", "confidence", "validity")
+        assert source.crs.to_epsg() == 32631
+        assert source.profile["compress"] == "deflate"
+        assert source.transform == tile_grid("31TCJ").affine
+    content = task.output().read_bytes()
+    assert do(task).status == "done"
+    assert task.output().read_bytes() == content
+
+
+@pytest.mark.parametrize("strips", [True, False])
+def test_the_map_does_not_depend_on_blocks(finished: TinyRun, tmp_path: Path, strips: bool) -> None:
+    expected = mosaic(finished)
+    for pixels in (256, 1100):
+        runtime = {"block_pixels": pixels}
+        run = trained(tmp_path / f"{pixels}", strips=strips, sections={"runtime": runtime})
+        tasks = run.run(STAGE)
+        assert (
+            max(task.params["block"]["height"] * task.params["block"]["width"] for task in tasks)
+            <= pixels
+        )
+        np.testing.assert_array_equal(mosaic(run), expected)
+        recipe, other = (
+            dict(t.recipe["params"]) for t in (tasks[0], finished.stages["predict"][0])
+        )
+        assert recipe.pop("block") != other.pop("block")
+        assert recipe == other
+
+
+def test_row_53_a_model_of_other_features_is_refused(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    folder = run.run_dir / "models" / "run0" / "all"
+    model = load_model(folder)
+    other = FeatureLayout(("B8", "B4"), model.layout.dates, ("NDVI",))
+    save_model(folder, Model(**{**model.__dict__, "layout": other}))
+    result = do(run.plan(STAGE)[0])
+    assert result.exit_code == ExitCode.INPUT
+    for words in ("E-INPUT-053", "_20180301", "+B", str(folder)):
+        assert words in str(result.error)
+
+
+def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    path = run.run_dir / "models" / "run0" / "all" / "forest.npz"
+    path.write_bytes(path.read_bytes()[:-100])
+    result = do(run.plan(STAGE)[0])
+    assert result.exit_code == ExitCode.INPUT
+    assert "E-INPUT-MODEL" in str(result.error)
+
+
+def test_each_stratum_has_its_own_model(tmp_path: Path) -> None:
+    """West and east get a model each; a strip in the north lies in no stratum."""
+    half, bottom = SIZE // 2, SIZE - 8
+    run = TinyRun(tmp_path)
+    affine = tile_grid("31TCJ").affine
+
+    def part(first: int, last: int) -> shapely.Polygon:
+        corners = [(first, 8), (last, 8), (last, 8 + bottom), (first, 8 + bottom)]
+        return shapely.Polygon([affine * corner for corner in corners])
+
+    regions = geopandas.GeoDataFrame(
+        {"region": ["east", "west"]}, geometry=[part(half, SIZE), part(0, half)], crs=32631
+    )
+    regions.to_file(tmp_path / "strata.gpkg")
+    run.config = run.configured(strata={"path": tmp_path / "strata.gpkg", "field": "region"})
+    run.standard_reference()
+    frame = geopandas.read_parquet(run.run_dir / "reference.parquet")
+    middle = frame.to_crs(32631).representative_point()
+    frame["stratum"] = np.where(middle.x > (affine * (half, 0))[0], "east", "west")
+    run.write_reference(frame)
+    run.run(SAMPLES)
+    assert {task.name for task in run.run(TRAIN)} == {"run0/east", "run0/west"}
+    run.run(STAGE)
+    code, _, validity = mosaic(run)
+    assert (code[:8] == 0).all()
+    assert set(np.unique(code[8:, :half])) <= {0, 1, 5}
+    assert set(np.unique(code[8:, half:])) <= {0, 1, 2}
+    seen = validity > 0
+    assert (code[seen] == run.classes()[seen]).mean() > 0.99
+    assert STAGE.gather(run.stages["predict"])["outside_strata"] == 8 * SIZE
+
+
+def test_a_changed_strata_file_outdates_the_blocks(tmp_path: Path) -> None:
+    test_each_stratum_has_its_own_model(tmp_path)
+    run = TinyRun(tmp_path)
+    run.config = run.configured(strata={"path": tmp_path / "strata.gpkg", "field": "region"})
+    run.stages["reference"] = (
+        Task("reference", "reference", "-", run.run_dir, ("reference.parquet",)),
+    )
+    run.plan(SAMPLES)
+    run.plan(TRAIN)
+    assert {task.state().status for task in run.plan(STAGE)} == {"done"}
+    regions = geopandas.read_file(tmp_path / "strata.gpkg")
+    regions.geometry = regions.buffer(1)
+    regions.to_file(tmp_path / "strata.gpkg")
+    assert {task.state().why for task in run.plan(STAGE)} == {"input strata changed"}
+
+
+def test_only_blocks_with_owned_pixels_are_tasks(tmp_path: Path) -> None:
+    """Of two overlapping tiles each predicts its part; together they miss nothing."""
+    run = TinyRun(tmp_path, tiles=("31TCJ", "31TDJ"), sections={"runtime": {"block_pixels": 256}})
+    run.standard_reference()
+    grids = {"31TCJ": tile_grid("31TCJ"), "31TDJ": tile_grid("31TCJ").translate_pix(0, 16)}
+    rule = Ownership(grids, EPSG)
+
+    def layout(_: object, tile: str) -> mock.Mock:
+        return mock.Mock(grid=grids[tile], block_shape=(16, 16))
+
+    with (
+        mock.patch("oso_pipeline.prediction.stage.tile_layout", layout),
+        mock.patch("oso_pipeline.sampling.stage.tile_layout", layout),
+    ):
+        run.plan(SAMPLES)
+        run.plan(TRAIN)
+        tasks = run.plan(STAGE)
+    for tile, grid in grids.items():
+        blocks = blocks_of(tile, (SIZE, SIZE), (16, 16))
+        expected = [b.name for b in blocks if rule.owned(tile, b.crop(grid)).any()]
+        assert [task.name for task in tasks if task.params["tile"] == tile] == [
+            f"{tile}/{name}" for name in expected
+        ]
+        assert 0 < len(expected) < len(blocks)
+
+
+def test_tasks_are_small_and_priced(finished: TinyRun) -> None:
+    for task in finished.stages["predict"]:
+        assert len(json.dumps(task.recipe)) < 4000
+        assert task.cost.pixels == task.params["block"]["height"] * task.params["block"]["width"]
+        assert min(task.cost.bytes_read, task.cost.memory_bytes) > 0
+        assert task.cost.core_seconds > 0
+
+
+@given(
+    st.tuples(st.integers(2, 400), st.integers(2, 400)),
+    st.tuples(st.integers(1, 64), st.integers(1, 400)),
+    st.integers(256, 200_000),
+)
+def test_block_shape_is_even_within_limits_and_follows_the_file(
+    grid: tuple[int, int], file_blocks: tuple[int, int], limit: int
+) -> None:
+    height, width = block_shape(grid, file_blocks, limit)
+    assert height % 2 == width % 2 == 0
+    assert height >= 2
+    assert width >= 2
+    assert height * width <= limit
+    unit = [size + size % 2 for size in file_blocks]
+    even = [size + size % 2 for size in grid]
+    if file_blocks[1] >= grid[1] and 2 * even[1] <= limit and even[1] > 2 * unit[0]:
+        assert width == even[1]  # strips are never cut across
+    if unit[0] * unit[1] * 4 <= limit:
+        assert height % file_blocks[0] == 0 or height == even[0]
+        assert width % file_blocks[1] == 0 or width == even[1]
+
+
+def test_blocks_fit_the_memory_of_a_worker(tmp_path: Path) -> None:
+    run = TinyRun(tmp_path)
+    layout = FeatureLayout.of(run.config)
+    sizes = []
+    for gigabytes in (0.25, 0.75, 1.5, 4):
+        config = run.configured(runtime={"memory_per_worker_gb": gigabytes})
+        sizes.append(most_pixels(config, 40, layout))
+        if gigabytes > 0.5:
+            assert block_memory(sizes[-1], 40, layout) <= gigabytes * 0.81e9
+    assert all(a <= b for a, b in pairwise(sizes))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(4, 20), st.integers(4, 20))
+def test_burning_does_not_depend_on_the_window(seed: int, height: int, width: int) -> None:
+    rng = np.random.default_rng(seed)
+    grid = tile_grid("31TCJ")
+    left, top = grid.affine * (0, 0)
+    corners = rng.integers(0, 128, (4, 3, 2)) * 5.0  # on pixel corners and centres
+    shapes = np.array([shapely.Polygon(c * [1, -1] + [left, top]) for c in corners])
+    with mock.patch("oso_pipeline.core.rasterise._SQUARE", 24):
+        burner = Burner(grid, shapes)
+        (whole,) = [burner.block(b) for b in blocks_of("31TCJ", (SIZE, SIZE), (SIZE, SIZE))]
+        for block in blocks_of("31TCJ", (SIZE, SIZE), (2 * height, 2 * width)):
+            rows = slice(block.row, block.row + block.height)
+            columns = slice(block.column, block.column + block.width)
+            np.testing.assert_array_equal(burner.block(block), whole[rows, columns])
+    column, row = np.meshgrid(np.arange(SIZE) + 0.5, np.arange(SIZE) + 0.5)
+    x, y = grid.affine * (column.ravel(), row.ravel())
+    points = shapely.points(x, y)
+    near = np.zeros(len(x), bool)
+    expected = np.full(len(x), -1)
+    for number, shape in enumerate(shapes):
+        near |= shapely.distance(shapely.boundary(shape), points) < 1e-6
+        expected[shapely.contains_xy(shape, x, y)] = number
+    np.testing.assert_array_equal(whole.ravel()[~near], expected[~near])

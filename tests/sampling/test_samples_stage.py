@@ -1,0 +1,226 @@
+"""Samples: which pixels, whose, how many, with which features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest import mock
+
+import geopandas
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import rasterio
+import shapely
+from tile_factory import EPSG, SIZE, TinyRun, tile_grid
+
+from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.learning.variants import variants
+from oso_pipeline.sampling.stage import STAGE
+from oso_pipeline.timeseries import reference as plain
+from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.reader import BlockReader
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> TinyRun:
+    run = TinyRun(tmp_path)
+    run.standard_reference()
+    return run
+
+
+def samples(run: TinyRun, tile: str = "31TCJ") -> geopandas.GeoDataFrame:
+    table = pq.read_table(run.run_dir / "samples" / f"{tile}.parquet").to_pandas()
+    points = geopandas.points_from_xy(table["x"], table["y"])
+    return geopandas.GeoDataFrame(table, geometry=points, crs=tile_grid(tile).crs.epsg)
+
+
+def test_columns_and_types(tiny: TinyRun) -> None:
+    tiny.run(STAGE)
+    table = pq.read_table(tiny.run_dir / "samples" / "31TCJ.parquet")
+    layout = FeatureLayout.of(tiny.config)
+    light = ["polygon_id", "x", "y", "code", "stratum", "validity", "draw", "split_0"]
+    assert table.column_names == [*light, *layout.names]
+    types = {name: str(table.schema.field(name).type) for name in table.column_names}
+    assert [types[name] for name in light] == [
+        "int64", "double", "double", "int32", "string", "uint16", "uint64", "string",
+    ]  # fmt: skip
+    assert {types[name] for name in layout.names} == {"int16"}
+
+
+def test_every_clear_pixel_inside_a_polygon_is_there(tiny: TinyRun) -> None:
+    """Centres inside polygons, found by shapely over the whole tile."""
+    tiny.run(STAGE)
+    polygons = geopandas.read_parquet(tiny.run_dir / "reference.parquet")
+    grid = tile_grid("31TCJ")
+    column, row = np.meshgrid(np.arange(SIZE) + 0.5, np.arange(SIZE) + 0.5)
+    x, y = grid.affine * (column.ravel(), row.ravel())
+    clouds = []
+    for number in range(6):
+        with rasterio.open(tiny.folder / f"31TCJ_{number}" / "CLM_R1.tif") as source:
+            clouds.append(source.read(1).ravel() > 0)
+    clear = 6 - np.sum(clouds, axis=0)
+    expected = set()
+    for polygon in polygons.to_crs(grid.crs.epsg).itertuples():
+        inside = shapely.contains_xy(polygon.geometry, x, y) & (clear > 0)
+        expected |= {
+            (polygon.polygon_id, polygon.code, *place)
+            for place in zip(x[inside], y[inside], clear[inside], strict=True)
+        }
+    found = samples(tiny)[["polygon_id", "code", "x", "y", "validity"]]
+    assert set(found.itertuples(index=False, name=None)) == expected
+    assert len(found) == len(expected) > 500
+
+
+def test_features_are_those_of_the_plain_definition(tiny: TinyRun) -> None:
+    tiny.run(STAGE)
+    layout = FeatureLayout.of(tiny.config)
+    files = [tiny.folder / f"31TCJ_{number}" for number in range(6)]
+    layers = {}
+    for folder in files:
+        for name in ("B4", "B8", "CLM_R1"):
+            with rasterio.open(folder / f"{name}.tif") as source:
+                layers[folder, name] = source.read(1)
+    table = samples(tiny).iloc[::37]
+    column, row = ~tile_grid("31TCJ").affine * (table["x"].to_numpy(), table["y"].to_numpy())
+    place = (row.astype(int), column.astype(int))
+    values = np.array([[layers[f, band][place] for band in ("B4", "B8")] for f in files])
+    clear = np.array([layers[f, "CLM_R1"][place] == 0 for f in files])
+    days = np.array([17582 + 14 * number for number in range(6)], np.int32)  # 2018-02-20
+    expected, _ = plain.block_features(
+        values.astype(np.int16), clear.astype(np.uint8), days, layout
+    )
+    np.testing.assert_array_equal(table[list(layout.names)].to_numpy().T, expected)
+
+
+@pytest.mark.parametrize("strips", [True, False])
+def test_blocks_of_any_shape_give_the_same_bytes(tmp_path: Path, strips: bool) -> None:
+    made = []
+    for number, pixels in enumerate((256, 1000, 100_000)):
+        runtime = {"block_pixels": pixels}
+        run = TinyRun(tmp_path / f"{number}", strips=strips, sections={"runtime": runtime})
+        run.standard_reference()
+        (task,) = run.run(STAGE)
+        made.append((task.key, task.output().read_bytes()))
+    assert made[0] == made[1] == made[2]
+
+
+def test_caps_keep_the_lowest_draws(tmp_path: Path) -> None:
+    run = TinyRun(tmp_path)
+    run.standard_reference()
+    run.run(STAGE)
+    everything = samples(run)
+    run.config = run.configured(sampling={"max_train_pixels": 30, "max_validation_pixels": 11})
+    with mock.patch("oso_pipeline.sampling.collect._FIRST_TRIM", 50):
+        run.run(STAGE)
+    groups = everything.sort_values("draw").groupby(["code", "split_0"])
+    limits = {"train": 30, "validation": 11}
+    expected = {d for key, group in groups for d in group["draw"].head(limits[key[1]])}
+    assert set(samples(run)["draw"]) == expected
+    assert everything["draw"].is_unique
+
+
+def test_folds_keep_what_any_fold_may_draw(tmp_path: Path) -> None:
+    sampling = {"max_train_pixels": 20, "max_validation_pixels": 5}
+    run = TinyRun(tmp_path, sections={"validation": {"folds": 2}})
+    run.standard_reference()
+    run.run(STAGE)
+    everything = samples(run).sort_values("draw")
+    run.config = run.configured(sampling=sampling)
+    run.run(STAGE)
+    assert variants(run.config) == ("map", "fold0", "fold1")
+    expected = set(everything.groupby("code").head(20)["draw"])
+    for fold in (0, 1):
+        expected |= set(everything[everything["fold"] != fold].groupby("code").head(20)["draw"])
+    assert set(samples(run)["draw"]) == expected
+
+
+def test_least_validity(tiny: TinyRun) -> None:
+    tiny.run(STAGE)
+    before = samples(tiny)
+    tiny.config = tiny.configured(sampling={"min_validity": 5})
+    (task,) = tiny.run(STAGE)
+    after = samples(tiny)
+    assert set(after["draw"]) == set(before[before["validity"] >= 5]["draw"])
+    record = task.committed()
+    assert record is not None
+    lost = sum(record["summary"]["not_clear"].values())
+    assert sum(record["summary"]["candidates"].values()) - lost == len(after)
+
+
+def test_row_27_a_pixel_never_clear_is_no_sample(tmp_path: Path) -> None:
+    run = TinyRun(tmp_path, cloudy=(slice(0, 32), slice(0, 32)))
+    run.standard_reference()
+    run.run(STAGE)
+    column, row = ~tile_grid("31TCJ").affine * (samples(run)["x"], samples(run)["y"])
+    assert not ((row < 32) & (column < 32)).any()
+    assert (samples(run)["validity"] > 0).all()
+
+
+def test_only_blocks_with_candidates_are_read(tmp_path: Path) -> None:
+    run = TinyRun(tmp_path, sections={"runtime": {"block_pixels": 256}})
+    run.reference([(0, 1, run.square(9, 3, 2)), (1, 2, run.square(41, 30, 1))])
+    read = []
+    original = BlockReader.read
+    with mock.patch.object(
+        BlockReader, "read", lambda self, block: read.append(block.row) or original(self, block)
+    ):
+        run.run(STAGE)
+    assert read == [8, 40]
+
+
+def test_a_pixel_counts_in_the_tile_that_owns_it(tmp_path: Path) -> None:
+    """Two tiles that see the same ground share the pixels out by the exact owner."""
+    run = TinyRun(tmp_path, tiles=("31TCJ", "31TDJ"))
+    run.standard_reference()
+    grids = {"31TCJ": tile_grid("31TCJ"), "31TDJ": tile_grid("31TCJ").translate_pix(20, 0)}
+    twin = Ownership(grids, EPSG)
+    with mock.patch("oso_pipeline.sampling.stage.tile_layout") as layout:
+        layout.side_effect = lambda _, tile: mock.Mock(grid=grids[tile], block_shape=(1, SIZE))
+        run.run(STAGE)
+    per_tile = [samples(run, tile) for tile in ("31TCJ", "31TDJ")]
+    for index, table in enumerate(per_tile):
+        there = table.to_crs(EPSG).geometry
+        assert len(table) > 100
+        assert (twin.owner_of(there.x, there.y) == index).all()
+    places = [set(zip(t["x"], t["y"], strict=True)) for t in per_tile]
+    assert not places[0] & places[1]
+
+
+def test_row_38_lost_polygons_are_counted_per_class(tmp_path: Path) -> None:
+    run = TinyRun(tmp_path)
+    run.reference(
+        [
+            (0, 1, run.square(10, 10, 5)),
+            (1, 2, run.square(20.6, 20.6, 0.3)),  # between pixel centres
+            (2, 2, run.square(-40, 10, 5)),  # north of the image
+            (3, 5, run.square(10, 5000, 5)),
+            (4, 5, run.square(62, 62, 5)),  # reaches into the image
+        ]
+    )
+    tasks = run.run(STAGE)
+    summary = STAGE.gather(tasks)
+    assert summary["outside_images"] == {"2": 1, "5": 1}
+    assert summary["without_pixel"] == {"2": 1}
+    assert sorted(set(samples(run)["polygon_id"])) == [0, 4]
+    outside, tiny = summary["warnings"]
+    assert "W-INPUT-038" in outside
+    assert "2 polygons lie outside the images of all tiles" in outside
+    assert "2: 1, 5: 1" in outside
+    assert "1 polygons hold no pixel centre" in tiny
+
+
+def test_a_tile_without_polygons_commits_an_empty_table(tmp_path: Path) -> None:
+    run = TinyRun(tmp_path)
+    run.reference([(0, 1, run.square(500, 500, 5))])
+    (task,) = run.run(STAGE)
+    assert len(samples(run)) == 0
+    assert task.committed() is not None
+    assert STAGE.gather((task,))["blocks_read"] == 0
+
+
+def test_cost_is_planned(tiny: TinyRun) -> None:
+    (task,) = tiny.plan(STAGE)
+    assert task.cost.pixels == SIZE * SIZE
+    assert task.cost.bytes_read > 0
+    assert task.cost.memory_bytes > 0
+    assert task.cost.core_seconds > 0
