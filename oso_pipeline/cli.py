@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from oso_pipeline.core.errors import ConfigError, ExitCode, OsoError, Problem
+from oso_pipeline.core.errors import ConfigError, ExitCode, InputDataError, OsoError, Problem
 
 if TYPE_CHECKING:
     from oso_pipeline.config import Config
@@ -187,7 +187,9 @@ def _load(path: Path, overrides: list[str] | None) -> Config:
     problems = check_paths(config)
     for warning in problems.warnings:
         err.print(str(warning), markup=False)
-    problems.raise_errors(ConfigError)
+    # A file that is not there is missing input; everything else is a mistake in the config.
+    missing = all(error.code == "E-INPUT-058" for error in problems.errors)
+    problems.raise_errors(InputDataError if missing else ConfigError)
     return config
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import resources
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from oso_pipeline import __version__
 from oso_pipeline.core.commit import digest, publish_bytes, publish_json
+from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.simulation.simulate import simulate
 from oso_pipeline.simulation.world import WorldSpec
 
@@ -46,7 +48,12 @@ def prepare_demo(
 def ensure_world(folder: Path, spec: WorldSpec) -> bool:
     """Simulate `spec` in `folder` unless that is done already; return whether it was made.
 
-    ``world.json`` is written last, so a world whose making was interrupted is made again.
+    The world is made beside `folder` and moved there when it is whole.
+
+    Raises
+    ------
+    InputDataError
+        If `folder` holds something that is no simulated world.
     """
     marker = folder / "world.json"
     identity = digest({"spec": asdict(spec), "software": __version__})
@@ -55,6 +62,14 @@ def ensure_world(folder: Path, spec: WorldSpec) -> bool:
             return False
     except (OSError, ValueError, KeyError):
         pass
-    simulate(folder, spec)
-    publish_json(marker, {"identity": identity, "spec": asdict(spec)})
+    if folder.exists() and any(folder.iterdir()) and not marker.exists():
+        problem = "the folder holds something that is no simulated world"
+        raise InputDataError(Problem("E-SIMULATE", problem, str(folder), "name another folder"))
+    making = folder.with_name(f".{folder.name}.making")
+    for old in (making, folder):
+        if old.exists():
+            shutil.rmtree(old)
+    simulate(making, spec)
+    publish_json(making / "world.json", {"identity": identity, "spec": asdict(spec)})
+    making.rename(folder)
     return True
