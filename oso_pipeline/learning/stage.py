@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-from oso_pipeline.config.model import Config
+from oso_pipeline.config.model import Config, Learning
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.seeds import derived_seed
@@ -82,7 +82,8 @@ def train(task: Task) -> Summary:
     problems = check_classes(chosen.counts, expected, choice, params["allow_missing"], reference)
     problems.raise_errors(InputDataError)
     seed = derived_seed(params["seed"], "train", choice.stratum, choice.variant)
-    fitted = fit(chosen, params["forest"], seed, task.options["threads"])
+    parameters = {name: params[name] for name in Learning.model_fields}
+    fitted = fit(chosen, parameters, seed, task.options["threads"])
     model = Model(
         forest=Forest.from_sklearn(fitted),
         layout=layout,
@@ -92,7 +93,7 @@ def train(task: Task) -> Summary:
         stratum=choice.stratum,
         seed=params["seed"],
         counts=chosen.counts,
-        parameters=params["forest"],
+        parameters=parameters,
         software={name: version(name) for name in ("oso_pipeline", "scikit-learn", "numpy")},
     )
     save_model(task.output().parent, model)
@@ -146,7 +147,8 @@ def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int
             "nomenclature": load_nomenclature(config.nomenclature).to_json(),
             "max_pixels": config.sampling.max_train_pixels,
             "allow_missing": config.sampling.allow_missing_classes,
-            "forest": config.learning.model_dump(mode="json"),
+            # One by one, so that a changed one is named when it outdates the forest.
+            **config.learning.model_dump(mode="json"),
             "seed": config.seed,
         },
         inputs={f"{task.stage}/{task.name}": task.key for task in (*samples, reference)},

@@ -73,7 +73,7 @@ def task_on(folder: Path, tables: Mapping[str, pa.Table], **params: Any) -> Task
             "nomenclature": {"name": "oso17"},
             "max_pixels": 40,
             "allow_missing": False,
-            "forest": forest,
+            **forest,
             "seed": 5,
             **params,
         },
