@@ -26,6 +26,9 @@ Geometries = npt.NDArray[np.object_]
 _LEAST_AREA_M2 = 1e-3
 """Below this a difference of geometries is rounding, not land."""
 _SAME_WITHIN_M = 0.01
+GRID_M = 1e-4
+"""Overlays snap to this grid: with floating coordinates GEOS may report a whole polygon as the
+intersection of two that only share a border up to rounding."""
 _POLYGON, _MULTIPOLYGON = 3, 6
 
 
@@ -203,7 +206,9 @@ def _without_overlaps(
     ids, codes = table["polygon_id"].to_numpy(), _codes(table)
     pairs = ids[first] < ids[second]
     first, second = first[pairs], second[pairs]
-    shared = polygonal(shapely.intersection(geometries[first], geometries[second]))
+    shared = polygonal(
+        shapely.intersection(geometries[first], geometries[second], grid_size=GRID_M)
+    )
     real = shapely.area(shared) >= _LEAST_AREA_M2
     first, second, shared = first[real], second[real], shared[real]
     conflict = codes[first] != codes[second]
@@ -212,7 +217,8 @@ def _without_overlaps(
     _report_overlaps(geometries, codes, (losers, lost, np.r_[conflict, conflict[conflict]]), report)
     result = geometries.copy()
     for row, pieces in _by_row(losers, lost):
-        result[row] = shapely.difference(geometries[row], shapely.union_all(pieces))
+        claimed = shapely.union_all(pieces, grid_size=GRID_M)
+        result[row] = shapely.difference(geometries[row], claimed, grid_size=GRID_M)
     result = polygonal(result)
     left = ~shapely.is_empty(result)
     return _with_geometry(table[left], result[left])
@@ -227,7 +233,7 @@ def _report_overlaps(
     losers, lost, conflict = losses
     for reason, chosen in ((tally.CONFLICT, conflict), (tally.DOUBLE, ~conflict)):
         for row, pieces in _by_row(losers[chosen], lost[chosen]):
-            area = shapely.area(shapely.union_all(pieces))
+            area = shapely.area(shapely.union_all(pieces, grid_size=GRID_M))
             report.add(reason, codes[row : row + 1], np.array([area]))
 
 

@@ -13,7 +13,7 @@ from oso_pipeline.config.model import Config, Strata
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.reference import tally
 from oso_pipeline.reference.codes import normal_value
-from oso_pipeline.reference.prepare import Preparation, exploded, polygonal, without_small
+from oso_pipeline.reference.prepare import GRID_M, Preparation, exploded, polygonal, without_small
 from oso_pipeline.reference.tally import PrepareReport
 from oso_pipeline.reference.vector_files import VectorFile
 
@@ -82,10 +82,12 @@ def _apart(
     for one, other in sorted(zip(first.tolist(), second.tolist(), strict=True)):
         if one >= other:
             continue
-        area = shapely.area(shapely.intersection(geometries[one], geometries[other]))
+        area = shapely.area(
+            shapely.intersection(geometries[one], geometries[other], grid_size=GRID_M)
+        )
         if area > 0:
             shared += float(area)
-            rest = shapely.difference(geometries[other], geometries[one])
+            rest = shapely.difference(geometries[other], geometries[one], grid_size=GRID_M)
             geometries[other] = polygonal(np.array([rest]))[0]
     if shared > 1.0:
         message = f"strata overlap by {shared:.0f} m2; the first by name keeps the overlap"
@@ -114,7 +116,9 @@ def attach_strata(
     whole[row_of] = region_of
     region, row = tree.query(borders, predicate="intersects")
     cut = whole[row] < 0
-    pieces = polygonal(shapely.intersection(geometries[row[cut]], borders[region[cut]]))
+    pieces = polygonal(
+        shapely.intersection(geometries[row[cut]], borders[region[cut]], grid_size=GRID_M)
+    )
     rows = np.concatenate([np.flatnonzero(whole >= 0), row[cut]])
     regions_of_rows = np.concatenate([whole[whole >= 0], region[cut]])
     shapes: Any = np.concatenate([geometries[whole >= 0], pieces])

@@ -47,7 +47,7 @@ def table_of(counts: list[int], seed: int = 0) -> geopandas.GeoDataFrame:
 
 def sides_of(table: geopandas.GeoDataFrame, column: str) -> pd.DataFrame:
     grouped = table.groupby("polygon_id")
-    assert (grouped[column].nunique() == 1).all(), "a polygon lies on both sides"
+    assert grouped[column].nunique().max() == 1, "a polygon lies on both sides"
     return grouped[["code", "stratum", column]].first()
 
 
@@ -93,7 +93,7 @@ def test_blocks_keep_neighbours_together(counts: list[int], seed: int, folds: in
     found = sides_of(split, column)
     polygons = polygon_table(table)
     squares = np.floor(polygons[["x", "y"]] / 1000).apply(tuple, axis=1)
-    assert (found[column].groupby(squares).nunique() == 1).all()
+    assert found[column].groupby(squares).nunique().max() == 1
 
 
 def test_blocks_come_near_the_share_of_every_class() -> None:
