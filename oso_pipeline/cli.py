@@ -163,19 +163,11 @@ def demo(
 
 def main() -> None:
     """Run the command; turn errors into messages and exit codes."""
-    from oso_pipeline.runtime.runner import Terminated
-
     try:
         app(standalone_mode=True)
     except OsoError as error:
         err.print(str(error), markup=False)
         sys.exit(int(error.exit_code))
-    except KeyboardInterrupt:
-        err.print("interrupted; run the same command again to go on")
-        sys.exit(int(ExitCode.INTERRUPTED))
-    except Terminated:
-        err.print("terminated; run the same command again to go on")
-        sys.exit(int(ExitCode.TERMINATED))
 
 
 def _load(path: Path, overrides: list[str] | None) -> Config:
@@ -239,8 +231,15 @@ def _run(
     )
     observers = [progress.LogFile(planner.run_dir), shown]
     selection = runner.Selection(until, only, tiles)
-    with bars or nullcontext():
-        return runner.run(planner, executor, observers, selection)
+    try:
+        with bars or nullcontext():
+            return runner.run(planner, executor, observers, selection)
+    except KeyboardInterrupt:
+        code, how = ExitCode.INTERRUPTED, "interrupted"
+    except runner.Terminated:
+        code, how = ExitCode.TERMINATED, "terminated"
+    err.print(f"{how}; run the same command again to go on")
+    raise typer.Exit(int(code))
 
 
 def _plan_table(plans: list[StagePlan]) -> Table:

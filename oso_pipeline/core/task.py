@@ -167,7 +167,10 @@ class PlanContext(Protocol[ConfigT_co]):
 class Stage(Protocol):
     """The contract between the rooms of the package and the run time."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the stage, as users type it."""
+        ...
 
     def plan(self, context: PlanContext[Any]) -> list[Task]:
         """List the tasks; decide from the config and what is committed, write nothing."""

@@ -67,6 +67,8 @@ class Planner:
         self.config = config
         self.stages = tuple(stages)
         self._tasks: dict[str, tuple[Task, ...]] = {}
+        self._upstream: dict[str, set[str]] = {}
+        self._planning: list[str] = []
 
     @property
     def run_dir(self) -> Path:
@@ -74,10 +76,22 @@ class Planner:
         return self.config.run_dir
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
-        """Return the tasks of a stage."""
+        """Return the tasks of a stage; a stage that asks for them depends on that stage."""
+        if self._planning:
+            self._upstream.setdefault(self._planning[-1], set()).add(stage)
         if stage not in self._tasks:
-            self._tasks[stage] = tuple(self.stage(stage).plan(self))
+            self._planning.append(stage)
+            try:
+                self._tasks[stage] = tuple(self.stage(stage).plan(self))
+            finally:
+                self._planning.pop()
         return self._tasks[stage]
+
+    def upstream(self, stage: Stage) -> list[Stage]:
+        """Return the stages whose tasks a stage asked for while it was planned."""
+        self.tasks(stage.name)
+        asked = self._upstream.get(stage.name, set())
+        return [before for before in self.stages if before.name in asked]
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name."""

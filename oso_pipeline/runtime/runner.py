@@ -127,9 +127,7 @@ def _stage(
     """Run one stage; return whether the next may follow."""
     if selection.tiles and not is_per_tile(planner.tasks(stage.name), planner.config):
         unfinished = [
-            before.name
-            for before in planner.stages[: planner.stages.index(stage)]
-            if planner.plan(before).todo
+            before.name for before in planner.upstream(stage) if planner.plan(before).todo
         ]
         if unfinished:
             outcome.waiting_for_tiles = (

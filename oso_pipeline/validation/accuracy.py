@@ -197,11 +197,11 @@ def _runs(predictions: Sequence[Predictions], method: Method) -> dict[str, Any]:
     return {
         "n": len(predictions),
         "variants": [one.variant for one in predictions],
-        **_over_runs([one.scores.overall_accuracy for one in each], method.level),
+        "overall_accuracy": _over_runs([one.scores.overall_accuracy for one in each], method.level),
         "kappa": _over_runs([one.scores.kappa for one in each], method.level),
         "classes": by_class,
         "note": (
-            "values, mean and interval are of the overall accuracy. The interval (Student's t) "
+            "The interval (Student's t) "
             "says how much the choice of the split matters; all splits share one set of polygons."
         ),
     }

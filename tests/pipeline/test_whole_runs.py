@@ -165,6 +165,6 @@ def test_non_ascii_paths_and_c_locale(small_world: Path, tmp_path: Path) -> None
     folder = tmp_path / "été 2018"
     config = write_config(folder, small_world)
     command = [sys.executable, "-m", "oso_pipeline.cli", "run", str(config), "--until", "samples"]
-    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    environment = {**os.environ, "LC_ALL": "C"}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -178,7 +178,7 @@ def test_runs_have_student_interval_and_first_run_gives_the_estimate(world: Worl
     assert do(world.task(["run0", "run1", "run2"])).status == "done"
     found = accuracy_of(world)
     assert found["overall_accuracy"] == alone["overall_accuracy"]
-    runs = found["runs"]
+    runs = {**found["runs"], **found["runs"]["overall_accuracy"]}
     assert (runs["n"], runs["degrees_of_freedom"], len(runs["values"])) == (3, 2, 3)
     assert runs["values"][0] == found["overall_accuracy"]["estimate"]
     assert runs["low"] < runs["mean"] < runs["high"]
