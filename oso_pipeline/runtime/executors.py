@@ -118,7 +118,9 @@ class LocalExecutor:
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address=None,
+                # Any free port: the scheduler serves HTTP on loopback even without dashboard.
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
                 worker_dashboard_address=None,
                 silence_logs=logging.CRITICAL,
             )
