@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from oso_pipeline.core.errors import ConfigError, ExitCode, InputDataError, OsoError, Problem
+from oso_pipeline.core.errors import (
+    ConfigError,
+    EnvironmentFailure,
+    ExitCode,
+    InputDataError,
+    OsoError,
+    Problem,
+)
 
 if TYPE_CHECKING:
     from oso_pipeline.config import Config
@@ -53,8 +61,9 @@ def init(folder: Annotated[Path, typer.Argument(help="Folder to write oso.yaml i
                 "E-CONFIG-EXISTS", "the file is there already", str(path), "choose another folder"
             )
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(template(), encoding="utf-8")
+    with _writing_into(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(template(), encoding="utf-8")
     out.print(f"wrote {path}\nedit it, then: oso check {path}")
 
 
@@ -91,6 +100,8 @@ def run(
     json_log: Annotated[bool, typer.Option("--json-log", help="JSON lines on stdout.")] = False,
 ) -> None:
     """Run what is missing or outdated; run it again after any interruption."""
+    if until is not None and stage is not None:
+        raise typer.BadParameter("--until and --stage exclude each other; give one of them")
     planner = _planner(_load(config, set_))
     for name in (until, stage):
         if name is not None and name not in [known.name for known in planner.stages]:
@@ -142,7 +153,8 @@ def simulate(
 
     if size % 2:
         raise typer.BadParameter("the side of a tile must be even", param_hint="--size")
-    made = ensure_world(folder, WorldSpec(size_px=size, year=year, seed=seed))
+    with _writing_into(folder):
+        made = ensure_world(folder, WorldSpec(size_px=size, year=year, seed=seed))
     out.print(f"{'wrote' if made else 'up to date:'} {folder}")
 
 
@@ -154,7 +166,8 @@ def demo(
     """Simulate a small world and map it: the whole pipeline in one command."""
     from oso_pipeline.simulation.demo import prepare_demo
 
-    config = prepare_demo(folder, out.print)
+    with _writing_into(folder):
+        config = prepare_demo(folder, out.print)
     planner = _planner(_load(config, None))
     outcome = _run(planner, None, None, (), workers, json_log=False)
     _print_outcome(planner.config, outcome)
@@ -168,6 +181,20 @@ def main() -> None:
     except OsoError as error:
         err.print(str(error), markup=False)
         sys.exit(int(error.exit_code))
+
+
+@contextmanager
+def _writing_into(folder: Path) -> Iterator[None]:
+    """Turn what the system refuses while `folder` is filled into a message."""
+    try:
+        yield
+    except OsoError:
+        raise
+    except OSError as error:
+        problem = f"the folder cannot be written: {error.strerror or error}"
+        raise EnvironmentFailure(
+            Problem("E-FOLDER", problem, str(folder), "name a folder that you may write")
+        ) from error
 
 
 def _load(path: Path, overrides: list[str] | None) -> Config:
@@ -186,7 +213,25 @@ def _load(path: Path, overrides: list[str] | None) -> Config:
 
 
 def _config_of(run_folder: Path) -> Path:
-    return run_folder / "config.yaml" if run_folder.is_dir() else run_folder
+    """Return the configuration that a run left in its folder, or the YAML file given instead.
+
+    Raises
+    ------
+    InputDataError
+        If there is nothing at `run_folder`, or a folder that no run has written.
+    """
+    path = run_folder / "config.yaml" if run_folder.is_dir() else run_folder
+    if not path.exists():
+        found = "the folder holds no config.yaml" if run_folder.is_dir() else "there is nothing"
+        raise InputDataError(
+            Problem(
+                "E-INPUT-058",
+                f"no run: {found}, expected the folder of a run or its YAML file",
+                str(run_folder),
+                "`oso check CONFIG` names the run folder of a configuration; `oso run` makes it",
+            )
+        )
+    return path
 
 
 def _planner(config: Config) -> Planner:

@@ -57,6 +57,7 @@ def read_files(
             "E-INPUT-057",
             f"extends: found {base.value!r}, allowed: path of a YAML file",
             base.where,
+            "name one file to build upon, or remove extends",
         )
         return own
     text = expand(base.value, base.where, "extends", environ, problems)
@@ -64,10 +65,20 @@ def read_files(
     chain = (*chain, Path(os.path.abspath(path)))
     if target in chain:
         names = " -> ".join(item.name for item in (*chain, target))
-        problems.error("E-INPUT-057", f"extends: files extend each other: {names}", base.where)
+        problems.error(
+            "E-INPUT-057",
+            f"extends: files extend each other: {names}",
+            base.where,
+            "remove extends from one of them",
+        )
         return own
     if not target.is_file():
-        problems.error("E-INPUT-058", f"extends: there is no file {target}", base.where)
+        problems.error(
+            "E-INPUT-058",
+            f"extends: there is no file {target}",
+            base.where,
+            "the path is relative to the file that holds it",
+        )
         return own
     below = read_files(target, environ, problems, chain)
     return own if below is None else merge(below, own)
@@ -113,7 +124,12 @@ def apply_overrides(tree: Node, overrides: Sequence[str], problems: Problems) ->
         origin = f"--set {text}"
         name, equals, value = text.partition("=")
         if not equals or not all(name.strip().split(".")):
-            problems.error("E-INPUT-057", f"found {text!r}, allowed: key.key=value", origin)
+            problems.error(
+                "E-INPUT-057",
+                f"found {text!r}, allowed: key.key=value",
+                origin,
+                "write for example --set learning.n_trees=50",
+            )
             continue
         tree = _apply(tree, name.strip().split("."), value, origin, problems)
     return tree
@@ -174,7 +190,12 @@ def _resolve(
         if not isinstance(value, str) or (key == "nomenclature" and is_builtin(value)):
             return node
         if not value.strip() or "\0" in value:
-            problems.error("E-INPUT-058", f"{key}: {value!r} is not a path", node.where)
+            problems.error(
+                "E-INPUT-058",
+                f"{key}: {value!r} is not a path",
+                node.where,
+                f"write the path of {key}, or remove the key",
+            )
             return node
         text = expand(value, node.where, key, environ, problems)
         return Node(os.path.abspath(node.folder / text), node.where, node.folder)

@@ -40,6 +40,7 @@ MAX_VALUES = 100_000
 """Most values in a file once its aliases are written out."""
 MAX_DEPTH = 30
 """Most levels of nesting."""
+_SYNTAX = "correct this place; `oso init DIR` writes a file that is right"
 
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -127,14 +128,18 @@ def parse_yaml(text: str, origin: str, folder: Path, problems: Problems) -> Node
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{origin}:{mark.line + 1}:{mark.column + 1}" if mark else origin
-        problems.error("E-INPUT-056", f"not valid YAML: {error.problem or error.context}", where)
+        problems.error(
+            "E-INPUT-056", f"not valid YAML: {error.problem or error.context}", where, _SYNTAX
+        )
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        problems.error("E-INPUT-056", f"not valid YAML: {error.reason}", f"{origin}:{line}:1")
+        problems.error(
+            "E-INPUT-056", f"not valid YAML: {error.reason}", f"{origin}:{line}:1", _SYNTAX
+        )
     except YAMLError as error:
-        problems.error("E-INPUT-056", f"not valid YAML: {error}", origin)
+        problems.error("E-INPUT-056", f"not valid YAML: {error}", origin, _SYNTAX)
     except _Refused as error:
-        problems.error("E-INPUT-056", str(error), error.where)
+        problems.error("E-INPUT-056", str(error), error.where, _SYNTAX)
     return None
 
 
@@ -199,7 +204,9 @@ class _Composer:
         if isinstance(event, AliasEvent):
             return self._alias(event, where)
         if event.tag is not None:
-            self._problems.error("E-INPUT-056", f"tag {event.tag}: tags are not allowed", where)
+            self._problems.error(
+                "E-INPUT-056", f"tag {event.tag}: tags are not allowed", where, "remove the tag"
+            )
         if isinstance(event, MappingStartEvent):
             node = self._mapping(where, depth)
         elif isinstance(event, SequenceStartEvent):
@@ -239,7 +246,12 @@ class _Composer:
             key, place = self._node(event, depth + 1), self._where(event)
             value = self._node(next(self._events), depth + 1)
             if isinstance(key.value, dict | list):
-                self._problems.error("E-INPUT-056", "a key must be a single word", place)
+                self._problems.error(
+                    "E-INPUT-056",
+                    "a key must be a single word",
+                    place,
+                    "write one word before the colon",
+                )
                 continue
             name = event.value if isinstance(event, ScalarEvent) else str(key.value)
             if name in values:
@@ -261,10 +273,14 @@ def _read_text(path: Path, problems: Problems) -> str | None:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         reason = "is a folder" if path.is_dir() else error.strerror or str(error)
-        problems.error("E-INPUT-058", f"cannot read the configuration: {reason}", path)
+        message = f"cannot read the configuration {path.name}: {reason}"
+        hint = "give the path of a YAML file that you may read; `oso init DIR` writes one"
+        problems.error("E-INPUT-058", message, path, hint)
         return None
     if len(content) > MAX_BYTES:
-        problems.error("E-INPUT-056", f"larger than {MAX_BYTES} bytes", path)
+        problems.error(
+            "E-INPUT-056", f"larger than {MAX_BYTES} bytes", path, "is this the configuration?"
+        )
         return None
     if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in content[:4]:
         problems.error("E-INPUT-063", "text is UTF-16 or UTF-32", path, "save it as UTF-8")

@@ -162,7 +162,8 @@ def _check_floats(product: ProductRasters, scale: float, nodata: int, problems: 
             try:
                 greatest = greatest_value(header, nodata) / scale
             except (OSError, UnreadableRaster) as error:
-                problems.error("E-INPUT-014", f"values cannot be read: {error}", header.path)
+                hint = "the file is damaged: fetch the product again"
+                problems.error("E-INPUT-014", f"values cannot be read: {error}", header.path, hint)
                 continue
             if greatest > 2:
                 problems.error(

@@ -42,7 +42,12 @@ class RunLock:
                 json.dump(mine, stream)
             return self
         raise EnvironmentFailure(
-            Problem("E-RUN-LOCK", "the run folder was taken by another run", str(self.path))
+            Problem(
+                "E-RUN-LOCK",
+                "the run folder was taken by another run",
+                str(self.path),
+                "wait until the other run has ended",
+            )
         )
 
     def __exit__(

@@ -260,7 +260,7 @@ def test_problems_of_environment_and_options_name_them(tmp_path: Path) -> None:
     )
     assert {(str(problem.where), problem.hint) for problem in found} == {
         ("--set learning.max_dept=3", "did you mean max_depth?"),
-        ("--set seed", None),
+        ("--set seed", "write for example --set learning.n_trees=50"),
         ("--set year=[1", None),
         ("environment OSO_SEED", None),
         ("environment OSO_LEARNING__N_TREE", "did you mean n_trees?"),
