@@ -86,7 +86,8 @@ def prepare_reference(task: Task) -> Summary:
     dict
         ``polygons`` and ``rows``; ``classes``: per code its name, the polygons drawn and
         kept, hectares and the counts by reason; ``reasons``; ``splits``: per column and side
-        polygons and hectares; ``warnings``.
+        polygons and hectares; ``reprojected``: the coordinate system of each source that has
+        another one than the map; ``warnings``.
 
     Raises
     ------
@@ -117,6 +118,7 @@ def prepare_reference(task: Task) -> Summary:
         "polygons": len(polygons),
         "rows": len(table),
         "left_out": {source.name: dict(source.left_out) for source in sources},
+        "reprojected": _reprojected(sources, rules.epsg),
         "classes": classes_summary(report, nomenclature),
         "reasons": report.to_json(),
         "splits": splits_summary(table, split),
@@ -144,6 +146,11 @@ def _read(
         message = "no polygon of the reference data has a class"
         problems.error("E-INPUT-048", message, where, "check `code_field` and `crosswalk`")
     return [one for one in found if one is not None]
+
+
+def _reprojected(sources: list[LabelledPolygons], epsg: int) -> dict[str, str]:
+    systems = {source.name: source.frame.crs for source in sources}
+    return {name: crs.to_string() for name, crs in systems.items() if crs.to_epsg() != epsg}
 
 
 def _publish(table: geopandas.GeoDataFrame, columns: tuple[str, ...], final: Path) -> None:

@@ -39,11 +39,13 @@ def test_row_033_real_bdtopo_layer_without_prj(world: Any, shared_data: Path) ->
 
 
 def test_row_034_other_coordinate_system_is_projected(world: Any, places: Any) -> None:
-    plain, _ = world.run(world.write(four(places), FOUR))
+    plain, summary = world.run(world.write(four(places), FOUR))
+    assert summary["reprojected"] == {}
     frame = geopandas.GeoDataFrame({"code": FOUR}, geometry=four(places), crs=2154)
     path = world.folder / "wgs.gpkg"
     frame.to_crs(4326).to_file(path)
-    moved, _ = world.run(path)
+    moved, summary = world.run(path)
+    assert summary["reprojected"] == {"wgs.gpkg": "EPSG:4326"}
     assert moved.crs == plain.crs == "EPSG:2154"
     distance = shapely.hausdorff_distance(plain.geometry.values, moved.geometry.values)
     assert distance.max() < 1e-3
