@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
+from math import ceil
 from pathlib import Path
 from typing import Literal
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import ConfigError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
-
-MEMORY_SHARE = 0.5
-"""Share of a worker's memory that one block may take; the rest is libraries and caches."""
-
-_SMALLEST_BLOCK = 256
 
 
 def check_paths(config: Config) -> Problems:
@@ -42,15 +38,17 @@ def check_paths(config: Config) -> Problems:
     return problems
 
 
-def check_block(config: Config, bytes_per_pixel: float) -> Problems:
+def check_block(config: Config, fitting: int, worker_bytes: float) -> Problems:
     """Check that a block of the size asked for fits into the memory of a worker.
 
     Parameters
     ----------
     config
         Gives ``runtime.block_pixels`` and ``runtime.memory_per_worker_gb``.
-    bytes_per_pixel
-        Greatest memory that a pixel takes while its block is processed.
+    fitting
+        Most pixels of a block that fit.
+    worker_bytes
+        Memory that a worker has to have for a block of the size asked for.
 
     Returns
     -------
@@ -58,23 +56,17 @@ def check_block(config: Config, bytes_per_pixel: float) -> Problems:
         ``E-INPUT-062`` with an estimate and a size that fits, or nothing.
     """
     problems = Problems()
-    allowed = config.runtime.memory_per_worker_gb * 1e9 * MEMORY_SHARE
-    pixels = config.runtime.block_pixels or _SMALLEST_BLOCK
-    needed = pixels * bytes_per_pixel
-    if needed <= allowed:
+    pixels, memory = config.runtime.block_pixels, config.runtime.memory_per_worker_gb
+    if pixels is None or pixels <= fitting:
         return problems
-    fitting = int(allowed // bytes_per_pixel)
-    enough = max(pixels, _SMALLEST_BLOCK) * bytes_per_pixel / MEMORY_SHARE / 1e9
-    remedy = f"set runtime.memory_per_worker_gb to {enough:.1f}"
-    if fitting >= _SMALLEST_BLOCK:
-        remedy = f"set runtime.block_pixels to {fitting} or less, or {remedy}"
+    needed = ceil(worker_bytes / 1e8) / 10
     problems.error(
         "E-INPUT-062",
-        f"runtime.block_pixels: a block of {pixels} pixels needs about {needed / 1e9:.2f} GB, "
-        f"a worker may use {allowed / 1e9:.2f} GB of its "
-        f"{config.runtime.memory_per_worker_gb:g} GB for it",
+        f"runtime.block_pixels: blocks of {pixels} pixels need workers of about {needed:.1f} GB, "
+        f"runtime.memory_per_worker_gb is {memory:g}",
         None,
-        remedy,
+        f"set runtime.block_pixels to {fitting} or less, or leave it out; or set "
+        f"runtime.memory_per_worker_gb to {needed:.1f}",
     )
     return problems
 

@@ -6,7 +6,7 @@ import platform
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import digest, publish_json, staged, sweep_temporaries
-from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, Problem
+from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, InputDataError, Problem
 from oso_pipeline.core.task import Stage, TaskResult
 from oso_pipeline.runtime.executors import Executor
 from oso_pipeline.runtime.lock import RunLock
@@ -96,6 +96,8 @@ def run(
 
     Raises
     ------
+    ConfigError
+        If the configuration does not allow one of the stages to be planned; nothing has run.
     InputDataError
         If a stage cannot be planned because its input is missing.
     EnvironmentFailure
@@ -109,7 +111,9 @@ def run(
         sweep_temporaries(planner.run_dir)
         run_id = describe_run(planner.config)
         with executor:
-            for stage in _selected(planner, selection):
+            stages = _selected(planner, selection)
+            _foresee(planner, stages[-1])
+            for stage in stages:
                 if not _stage(planner, stage, executor, observers, selection, run_id, outcome):
                     break
     return outcome
@@ -151,6 +155,16 @@ def _stage(
         observer.stage_ends(plan, failed)
     planner.forget()
     return not failed or planner.config.map.allow_partial
+
+
+def _foresee(planner: Planner, last: Stage) -> None:
+    """Raise ConfigError before any work if a later stage could not be planned with this config.
+
+    Input that is missing is left to the stage that meets it first, which tells more.
+    """
+    with suppress(InputDataError):
+        planner.tasks(last.name)
+    planner.forget()
 
 
 def _selected(planner: Planner, selection: Selection) -> Sequence[Stage]:

@@ -34,6 +34,7 @@ from oso_pipeline.timeseries.blocking import (
     block_cost,
     block_shape,
     most_pixels,
+    refuse_large_blocks,
 )
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.layout import FeatureLayout
@@ -48,6 +49,8 @@ class SamplesStage:
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the tiles that have images."""
         inventories = context.tasks("inventory")
+        most_products = max((len(task.inputs) for task in inventories), default=0)
+        refuse_large_blocks(context.config, most_products, FeatureLayout.of(context.config))
         layouts = {task.name: tile_layout(context, task.name) for task in inventories}
         grids = {tile: layout.grid for tile, layout in layouts.items()}
         ownership = Ownership(grids, context.config.map.epsg)

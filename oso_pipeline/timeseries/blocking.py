@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import ceil, isqrt, lcm
 from typing import TYPE_CHECKING
 
+from oso_pipeline.config.check import check_block
+from oso_pipeline.core.errors import ConfigError
 from oso_pipeline.core.task import Cost
 
 if TYPE_CHECKING:
@@ -48,8 +50,32 @@ def block_memory(pixels: int, n_products: int, layout: FeatureLayout) -> int:
 
 def most_pixels(config: Config, n_products: int, layout: FeatureLayout) -> int:
     """Return how many pixels a block may have: as configured, or as the memory allows."""
-    if config.runtime.block_pixels is not None:
-        return config.runtime.block_pixels
+    return config.runtime.block_pixels or _fitting_pixels(config, n_products, layout)
+
+
+def refuse_large_blocks(config: Config, n_products: int, layout: FeatureLayout) -> None:
+    """Refuse ``runtime.block_pixels`` that the memory of a worker does not allow.
+
+    Parameters
+    ----------
+    config
+        Gives the size asked for and the memory of a worker.
+    n_products
+        Images of the tile that has most.
+    layout
+        Features computed.
+
+    Raises
+    ------
+    ConfigError
+        ``E-INPUT-062``, with the memory needed and a size that fits.
+    """
+    needed = block_memory(config.runtime.block_pixels or 0, n_products, layout)
+    fitting = _fitting_pixels(config, n_products, layout)
+    check_block(config, fitting, needed / _SHARE_OF_MEMORY).raise_errors(ConfigError)
+
+
+def _fitting_pixels(config: Config, n_products: int, layout: FeatureLayout) -> int:
     allowed = _SHARE_OF_MEMORY * config.runtime.memory_per_worker_gb * 1e9
     fixed = block_memory(0, n_products, layout)
     chunk = block_memory(CHUNK_PIXELS, n_products, layout) - fixed

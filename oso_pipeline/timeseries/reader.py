@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from oso_pipeline.core.blocks import Block
     from oso_pipeline.imagery.acquisition import Acquisition
     from oso_pipeline.imagery.inventory import Inventory
-    from oso_pipeline.timeseries.layout import FeatureLayout
 
 
 @dataclass(frozen=True)
@@ -225,32 +224,6 @@ class BlockReader:
         if factor == 2:
             pixels = repeat_pixels(pixels, (block.height, block.width), outside)
         return pixels.ravel()
-
-
-def block_memory_bytes(n_dates_in: int, layout: FeatureLayout, pixels: int) -> int:
-    """Return how much memory reading a block and computing its features takes at most.
-
-    Parameters
-    ----------
-    n_dates_in
-        Days with an image.
-    layout
-        Features to compute.
-    pixels
-        Pixels of the block.
-
-    Returns
-    -------
-    size
-        Bytes of the arrays; the interpreter and the cache of GDAL (128 MB) come on top.
-    """
-    n_bands = len(layout.bands)
-    series = n_dates_in * (2 * n_bands + 1)
-    # Images and features are there together; while reading it is images, one product with its
-    # flags, and some float64 of one band.
-    one_product = 3 * n_bands + 48
-    scratch = 4 * 128 * (2 * n_dates_in + 2 + len(layout.dates))
-    return pixels * (series + max(one_product, 2 * layout.size + 2)) + scratch
 
 
 def _refuse_incomplete(acquisitions: Sequence[Acquisition], spec: ReadSpec) -> None:

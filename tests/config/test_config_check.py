@@ -104,10 +104,11 @@ def test_row_58_run_folder_is_a_file(config: Config, tmp_path: Path) -> None:
 
 def test_row_62_block_larger_than_memory(config: Config, tmp_path: Path) -> None:
     big = with_keys(tmp_path, "runtime: {block_pixels: 1000000, memory_per_worker_gb: 1}")
-    (problem,) = check_block(big, 2000.0)
+    (problem,) = check_block(big, 250_000, 2.41e9)
     assert problem.code == "E-INPUT-062"
-    assert "1000000 pixels needs about 2.00 GB" in problem.message
+    assert "1000000 pixels need workers of about 2.5 GB" in problem.message
     assert "runtime.block_pixels to 250000 or less" in str(problem.hint)
+    assert "runtime.memory_per_worker_gb to 2.5" in str(problem.hint)
     fitting = with_keys(tmp_path, "runtime: {block_pixels: 250000, memory_per_worker_gb: 1}")
-    assert len(check_block(fitting, 2000.0)) == 0
-    assert len(check_block(config, 2000.0)) == 0
+    assert len(check_block(fitting, 250_000, 1e9)) == 0
+    assert len(check_block(config, 250_000, 1e9)) == 0

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import ExitCode, InputDataError
+from oso_pipeline.timeseries.blocking import CHUNK_PIXELS, block_memory
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.rasters import OpenRasters, to_stored
-from oso_pipeline.timeseries.reader import BlockReader, ReadSpec, block_memory_bytes
+from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
 
 WHOLE = Block("31TCJ", 0, 0, 6, 8)
 DAY = "2018-06-01T10:50:31"
@@ -344,14 +345,18 @@ def test_memory_estimate_covers_what_is_used(products: object) -> None:
 
     def run() -> None:
         series = reader.read(block)
-        block_features(series.values, series.clear, series.days, layout)
+        for start in range(0, block.pixels, CHUNK_PIXELS):
+            part = np.arange(start, start + CHUNK_PIXELS)
+            values, clear = np.take(series.values, part, axis=2), series.clear[:, part]
+            block_features(values, clear, series.days, layout)
 
     run()
     tracemalloc.start()
     run()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    estimate = block_memory_bytes(len(reader.dates), layout, block.pixels)
+    fixed = block_memory(0, len(reader.dates), layout)  # interpreter and libraries
+    estimate = block_memory(block.pixels, len(reader.dates), layout) - fixed
     assert 0.5 * estimate < peak < 1.02 * estimate
 
 
