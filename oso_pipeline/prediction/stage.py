@@ -24,7 +24,17 @@ from oso_pipeline.learning.model_file import Model, cached_model
 from oso_pipeline.learning.variants import map_variant
 from oso_pipeline.prediction.block_file import write_block
 from oso_pipeline.prediction.block_map import outside, predict_pixels, stratum_labels
-from oso_pipeline.timeseries.blocking import block_cost, block_shape, most_pixels
+from oso_pipeline.prediction.series_quality import (
+    count_quality,
+    quality_warnings,
+    total_quality,
+)
+from oso_pipeline.timeseries.blocking import (
+    block_cost,
+    block_shape,
+    most_pixels,
+    refuse_large_blocks,
+)
 from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
 
@@ -37,6 +47,8 @@ class PredictStage:
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the blocks of all tiles that have images."""
         inventories = context.tasks("inventory")
+        most_products = max((len(task.inputs) for task in inventories), default=0)
+        refuse_large_blocks(context.config, most_products, FeatureLayout.of(context.config))
         layouts = {task.name: tile_layout(context, task.name) for task in inventories}
         grids = {tile: layout.grid for tile, layout in layouts.items()}
         ownership = Ownership(grids, context.config.map.epsg)
@@ -47,18 +59,19 @@ class PredictStage:
         ]
 
     def gather(self, tasks: tuple[Task, ...]) -> Summary:
-        """Return numbers of blocks and pixels, and pixels per class."""
+        """Return numbers of blocks and pixels, quality of the series, and pixels per class."""
         done = summaries(tasks)
         classes: dict[str, int] = {}
         for summary in done:
             for code, count in summary["classes"].items():
                 classes[code] = classes.get(code, 0) + count
         totals = {
-            name: sum(summary[name] for summary in done)
-            for name in ("pixels", "never_clear", "outside_strata", "clipped")
+            name: sum(summary[name] for summary in done) for name in ("pixels", "outside_strata")
         }
+        quality = total_quality(done)
         ordered = dict(sorted(classes.items(), key=lambda item: int(item[0])))
-        return {"blocks": len(done), **totals, "classes": ordered}
+        counts = {"blocks": len(done), **totals, **quality}
+        return {**counts, "classes": ordered, "warnings": quality_warnings(quality)}
 
 
 STAGE = PredictStage()
@@ -92,9 +105,8 @@ def predict(task: Task) -> Summary:
     codes, counts = np.unique(layers[0][owned.ravel()], return_counts=True)
     return {
         "pixels": int(owned.sum()),
-        "never_clear": int(np.count_nonzero((labels >= 0) & (layers[2] == 0))),
         "outside_strata": int(np.count_nonzero(owned.ravel() & (labels < 0))),
-        "clipped": series.clipped,
+        **count_quality(series, labels >= 0, layers[2], layout),
         "classes": {str(code): int(n) for code, n in zip(codes, counts, strict=True)},
     }
 

@@ -89,14 +89,10 @@ def longest_gap_days(
     gaps
         Days, uint16, shape ``(pixel,)``; the whole season where no date is clear.
     """
-    latest = np.full(clear.shape[1], first_day, dtype=np.int32)
-    longest = np.zeros(clear.shape[1], dtype=np.int32)
-    for flags, day in zip(clear, days_in, strict=True):
-        if first_day <= day <= last_day:
-            seen = flags.astype(bool)
-            longest[seen] = np.maximum(longest[seen], day - latest[seen])
-            latest[seen] = day
-    return np.maximum(longest, last_day - latest).astype(np.uint16)
+    gaps = np.zeros(clear.shape[1], dtype=np.uint16)
+    flags = np.ascontiguousarray(clear).view(np.uint8)
+    _longest_gaps(flags, days_in.astype(np.int64), first_day, last_day, gaps)
+    return gaps
 
 
 def checked_clear(
@@ -218,6 +214,20 @@ def count_clear(clear, start, stop, validity):  # type: ignore[no-untyped-def]
     for t in range(clear.shape[0]):
         for p in range(start, stop):
             validity[p] += np.uint16(clear[t, p] != 0)
+
+
+@njit(cache=True, nogil=True)
+def _longest_gaps(clear, days_in, first_day, last_day, gaps):  # type: ignore[no-untyped-def]
+    latest = np.full(clear.shape[1], first_day, dtype=np.int32)
+    for t in range(clear.shape[0]):
+        day = np.int32(days_in[t])
+        if first_day <= day <= last_day:
+            for p in range(clear.shape[1]):
+                gap = day - latest[p] if clear[t, p] else 0
+                gaps[p] = np.uint16(max(np.int32(gaps[p]), gap))
+                latest[p] = day if clear[t, p] else latest[p]
+    for p in range(clear.shape[1]):
+        gaps[p] = np.uint16(max(np.int32(gaps[p]), last_day - latest[p]))
 
 
 @njit(cache=True, nogil=True)

@@ -19,6 +19,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from oso_pipeline import __version__
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.nomenclature import LandCoverClass, Nomenclature
+from oso_pipeline.prediction.series_quality import (
+    LONG_GAP_DAYS,
+    quality_warnings,
+    total_quality,
+)
 from oso_pipeline.validation.pictures import map_pictures, scale_gradient
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -79,6 +84,7 @@ def render(files: RunFiles) -> str:
     environment.filters.update(percent=_percent, whole=_whole, amount=_amount)
     accuracy = files.json("validation/accuracy.json") if files.committed("validate") else {}
     maps = _maps(files)
+    quality = total_quality(files.summaries("predict"))
     content = {
         "name": files.name,
         "year": files.year,
@@ -93,7 +99,9 @@ def render(files: RunFiles) -> str:
         "tiles": _inventory(files),
         "timings": _timings(files.folder / "log.jsonl"),
         **maps,
-        "warnings": _warnings(files, accuracy, maps["map_problems"]),
+        "quality": quality,
+        "long_gap_days": LONG_GAP_DAYS,
+        "warnings": _warnings(files, accuracy, [*maps["map_problems"], *quality_warnings(quality)]),
     }
     return environment.get_template("report.html.j2").render(content)
 

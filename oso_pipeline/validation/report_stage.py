@@ -8,7 +8,7 @@ from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
 from oso_pipeline.validation.report import RunFiles, render
 
-_UPSTREAM = ("inventory", "reference", "samples", "train", "mosaic", "validate")
+_UPSTREAM = ("inventory", "reference", "samples", "train", "predict", "mosaic", "validate")
 
 
 class ReportStage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from math import lcm
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,7 +22,8 @@ from learning_tools import LAYOUT, small_model
 from tile_factory import EPSG, SIZE, TinyRun, tile_grid
 
 from oso_pipeline.core.blocks import blocks_of
-from oso_pipeline.core.errors import ExitCode, InputDataError
+from oso_pipeline.core.dates import days_since_epoch
+from oso_pipeline.core.errors import ConfigError, ExitCode, InputDataError
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.rasterise import Burner
 from oso_pipeline.core.task import Task, do
@@ -29,6 +31,12 @@ from oso_pipeline.learning.model_file import Model, load_model, save_model
 from oso_pipeline.learning.stage import STAGE as TRAIN
 from oso_pipeline.prediction.block_map import predict_pixels
 from oso_pipeline.prediction.samples import predict_samples
+from oso_pipeline.prediction.series_quality import (
+    LONG_GAP_DAYS,
+    count_quality,
+    quality_warnings,
+    total_quality,
+)
 from oso_pipeline.prediction.stage import STAGE
 from oso_pipeline.sampling.stage import STAGE as SAMPLES
 from oso_pipeline.timeseries.blocking import block_memory, block_shape, most_pixels
@@ -80,7 +88,31 @@ def test_row_26_27_no_clear_date_is_nodata(finished: TinyRun) -> None:
     assert (layers[:, :4, :4] == 0).all()
     assert (layers[0] == 0).sum() == (layers[2] == 0).sum() == 16
     (summary,) = [STAGE.gather(finished.stages["predict"])]
-    assert summary["never_clear"] == 16
+    assert summary["nodata"] == 16
+    assert "W-INPUT-027] 16 of 4096 pixels" in " ".join(summary["warnings"])
+
+
+def test_rows_18_26_29_quality_of_the_series_is_counted() -> None:
+    first = days_since_epoch(LAYOUT.dates)[0]
+    last = days_since_epoch(LAYOUT.dates)[-1]
+    days = np.array([first, first + 30, last], np.int32)
+    # No date, the first only, all, all but unwanted.
+    clear = np.array([[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]], np.uint8)
+    series = BlockSeries(np.zeros((3, 2, 4), np.int16), clear, days, clipped=5)
+    validity = clear.sum(0).astype(np.uint16)
+    gaps = np.array([last - first, last - first, max(30, last - first - 30)])
+    counts = count_quality(series, np.array([True, True, True, False]), validity, LAYOUT)
+    assert counts == {
+        "classified": 2,
+        "nodata": 1,
+        "insufficient": 2,
+        "long_gap": int((gaps[1:] > LONG_GAP_DAYS).sum()),
+        "clipped": 5,
+    }
+    codes = [text[8:19] for text in quality_warnings({**counts, "long_gap": 1})]
+    assert codes == ["W-INPUT-018", "W-INPUT-026", "W-INPUT-027", "W-INPUT-029"]
+    assert total_quality([counts, counts, {}])["insufficient"] == 4
+    assert quality_warnings(total_quality([])) == []
 
 
 def test_row_26_one_clear_date_is_a_class_with_validity_one() -> None:
@@ -105,7 +137,7 @@ def test_samples_and_map_agree(finished: TinyRun) -> None:
     models = {"all": load_model(finished.run_dir / "models" / "run0" / "all")}
     code, confidence = predict_samples(models, table)
     x, y = table["x"].to_numpy(), table["y"].to_numpy()
-    column, row = ~tile_grid("31TCJ").affine * (x, y)
+    column, row = ~tile_grid("31TCJ").affine @ (x, y)
     layers = mosaic(finished)[:, row.astype(int), column.astype(int)]
     np.testing.assert_array_equal(code, layers[0])
     np.testing.assert_array_equal(confidence, layers[1])
@@ -176,7 +208,7 @@ def test_each_stratum_has_its_own_model(tmp_path: Path) -> None:
 
     def part(first: int, last: int) -> shapely.Polygon:
         corners = [(first, 8), (last, 8), (last, 8 + bottom), (first, 8 + bottom)]
-        return shapely.Polygon([affine * corner for corner in corners])
+        return shapely.Polygon([affine @ corner for corner in corners])
 
     regions = geopandas.GeoDataFrame(
         {"region": ["east", "west"]}, geometry=[part(half, SIZE), part(0, half)], crs=32631
@@ -186,7 +218,7 @@ def test_each_stratum_has_its_own_model(tmp_path: Path) -> None:
     run.standard_reference()
     frame = geopandas.read_parquet(run.run_dir / "reference.parquet")
     middle = frame.to_crs(32631).representative_point()
-    frame["stratum"] = np.where(middle.x > (affine * (half, 0))[0], "east", "west")
+    frame["stratum"] = np.where(middle.x > (affine @ (half, 0))[0], "east", "west")
     run.write_reference(frame)
     run.run(SAMPLES)
     assert {task.name for task in run.run(TRAIN)} == {"run0/east", "run0/west"}
@@ -263,8 +295,8 @@ def test_block_shape_is_even_within_limits_and_follows_the_file(
     assert height >= 2
     assert width >= 2
     assert height * width <= limit
-    unit = [size + size % 2 for size in file_blocks]
     even = [size + size % 2 for size in grid]
+    unit = [min(lcm(2, n), most) for n, most in zip(file_blocks, even, strict=True)]
     if file_blocks[1] >= grid[1] and 2 * even[1] <= limit and even[1] > 2 * unit[0]:
         assert width == even[1]  # strips are never cut across
     if unit[0] * unit[1] * 4 <= limit:
@@ -284,12 +316,25 @@ def test_blocks_fit_the_memory_of_a_worker(tmp_path: Path) -> None:
     assert all(a <= b for a, b in pairwise(sizes))
 
 
+@pytest.mark.parametrize("stage", [SAMPLES, STAGE])
+def test_row_62_a_block_that_exceeds_the_memory_is_refused(tmp_path: Path, stage: Any) -> None:
+    run = trained(tmp_path)
+    run.config = run.configured(runtime={"block_pixels": 10**9, "memory_per_worker_gb": 1})
+    with pytest.raises(ConfigError, match=r"E-INPUT-062.* GB") as caught:
+        run.plan(stage)
+    assert caught.value.exit_code == ExitCode.CONFIG
+    proposed = int(str(caught.value).partition("block_pixels to ")[2].split()[0])
+    run.config = run.configured(runtime={"block_pixels": proposed, "memory_per_worker_gb": 1})
+    tasks = run.plan(stage)
+    assert max(task.cost.memory_bytes for task in tasks) <= 1e9
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(4, 20), st.integers(4, 20))
 def test_burning_does_not_depend_on_the_window(seed: int, height: int, width: int) -> None:
     rng = np.random.default_rng(seed)
     grid = tile_grid("31TCJ")
-    left, top = grid.affine * (0, 0)
+    left, top = grid.affine @ (0, 0)
     corners = rng.integers(0, 128, (4, 3, 2)) * 5.0  # on pixel corners and centres
     shapes = np.array([shapely.Polygon(c * [1, -1] + [left, top]) for c in corners])
     with mock.patch("oso_pipeline.core.rasterise._SQUARE", 24):
@@ -300,7 +345,7 @@ def test_burning_does_not_depend_on_the_window(seed: int, height: int, width: in
             columns = slice(block.column, block.column + block.width)
             np.testing.assert_array_equal(burner.block(block), whole[rows, columns])
     column, row = np.meshgrid(np.arange(SIZE) + 0.5, np.arange(SIZE) + 0.5)
-    x, y = grid.affine * (column.ravel(), row.ravel())
+    x, y = grid.affine @ (column.ravel(), row.ravel())
     points = shapely.points(x, y)
     near = np.zeros(len(x), bool)
     expected = np.full(len(x), -1)

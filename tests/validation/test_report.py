@@ -26,6 +26,7 @@ OUTPUTS = {
     "reference": ["reference.parquet"],
     "samples": ["samples/31TCJ.parquet"],
     "train": ["models/run0/all/model.json"],
+    "predict": ["blocks/31TCJ/a.tif", "blocks/31TCJ/b.tif"],
     "mosaic": [f"maps/OCS_2018{end}.tif" for end in ("", "_confidence", "_validity")],
     "validate": ["validation/accuracy.json"],
 }
@@ -226,6 +227,17 @@ def test_report_shows_every_part_and_loads_nothing(full: Path) -> None:
         assert text in page.text, text
     assert page.text.index("read1") < page.text.index("eroded away")
     assert (full / "report.html").stat().st_size < 2_000_000
+
+
+def test_rows_18_26_29_quality_of_the_series_is_shown(full: Path) -> None:
+    counts = {"classified": 900, "nodata": 100, "insufficient": 150, "long_gap": 40, "clipped": 7}
+    for path in OUTPUTS["predict"]:
+        commit(full / path, counts)
+    page = page_of(full)
+    assert "of 2\u202f000 pixels, 200 (10.0 %) have no clear date" in page.text
+    assert "300 (15.0 %) have fewer than two" in page.text
+    for code in ("W-INPUT-018", "W-INPUT-026", "W-INPUT-027", "W-INPUT-029"):
+        assert code in page.text
 
 
 def test_names_from_data_are_escaped(tmp_path: Path) -> None:

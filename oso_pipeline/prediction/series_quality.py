@@ -1,0 +1,85 @@
+"""How good the series behind a map are: counts of pixels, and what to warn of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from oso_pipeline.core.dates import days_since_epoch
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.timeseries.gapfill import longest_gap_days
+from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.reader import BlockSeries
+
+LONG_GAP_DAYS = 60
+"""A pixel without a clear date for longer is counted: a whole growth stage may be missed."""
+
+_COUNTS = ("classified", "nodata", "insufficient", "long_gap", "clipped")
+
+
+def count_quality(
+    series: BlockSeries,
+    wanted: npt.NDArray[np.bool_],
+    validity: npt.NDArray[np.uint16],
+    layout: FeatureLayout,
+) -> dict[str, int]:
+    """Count the pixels of a block by the quality of their series.
+
+    Parameters
+    ----------
+    series
+        Images of the block.
+    wanted
+        Pixels that the map takes from the block, shape ``(pixel,)``.
+    validity
+        Number of clear dates, shape ``(pixel,)``.
+    layout
+        Its dates bound the season within which gaps are looked for.
+
+    Returns
+    -------
+    counts
+        ``classified`` pixels with a class; ``nodata`` pixels without any clear date;
+        ``insufficient`` pixels with fewer than two, those without any included; ``long_gap``
+        pixels with a class and more than `LONG_GAP_DAYS` days without a clear date;
+        ``clipped`` values (not pixels) of the block out of the range that is stored.
+    """
+    classified = wanted & (validity > 0)
+    days = days_since_epoch(layout.dates)
+    gaps = longest_gap_days(series.clear, series.days, int(days[0]), int(days[-1]))
+    return {
+        "classified": int(np.count_nonzero(classified)),
+        "nodata": int(np.count_nonzero(wanted & (validity == 0))),
+        "insufficient": int(np.count_nonzero(wanted & (validity < 2))),
+        "long_gap": int(np.count_nonzero(classified & (gaps > LONG_GAP_DAYS))),
+        "clipped": series.clipped,
+    }
+
+
+def total_quality(found: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Sum up the counts of blocks; blocks committed before a count existed have none of it."""
+    totals = dict.fromkeys(_COUNTS, 0)
+    for counts in found:
+        for name in _COUNTS:
+            totals[name] += int(counts.get(name, 0))
+    return totals
+
+
+def quality_warnings(totals: Mapping[str, int]) -> list[str]:
+    """Return what the user should know: ``W-INPUT-018``, ``-026``, ``-027`` and ``-029``."""
+    pixels = totals["classified"] + totals["nodata"]
+    found = (
+        ("018", "clipped", "values of clear pixels lay outside -0.9999 to 3.2767 and were clipped"),
+        ("026", "insufficient", "have fewer than two clear dates"),
+        ("027", "nodata", "have no clear date and get no class"),
+        ("029", "long_gap", f"have a gap of more than {LONG_GAP_DAYS} days between clear dates"),
+    )
+    problems = Problems()
+    for row, name, text in found:
+        if totals[name]:
+            share = "" if name == "clipped" else f"of {pixels} pixels "
+            problems.warn(f"W-INPUT-{row}", f"{totals[name]} {share}{text}", "blocks")
+    return [str(problem) for problem in problems.warnings]
