@@ -109,8 +109,8 @@ class TinyRun:
     def square(self, row: float, column: float, size: float, tile: str | None = None) -> Any:
         """Return a square in pixel coordinates of a tile."""
         affine = tile_grid(tile or self.tiles[0]).affine
-        left, top = affine * (column, row)
-        right, bottom = affine * (column + size, row + size)
+        left, top = affine @ (column, row)
+        right, bottom = affine @ (column + size, row + size)
         return shapely.box(left, bottom, right, top)
 
     def standard_reference(self) -> None:

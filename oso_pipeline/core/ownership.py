@@ -150,7 +150,7 @@ class Ownership:
     def _map_cell(self, part: GeoBox, to_map: Transformer) -> tuple[float, float, float]:
         """Return the centre of a cell on the map and the greatest distance of a pixel from it."""
         rows, columns = part.shape
-        x, y = to_map.transform(*(part.affine * (columns / 2, rows / 2)))
+        x, y = to_map.transform(*(part.affine @ (columns / 2, rows / 2)))
         return x, y, float(np.hypot(rows, columns)) / 2 * abs(part.resolution.x) * _STRETCH
 
     def _may_own(self, tile: str, x: Floats, y: Floats, margin_m: float) -> Mask:
@@ -197,7 +197,7 @@ class Ownership:
         extents = {}
         for tile, grid in self.grids.items():
             edge = np.array(grid.boundary(16))
-            x, y = self._to_map(tile, *(grid.affine * (edge[:, 0], edge[:, 1])))
+            x, y = self._to_map(tile, *(grid.affine @ (edge[:, 0], edge[:, 1])))
             slack = 500.0
             extents[tile] = (x.min() - slack, y.min() - slack, x.max() + slack, y.max() + slack)
         return extents
@@ -226,7 +226,7 @@ class Ownership:
         """Return column and row in the grid of a tile, with fractions."""
         grid = self.grids[tile]
         there = _transformer(self.epsg, _epsg(grid)).transform(x, y)
-        column, row = ~grid.affine * there
+        column, row = ~grid.affine @ there
         return column, row
 
     def _contains(self, tile: str, x: Floats, y: Floats) -> Mask:
@@ -257,13 +257,13 @@ def _centres(grid: GeoBox) -> tuple[Floats, Floats]:
     """Return x and y of the pixel centres, each of shape ``grid.shape``."""
     rows, columns = grid.shape
     column, row = np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5)
-    x, y = grid.affine * (column, row)
+    x, y = grid.affine @ (column, row)
     return x, y
 
 
 def _middle(grid: GeoBox) -> tuple[float, float]:
     rows, columns = grid.shape
-    x, y = grid.affine * (columns / 2, rows / 2)
+    x, y = grid.affine @ (columns / 2, rows / 2)
     return x, y
 
 

@@ -97,7 +97,7 @@ class CandidateFinder:
             row, column = row[owned], column[owned]
         polygon = burnt[row, column].astype(np.int64)
         row, column = row + block.row, column + block.column
-        x, y = self.grid.affine * (column + 0.5, row + 0.5)
+        x, y = self.grid.affine @ (column + 0.5, row + 0.5)
         return Candidates(row, column, x, y, polygon)
 
     def owns_middle(self, geometries: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:

@@ -172,7 +172,7 @@ def _write_quicklook(product: Path, facts: ProductFacts, scene: Scene) -> None:
     picture = np.clip(picture / 12, 0, 255).astype(np.uint8)
     path = product / f"{facts.product_id}_QKL_ALL.jpg"
     shape = {"count": 3, "height": picture.shape[1], "width": picture.shape[2], "dtype": "uint8"}
-    shape["transform"] = facts.grid.affine * Affine.scale(2)
+    shape["transform"] = facts.grid.affine @ Affine.scale(2)
     with rasterio.MemoryFile() as memory:
         with memory.open(driver="JPEG", **shape) as picture_file:
             picture_file.write(picture)
@@ -187,7 +187,7 @@ def _write(path: Path, pixels: npt.NDArray[Any], grid: GeoBox, creation: dict[st
     profile = {
         "driver": "GTiff", "count": count, "height": rows, "width": columns,
         "dtype": bands.dtype.name, "crs": _crs(int(grid.crs.to_epsg())),
-        "transform": grid.affine * Affine.scale(zoom), **creation,
+        "transform": grid.affine @ Affine.scale(zoom), **creation,
     }  # fmt: skip
     with rasterio.open(path, "w", **profile) as file:
         file.write(bands)

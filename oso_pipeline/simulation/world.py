@@ -124,8 +124,8 @@ class World:
         # Map metres -> cells: the map coordinate of the origin is the centre of the world.
         self._to_cells = (
             Affine.scale(1 / (short * _ELONGATION), 1 / short)
-            * Affine.rotation(-_ROTATION_DEG)
-            * Affine.translation(-(x0 + x1) / 2, -(y0 + y1) / 2)
+            @ Affine.rotation(-_ROTATION_DEG)
+            @ Affine.translation(-(x0 + x1) / 2, -(y0 + y1) / 2)
         )
         reach = float(np.hypot(x1 - x0, y1 - y0)) / 2 + 6 * short
         self._half = (int(reach / (short * _ELONGATION)) + 3, int(reach / short) + 3)

@@ -64,7 +64,7 @@ def test_owned_pixels_hold_every_pixel_that_the_map_takes(tile: str, row: int, c
     v = np.linspace(0.01, block.shape[0] - 0.01, 333)
     u, v = np.meshgrid(u, v)
     x, y = Transformer.from_crs(grid.crs.epsg, 2154, always_xy=True).transform(
-        *(block.affine * (u, v))
+        *(block.affine @ (u, v))
     )
     mine = ownership.owner_of(x, y) == ownership.tiles.index(tile)
     assert owned[v[mine].astype(int), u[mine].astype(int)].all()
@@ -88,7 +88,7 @@ def test_owned_does_not_depend_on_how_the_tile_is_cut(ownership: Ownership, row:
 def test_every_pixel_centre_in_an_overlap_has_one_owner(ownership: Ownership):
     grid = ownership.grids["31TCJ"][10_200:10_700:1, 4000:4200]
     centres = np.meshgrid(np.arange(200) + 0.5, np.arange(500) + 0.5)
-    x, y = Transformer.from_crs(32631, 2154, always_xy=True).transform(*(grid.affine * centres))
+    x, y = Transformer.from_crs(32631, 2154, always_xy=True).transform(*(grid.affine @ centres))
     owner = ownership.owner_of(x, y)
     assert set(np.unique(owner)) == {ownership.tiles.index("31TCH"), ownership.tiles.index("31TCJ")}
     mine = ownership.owns("31TCJ", grid)

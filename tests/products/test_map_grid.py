@@ -20,7 +20,7 @@ def test_edges_are_multiples_of_the_resolution_and_no_tile_pixel_is_outside() ->
     box = grid.boundingbox
     assert all(edge % 10 == 0 for edge in box)
     for tile_grid in grids.values():
-        x, y = tile_grid.affine * np.indices((61, 61))[::-1].reshape(2, -1)
+        x, y = tile_grid.affine @ np.indices((61, 61))[::-1].reshape(2, -1)
         x, y = Transformer.from_crs(tile_grid.crs.epsg, 2154, always_xy=True).transform(x, y)
         assert box.left <= x.min() < x.max() <= box.right
         assert box.bottom <= y.min() < y.max() <= box.top
@@ -37,7 +37,7 @@ def test_a_map_in_the_system_of_its_tile_is_the_tile() -> None:
 def test_maps_of_different_extent_lie_on_the_same_grid() -> None:
     small = map_grid({"31UCU": Tile("31UCU").geobox(60)}, 2154, 10.0)
     large = map_grid({t: Tile(t).geobox(60) for t in ("30UYD", "31UCU")}, 2154, 10.0)
-    column, row = ~large.affine * (small.affine.c, small.affine.f)
+    column, row = ~large.affine @ (small.affine.c, small.affine.f)
     assert (column, row) == (round(column), round(row))
 
 
@@ -55,7 +55,7 @@ def test_interpolated_positions_are_exact_to_a_millimetre(tile: str, resolution:
             window = Window(column, row, 150, 150)
             found_rows, found_columns = locator.positions(window)
             x, y = exact.transform(*centres(grid, window))
-            expected_columns, expected_rows = ~tile_grid.affine * (x, y)
+            expected_columns, expected_rows = ~tile_grid.affine @ (x, y)
             error = np.hypot(found_rows - expected_rows, found_columns - expected_columns)
             worst = max(worst, float(error.max()) * 10)
     assert worst < 0.001, f"{worst * 1000:.3f} mm"
@@ -92,7 +92,7 @@ def test_every_map_pixel_within_a_tile_has_one_owner_that_contains_it() -> None:
     inside = {}
     for tile, tile_grid in grids.items():
         there = Transformer.from_crs(2154, tile_grid.crs.epsg, always_xy=True).transform(x, y)
-        column, row = ~tile_grid.affine * there
+        column, row = ~tile_grid.affine @ there
         inside[tile] = (column >= 0) & (column < 120) & (row >= 0) & (row < 120)
     owners = ownership.owners(grid)
     assert np.array_equal(owners >= 0, inside["30UYD"] | inside["31UCU"])

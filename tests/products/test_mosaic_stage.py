@@ -48,14 +48,14 @@ def expected_layer(world: World, profile: Any, band: int, nodata: int) -> np.nda
     for tile, grid in world.grids.items():
         there = Transformer.from_crs(2154, grid.crs.epsg, always_xy=True)
         back = Transformer.from_crs(grid.crs.epsg, 2154, always_xy=True)
-        ways[tile] = there, back.transform(*(grid.affine * (60, 60)))
+        ways[tile] = there, back.transform(*(grid.affine @ (60, 60)))
     for row in range(result.shape[0]):
         for column in range(result.shape[1]):
-            x, y = profile["transform"] * (column + 0.5, row + 0.5)
+            x, y = profile["transform"] @ (column + 0.5, row + 0.5)
             best = math.inf
             for tile in sorted(world.grids):
                 there, middle = ways[tile]
-                c, r = ~world.grids[tile].affine * there.transform(x, y)
+                c, r = ~world.grids[tile].affine @ there.transform(x, y)
                 distance = math.dist(middle, (x, y))
                 if 0 <= c < 120 and 0 <= r < 120 and distance < best:
                     best = distance
@@ -91,7 +91,7 @@ def test_agrees_with_gdal_inside_the_tiles(world: World) -> None:
         )  # fmt: skip
     ownership = Ownership(world.grids, 2154)
     columns, rows = np.meshgrid(np.arange(values.shape[1]) + 0.5, np.arange(values.shape[0]) + 0.5)
-    owners = ownership.owner_of(*(profile["transform"] * (columns, rows)))
+    owners = ownership.owner_of(*(profile["transform"] @ (columns, rows)))
     for index, tile in enumerate(ownership.tiles):
         mine = (owners == index) & (warped[tile] > 0)
         agree += int((values[mine] == warped[tile][mine]).sum())

@@ -53,7 +53,7 @@ def test_every_clear_pixel_inside_a_polygon_is_there(tiny: TinyRun) -> None:
     polygons = geopandas.read_parquet(tiny.run_dir / "reference.parquet")
     grid = tile_grid("31TCJ")
     column, row = np.meshgrid(np.arange(SIZE) + 0.5, np.arange(SIZE) + 0.5)
-    x, y = grid.affine * (column.ravel(), row.ravel())
+    x, y = grid.affine @ (column.ravel(), row.ravel())
     clouds = []
     for number in range(6):
         with rasterio.open(tiny.folder / f"31TCJ_{number}" / "CLM_R1.tif") as source:
@@ -81,7 +81,7 @@ def test_features_are_those_of_the_plain_definition(tiny: TinyRun) -> None:
             with rasterio.open(folder / f"{name}.tif") as source:
                 layers[folder, name] = source.read(1)
     table = samples(tiny).iloc[::37]
-    column, row = ~tile_grid("31TCJ").affine * (table["x"].to_numpy(), table["y"].to_numpy())
+    column, row = ~tile_grid("31TCJ").affine @ (table["x"].to_numpy(), table["y"].to_numpy())
     place = (row.astype(int), column.astype(int))
     values = np.array([[layers[f, band][place] for band in ("B4", "B8")] for f in files])
     clear = np.array([layers[f, "CLM_R1"][place] == 0 for f in files])
@@ -151,7 +151,7 @@ def test_row_27_a_pixel_never_clear_is_no_sample(tmp_path: Path) -> None:
     run = TinyRun(tmp_path, cloudy=(slice(0, 32), slice(0, 32)))
     run.standard_reference()
     run.run(STAGE)
-    column, row = ~tile_grid("31TCJ").affine * (samples(run)["x"], samples(run)["y"])
+    column, row = ~tile_grid("31TCJ").affine @ (samples(run)["x"], samples(run)["y"])
     assert not ((row < 32) & (column < 32)).any()
     assert (samples(run)["validity"] > 0).all()
 

@@ -82,7 +82,7 @@ def test_tiles_of_two_zones_see_the_same_land(world: World) -> None:
     assert west.crs != east.crs
     x, y = world.map_coordinates("30UYD")
     to_east = Transformer.from_crs(2154, east.crs.to_epsg(), always_xy=True)
-    column, row = ~east.affine * to_east.transform(x, y)
+    column, row = ~east.affine @ to_east.transform(x, y)
     shared = (column >= 0) & (row >= 0) & (column < 256) & (row < 256)
     assert shared.mean() > 0.5
     others = world.class_at(*world.map_coordinates("31UCU"))
