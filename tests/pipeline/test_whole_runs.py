@@ -161,6 +161,19 @@ def test_runs_give_intervals_over_splits(small_world: Path, tmp_path: Path) -> N
     assert runs["overall_accuracy"]["degrees_of_freedom"] == 2
 
 
+def test_strata_have_models_of_their_own(small_world: Path, tmp_path: Path) -> None:
+    strata = f"strata: {{path: {small_world}/regions.gpkg, field: region}}\n"
+    config = write_config(tmp_path, small_world, strata)
+    oso("run", config)
+    models = tmp_path / "run" / "models" / "run0"
+    assert sorted(folder.name for folder in models.iterdir()) == ["north", "south"]
+    forests = {(folder / "forest.npz").read_bytes() for folder in models.iterdir()}
+    assert len(forests) == 2
+    with rasterio.open(tmp_path / "run" / "maps" / LAYERS[0], driver="GTiff") as source:
+        assert (source.read(1) > 0).mean() > 0.5
+    assert overall_accuracy(tmp_path / "run") > 0.5
+
+
 def test_non_ascii_paths_and_c_locale(small_world: Path, tmp_path: Path) -> None:
     folder = tmp_path / "été 2018"
     config = write_config(folder, small_world)
