@@ -45,6 +45,8 @@ class RunFiles:
         Classes of the map.
     outputs
         First output of each task by stage, relative to `folder`.
+    tiles
+        The tiles asked for, whether they have products or not.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class RunFiles:
     year: int
     nomenclature: Nomenclature
     outputs: Mapping[str, Sequence[str]]
+    tiles: tuple[str, ...] = ()
 
     def summaries(self, stage: str) -> list[dict[str, Any]]:
         """Return what the tasks of a stage reported when they committed."""
@@ -268,7 +271,13 @@ def _warnings(
     files: RunFiles, accuracy: Mapping[str, Any], problems: Sequence[str]
 ) -> dict[str, Any]:
     """Return distinct warnings of all stages; what exceeds a readable number is counted."""
-    texts = list(problems)
+    seen = {Path(path).stem for path in files.outputs.get("inventory", ())}
+    texts = [
+        f"warning[W-INPUT-030] tile {tile} has no product: the map has a hole there"
+        for tile in files.tiles
+        if tile not in seen
+    ]
+    texts += problems
     for stage in ("inventory", "reference", "samples", "train", "mosaic"):
         for summary in files.summaries(stage):
             found = summary.get("warnings", [])

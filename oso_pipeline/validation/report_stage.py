@@ -29,6 +29,7 @@ class ReportStage:
             params={
                 "name": config.name,
                 "year": config.year,
+                "tiles": list(config.imagery.tiles),
                 "nomenclature": load_nomenclature(config.nomenclature).to_json(),
                 "config": digest(config.science()),
             },
@@ -58,6 +59,7 @@ def make_report(task: Task) -> Summary:
         year=task.params["year"],
         nomenclature=Nomenclature.from_json(task.params["nomenclature"]),
         outputs={stage: tuple(paths) for stage, paths in task.options.items()},
+        tiles=tuple(task.params["tiles"]),
     )
     page = render(files)
     publish_bytes(task.output(), page.encode())

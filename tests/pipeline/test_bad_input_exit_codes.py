@@ -177,6 +177,16 @@ def test_row_30_a_tile_without_products(oso: Oso, config: Path) -> None:
             assert word in said
 
 
+def test_row_30_a_missing_tile_that_is_allowed_is_seen_in_the_report(
+    oso: Oso, config: Path
+) -> None:
+    change(config, f"tiles: [{TILE}]", f"tiles: [{TILE}, 30UYD]\n  allow_missing_tiles: true")
+    oso(0, "run", config, "--set", "learning.n_trees=5")
+    report = (config.parent / "run" / "report.html").read_text(encoding="utf-8")
+    assert "tile 30UYD has no product: the map has a hole there" in report
+    assert f"tile {TILE} has no product" not in report
+
+
 def test_row_33_polygons_without_coordinate_system(oso: Oso, config: Path) -> None:
     frame = geopandas.read_file(polygons(config))
     path = polygons(config).with_suffix(".shp")

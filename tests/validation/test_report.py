@@ -176,7 +176,7 @@ def report_task(folder: Path, nomenclature: Nomenclature = OSO17, name: str = "d
         function="oso_pipeline.validation.report_stage:make_report",
         run_dir=folder,
         outputs=("report.html",),
-        params={"name": name, "year": 2018, "nomenclature": nomenclature.to_json()},
+        params={"name": name, "year": 2018, "nomenclature": nomenclature.to_json(), "tiles": []},
         options=OUTPUTS,
     )
 
