@@ -87,6 +87,9 @@ def plan(
         out.print_json(json.dumps([stage.as_json() for stage in plans]))
     else:
         out.print(_plan_table(plans))
+        for stage in plans:
+            for why, count in stage.reasons.most_common(3):
+                out.print(f"{stage.name}: {count} of {len(stage.tasks)}: {why}")
 
 
 @app.command()
@@ -291,17 +294,14 @@ def _plan_table(plans: list[StagePlan]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("stage", "tasks", "new", "done", "outdated", "read", "core-hours", "memory"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
-    table.add_column("why")
     for plan in plans:
         content = plan.as_json()
-        why, count = (plan.reasons.most_common(1) or [("", 0)])[0]
         table.add_row(
             plan.name,
             *(str(content[key]) for key in ("tasks", "new", "done", "outdated")),
             f"{content['bytes_to_read'] / 1e9:.2f} GB",
             f"{content['core_hours']:.3f}",
             f"{content['memory_bytes'] / 1e9:.2f} GB",
-            f"{count}: {why}" if count else "",
         )
     return table
 

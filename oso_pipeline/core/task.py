@@ -242,13 +242,13 @@ def _peak_rss_bytes() -> int:
 
 
 def _difference(old: object, new: Mapping[str, Any]) -> str:
-    """Say in one line which part of a recipe changed."""
+    """Say in one line which part of a recipe changed; inputs first, as they are the cause."""
     if not isinstance(old, dict):
         return "made by an older version of the software"
     if old.get("version") != new["version"]:
         return f"algorithm version {old.get('version')} -> {new['version']}"
-    for part, label in (("params", "parameter"), ("inputs", "input")):
-        before, after = old.get(part) or {}, new[part]
+    for part, label in (("inputs", "input"), ("params", "parameter")):
+        before, after = _leaves(old.get(part) or {}), _leaves(new[part])
         for name in sorted(before.keys() | after.keys()):
             if name not in after:
                 return f"{label} {name} is gone"
@@ -257,5 +257,22 @@ def _difference(old: object, new: Mapping[str, Any]) -> str:
             if before[name] != after[name]:
                 if part == "inputs":
                     return f"input {name} changed"
-                return f"parameter {name}: {before[name]} -> {after[name]}"
+                return f"parameter {name}: {_short(before[name])} -> {_short(after[name])}"
     return "recipe changed"
+
+
+def _leaves(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, with dotted names."""
+    leaves: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            leaves |= _leaves(value, f"{prefix}{name}.")
+        else:
+            # What JSON gives back is a list where a tuple was written.
+            leaves[f"{prefix}{name}"] = list(value) if isinstance(value, tuple) else value
+    return leaves
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
