@@ -109,7 +109,8 @@ def refuse_leaks(table: Columns, variant: str) -> None:
             "E-INPUT-049",
             f"{len(both)} polygons have pixels in both training and validation of {variant}, "
             f"expected none: polygon_id {shown}{' ...' if len(both) > _SHOWN else ''}",
-            hint="give all parts of a polygon the same side, then run the reference stage again",
+            "samples/*.parquet",
+            "give all parts of a polygon the same side, then run the reference stage again",
         )
     problems.raise_errors(InputDataError)
 

@@ -138,7 +138,7 @@ def verify_split(table: geopandas.GeoDataFrame, columns: Sequence[str], problems
                 ids = table["polygon_id"][groups.isin(torn.index[torn > 1])].unique()[:10].tolist()
                 message = f"{count} {what} lie on both sides of {column}, polygons {ids}"
                 hint = "remove the copies from the vector files"
-                problems.error("E-INPUT-049", message, hint=hint)
+                problems.error("E-INPUT-049", message, "reference.parquet", hint)
 
 
 def _at_random(polygons: pd.DataFrame, rules: SplitRules, run: int) -> Sides:

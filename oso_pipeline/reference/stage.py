@@ -47,7 +47,7 @@ class ReferenceStage:
         if config.validation.folds and config.reference.split.method == "column":
             problems = Problems()
             message = "validation.folds deals the polygons itself, but split.method is column"
-            problems.error("E-INPUT-049", message, hint="remove one of the two")
+            problems.error("E-INPUT-049", message, "validation.folds", "remove one of the two")
             problems.raise_errors(ConfigError)
         inputs, size = recipe.inputs(config)
         params, paths = recipe.without_paths(config)

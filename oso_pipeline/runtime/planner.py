@@ -121,7 +121,7 @@ class Planner:
                         f"stage {before.name} needs stage {stage.name}, of which "
                         f"{len(plan.todo)} of {len(plan.tasks)} tasks are to do ({why})",
                         str(self.run_dir),
-                        "run without --stage, or run that stage first",
+                        "finish the run first: oso run CONFIG",
                     )
                 )
         if problems:
