@@ -267,5 +267,5 @@ def test_wrong_use_of_run(
 
 def test_a_stage_whose_input_is_not_made(oso: Oso, config: Path) -> None:
     said = oso(4, "run", config, "--stage", "train")
-    for word in ("E-RUN-STAGE", "train needs stage samples", "run without --stage"):
+    for word in ("E-RUN-STAGE", "train needs stage samples", "finish the run first"):
         assert word in said
