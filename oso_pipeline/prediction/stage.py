@@ -18,7 +18,7 @@ from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.grids import grid_from_json, grid_to_json
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
-from oso_pipeline.imagery.inventory import read_inventory, tile_layout
+from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.imagery.layout import TileLayout
 from oso_pipeline.learning.model_file import Model, cached_model
 from oso_pipeline.learning.variants import map_variant
@@ -33,7 +33,7 @@ from oso_pipeline.timeseries.blocking import (
     block_cost,
     block_shape,
     most_pixels,
-    refuse_large_blocks,
+    tiles_to_read,
 )
 from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
@@ -47,11 +47,7 @@ class PredictStage:
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the blocks of all tiles that have images."""
         inventories = context.tasks("inventory")
-        most_products = max((len(task.inputs) for task in inventories), default=0)
-        refuse_large_blocks(context.config, most_products, FeatureLayout.of(context.config))
-        layouts = {task.name: tile_layout(context, task.name) for task in inventories}
-        grids = {tile: layout.grid for tile, layout in layouts.items()}
-        ownership = Ownership(grids, context.config.map.epsg)
+        layouts, ownership = tiles_to_read(context)
         return [
             task
             for inventory in inventories

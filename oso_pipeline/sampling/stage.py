@@ -17,7 +17,7 @@ from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.grids import grid_from_json, grid_to_json
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
-from oso_pipeline.imagery.inventory import read_inventory, tile_layout
+from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.imagery.layout import TileLayout
 from oso_pipeline.learning.variants import split_columns, variants
 from oso_pipeline.sampling.collect import Collector, Limits, Pixels, write_samples
@@ -34,7 +34,7 @@ from oso_pipeline.timeseries.blocking import (
     block_cost,
     block_shape,
     most_pixels,
-    refuse_large_blocks,
+    tiles_to_read,
 )
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.layout import FeatureLayout
@@ -49,11 +49,7 @@ class SamplesStage:
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the tiles that have images."""
         inventories = context.tasks("inventory")
-        most_products = max((len(task.inputs) for task in inventories), default=0)
-        refuse_large_blocks(context.config, most_products, FeatureLayout.of(context.config))
-        layouts = {task.name: tile_layout(context, task.name) for task in inventories}
-        grids = {tile: layout.grid for tile, layout in layouts.items()}
-        ownership = Ownership(grids, context.config.map.epsg)
+        layouts, ownership = tiles_to_read(context)
         return [_task(context, task, layouts[task.name], ownership) for task in inventories]
 
     def gather(self, tasks: tuple[Task, ...]) -> Summary:

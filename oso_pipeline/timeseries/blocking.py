@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 from oso_pipeline.config.check import check_block
 from oso_pipeline.core.errors import ConfigError
+from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.task import Cost
+from oso_pipeline.imagery.inventory import tile_layout
+from oso_pipeline.timeseries.layout import FeatureLayout
 
 if TYPE_CHECKING:
     from oso_pipeline.config.model import Config
     from oso_pipeline.core.blocks import Block
-    from oso_pipeline.timeseries.layout import FeatureLayout
+    from oso_pipeline.core.task import PlanContext
+    from oso_pipeline.imagery.layout import TileLayout
 
 CHUNK_PIXELS = 16_384
 """Pixels whose features are in memory at once."""
@@ -135,3 +139,21 @@ def _divided(height: int, width: int, limit: int) -> tuple[int, int]:
         return limit // width // 2 * 2, width
     height = max(2, min(height, isqrt(limit)) // 2 * 2)
     return height, max(2, min(width, limit // height) // 2 * 2)
+
+
+def tiles_to_read(context: PlanContext[Config]) -> tuple[dict[str, TileLayout], Ownership]:
+    """Return the layout of every tile that has images, and how the tiles share the map.
+
+    Raises
+    ------
+    ConfigError
+        If the configured blocks exceed the memory of a worker (``E-INPUT-062``).
+    InputDataError
+        If no image of a tile can be read.
+    """
+    inventories = context.tasks("inventory")
+    most_products = max((len(task.inputs) for task in inventories), default=0)
+    refuse_large_blocks(context.config, most_products, FeatureLayout.of(context.config))
+    layouts = {task.name: tile_layout(context, task.name) for task in inventories}
+    grids = {tile: layout.grid for tile, layout in layouts.items()}
+    return layouts, Ownership(grids, context.config.map.epsg)

@@ -259,8 +259,7 @@ def test_only_blocks_with_owned_pixels_are_tasks(tmp_path: Path) -> None:
         return mock.Mock(grid=grids[tile], block_shape=(16, 16))
 
     with (
-        mock.patch("oso_pipeline.prediction.stage.tile_layout", layout),
-        mock.patch("oso_pipeline.sampling.stage.tile_layout", layout),
+        mock.patch("oso_pipeline.timeseries.blocking.tile_layout", layout),
     ):
         run.plan(SAMPLES)
         run.plan(TRAIN)

@@ -174,7 +174,7 @@ def test_a_pixel_counts_in_the_tile_that_owns_it(tmp_path: Path) -> None:
     run.standard_reference()
     grids = {"31TCJ": tile_grid("31TCJ"), "31TDJ": tile_grid("31TCJ").translate_pix(20, 0)}
     twin = Ownership(grids, EPSG)
-    with mock.patch("oso_pipeline.sampling.stage.tile_layout") as layout:
+    with mock.patch("oso_pipeline.timeseries.blocking.tile_layout") as layout:
         layout.side_effect = lambda _, tile: mock.Mock(grid=grids[tile], block_shape=(1, SIZE))
         run.run(STAGE)
     per_tile = [samples(run, tile) for tile in ("31TCJ", "31TDJ")]
