@@ -26,7 +26,7 @@ from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.learning.forest import Forest
 from oso_pipeline.timeseries.layout import FeatureLayout
 
-FORMAT = 1
+FORMAT = 2
 """Version of the file format."""
 
 DESCRIPTION, ARRAYS = "model.json", "forest.npz"

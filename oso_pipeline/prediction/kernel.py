@@ -44,9 +44,11 @@ def votes(forest: Forest, features: npt.NDArray[np.int16]) -> npt.NDArray[np.uin
     if int(forest.feature.max()) >= features.shape[0]:
         raise ValueError(f"the forest tests more than the {features.shape[0]} features given")
     counts = np.zeros((len(forest.classes), features.shape[1]), np.uint16)
+    vote = np.zeros(forest.n_nodes, np.uint16)
+    vote[forest.feature == LEAF] = forest.leaf_votes
     _walk(
         np.ascontiguousarray(features),
-        (forest.feature, forest.threshold, forest.left, forest.right, forest.vote, forest.roots),
+        (forest.feature, forest.threshold, forest.left, forest.right, vote, forest.roots),
         counts,
     )
     return counts

@@ -90,9 +90,9 @@ def test_refuses_altered_description(saved: Path) -> None:
 def test_refuses_other_format(saved: Path) -> None:
     content = json.loads((saved / "model.json").read_text())
     del content["sha256"]
-    content["format"] = 2
+    content["format"] = 1
     (saved / "model.json").write_text(json.dumps({**content, "sha256": digest(content)}))
-    assert "model format 2" in refused(saved)
+    assert "model format 1" in refused(saved)
 
 
 def test_refuses_pickles(saved: Path) -> None:
@@ -106,6 +106,14 @@ def with_value(name: str, index: int, value: int) -> dict[str, object]:
     return {name: array}
 
 
+def first_class_twice() -> dict[str, object]:
+    forest = small_forest()
+    start = forest.leaf_start.copy()
+    start[1:] += 1
+    classes, counts = (np.insert(a, 0, a[0]) for a in (forest.leaf_class, forest.leaf_count))
+    return {"leaf_start": start, "leaf_class": classes, "leaf_count": counts}
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
@@ -114,11 +122,20 @@ def with_value(name: str, index: int, value: int) -> dict[str, object]:
         (with_value("left", 0, 0), "in a circle"),
         (with_value("feature", 0, LAYOUT.size), "feature index"),
         (with_value("feature", 0, -2), "feature index"),
-        (with_value("vote", -1, 60000), "votes for none"),
+        (with_value("leaf_class", -1, 60000), "votes for none"),
+        (with_value("leaf_count", 0, 0), "has no sample"),
+        (with_value("leaf_count", 0, -7), "has no sample"),
+        (with_value("leaf_start", 0, 1), "leaf_start does not begin"),
+        (with_value("leaf_start", -1, 10_000_000), "leaf_start does not begin"),
+        (with_value("leaf_start", 1, 0), "a leaf has no class"),
+        (with_value("leaf_start", 1, -5), "a leaf has no class"),
+        ({"leaf_start": np.zeros(3, np.int32)}, "leaf_start has 2 leaves"),
+        ({"leaf_count": np.zeros(3, np.int32)}, "leaf_start does not begin"),
+        (first_class_twice(), "classes of a leaf do not ascend"),
         (with_value("roots", -1, 3), "roots"),
         (with_value("roots", 1, 0), "roots"),
         (with_value("classes", 0, 10_000), "classes do not ascend"),
-        ({"vote": np.zeros(3, np.uint16)}, "3 nodes"),
+        ({"threshold": np.zeros(3, np.int16)}, "3 nodes"),
         ({"left": np.zeros(3, np.float64)}, "float64"),
     ],
 )

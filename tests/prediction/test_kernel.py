@@ -92,8 +92,10 @@ def leaves(*answers: int) -> Forest:
         np.zeros(n, np.int16),
         node,
         node,
-        np.array(answers, np.uint16),
         np.arange(n + 1, dtype=np.int32),
+        np.arange(n + 1, dtype=np.int32),
+        np.array(answers, np.uint16),
+        np.ones(n, np.int32),
         np.array([2, 4, 8], np.int32),
     )
 
