@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+BANDS_10M = ("B2", "B3", "B4", "B8")
+"""Sentinel-2 bands of 10 m; the others that are read are of 20 m."""
+
 Reason = Literal[
     "not_recognised",
     "not_supported",

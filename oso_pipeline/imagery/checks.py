@@ -17,6 +17,7 @@ from rasterio.crs import CRS
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.tiles import TILE_SIZE_M, Tile
+from oso_pipeline.imagery.acquisition import BANDS_10M
 from oso_pipeline.imagery.muscate_xml import Metadata
 from oso_pipeline.imagery.tiff import Header, UnreadableRaster, greatest_value
 
@@ -27,7 +28,6 @@ TILE_LATTICE_M, CUT_LATTICE_M = 60, 20
 """Origins of whole tiles are multiples of 60 m. Smaller cuts, as made for tests and studies,
 must at least keep 20 m pixels whole."""
 
-_BANDS_10M = ("B2", "B3", "B4", "B8")
 _REFLECTANCE_TYPES = ("int16", "uint16", "float32", "float64")
 _MASK_TYPES = ("uint8", "uint16", "int16")
 
@@ -57,13 +57,13 @@ class ProductRasters:
     @cached_property
     def at_10m(self) -> dict[str, Header]:
         """The files on the 10 m grid; a band comes first if there is one."""
-        bands = {name: header for name, header in self.bands.items() if name in _BANDS_10M}
+        bands = {name: header for name, header in self.bands.items() if name in BANDS_10M}
         return bands | {name: h for name, h in self.masks.items() if name.endswith("R1")}
 
     @cached_property
     def at_20m(self) -> dict[str, Header]:
         """The files on the 20 m grid."""
-        bands = {name: header for name, header in self.bands.items() if name not in _BANDS_10M}
+        bands = {name: header for name, header in self.bands.items() if name not in BANDS_10M}
         return bands | {name: h for name, h in self.masks.items() if name.endswith("R2")}
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from odc.geo.geobox import GeoBox
 
 from oso_pipeline.core.tiles import Tile
-from oso_pipeline.imagery.acquisition import Acquisition
+from oso_pipeline.imagery.acquisition import BANDS_10M, Acquisition
 from oso_pipeline.imagery.checks import most_common_grid, snapped
 from oso_pipeline.imagery.readers import Candidate
 from oso_pipeline.imagery.search import reader_of
@@ -25,7 +25,7 @@ class TileLayout:
 
 def layout_of(acquisition: Acquisition) -> TileLayout:
     """Return the layout of a product that has been checked."""
-    at_10m = [acquisition.bands[b] for b in ("B2", "B3", "B4", "B8") if b in acquisition.bands]
+    at_10m = [acquisition.bands[b] for b in BANDS_10M if b in acquisition.bands]
     header = read_header((at_10m or [acquisition.masks["CLM_R1"]])[0])
     return _layout(header, acquisition.tile)
 

@@ -20,7 +20,7 @@ from oso_pipeline.reference.strata import read_strata
 from oso_pipeline.timeseries.blocking import CHUNK_PIXELS
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.reader import BlockSeries
+from oso_pipeline.timeseries.series import BlockSeries
 
 Labels = npt.NDArray[np.int32]
 
@@ -56,12 +56,7 @@ def predict_pixels(
         pixels = np.flatnonzero(labels == label)
         for start in range(0, len(pixels), CHUNK_PIXELS):
             part = pixels[start : start + CHUNK_PIXELS]
-            features, validity = block_features(
-                np.take(series.values, part, axis=2),
-                np.take(series.clear, part, axis=1),
-                series.days,
-                layout,
-            )
+            features, validity = block_features(*series.take(part), series.days, layout)
             layers[0, part], layers[1, part] = classify(model.forest, features, validity)
             layers[2, part] = validity
     return layers

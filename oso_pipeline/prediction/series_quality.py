@@ -12,7 +12,7 @@ from oso_pipeline.core.dates import days_since_epoch
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.timeseries.gapfill import longest_gap_days
 from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.reader import BlockSeries
+from oso_pipeline.timeseries.series import BlockSeries
 
 LONG_GAP_DAYS = 60
 """A pixel without a clear date for longer is counted: a whole growth stage may be missed."""

@@ -38,7 +38,8 @@ from oso_pipeline.timeseries.blocking import (
 )
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.reader import BlockReader, BlockSeries, ReadSpec
+from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.series import BlockSeries
 
 
 class SamplesStage:
@@ -137,12 +138,7 @@ def _chunks(
     found = []
     for start in range(0, len(places), CHUNK_PIXELS):
         part = slice(start, start + CHUNK_PIXELS)
-        features, validity = block_features(
-            np.take(series.values, places[part], axis=2),
-            np.take(series.clear, places[part], axis=1),
-            series.days,
-            layout,
-        )
+        features, validity = block_features(*series.take(places[part]), series.days, layout)
         place = Candidates(
             candidates.row[part],
             candidates.column[part],

@@ -73,8 +73,23 @@ class OpenRasters:
         with _named(path):
             return self._dataset(path).shape
 
-    def read(self, path: Path, window: Window) -> npt.NDArray[Any]:
+    def dtype(self, path: Path) -> str:
+        """Return the type of the numbers of a file, as :meth:`shape` returns its size."""
+        with _named(path):
+            return str(self._dataset(path).dtypes[0])
+
+    def read(
+        self, path: Path, window: Window, out: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[Any]:
         """Return a window of the first band; to be called within :meth:`session`.
+
+        Parameters
+        ----------
+        path, window
+            The file and the part of it.
+        out
+            Where to decode to, of the type of the file and the size of the window, rows of
+            any stride; by default a new array.
 
         Raises
         ------
@@ -82,7 +97,7 @@ class OpenRasters:
             If the file has vanished or cannot be read (``E-FAULT-019``, ``E-FAULT-021``).
         """
         with _named(path):
-            return self._dataset(path).read(1, window=window)
+            return self._dataset(path).read(1, window=window, out=out)
 
     def close(self) -> None:
         """Close all files."""
@@ -106,41 +121,6 @@ class OpenRasters:
         dataset = rasterio.open(path, driver="GTiff")
         self._open[path] = (stamp, dataset)
         return dataset
-
-
-def window_of(
-    shape: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int], factor: int
-) -> Window:
-    """Return the window that covers rows and columns (first, past the last) of the 10 m grid.
-
-    Parameters
-    ----------
-    shape
-        Rows and columns of the file.
-    rows, columns
-        The part wanted, in pixels of 10 m.
-    factor
-        1 for a file of 10 m, 2 for one of 20 m.
-    """
-    top, left = rows[0] // factor, columns[0] // factor
-    bottom = min(-(-rows[1] // factor), shape[0])
-    right = min(-(-columns[1] // factor), shape[1])
-    return Window(left, top, right - left, bottom - top)
-
-
-def repeat_pixels(
-    coarse: npt.NDArray[Any], shape: tuple[int, int], outside: float
-) -> npt.NDArray[Any]:
-    """Return 20 m pixels repeated 2 x 2 on a 10 m block whose first row and column are even.
-
-    Pixels of the block that no 20 m pixel covers (a grid of odd size whose half was rounded
-    down) become `outside`.
-    """
-    fine = coarse.repeat(2, axis=0).repeat(2, axis=1)[: shape[0], : shape[1]]
-    if fine.shape == shape:
-        return fine
-    padding = [(0, want - have) for want, have in zip(shape, fine.shape, strict=True)]
-    return np.pad(fine, padding, constant_values=outside)
 
 
 @lru_cache(maxsize=1)

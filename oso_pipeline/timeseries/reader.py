@@ -1,4 +1,4 @@
-"""The series of a block: images of all families read into one array, one clear mask a day."""
+"""The series of a block, read from products of all families: masks first, then what is clear."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from rasterio.windows import Window
 
 from oso_pipeline.core.dates import days_since_epoch
 from oso_pipeline.core.errors import InputDataError, Problem
-from oso_pipeline.timeseries.gapfill import NODATA
-from oso_pipeline.timeseries.rasters import (
-    OpenRasters,
-    process_rasters,
-    repeat_pixels,
-    to_stored,
-    vanished,
-    window_of,
-)
-from oso_pipeline.timeseries.validity import ClearPolicy, clear_pixels, masks_of
+from oso_pipeline.timeseries.images import Images, Layer, overlap, read_band, slots_of, spoil
+from oso_pipeline.timeseries.rasters import OpenRasters, process_rasters, vanished
+from oso_pipeline.timeseries.series import BlockSeries
+from oso_pipeline.timeseries.validity import ClearPolicy, rules_of
+from oso_pipeline.timeseries.windows import Part, bounding, repeat_pixels, whole, window_of
 
 if TYPE_CHECKING:
     from oso_pipeline.config.model import Config
@@ -77,36 +73,13 @@ class ReadSpec:
         )
 
 
-@dataclass(frozen=True)
-class BlockSeries:
-    """The images of a block, one layer per day.
-
-    Parameters
-    ----------
-    values
-        Reflectances in 1e-4 units, int16, shape ``(time, band, pixel)``; pixels row by row.
-        -10000 where the day is not clear.
-    clear
-        1 where the day counts, uint8, shape ``(time, pixel)``.
-    days
-        Days since 1970-01-01, ascending, int32, shape ``(time,)``.
-    clipped
-        Values of clear pixels that lay outside -9999 to 32767 and were set to the nearer end.
-    """
-
-    values: npt.NDArray[np.int16]
-    clear: npt.NDArray[np.uint8]
-    days: npt.NDArray[np.int32]
-    clipped: int = 0
-
-
 @dataclass
 class BlockReader:
     """Reads blocks of a tile.
 
-    Products of one calendar day (UTC) become one layer: at each pixel the first clear product
-    in the order of acquisition time and identifier counts, with all its bands. Making a
-    reader looks at the names and sizes of all files and opens none.
+    Of the products of one calendar day (UTC) the first clear one in the order of acquisition
+    time and identifier counts at each pixel, with all its bands. Making a reader looks at the
+    names and sizes of all files and opens none.
 
     Parameters
     ----------
@@ -133,102 +106,130 @@ class BlockReader:
     rasters: OpenRasters = field(default_factory=process_rasters)
 
     def __post_init__(self) -> None:
-        self._by_day: dict[date, list[Acquisition]] = {}
-        for acquisition in sorted(
-            self.inventory.acquisitions, key=lambda a: (a.acquired, a.product_id)
-        ):
-            day = acquisition.acquired.date()
-            if self.spec.first <= day <= self.spec.last:
-                self._by_day.setdefault(day, []).append(acquisition)
-        used = [acquisition for group in self._by_day.values() for acquisition in group]
-        _refuse_incomplete(used, self.spec)
-        _refuse_changed(used)
+        ordered = sorted(self.inventory.acquisitions, key=lambda a: (a.acquired, a.product_id))
+        first, last = self.spec.first, self.spec.last
+        self._used = [a for a in ordered if first <= a.acquired.date() <= last]
+        _refuse_incomplete(self._used, self.spec)
+        _refuse_changed(self._used)
 
     @property
     def dates(self) -> tuple[date, ...]:
         """Days with an image, ascending."""
-        return tuple(self._by_day)
+        return tuple(dict.fromkeys(a.acquired.date() for a in self._used))
 
-    def read(self, block: Block) -> BlockSeries:
-        """Read all images of a block.
+    def read(self, block: Block, wanted: npt.NDArray[np.bool_] | None = None) -> BlockSeries:
+        """Read the images of a block, masks first.
+
+        A product without a clear pixel is not read any further; of the others only the rows
+        and columns between the outermost clear pixels are.
+
+        Parameters
+        ----------
+        block
+            Part of the tile.
+        wanted
+            Pixels that are asked for, shape ``(block.height, block.width)``; the others are
+            never clear. By default all.
 
         Raises
         ------
         InputDataError
             If a file has vanished, cannot be read, or no longer fits the grid of the tile.
         """
-        n_days, n_bands = len(self._by_day), len(self.spec.bands)
-        values = np.full((n_days, n_bands, block.pixels), NODATA, dtype=np.int16)
-        clear = np.zeros((n_days, block.pixels), dtype=np.uint8)
-        clipped = 0
+        shape = (block.height, block.width)
+        clear = np.empty((len(self._used), *shape), np.uint8)
+        seen: list[Acquisition] = []
         with self.rasters.session():
-            for layer, flags, day in zip(values, clear, self._by_day.values(), strict=True):
-                for acquisition in day:
-                    clipped += self._add(acquisition, block, layer, flags)
-        return BlockSeries(values, clear, days_since_epoch(self.dates), clipped)
+            for acquisition in self._used:
+                layer = clear[len(seen)]
+                self._look(acquisition, block, wanted, layer)
+                if layer.any():
+                    seen.append(acquisition)
+            clear = clear[: len(seen)]
+            images, clipped = Images.empty(len(seen), self.spec.bands, shape), 0
+            for number, acquisition in enumerate(seen):
+                _take_turns(seen, clear, number)
+                if clear[number].any():
+                    layer = images.layer(number)
+                    clipped += self._fill(acquisition, block, layer, clear[number])
+        days = days_since_epoch(tuple(a.acquired.date() for a in seen))
+        flags = clear.reshape(len(seen), block.pixels)
+        slots = slots_of(self.spec.bands)
+        return BlockSeries(shape, *images.flat(), slots, flags, days, clipped)
 
-    def _add(
+    def _look(
         self,
         acquisition: Acquisition,
         block: Block,
-        layer: npt.NDArray[np.int16],
-        flags: npt.NDArray[np.uint8],
+        wanted: npt.NDArray[np.bool_] | None,
+        clear: npt.NDArray[np.uint8],
+    ) -> None:
+        """Write where the masks of a product let pixels count."""
+        clear[:] = 1 if wanted is None else wanted
+        for rule in rules_of(self.spec.clear):
+            if rule.name in acquisition.masks and clear.any():
+                mask = self._mask(acquisition.masks[rule.name], rule.name, block)
+                clear &= rule.allows(mask)
+
+    def _mask(self, path: Path, name: str, block: Block) -> npt.NDArray[Any]:
+        factor = 1 if name.endswith("R1") else 2
+        window = self._window(path, whole(block), factor)
+        mask = self.rasters.read(path, window)
+        if factor == 2:
+            mask = repeat_pixels(mask, (block.height, block.width), outside=255)
+        return mask
+
+    def _fill(
+        self,
+        acquisition: Acquisition,
+        block: Block,
+        layer: Layer,
+        clear: npt.NDArray[np.uint8],
     ) -> int:
-        """Fill what is still missing in the layer of a day; return how many values were cut."""
-        usable = self._clear(acquisition, block) & (flags == 0)
-        if not usable.any():
-            return 0
-        values = np.empty_like(layer)
-        outside = np.empty(layer.shape, dtype=bool)
-        for number, band in enumerate(self.spec.bands):
-            raw = self._read(acquisition.bands[band], block, acquisition.nodata)
-            values[number], missing, outside[number] = to_stored(
-                raw, acquisition.scale, acquisition.nodata
-            )
+        """Read the bands of a product around its clear pixels; return how many were cut."""
+        part = bounding(clear)
+        target, flags = layer.part(part), part.of(clear)
+        cut = []
+        for band in self.spec.bands:
+            values, factor = target.band(band)
+            path = acquisition.bands[band]
+            window = self._window(path, part.moved(block.row, block.column), factor)
+            outside = read_band(self.rasters, (path, window), acquisition, values)
             # One band without data spoils the date: the mask is shared by all bands.
-            usable &= ~missing
-        np.copyto(layer, values, where=usable)
-        flags |= usable
-        return int(np.count_nonzero(outside & usable))
+            spoil(values, flags, factor)
+            if outside is not None:
+                cut.append((outside, factor))
+        return sum(int(overlap(outside, flags, factor)) for outside, factor in cut)
 
-    def _clear(self, acquisition: Acquisition, block: Block) -> npt.NDArray[np.bool_]:
-        masks = {
-            name: self._read(acquisition.masks[name], block, outside=255)
-            for name, _ in masks_of(self.spec.clear)
-            if name in acquisition.masks
-        }
-        return clear_pixels(masks, self.spec.clear)
-
-    def _read(self, path: Path, block: Block, outside: float) -> npt.NDArray[Any]:
-        """Return the pixels of a file on the 10 m grid, flat."""
+    def _window(self, path: Path, part: Part, factor: int) -> Window:
+        """Return the window of a file that shows a part of the tile."""
         shape = self.rasters.shape(path)
         rows, columns = self.inventory.grid.shape
-        if shape == (rows, columns):
-            factor = 1
-        elif shape in ((rows // 2, columns // 2), (-(-rows // 2), -(-columns // 2))):
-            factor = 2
-        else:
+        allowed = [(rows, columns)]
+        if factor == 2:
+            allowed = [(rows // 2, columns // 2), (-(-rows // 2), -(-columns // 2))]
+        if shape not in allowed:
             message = (
-                f"image size {shape[0]} x {shape[1]} fits neither the grid of the tile, "
-                f"{rows} x {columns}, nor its half"
+                f"image size {shape[0]} x {shape[1]} does not fit the {10 * factor} m grid of "
+                f"the tile, {allowed[-1][0]} x {allowed[-1][1]}"
             )
             hint = "run `oso run` again so that the inventory checks the product anew"
             raise InputDataError(Problem("E-INPUT-007", message, str(path), hint))
-        window = window_of(
-            shape,
-            (block.row, block.row + block.height),
-            (block.column, block.column + block.width),
-            factor,
-        )
-        pixels = self.rasters.read(path, window)
-        if factor == 2:
-            pixels = repeat_pixels(pixels, (block.height, block.width), outside)
-        return pixels.ravel()
+        return window_of(shape, part, factor)
+
+
+def _take_turns(seen: Sequence[Acquisition], clear: npt.NDArray[np.uint8], number: int) -> None:
+    """Leave a product the pixels that earlier ones of its day do not show."""
+    day = seen[number].acquired.date()
+    for earlier in range(number - 1, -1, -1):
+        if seen[earlier].acquired.date() != day:
+            break
+        clear[number] &= clear[earlier] ^ 1
 
 
 def _refuse_incomplete(acquisitions: Sequence[Acquisition], spec: ReadSpec) -> None:
     """Refuse acquisitions without a band or mask that will be read, all at once."""
-    needed = [name for name, obligatory in masks_of(spec.clear) if obligatory]
+    needed = [rule.name for rule in rules_of(spec.clear) if rule.needed]
     problems = []
     for acquisition in acquisitions:
         lacking = [f"band {band}" for band in spec.bands if band not in acquisition.bands]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -17,16 +18,41 @@ tangent sun. The other bits are water, cloud, snow and cloud shadow; snow is a c
 cover and stays clear."""
 
 
-def masks_of(policy: ClearPolicy) -> tuple[tuple[str, bool], ...]:
-    """Return the masks that a policy looks at, and whether each has to be there.
+@dataclass(frozen=True)
+class MaskRule:
+    """A pixel counts only where the mask has none of these bits.
+
+    Parameters
+    ----------
+    name
+        Mask and resolution, ``CLM_R1``.
+    bits
+        The bits as a number, None for any bit.
+    needed
+        Whether the mask has to be there.
+    """
+
+    name: str
+    bits: int | None = None
+    needed: bool = True
+
+    def allows(self, mask: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Return where a mask lets a pixel count."""
+        return (mask if self.bits is None else mask & self.bits) == 0
+
+
+def rules_of(policy: ClearPolicy) -> tuple[MaskRule, ...]:
+    """Return the rules of a policy, those that hide most first.
 
     Saturation is optional because some distributions leave it out; without it no pixel counts
     as saturated.
     """
-    masks = (("CLM_R1", True), ("EDG_R1", True), ("SAT_R1", False))
+    cloud = _bits(policy) if isinstance(policy, tuple) else None
+    rules = (MaskRule("CLM_R1", cloud), MaskRule("EDG_R1"), MaskRule("SAT_R1", needed=False))
     if policy == "conservative":
-        return (*masks, ("SAT_R2", False), ("MG2_R1", True))
-    return masks
+        terrain = MaskRule("MG2_R1", _bits(TERRAIN_BITS))
+        return (*rules, terrain, MaskRule("SAT_R2", needed=False))
+    return rules
 
 
 def clear_pixels(
@@ -37,7 +63,7 @@ def clear_pixels(
     Parameters
     ----------
     masks
-        Masks by name as in :func:`masks_of`, all on one grid: CLM (cloud and shadow bits),
+        Masks by name as in :func:`rules_of`, all on one grid: CLM (cloud and shadow bits),
         EDG (outside the swath), SAT (one bit per saturated band), MG2 (terrain bits).
     policy
         ``oso``: no bit of CLM, EDG or SAT of the 10 m bands. ``conservative``: besides no
@@ -55,19 +81,12 @@ def clear_pixels(
     ValueError
         If a mask that the policy needs is not given.
     """
-    for name, needed in masks_of(policy):
-        if needed and name not in masks:
-            raise ValueError(f"policy {policy!r} needs the mask {name}")
-    cloud = masks["CLM_R1"]
-    if isinstance(policy, tuple):
-        cloud = cloud & _bits(policy)
-    clear: npt.NDArray[np.bool_] = (cloud == 0) & (masks["EDG_R1"] == 0)
-    if "SAT_R1" in masks:
-        clear &= masks["SAT_R1"] == 0
-    if policy == "conservative":
-        clear &= (masks["MG2_R1"] & _bits(TERRAIN_BITS)) == 0
-        if "SAT_R2" in masks:
-            clear &= masks["SAT_R2"] == 0
+    clear = np.ones(masks["CLM_R1"].shape if "CLM_R1" in masks else (), bool)
+    for rule in rules_of(policy):
+        if rule.name in masks:
+            clear &= rule.allows(masks[rule.name])
+        elif rule.needed:
+            raise ValueError(f"policy {policy!r} needs the mask {rule.name}")
     return clear
 
 

@@ -41,7 +41,7 @@ from oso_pipeline.prediction.stage import STAGE
 from oso_pipeline.sampling.stage import STAGE as SAMPLES
 from oso_pipeline.timeseries.blocking import block_memory, block_shape, most_pixels
 from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.reader import BlockSeries
+from oso_pipeline.timeseries.series import BlockSeries
 
 Array = npt.NDArray[Any]
 
@@ -98,7 +98,7 @@ def test_rows_18_26_29_quality_of_the_series_is_counted() -> None:
     days = np.array([first, first + 30, last], np.int32)
     # No date, the first only, all, all but unwanted.
     clear = np.array([[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]], np.uint8)
-    series = BlockSeries(np.zeros((3, 2, 4), np.int16), clear, days, clipped=5)
+    series = BlockSeries.of(np.zeros((3, 2, 4), np.int16), clear, days, clipped=5)
     validity = clear.sum(0).astype(np.uint16)
     gaps = np.array([last - first, last - first, max(30, last - first - 30)])
     counts = count_quality(series, np.array([True, True, True, False]), validity, LAYOUT)
@@ -118,7 +118,7 @@ def test_rows_18_26_29_quality_of_the_series_is_counted() -> None:
 def test_row_26_one_clear_date_is_a_class_with_validity_one() -> None:
     values = np.full((3, 2, 4), 500, np.int16)
     clear = np.array([[1, 0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1]], np.uint8)
-    series = BlockSeries(values, clear, np.array([17532, 17540, 17560], np.int32))
+    series = BlockSeries.of(values, clear, np.array([17532, 17540, 17560], np.int32))
     layers = predict_pixels(series, np.zeros(4, np.int32), {0: small_model()}, LAYOUT)
     assert layers[2].tolist() == [1, 0, 1, 3]
     assert (layers[0] > 0).tolist() == [True, False, True, True]
@@ -126,7 +126,7 @@ def test_row_26_one_clear_date_is_a_class_with_validity_one() -> None:
 
 
 def test_row_27_no_image_at_all_is_nodata() -> None:
-    series = BlockSeries(
+    series = BlockSeries.of(
         np.zeros((0, 2, 5), np.int16), np.zeros((0, 5), np.uint8), np.zeros(0, np.int32)
     )
     assert not predict_pixels(series, np.zeros(5, np.int32), {0: small_model()}, LAYOUT).any()

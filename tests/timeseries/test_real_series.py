@@ -14,9 +14,11 @@ import rasterio
 from odc.geo.geobox import GeoBox
 
 from oso_pipeline.core.blocks import Block
-from oso_pipeline.timeseries.gapfill import gapfill, longest_gap_days
+from oso_pipeline.core.dates import days_since_epoch
+from oso_pipeline.timeseries.gapfill import NODATA, gapfill, longest_gap_days
 from oso_pipeline.timeseries.rasters import OpenRasters
-from oso_pipeline.timeseries.reader import BlockReader, BlockSeries, ReadSpec
+from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.series import BlockSeries
 
 SITES = {
     2018: ("T31UDS", date(2017, 8, 1), date(2018, 11, 30)),
@@ -60,8 +62,16 @@ def site(request: pytest.FixtureRequest, shared_data: Path) -> tuple[int, Path, 
 
 @pytest.fixture(scope="module")
 def series(site: tuple[int, Path, BlockReader]) -> BlockSeries:
+    """All dates, also those that show nothing clear and are no layer when read."""
     reader = site[2]
-    return reader.read(Block(reader.inventory.tile, 0, 0, 64, 64))
+    read = reader.read(Block(reader.inventory.tile, 0, 0, 64, 64))
+    days = days_since_epoch(reader.dates)
+    place = np.searchsorted(days, read.days)
+    clear = np.zeros((len(days), 64 * 64), np.uint8)
+    clear[place] = read.clear
+    values = np.full((len(days), len(BANDS), 64 * 64), NODATA, np.int16)
+    values[place] = read.values
+    return BlockSeries.of(values, clear, days, read.clipped)
 
 
 def test_clear_pixels_per_date(site: tuple[int, Path, BlockReader], series: BlockSeries) -> None:

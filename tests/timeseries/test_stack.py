@@ -34,9 +34,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     read = OpenRasters.read
 
-    def counted(self, path, window):
+    def counted(self, path, window, out=None):
         seen.append(path)
-        return read(self, path, window)
+        return read(self, path, window, out)
 
     monkeypatch.setattr(OpenRasters, "read", counted)
     return seen
