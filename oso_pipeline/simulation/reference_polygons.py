@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
 import shapely
 
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.simulation.vector_writer import fixed_clock
 from oso_pipeline.simulation.world import MAP_EPSG, World
 
 _MARGIN_M = 6.0
@@ -67,17 +65,5 @@ def regions(world: World) -> gpd.GeoDataFrame:
 
 def write_vector(frame: gpd.GeoDataFrame, path: Path, layer: str) -> None:
     """Write a GeoPackage whose bytes depend on nothing but its content."""
-    with _fixed_clock():
+    with fixed_clock():
         frame.to_file(path, layer=layer, driver="GPKG")
-
-
-@contextmanager
-def _fixed_clock() -> Iterator[None]:
-    """Let GDAL write the same time of last change always."""
-    key = "OGR_CURRENT_DATE"
-    before = pyogrio.get_gdal_config_option(key)
-    pyogrio.set_gdal_config_options({key: "2000-01-01T00:00:00.000Z"})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({key: before})
