@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import geopandas
+import numpy as np
 import pandas as pd
 import pyarrow
-import pyarrow.parquet
 import pyogrio
+import pyproj
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from oso_pipeline.core.commit import digest, sha256_file
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.reference.field_names import nearest
+from oso_pipeline.reference.parquet_files import parquet_schema, read_parquet_window
+from oso_pipeline.reference.shapefiles import (
+    BYTES_AS_THEY_ARE,
+    companion,
+    decoded,
+    foreign_encoding,
+    lacking_bytes,
+    readable,
+)
+from oso_pipeline.reference.window import Window
 
 _COMPANIONS: dict[str, tuple[str, ...]] = {
     ".shp": (".shx", ".dbf", ".prj", ".cpg"),
@@ -26,6 +38,30 @@ _COMPANIONS: dict[str, tuple[str, ...]] = {
     ".gpkg": (".gpkg-wal",),
 }
 _UNREADABLE = (DataSourceError, DataLayerError, OSError, ValueError, pyarrow.ArrowInvalid)
+
+
+class Schema(NamedTuple):
+    """What a layer is, known without reading its features.
+
+    Parameters
+    ----------
+    layer
+        Name of the layer.
+    fields
+        Names of the columns.
+    geometry_type
+        As GDAL names it, ``Polygon Z`` for example; None for a table without geometry.
+    crs
+        Coordinate system, None where the file names none and none was given.
+    n_features
+        How many features; negative where the format does not tell.
+    """
+
+    layer: str
+    fields: tuple[str, ...]
+    geometry_type: str | None
+    crs: pyproj.CRS | None
+    n_features: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +74,13 @@ class VectorFile:
         The file, or the folder of a format that is a folder.
     layer
         Layer to read; needed where there are several.
+    crs
+        Coordinate system, as EPSG:2154, for a file that names none; never in place of its own.
     """
 
     path: Path
     layer: str | None = None
+    crs: str | None = None
 
     @property
     def name(self) -> str:
@@ -69,93 +108,173 @@ class VectorFile:
             contents.append([file.name, _sha256(file, state.st_size, state.st_mtime_ns)])
         return digest(contents)
 
-    def read(self, columns: Sequence[str], problems: Problems) -> geopandas.GeoDataFrame | None:
-        """Return the features with `columns` and their geometry, in the order of the file.
+    def schema(self, problems: Problems) -> Schema | None:
+        """Return layer, fields and coordinate system without reading features.
 
-        Problems found: file or layer cannot be read (``E-INPUT-058``), a column is missing
-        (``E-INPUT-041``), no coordinate system (``E-INPUT-033``), no geometry at all
-        (``E-INPUT-037``). The result is then None.
+        Problems found: file or layer cannot be read, or a file of it is cut
+        (``E-INPUT-058``). The result is then None.
         """
-        before = len(problems.errors)
         if not self.path.exists():
             hint = "correct the path; relative paths begin at the configuration file"
             problems.error("E-INPUT-058", "the vector file does not exist", self.path, hint)
             return None
         try:
+            if self._is_cut(problems):
+                return None
             if self.path.suffix.lower() == ".parquet":
-                self._check_columns(pyarrow.parquet.read_schema(self.path).names, columns, problems)
-                frame = (
-                    geopandas.read_parquet(self.path) if len(problems.errors) == before else None
-                )
-            else:
-                frame = self._read_with_gdal(columns, problems)
+                return self._schema_of_parquet()
+            with readable(self.path) as path:
+                return self._schema_by_gdal(path, problems)
         except _UNREADABLE as error:
-            hint = "the file may be cut or lack a companion (.shx, .dbf); copy or export it again"
-            problems.error(
-                "E-INPUT-058", f"cannot be read as vector file: {error}", self.path, hint
-            )
+            self._unreadable(error, problems)
             return None
-        if frame is None:
+
+    def read(
+        self, columns: Sequence[str], problems: Problems, window: Window | None = None
+    ) -> geopandas.GeoDataFrame | None:
+        """Return the features with `columns` and their geometry, in the order of the file.
+
+        Parameters
+        ----------
+        columns
+            Names of columns as `schema` gives them.
+        problems
+            Receives: file or layer cannot be read (``E-INPUT-058``), a column is missing
+            (``E-INPUT-041``), no coordinate system (``E-INPUT-033``), no geometry at all
+            (``E-INPUT-037``). The result is then None.
+        window
+            Only features whose bounds meet it are read, and few others.
+
+        Returns
+        -------
+        geopandas.GeoDataFrame
+            Two-dimensional geometries in the coordinate system of the file. The index holds
+            the numbers of the features in the file, as GDAL counts them.
+        """
+        before = len(problems.errors)
+        schema = self.schema(problems)
+        if schema is None:
             return None
-        if frame.crs is None:
-            hint = "add the .prj file, or assign the coordinate system in a GIS"
+        self._check_columns(schema, columns, problems)
+        if schema.geometry_type is None:
+            message = "polygons are expected, but the file holds a table without geometry"
+            problems.error("E-INPUT-037", message, self.path, "is the .shp file there?")
+        elif schema.crs is None:
+            hint = "add the .prj file, or name the system as `crs` of the source"
             message = "the vector file has no coordinate system, one is needed to place it"
             problems.error("E-INPUT-033", message, self.path, hint)
+        if len(problems.errors) > before:
             return None
-        table = pd.DataFrame({column: frame[column].to_numpy() for column in columns})
-        return geopandas.GeoDataFrame(table, geometry=frame.geometry.to_numpy(), crs=frame.crs)
+        box = None if window is None or schema.crs is None else window.bounds_in(schema.crs)
+        try:
+            return self._read(schema, list(columns), box)
+        except _UNREADABLE as error:
+            self._unreadable(error, problems)
+            return None
 
-    def _read_with_gdal(
-        self, columns: Sequence[str], problems: Problems
-    ) -> geopandas.GeoDataFrame | None:
-        before = len(problems.errors)
-        layers = [str(name) for name in pyogrio.list_layers(self.path)[:, 0]]
-        if self.layer is None and len(layers) > 1:
+    def _read(
+        self, schema: Schema, columns: list[str], box: tuple[float, float, float, float] | None
+    ) -> geopandas.GeoDataFrame:
+        if self.path.suffix.lower() == ".parquet":
+            frame = read_parquet_window(self.path, columns, box)
+        else:
+            with readable(self.path) as path:
+                frame = self._read_by_gdal(path, schema, columns, box)
+        table = pd.DataFrame({column: frame[column] for column in columns}, index=frame.index)
+        return geopandas.GeoDataFrame(table, geometry=np.asarray(frame.geometry), crs=schema.crs)
+
+    def _read_by_gdal(
+        self,
+        path: Path,
+        schema: Schema,
+        columns: list[str],
+        box: tuple[float, float, float, float] | None,
+    ) -> geopandas.GeoDataFrame:
+        encoding = self._encoding
+        frame = pyogrio.read_dataframe(
+            path,
+            layer=schema.layer if path == self.path else None,
+            columns=columns,
+            bbox=box,
+            encoding=encoding,
+            force_2d=True,
+            fid_as_index=True,
+        )
+        if encoding == BYTES_AS_THEY_ARE:
+            texts = [c for c in columns if not pd.api.types.is_numeric_dtype(frame[c].dtype)]
+            for column in texts:
+                frame[column] = decoded(frame[column])
+        return frame
+
+    @property
+    def _encoding(self) -> str | None:
+        if self.path.suffix.lower() != ".shp" or foreign_encoding(self.path):
+            return None
+        return BYTES_AS_THEY_ARE
+
+    def _schema_by_gdal(self, path: Path, problems: Problems) -> Schema | None:
+        layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
+        layer = self.layer
+        if path != self.path or (layer is None and len(layers) == 1):
+            layer = layers[0]
+        if layer is None:
             hint = "name one as `layer`"
             message = f"the file holds {len(layers)} layers: {', '.join(layers)}"
             problems.error("E-INPUT-058", message, self.path, hint)
             return None
-        if self.layer is not None and self.layer not in layers:
-            message = f"layer {self.layer!r} is not in the file, which holds {', '.join(layers)}"
-            problems.error("E-INPUT-058", message, self.path, nearest(self.layer, layers))
+        if layer not in layers:
+            message = f"layer {layer!r} is not in the file, which holds {', '.join(layers)}"
+            problems.error("E-INPUT-058", message, self.path, nearest(layer, layers))
             return None
-        layer = self.layer or layers[0]
-        info = pyogrio.read_info(self.path, layer=layer)
-        self._check_columns([str(name) for name in info["fields"]], columns, problems)
-        if info["geometry_type"] is None:
-            message = "polygons are expected, but the file holds a table without geometry"
-            problems.error("E-INPUT-037", message, self.path, "is the .shp file there?")
-        if len(problems.errors) > before:
-            return None
-        return geopandas.read_file(self.path, layer=layer, columns=list(columns), engine="pyogrio")
+        info = pyogrio.read_info(path, layer=layer, encoding=self._encoding)
+        fields = tuple(str(name) for name in info["fields"])
+        crs = self._system(info["crs"])
+        return Schema(layer, fields, info["geometry_type"], crs, int(info["features"]))
 
-    def _check_columns(
-        self, present: Sequence[str], columns: Iterable[str], problems: Problems
-    ) -> None:
+    def _schema_of_parquet(self) -> Schema:
+        found = parquet_schema(self.path)
+        crs = self._system(found.crs)
+        return Schema(self.path.stem, found.fields, "Unknown", crs, found.n_rows)
+
+    def _system(self, found: Any) -> pyproj.CRS | None:
+        crs = None if found is None else pyproj.CRS.from_user_input(found)
+        # GeoPackages name their "none": undefined Cartesian and undefined geographic system.
+        if crs is not None and not crs.name.casefold().startswith("undefined"):
+            return crs
+        return None if self.crs is None else pyproj.CRS.from_user_input(self.crs)
+
+    def _is_cut(self, problems: Problems) -> bool:
+        cut = False
+        table = companion(self.path, ".dbf") if self.path.suffix.lower() == ".shp" else None
+        for file in (self.path, table):
+            if file is None or not file.is_file():
+                continue
+            if lacking := lacking_bytes(file):
+                hint = "it was cut in copying or unpacking; get it again"
+                message = f"cannot be read: {lacking} bytes shorter than its own header says"
+                problems.error("E-INPUT-058", message, file, hint)
+                cut = True
+        return cut
+
+    def _unreadable(self, error: Exception, problems: Problems) -> None:
+        hint = "the file may be cut or lack a companion (.shx, .dbf); copy or export it again"
+        message = f"cannot be read as vector file: {error}"
+        problems.error("E-INPUT-058", message, self.path, hint)
+
+    def _check_columns(self, schema: Schema, columns: Sequence[str], problems: Problems) -> None:
+        if columns and self.path.suffix.lower() == ".shp" and not companion(self.path, ".dbf"):
+            message = (
+                f"the shapefile has no attribute table (.dbf), where {', '.join(columns)} "
+                "would stand; there is geometry only"
+            )
+            problems.error("E-INPUT-041", message, self.path, "put the .dbf beside the .shp")
+            return
         for column in columns:
-            if column not in present:
-                fields = ", ".join(present) or "none"
+            if column not in schema.fields:
+                fields = ", ".join(schema.fields) or "none"
                 message = f"column {column!r} is not in the file; its columns: {fields}"
-                problems.error("E-INPUT-041", message, self.path, nearest(column, present))
-
-
-def nearest(wanted: str, present: Sequence[str]) -> str:
-    """Suggest the name that was probably meant.
-
-    Shapefiles cut names to 10 characters, and programs differ in case, so these come first.
-
-    Examples
-    --------
-    >>> nearest("land_cover_code", ["id", "land_cover"])
-    "did you mean 'land_cover'? (shapefiles cut names to 10 characters)"
-    """
-    folded = {name.casefold(): name for name in reversed(present)}
-    if found := folded.get(wanted.casefold()):
-        return f"did you mean {found!r}?"
-    if len(wanted) > 10 and (found := folded.get(wanted[:10].casefold())):
-        return f"did you mean {found!r}? (shapefiles cut names to 10 characters)"
-    close = difflib.get_close_matches(wanted.casefold(), folded, n=1, cutoff=0.5)
-    return f"did you mean {folded[close[0]]!r}?" if close else "name one of those that are there"
+                hint = nearest(column, schema.fields)
+                problems.error("E-INPUT-041", message, self.path, hint)
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,160 @@
+"""What shapefiles lack: an index, an encoding, a table, their last bytes.
+
+Deliveries come without ``.shx``, without ``.cpg``, without ``.dbf`` or cut in copying. The
+inputs may lie on a read-only disk, so nothing is ever written beside them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import mmap
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+_HEADER_BYTES = 100
+_RECORD_HEADER_BYTES = 8
+_DBF_HEADER = struct.Struct("<4xIHH")
+_DBF_LANGUAGE_BYTE = 29
+_UNSAID = {0x00, 0x03, 0x57}
+"""Language bytes that mean nothing, Western Europe, or whatever the writing machine used."""
+_COMPANIONS = (".shx", ".dbf", ".prj", ".cpg")
+
+BYTES_AS_THEY_ARE = "ISO-8859-1"
+"""The encoding that keeps each byte apart, to decode value by value afterwards."""
+
+
+def companion(shp: Path, suffix: str) -> Path | None:
+    """Return the file beside `shp` with a suffix in any case, None where there is none."""
+    for spelt in (suffix.lower(), suffix.upper()):
+        if (found := shp.with_suffix(spelt)).is_file():
+            return found
+    return None
+
+
+def lacking_bytes(path: Path) -> int:
+    """Return how many bytes a shapefile, a dBase table or a GeoPackage is too short.
+
+    The length is compared with the one that the header of the file states; other formats
+    count as whole.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+    size, kind = path.stat().st_size, path.suffix.lower()
+    if kind == ".shp" and len(head) >= 28:
+        return max(0, 2 * struct.unpack_from(">i", head, 24)[0] - size)
+    if kind == ".dbf" and len(head) >= 12:
+        rows, header, row = _DBF_HEADER.unpack_from(head)
+        return max(0, int(header + rows * row) - size)
+    if kind == ".gpkg" and len(head) == _HEADER_BYTES and _page_count_holds(path, head):
+        page, pages = struct.unpack_from(">H", head, 16)[0], struct.unpack_from(">I", head, 28)[0]
+        return max(0, (65536 if page == 1 else page) * pages - size)
+    return 0 if size >= _HEADER_BYTES or kind not in (".shp", ".gpkg") else _HEADER_BYTES - size
+
+
+def _page_count_holds(path: Path, head: bytes) -> bool:
+    # SQLite file format 1.3.8: the count is valid where both change counters agree. Pages that
+    # only the write-ahead log holds count too, but are not in the file.
+    return head[24:28] == head[92:96] and not path.with_name(f"{path.name}-wal").exists()
+
+
+def index_of(shp: Path) -> bytes:
+    """Return the content of the ``.shx`` of a shapefile, from the headers of its records.
+
+    Notes
+    -----
+    ESRI Shapefile Technical Description, July 1998: every record of the main file begins
+    with its number and the length of its content in 16-bit words, both big-endian; the
+    index repeats the header of the main file and lists offset and length, in words.
+
+    Raises
+    ------
+    ValueError
+        Where a record reaches beyond the end of the file.
+    """
+    entries = bytearray()
+    with shp.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at, end = _HEADER_BYTES, min(len(content), 2 * struct.unpack_from(">i", content, 24)[0])
+        while at + _RECORD_HEADER_BYTES <= end:
+            _, words = struct.unpack_from(">ii", content, at)
+            if words < 2 or at + _RECORD_HEADER_BYTES + 2 * words > len(content):
+                raise ValueError(f"record {len(entries) // 8 + 1} reaches beyond the end")
+            entries += struct.pack(">ii", at // 2, words)
+            at += _RECORD_HEADER_BYTES + 2 * words
+        header = bytearray(content[:_HEADER_BYTES])
+    struct.pack_into(">i", header, 24, (_HEADER_BYTES + len(entries)) // 2)
+    return bytes(header + entries)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Path]:
+    """Yield a path that GDAL can open: `path`, or where the ``.shx`` is missing a stand-in.
+
+    The stand-in is a temporary folder with links to the files and an index made anew.
+    """
+    if path.suffix.lower() != ".shp" or companion(path, ".shx") is not None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="oso-shx-") as folder:
+        stand_in = Path(folder) / "layer.shp"
+        stand_in.symlink_to(path.resolve())
+        stand_in.with_suffix(".shx").write_bytes(index_of(path))
+        for suffix in _COMPANIONS:
+            found = companion(path, suffix)
+            if found is not None:
+                stand_in.with_suffix(suffix).symlink_to(found.resolve())
+        yield stand_in
+
+
+def foreign_encoding(shp: Path) -> bool:
+    """Whether a shapefile states an encoding other than UTF-8 and those of Western Europe.
+
+    Such a statement is left to GDAL. Any other is no promise: files without ``.cpg``, with
+    language byte 0, hold UTF-8 as often as Latin-1, and a ``.cpg`` may contradict its table.
+    """
+    if (cpg := companion(shp, ".cpg")) is not None:
+        said = cpg.read_text(encoding="ascii", errors="replace").strip()
+        return _codec(said) not in {None, "utf-8", "iso8859-1", "cp1252", "ascii"}
+    if (dbf := companion(shp, ".dbf")) is None:
+        return False
+    with dbf.open("rb") as file:
+        head = file.read(_DBF_LANGUAGE_BYTE + 1)
+    return len(head) > _DBF_LANGUAGE_BYTE and head[_DBF_LANGUAGE_BYTE] not in _UNSAID
+
+
+def _codec(said: str) -> str | None:
+    name = said.upper().removeprefix("ANSI ").replace(" ", "")
+    spelt = {"65001": "utf-8", "88591": "iso-8859-1"}.get(name, name)
+    for candidate in (spelt, f"cp{spelt}", f"iso-8859-{spelt.removeprefix('8859')}"):
+        try:
+            return codecs.lookup(candidate).name
+        except (LookupError, ValueError):
+            continue
+    return None
+
+
+def decoded(values: pd.Series) -> pd.Series:
+    """Return texts that were read as `BYTES_AS_THEY_ARE`, as UTF-8 wherever the bytes are that.
+
+    Decided value by value: Latin-1 letters with accents are never valid UTF-8 in French, and
+    a value cut in the middle of a letter, as the width of a field does, spoils no other.
+    """
+    positions, distinct = pd.factorize(values)
+    texts = [_as_utf8(value) if isinstance(value, str) else value for value in distinct]
+    result = pd.Series([*texts, None], dtype=object).to_numpy()[positions]
+    return pd.Series(result, index=values.index, dtype=object)
+
+
+def _as_utf8(text: str) -> str:
+    raw = text.encode(BYTES_AS_THEY_ARE)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        cut_short = error.reason == "unexpected end of data" and error.start > 0
+        whole = raw[: error.start] if cut_short else b""
+        # A letter cut by the width of the field; Latin-1 has no run of such bytes before it.
+        return whole.decode("utf-8") if cut_short and not whole.isascii() else text
