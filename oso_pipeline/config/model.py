@@ -175,6 +175,20 @@ class Sampling(Section):
     """Train without the classes that have no usable pixel, instead of stopping."""
 
 
+class LabelCheck(Section):
+    """The search for polygons whose label contradicts their time series."""
+
+    enabled: bool = True
+    """Judge every polygon by forests that have not seen it, and name the doubtful ones."""
+    folds: int = Field(4, ge=2, le=20)
+    """Parts the training polygons are dealt to; each is judged by the forest of the others."""
+    pixels_per_class: int = Field(2000, ge=10)
+    """Most pixels per class and stratum that are looked at."""
+    exclude_below: float | None = Field(None, gt=0, le=1)
+    """Leave doubtful polygons out of training whose label has less than this probability;
+    null leaves out none. Polygons that judge the map are never left out."""
+
+
 class Learning(Section):
     """The random forest."""
 
@@ -259,6 +273,8 @@ class Config(Section):
     """Regions with a model of their own."""
     sampling: Sampling = Sampling()
     """Which pixels are drawn."""
+    label_check: LabelCheck = LabelCheck()
+    """Which labels are likely wrong."""
     learning: Learning = Learning()
     """The forest."""
     validation: Validation = Validation()

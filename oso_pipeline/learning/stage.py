@@ -15,6 +15,7 @@ from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
 from oso_pipeline.learning.forest import Forest
+from oso_pipeline.learning.label_stage import excluded_polygons
 from oso_pipeline.learning.model_file import (
     ARRAYS,
     DESCRIPTION,
@@ -72,8 +73,13 @@ def train(task: Task) -> Summary:
     """
     params = task.params
     layout = FeatureLayout.from_json(params["layout"])
+    excluded = [excluded_polygons(task.input_path(path)) for path in task.options["labels"]]
     choice = Choice(
-        params["variant"], params["stratum"], tuple(params["columns"]), params["max_pixels"]
+        params["variant"],
+        params["stratum"],
+        tuple(params["columns"]),
+        params["max_pixels"],
+        without=tuple(polygon for polygons in excluded for polygon in polygons),
     )
     reference = task.input_path(task.options["reference"])
     samples = [task.input_path(relative) for relative in task.options["samples"]]
@@ -130,6 +136,7 @@ def fit(
 def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int) -> Task:
     config = context.config
     samples, (reference,) = context.tasks("samples"), context.tasks("reference")
+    labels = _label_checks(context, variant, stratum)
     layout = FeatureLayout.of(config)
     folder = f"models/{variant}/{stratum}"
     return Task(
@@ -151,14 +158,23 @@ def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int
             **config.learning.model_dump(mode="json"),
             "seed": config.seed,
         },
-        inputs={f"{task.stage}/{task.name}": task.key for task in (*samples, reference)},
+        inputs={f"{task.stage}/{task.name}": task.key for task in (*samples, *labels, reference)},
         options={
+            "labels": [task.outputs[0] for task in labels],
             "samples": sorted(task.outputs[0] for task in samples),
             "reference": reference.outputs[0],
             "threads": threads,
         },
         cost=_cost(config, layout),
     )
+
+
+def _label_checks(context: PlanContext[Config], variant: str, stratum: str) -> list[Task]:
+    """Return the check that keeps polygons out of this forest; none where nothing is excluded."""
+    if context.config.label_check.exclude_below is None:
+        return []
+    checks = context.tasks("labels")
+    return [t for t in checks if (t.params["variant"], t.params["stratum"]) == (variant, stratum)]
 
 
 def _threads(config: Config, n_tasks: int) -> int:

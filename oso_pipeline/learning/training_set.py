@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ IMBALANCE = 100
 """A class with this many times fewer pixels than the largest one is worth a warning."""
 
 _SHOWN = 10
+RowsOf = Callable[[Columns, str], npt.NDArray[np.bool_]]
+"""Returns which rows of a table train, or judge, a variant."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,15 @@ class Choice:
         Columns that say how polygons are dealt.
     limit
         Most pixels per class; None takes all.
+    without
+        Polygons that are left out.
     """
 
     variant: str
     stratum: str
     columns: tuple[str, ...]
     limit: int | None
+    without: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +57,18 @@ class TrainingSet:
         int16, shape ``(pixel, feature)``.
     codes
         Class of each pixel, int32, shape ``(pixel,)``.
-    polygons
-        Number of polygons they come from.
+    polygon_id
+        Polygon of each pixel, int64, shape ``(pixel,)``.
     """
 
     features: npt.NDArray[np.int16]
     codes: npt.NDArray[np.int32]
-    polygons: int
+    polygon_id: npt.NDArray[np.int64]
+
+    @property
+    def polygons(self) -> int:
+        """Number of polygons the pixels come from."""
+        return len(np.unique(self.polygon_id))
 
     @property
     def counts(self) -> dict[int, int]:
@@ -80,20 +90,34 @@ def read_training_set(
     InputDataError
         If a polygon both trains and judges the variant (``E-INPUT-049``).
     """
+    return _read(samples, choice, layout, training_rows)
+
+
+def read_held_out(samples: Sequence[Path], choice: Choice, layout: FeatureLayout) -> TrainingSet:
+    """Draw, in the same way, from the pixels that judge the variant; none for ``map``."""
+    return _read(samples, choice, layout, validation_rows)
+
+
+def _read(
+    samples: Sequence[Path],
+    choice: Choice,
+    layout: FeatureLayout,
+    rows_of: RowsOf,
+) -> TrainingSet:
     light = ["polygon_id", "code", "stratum", "draw", *choice.columns]
     tables = [pq.read_table(path, columns=light) for path in samples]
     table = pa.concat_tables(tables)
     refuse_leaks(table, choice.variant)
     codes = table["code"].to_numpy()
-    group = np.where(_training(table, choice), groups_of(codes), -1)
+    ids = table["polygon_id"].to_numpy()
+    group = np.where(_chosen(table, choice, rows_of), groups_of(codes), -1)
     taken = lowest(table["draw"].to_numpy(), group, choice.limit)
     ends = np.cumsum([0, *(len(part) for part in tables)])
     features = [
         _features(path, layout, np.flatnonzero(taken[first:last]))
         for path, first, last in zip(samples, ends[:-1], ends[1:], strict=True)
     ]
-    polygons = np.unique(table["polygon_id"].to_numpy()[taken])
-    return TrainingSet(np.concatenate(features), codes[taken].astype(np.int32), len(polygons))
+    return TrainingSet(np.concatenate(features), codes[taken].astype(np.int32), ids[taken])
 
 
 def refuse_leaks(table: Columns, variant: str) -> None:
@@ -181,14 +205,16 @@ def expected_polygons(reference: Path, choice: Choice) -> dict[int, int]:
     """Return how many polygons per class the reference deals to the training of `choice`."""
     columns = ["polygon_id", "code", "stratum", *choice.columns]
     table = pq.read_table(reference, columns=columns)
-    rows = _training(table, choice)
+    rows = _chosen(table, choice, training_rows)
     pairs = np.stack([table[name].to_numpy()[rows] for name in ("code", "polygon_id")])
     codes, counts = np.unique(np.unique(pairs, axis=1)[0], return_counts=True)
     return {int(code): int(count) for code, count in zip(codes, counts, strict=True)}
 
 
-def _training(table: Columns, choice: Choice) -> npt.NDArray[np.bool_]:
-    return training_rows(table, choice.variant) & (np.asarray(table["stratum"]) == choice.stratum)
+def _chosen(table: Columns, choice: Choice, rows_of: RowsOf) -> npt.NDArray[np.bool_]:
+    rows = rows_of(table, choice.variant) & (np.asarray(table["stratum"]) == choice.stratum)
+    kept = ~np.isin(np.asarray(table["polygon_id"]), np.array(choice.without, np.int64))
+    return np.asarray(rows & kept)
 
 
 def _features(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oso_pipeline.core.task import Stage
 from oso_pipeline.imagery.stage import STAGE as INVENTORY
+from oso_pipeline.learning.label_stage import STAGE as LABELS
 from oso_pipeline.learning.stage import STAGE as TRAIN
 from oso_pipeline.prediction.stage import STAGE as PREDICT
 from oso_pipeline.products.stage import STAGE as MOSAIC
@@ -16,6 +17,7 @@ STAGES: tuple[Stage, ...] = (
     INVENTORY,
     REFERENCE,
     SAMPLES,
+    LABELS,
     TRAIN,
     PREDICT,
     MOSAIC,

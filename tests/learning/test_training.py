@@ -78,6 +78,7 @@ def task_on(folder: Path, tables: Mapping[str, pa.Table], **params: Any) -> Task
             **params,
         },
         options={
+            "labels": [],
             "samples": [f"samples/{name}.parquet" for name in sorted(tables)],
             "reference": "reference.parquet",
             "threads": 1,

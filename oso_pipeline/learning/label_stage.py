@@ -1,0 +1,232 @@
+"""Stage ``labels``: which reference polygons are likely labelled wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sklearn.ensemble import RandomForestClassifier
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.core.commit import verified
+from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
+from oso_pipeline.learning.label_check import Floats, Verdicts, check_labels
+from oso_pipeline.learning.training_set import (
+    Choice,
+    TrainingSet,
+    read_held_out,
+    read_training_set,
+)
+from oso_pipeline.learning.variants import map_variant, split_columns, variants
+from oso_pipeline.reference.strata import strata_names
+from oso_pipeline.timeseries.layout import FeatureLayout
+
+_SECONDS_PER_VALUE_AND_TREE = 1e-7
+_TREES = 50
+"""Enough for mean probabilities; the forests of the check make no map."""
+_SHOWN = 20
+
+
+class LabelsStage:
+    """Plans one task per stratum; one per variant too where doubted polygons are excluded.
+
+    What is excluded from a variant is found with its own training polygons alone, so that
+    the polygons that judge it have no say in it.
+    """
+
+    name = "labels"
+
+    def plan(self, context: PlanContext[Config]) -> list[Task]:
+        """List the checks; none where `label_check.enabled` is false."""
+        config = context.config
+        if not config.label_check.enabled:
+            return []
+        excludes = config.label_check.exclude_below is not None
+        checked = variants(config) if excludes else (map_variant(config),)
+        return [
+            _task(context, variant, stratum)
+            for variant in checked
+            for stratum in strata_names(config)
+        ]
+
+    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+        """Return the summaries of the checks and one warning for all."""
+        checks = summaries(tasks)
+        doubted = sum(check["doubted"] for check in checks)
+        judged = sum(check["polygons"] for check in checks)
+        warnings = []
+        if doubted:
+            warnings.append(
+                f"warning[W-LABELS] {doubted} of {judged} polygons are likely labelled wrong, "
+                "see labels/*.parquet; `label_check.exclude_below` keeps them out of training"
+            )
+        return {"checks": checks, "warnings": warnings}
+
+
+STAGE = LabelsStage()
+
+
+def check(task: Task) -> Summary:
+    """Judge the polygons of a stratum and publish the verdicts.
+
+    Returns
+    -------
+    dict
+        ``polygons`` judged, ``doubted``, ``excluded``; ``classes``: per given label the
+        polygons, those doubted, and the labels they likely have; ``worst``: the most doubted
+        polygons.
+    """
+    params = task.params
+    layout = FeatureLayout.from_json(params["layout"])
+    choice = Choice(
+        params["variant"], params["stratum"], tuple(params["columns"]), params["max_pixels"]
+    )
+    paths = [task.input_path(relative) for relative in task.options["samples"]]
+    known, held_out = (read(paths, choice, layout) for read in (read_training_set, read_held_out))
+    seed = derived_seed(params["seed"], "labels", choice.stratum, choice.variant)
+    classifier = _Forest(params["n_trees"], task.options["threads"])
+    verdicts = check_labels(known, held_out, params["folds"], seed, classifier)
+    trains = np.isin(verdicts.polygon_id, known.polygon_id)
+    excluded = _excluded(verdicts, trains, params["exclude_below"])
+    _publish(verdicts, trains, excluded, task.output())
+    return _summary(verdicts, trains, excluded, choice)
+
+
+def excluded_polygons(path: Path) -> tuple[int, ...]:
+    """Return the polygons that a check keeps out of training, ascending."""
+    table = pq.read_table(path, columns=["polygon_id", "excluded"])
+    return tuple(table["polygon_id"].to_numpy()[table["excluded"].to_numpy(zero_copy_only=False)])
+
+
+@dataclass(frozen=True)
+class _Forest:
+    """Trains a forest and lets its trees vote softly."""
+
+    n_trees: int
+    threads: int
+
+    def __call__(
+        self, chosen: TrainingSet, features: npt.NDArray[np.int16], seed: int
+    ) -> tuple[npt.NDArray[np.int32], Floats]:
+        """Return classes and probabilities; see `Classifier`."""
+        forest = RandomForestClassifier(
+            n_estimators=self.n_trees,
+            max_depth=25,
+            min_samples_leaf=5,
+            random_state=seed,
+            n_jobs=self.threads,
+        ).fit(chosen.features, chosen.codes)
+        return forest.classes_, forest.predict_proba(features)
+
+
+def _excluded(
+    verdicts: Verdicts, trains: npt.NDArray[np.bool_], below: float | None
+) -> npt.NDArray[np.bool_]:
+    if below is None:
+        return np.zeros(len(trains), bool)
+    return verdicts.doubted & trains & (verdicts.given < below)
+
+
+def _publish(
+    verdicts: Verdicts,
+    trains: npt.NDArray[np.bool_],
+    excluded: npt.NDArray[np.bool_],
+    final: Path,
+) -> None:
+    table = pa.table(
+        {
+            "polygon_id": verdicts.polygon_id,
+            "code": verdicts.code,
+            "side": np.where(trains, "train", "validation"),
+            "pixels": verdicts.pixels,
+            "given_probability": verdicts.given.astype(np.float32),
+            "likely_code": verdicts.likely_code,
+            "likely_probability": verdicts.likely.astype(np.float32),
+            "doubted": verdicts.doubted,
+            "excluded": excluded,
+        }
+    )
+
+    def check_content(path: Path) -> None:
+        if pq.read_metadata(path).num_rows != len(table):
+            raise OSError(f"{final.name} was not read back with {len(table)} rows")
+
+    verified(lambda path: pq.write_table(table, path, compression="zstd"), check_content, final)
+
+
+def _summary(
+    verdicts: Verdicts,
+    trains: npt.NDArray[np.bool_],
+    excluded: npt.NDArray[np.bool_],
+    choice: Choice,
+) -> Summary:
+    classes: dict[str, Any] = {}
+    for code in np.unique(verdicts.code):
+        own = verdicts.code == code
+        likely, counts = np.unique(verdicts.likely_code[own & verdicts.doubted], return_counts=True)
+        classes[str(code)] = {
+            "polygons": int(own.sum()),
+            "doubted": int((own & verdicts.doubted).sum()),
+            "excluded": int((own & excluded).sum()),
+            "likely": {str(c): int(n) for c, n in zip(likely, counts, strict=True)},
+        }
+    order = np.argsort(verdicts.given - verdicts.likely, kind="stable")
+    worst = [int(row) for row in order if verdicts.doubted[row]][:_SHOWN]
+    return {
+        "variant": choice.variant,
+        "stratum": choice.stratum,
+        "polygons": len(trains),
+        "doubted": int(verdicts.doubted.sum()),
+        "excluded": int(excluded.sum()),
+        "classes": classes,
+        "worst": [
+            {
+                "polygon_id": int(verdicts.polygon_id[row]),
+                "code": int(verdicts.code[row]),
+                "likely_code": int(verdicts.likely_code[row]),
+                "given": round(float(verdicts.given[row]), 3),
+                "likely": round(float(verdicts.likely[row]), 3),
+            }
+            for row in worst
+        ],
+    }
+
+
+def _task(context: PlanContext[Config], variant: str, stratum: str) -> Task:
+    config = context.config
+    rules = config.label_check
+    samples = context.tasks("samples")
+    layout = FeatureLayout.of(config)
+    pixels = 20 * rules.pixels_per_class
+    seconds = pixels * layout.size**0.5 * 25 * _TREES * _SECONDS_PER_VALUE_AND_TREE
+    return Task(
+        stage="labels",
+        name=f"{variant}/{stratum}",
+        function="oso_pipeline.learning.label_stage:check",
+        run_dir=context.run_dir,
+        outputs=(f"labels/{variant}/{stratum}.parquet",),
+        params={
+            "variant": variant,
+            "stratum": stratum,
+            "columns": list(split_columns(config)),
+            "layout": layout.to_json(),
+            "folds": rules.folds,
+            "max_pixels": rules.pixels_per_class,
+            "n_trees": _TREES,
+            "exclude_below": rules.exclude_below,
+            "seed": config.seed,
+        },
+        inputs={f"{task.stage}/{task.name}": task.key for task in samples},
+        options={"samples": sorted(task.outputs[0] for task in samples), "threads": 1},
+        cost=Cost(
+            pixels=pixels,
+            memory_bytes=300_000_000 + 2 * pixels * layout.size * 8,
+            core_seconds=rules.folds * seconds,
+        ),
+    )
