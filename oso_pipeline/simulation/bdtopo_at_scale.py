@@ -192,7 +192,7 @@ def _water(spec: DepartmentSpec, row: int) -> Batch:
         "PERSISTANC": np.where(rng.uniform(size=count) < 0.4, "Intermittent", "Permanent"),
         "SALINITE": "Non",
     }  # fmt: skip
-    return Batch(geometry, columns)
+    return Batch(shapely.force_3d(geometry, 150.0), columns)
 
 
 def _roads(spec: DepartmentSpec, row: int) -> Batch:
@@ -243,5 +243,4 @@ def _blobs(
     turned = np.stack(
         [x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=-1
     )
-    outlines = shapely.polygons(np.round(turned + centres[:, None, :], 1))
-    return np.asarray(shapely.force_3d(outlines, 150.0), dtype=object)
+    return np.asarray(shapely.polygons(np.round(turned + centres[:, None, :], 1)), dtype=object)

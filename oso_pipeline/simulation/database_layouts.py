@@ -55,6 +55,11 @@ RPG_ILOTS = Shapefile(
 )
 """RPG until 2014: îlots with their greatest crop group; surfaces as text, as ``NR`` occurs."""
 
+RPG_ILOTS_ANONYMES = Shapefile(
+    _fields("ID_ILOT C 10, INSEE_COM C 5, SURF_ILOT N 8.2"), code_page="UTF-8", date=(2019, 8, 25)
+)
+"""Îlots from 2015 to 2021: outlines without a crop, beside the parcels."""
+
 RPG_GROUPS_HEADER = "NUM_ILOT;CODE_GROUPE_CULTURE;SURFACE_GROUPE_CULTURE;NOM_GROUPE_CULTURE"
 """First line of the table of all groups of each îlot."""
 
@@ -73,7 +78,6 @@ ZONE_DE_VEGETATION = Shapefile(
         "ID C 24, NATURE C 28, DATE_CREAT C 19, DATE_MAJ C 19, DATE_APP D 8, DATE_CONF D 8, "
         "ACQU_PLANI C 32, PREC_PLANI N 6.1, SOURCE C 127, ID_SOURCE C 254"
     ),
-    "Polygon Z",
     date=_BDTOPO_DATE,
 )
 SURFACE_HYDROGRAPHIQUE = Shapefile(
@@ -117,8 +121,8 @@ CROP_GROUPS = {
     "BTH": 1, "MIS": 2, "MIE": 2, "ORH": 3, "ORP": 3, "TTH": 4, "BDH": 4, "AVH": 4, "SOG": 4,
     "CZH": 5, "TRN": 6, "SOJ": 7, "FVL": 8, "PHI": 8, "LIF": 9, "J5M": 11, "J6P": 11, "J6S": 11,
     "LUZ": 16, "TRE": 16, "MLG": 16, "SPH": 17, "SPL": 17, "BOP": 17, "PPH": 18, "PRL": 18,
-    "PTR": 19, "RGA": 19, "VRG": 20, "VRC": 21, "VRN": 21, "NOX": 22, "OLI": 23, "BTN": 24,
-    "PTC": 25, "FLA": 25, "BTA": 28, "BFS": 28, "SNE": 28,
+    "PTR": 19, "RGA": 19, "VRG": 20, "PRU": 20, "VRC": 21, "VRT": 21, "VRN": 21, "NOX": 22,
+    "OLI": 23, "BTN": 24, "PTC": 25, "FLA": 25, "BTA": 28, "BFS": 28, "SNE": 28,
 }  # fmt: skip
 """Crop codes of the official list of 2020 that are written here, with their group."""
 

@@ -15,6 +15,9 @@ from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.simulation.simulate import simulate
 from oso_pipeline.simulation.world import WorldSpec
 
+_CONTENT = 2
+"""Raised when the same specification gives other files, so that older worlds are made anew."""
+
 
 def prepare_demo(
     folder: Path, say: Callable[[str], None] = lambda _: None, spec: WorldSpec | None = None
@@ -56,7 +59,7 @@ def ensure_world(folder: Path, spec: WorldSpec) -> bool:
         If `folder` holds something that is no simulated world.
     """
     marker = folder / "world.json"
-    identity = digest({"spec": asdict(spec), "software": __version__})
+    identity = digest({"spec": asdict(spec), "software": __version__, "content": _CONTENT})
     try:
         if json.loads(marker.read_text(encoding="utf-8"))["identity"] == identity:
             return False

@@ -1,4 +1,4 @@
-"""Writes a whole simulated world: products of a year, reference polygons, truth."""
+"""Writes a whole simulated world: products of a year, reference polygons, databases, truth."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
+from oso_pipeline.simulation.databases import Databases, write_databases
 from oso_pipeline.simulation.muscate_metadata import ProductFacts
 from oso_pipeline.simulation.muscate_writer import Make, product_id, write_product
 from oso_pipeline.simulation.phenology import Phenology
@@ -45,6 +46,8 @@ class SimulatedWorld:
         GeoPackage of parcels with the fields `parcel_id` and `code`, EPSG:2154.
     regions
         GeoPackage of two strata with the field `region`, EPSG:2154.
+    databases
+        The same land as RPG, BD TOPO and Corine Land Cover deliver it.
     truth
         True land cover per tile: uint8 GeoTIFF on the tile's 10 m grid.
     product_ids
@@ -54,6 +57,7 @@ class SimulatedWorld:
     products: Path
     reference: Path
     regions: Path
+    databases: Databases
     truth: dict[str, Path]
     product_ids: tuple[str, ...]
 
@@ -90,7 +94,8 @@ def simulate(folder: Path, spec: WorldSpec | None = None) -> SimulatedWorld:
     reference, strata = folder / "reference.gpkg", folder / "regions.gpkg"
     write_vector(parcels(world), reference, "parcels")
     write_vector(regions(world), strata, "regions")
-    return SimulatedWorld(products, reference, strata, truth, tuple(written))
+    databases = write_databases(folder, world)
+    return SimulatedWorld(products, reference, strata, databases, truth, tuple(written))
 
 
 @dataclass(frozen=True)

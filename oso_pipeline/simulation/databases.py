@@ -1,0 +1,45 @@
+"""The databases of the simulated world, each in the folder of its delivery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from oso_pipeline.simulation.bdtopo_of_world import write_bdtopo
+from oso_pipeline.simulation.clc_of_world import write_clc
+from oso_pipeline.simulation.known_land import KnownLand
+from oso_pipeline.simulation.rpg_of_world import write_ilots, write_parcels
+from oso_pipeline.simulation.world import World
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Where the databases of a world lie.
+
+    Attributes
+    ----------
+    parcels
+        ``PARCELLES_GRAPHIQUES.shp`` of the year of the images.
+    ilots
+        ``ILOTS_ANONYMES.shp`` of 2014, with the table of crop groups beside it.
+    bdtopo
+        Folder of each department of BD TOPO v3.
+    clc
+        Corine Land Cover 2018.
+    """
+
+    parcels: Path
+    ilots: Path
+    bdtopo: dict[str, Path]
+    clc: Path
+
+
+def write_databases(folder: Path, world: World) -> Databases:
+    """Write RPG of two years, BD TOPO and Corine Land Cover; return where they lie."""
+    land = KnownLand(world)
+    return Databases(
+        parcels=write_parcels(land, folder / "rpg"),
+        ilots=write_ilots(land, folder / "rpg"),
+        bdtopo=write_bdtopo(land, folder / "bdtopo"),
+        clc=write_clc(land, folder / "clc"),
+    )
