@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oso_pipeline.timeseries.series import BlockSeries
@@ -12,6 +12,7 @@ from oso_pipeline.timeseries.windows import bounding
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 
+@settings(deadline=None)
 @given(SIZES, st.integers(0, 3), st.lists(st.booleans(), min_size=1, max_size=4), st.data())
 def test_taken_pixels_are_those_of_bands_repeated_2_by_2(shape, n_days, at_20m, data) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
