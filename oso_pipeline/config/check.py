@@ -26,8 +26,8 @@ def check_paths(config: Config) -> Problems:
     for index, source in enumerate(config.reference.sources):
         key = f"reference.sources[{index}]"
         _check(f"{key}.path", source.path, "any", problems)
-        if isinstance(source.crosswalk, Path):
-            _check(f"{key}.crosswalk", source.crosswalk, "file", problems)
+        for table, path in source.tables.items():
+            _check(f"{key}.{table}", path, "file", problems)
     if config.strata is not None:
         _check("strata.path", config.strata.path, "any", problems)
     try:

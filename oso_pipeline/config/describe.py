@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from oso_pipeline.config.model import Config
+from oso_pipeline.config.model import NAME_PATTERN, Config
+from oso_pipeline.config.reference import CRS_PATTERN
 
+_PATTERNS = {
+    NAME_PATTERN: "letters, digits, _ . -",
+    CRS_PATTERN: "a code as EPSG:2154",
+}
 GIVEN_BY_LOADER = ("name", "run_dir")
 """Required keys of the model that the loader fills from the name of the file."""
 
@@ -20,7 +25,7 @@ class Key:
     Parameters
     ----------
     path
-        Names from the root; ``[]`` marks an item of a list.
+        Names from the root; ``[]`` marks an item of a list, ``[rpg]`` one of kind rpg.
     text
         What the key means.
     allowed
@@ -40,6 +45,16 @@ class Key:
     default: Any
     section: bool
 
+    @property
+    def plain(self) -> tuple[str, ...]:
+        """The path without the marks of items."""
+        return tuple(part for part in self.path if not is_mark(part))
+
+
+def is_mark(part: str) -> bool:
+    """Whether a part of a path stands for an item of a list."""
+    return part.startswith("[")
+
 
 @cache
 def schema() -> dict[str, Any]:
@@ -54,21 +69,45 @@ def keys() -> tuple[Key, ...]:
 
 
 @cache
+def keys_by_path() -> dict[tuple[str, ...], Key]:
+    """Return every key by its path, with the marks of list items."""
+    return {key.path: key for key in keys()}
+
+
+@cache
 def keys_by_name() -> dict[str, Key]:
-    """Return every key by its dotted name, without the marks of list items."""
-    return {".".join(part for part in key.path if part != "[]"): key for key in keys()}
+    """Return every key by its dotted name, without the marks; of kinds the first with it."""
+    return {".".join(key.plain): key for key in reversed(keys())}
 
 
 def names_below(path: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the keys that may stand in the section at `path` (``[]`` marks list items)."""
-    return tuple(key.path[-1] for key in keys() if key.path[:-1] == path and key.path[-1] != "[]")
+    """Return the keys that may stand in the section at `path`, which holds marks."""
+    return tuple(key.path[-1] for key in keys() if key.path[:-1] == path)
+
+
+@cache
+def kinds_below(path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the kinds of items of the list at `path`; empty where there is one kind only."""
+    n = len(path)
+    marks = [k.path[n] for k in keys() if k.path[:n] == path and len(k.path) == n + 2]
+    return tuple(dict.fromkeys(mark[1:-1] for mark in marks if is_mark(mark) and mark != "[]"))
+
+
+@cache
+def texts_of_kinds() -> dict[str, str]:
+    """Return what each kind of item is, in words."""
+    return {
+        part["properties"]["kind"]["const"]: " ".join(part["description"].split())
+        for part in schema()["$defs"].values()
+        if "const" in part.get("properties", {}).get("kind", {})
+    }
 
 
 def allowed_values(node: dict[str, Any]) -> str:
     """Describe the values that a part of the JSON schema admits."""
     node = _resolved(node)
-    if "anyOf" in node:
-        return " or ".join(dict.fromkeys(allowed_values(option) for option in node["anyOf"]))
+    if options := node.get("anyOf", node.get("oneOf")):
+        return " or ".join(dict.fromkeys(allowed_values(option) for option in options))
     if "const" in node:
         return str(node["const"])
     if "enum" in node:
@@ -84,7 +123,7 @@ def allowed_values(node: dict[str, Any]) -> str:
     if kind == "string":
         formats = {"path": "path", "date": "date YYYY-MM-DD"}
         if "pattern" in node:
-            return "letters, digits, _ . -"
+            return _PATTERNS[node["pattern"]]
         return formats.get(node.get("format", ""), "text")
     return {"boolean": "true, false", "null": "null"}.get(str(kind), "any value")
 
@@ -107,22 +146,26 @@ def _resolved(node: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
-def _section_of(node: dict[str, Any]) -> tuple[dict[str, Any], bool] | None:
-    """Return the section that a key holds, and whether it holds a list of them."""
+def _sections_of(node: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the sections that a key holds by their mark, which is empty outside of lists."""
     node = _resolved(node)
     if "properties" in node:
-        return node, False
-    if node.get("type") == "array" and "properties" in (item := _resolved(node["items"])):
-        return item, True
+        return {"": node}
+    if node.get("type") == "array":
+        item = _resolved(node["items"])
+        kinds = [_resolved(option) for option in item.get("oneOf", ())]
+        if kinds:
+            return {f"[{one['properties']['kind']['const']}]": one for one in kinds}
+        return {"[]": item} if "properties" in item else {}
     for option in node.get("anyOf", ()):
         if "properties" in _resolved(option):
-            return _resolved(option), False
-    return None
+            return {"": _resolved(option)}
+    return {}
 
 
 def _keys(node: dict[str, Any], path: tuple[str, ...]) -> Iterator[Key]:
     for name, content in node["properties"].items():
-        below = _section_of(content)
+        below = _sections_of(content)
         required = name in node.get("required", ()) and (path or name not in GIVEN_BY_LOADER)
         yield Key(
             (*path, name),
@@ -130,11 +173,10 @@ def _keys(node: dict[str, Any], path: tuple[str, ...]) -> Iterator[Key]:
             allowed_values({k: v for k, v in content.items() if k != "default"}),
             bool(required),
             content.get("default"),
-            below is not None,
+            bool(below),
         )
-        if below is not None:
-            section, is_list = below
-            yield from _keys(section, (*path, name, "[]") if is_list else (*path, name))
+        for mark, section in below.items():
+            yield from _keys(section, (*path, name, mark) if mark else (*path, name))
 
 
 def _described(content: dict[str, Any]) -> str:

@@ -9,8 +9,15 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from oso_pipeline.config.describe import keys_by_name, names_below
+from oso_pipeline.config.describe import (
+    Key,
+    keys_by_name,
+    keys_by_path,
+    kinds_below,
+    names_below,
+)
 from oso_pipeline.config.nodes import Node
+from oso_pipeline.config.reference import kind_of
 from oso_pipeline.core.errors import Problem
 
 Path = tuple[str | int, ...]
@@ -33,6 +40,8 @@ def path_of(error: ErrorDetails, tree: Node) -> Path:
             path.append(part)
         elif position == last and error["type"] in ("missing", "extra_forbidden"):
             path.append(part)
+    if error["type"] == "union_tag_invalid":
+        path.append("kind")
     return tuple(path)
 
 
@@ -72,13 +81,16 @@ def _finding(path: Path, errors: list[ErrorDetails], tree: Node) -> Problem:
         return _unknown_key(path, tree)
     key = dotted(path)
     if error["type"] == "missing":
-        text = keys_by_name()[plain_name(path)].text
+        key_missing = _key_at(path, tree)
+        text = key_missing.text if key_missing else ""
         return Problem(
             "E-INPUT-057",
-            f"{key}: is missing, expected {_allowed(path)}",
+            f"{key}: is missing, expected {_allowed(path, tree)}",
             where(tree, path[:-1]),
             text or None,
         )
+    if error["type"] == "union_tag_invalid":
+        return _unknown_kind(path, tree)
     own = [e["msg"].removeprefix("Value error, ") for e in errors if e["type"] == "value_error"]
     if own:
         named = _NAMED_KEY.match(own[0])
@@ -90,15 +102,20 @@ def _finding(path: Path, errors: list[ErrorDetails], tree: Node) -> Problem:
         return Problem(code, f"{key}: {own[0]}" if key else own[0], where(tree, path))
     return Problem(
         "E-INPUT-057",
-        f"{key}: found {shown(error['input'])}, allowed: {_allowed(path)}",
+        f"{key}: found {shown(error['input'])}, allowed: {_allowed(path, tree)}",
         where(tree, path),
     )
 
 
 def _unknown_key(path: Path, tree: Node) -> Problem:
-    marks = tuple("[]" if isinstance(part, int) else part for part in path)
+    marks = _marked(path, tree)
     known = names_below(marks[:-1])
     name = str(path[-1])
+    if kinds := _kinds_with(name, marks):
+        own = marks[-2][1:-1]
+        message = f"{dotted(path)}: not a key of kind {own}, allowed: {', '.join(known)}"
+        advice = f"{name} is a key of kind {', '.join(kinds)}; `kind` of this item is {own}"
+        return Problem("E-INPUT-055", message, where(tree, path, of_key=True), advice)
     close = nearest(name, known)
     hint = f"did you mean {close}?" if close else None
     if close is None:
@@ -106,6 +123,46 @@ def _unknown_key(path: Path, tree: Node) -> Problem:
         hint = f"did you mean {elsewhere[0]}?" if elsewhere else None
     message = f"{dotted(path)}: unknown key, allowed: {', '.join(known)}"
     return Problem("E-INPUT-055", message, where(tree, path, of_key=True), hint)
+
+
+def _unknown_kind(path: Path, tree: Node) -> Problem:
+    known = kinds_below(_marked(path[:-2], tree))
+    node = _node_at(tree, path)
+    found = node.value if node is not None else None
+    close = nearest(str(found), known)
+    return Problem(
+        "E-INPUT-057",
+        f"{dotted(path)}: found {shown(found)}, allowed: {', '.join(known)}",
+        where(tree, path),
+        f"did you mean {close}?" if close else None,
+    )
+
+
+def _kinds_with(name: str, marks: tuple[str, ...]) -> list[str]:
+    """Return the other kinds of the same list that have a key."""
+    kinds = kinds_below(marks[:-2])
+    return [kind for kind in kinds if name in names_below((*marks[:-2], f"[{kind}]"))]
+
+
+def _marked(path: Path, tree: Node) -> tuple[str, ...]:
+    """Return a path with the marks that keys are described under: the kind of an item counts."""
+    marks: list[str] = []
+    for position, part in enumerate(path):
+        if isinstance(part, str):
+            marks.append(part)
+            continue
+        kinds = kinds_below(tuple(marks))
+        item = _node_at(tree, path[: position + 1])
+        kind = kind_of(None if item is None else item.plain())
+        marks.append(f"[{kind if kind in kinds else kinds[0]}]" if kinds else "[]")
+    return tuple(marks)
+
+
+def _node_at(tree: Node, path: Path) -> Node | None:
+    node: Node | None = tree
+    for part in path:
+        node = None if node is None else node.child(part)
+    return node
 
 
 def where(tree: Node, path: Path, of_key: bool = False) -> str:
@@ -143,11 +200,17 @@ def _simple(value: Any) -> bool:
     return value is None or isinstance(value, bool)
 
 
-def _allowed(path: Path) -> str:
-    name = plain_name(path)
-    while name and name not in keys_by_name():
-        name = name.rpartition(".")[0]
-    allowed = keys_by_name()[name].allowed if name else "keys with values"
+def _key_at(path: Path, tree: Node) -> Key | None:
+    """Return the key that a path belongs to: its own, or that of a value it lies in."""
+    marks = _marked(path, tree)
+    while marks and marks not in keys_by_path():
+        marks = marks[:-1]
+    return keys_by_path().get(marks)
+
+
+def _allowed(path: Path, tree: Node) -> str:
+    key = _key_at(path, tree)
+    allowed = key.allowed if key else "keys with values"
     if path and isinstance(path[-1], int) and allowed.startswith("list of"):
         allowed = allowed.split(": ", 1)[1]
     return allowed

@@ -19,6 +19,7 @@ PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("imagery", "paths", "*"),
     ("reference", "sources", "*", "path"),
     ("reference", "sources", "*", "crosswalk"),
+    ("reference", "sources", "*", "rules"),
     ("strata", "path"),
 )
 """Keys that hold paths; ``*`` stands for every item of a list."""

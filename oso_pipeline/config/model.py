@@ -12,8 +12,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from oso_pipeline.config.reference import Reference
+from oso_pipeline.config.section import Section
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.tiles import Tile
 
@@ -21,15 +23,8 @@ Band = Literal["B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12"]
 SENTINEL2_BANDS: tuple[Band, ...] = get_args(Band)
 """The bands of a MUSCATE Sentinel-2 L2A product, in the order of the features."""
 
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 TileName = Annotated[str, AfterValidator(lambda text: Tile.parse(text).name)]
-
-
-class Section(BaseModel):
-    """A section of the configuration: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class Season(Section):
@@ -94,61 +89,6 @@ class Features(Section):
 
     indices: tuple[Literal["NDVI", "NDWI", "brightness"], ...] = ("NDVI", "NDWI", "brightness")
     """Indices computed on every date of the grid, in this order."""
-
-
-class Source(Section):
-    """A vector file with labelled polygons."""
-
-    path: Path
-    """Any vector file that geopandas reads."""
-    layer: str | None = None
-    """Layer of a file that holds several."""
-    code_field: str = "code"
-    """Column with the class of a polygon."""
-    crosswalk: Path | dict[str | int, int | None] | None = None
-    """From the values of `code_field` to codes of the nomenclature: a mapping, or a CSV file
-    whose first two columns are value and code. Values mapped to nothing are left out."""
-    year: int | None = Field(None, ge=1990, le=2100)
-    """Year the labels describe, kept per polygon."""
-
-
-class Split(Section):
-    """How polygons are dealt to training and validation; no polygon is ever on both sides."""
-
-    method: Literal["random", "column", "blocks"] = "random"
-    """random: polygons drawn per class and stratum. column: as a column says. blocks: whole
-    squares of `block_size_m` are drawn, so that neighbours stay together."""
-    train_share: float = Field(0.7, gt=0, lt=1)
-    """Share of the polygons of a class and stratum used for training."""
-    column: str | None = None
-    """Column with the values train and validation, for method column."""
-    block_size_m: float = Field(5000.0, gt=0)
-    """Side of the squares of method blocks, metres in the coordinates of the map."""
-
-    @model_validator(mode="after")
-    def _column_named(self) -> Split:
-        if (self.method == "column") != (self.column is not None):
-            raise ValueError("`column` goes with method column, and method column needs it")
-        return self
-
-
-class Reference(Section):
-    """The labelled polygons that train and validate the map."""
-
-    sources: tuple[Source, ...] = Field(min_length=1)
-    """Vector files; where polygons of different classes overlap, the overlap is removed."""
-    erosion_m: float = Field(10.0, ge=0, le=200)
-    """Width removed inside the border of each polygon; one pixel absorbs misregistration."""
-    min_area_m2: float = Field(200.0, ge=0)
-    """Polygons smaller than this after erosion are dropped; two pixels by default."""
-    unknown_codes: Literal["error", "drop"] = "error"
-    """What to do with codes that neither crosswalk nor nomenclature knows."""
-    min_polygons: int = Field(2, ge=2)
-    """A class needs this many polygons to be split."""
-    rare_classes: Literal["error", "drop"] = "error"
-    """What to do with a class that has fewer than `min_polygons`."""
-    split: Split = Split()
-    """Train and validation."""
 
 
 class Strata(Section):
@@ -251,7 +191,7 @@ class Runtime(Section):
 class Config(Section):
     """A whole run."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=NAME_PATTERN)
     """Name of the run; by default that of the file."""
     year: int = Field(ge=2015, le=2100)
     """Year of the map, for the names of the products."""

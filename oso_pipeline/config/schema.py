@@ -9,10 +9,18 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from oso_pipeline.config.describe import GIVEN_BY_LOADER, Key, keys, schema
+from oso_pipeline.config.describe import (
+    GIVEN_BY_LOADER,
+    Key,
+    keys,
+    kinds_below,
+    schema,
+    texts_of_kinds,
+)
 from oso_pipeline.config.template import written
 
 _INTRODUCTION = """\
@@ -105,10 +113,11 @@ def schema_text() -> str:
 
 def _items_of_lists(content: dict[str, Any]) -> set[str]:
     return {
-        part["items"]["$ref"].rsplit("/", 1)[1]
+        item["$ref"].rsplit("/", 1)[1]
         for definition in content["$defs"].values()
         for part in definition.get("properties", {}).values()
-        if "$ref" in part.get("items", {})
+        for item in (part.get("items", {}), *part.get("items", {}).get("oneOf", ()))
+        if "$ref" in item
     }
 
 
@@ -122,14 +131,37 @@ def _tables() -> Iterator[str]:
     for section in keys():
         if not section.section:
             continue
-        below = [k for k in keys() if tuple(p for p in k.path[:-1] if p != "[]") == _plain(section)]
-        yield f"\n## `{'.'.join(_plain(section))}`\n\n{section.text}\n"
-        yield from _table(below)
+        yield f"\n## `{'.'.join(section.plain)}`\n\n{section.text}\n"
+        if kinds_below(section.path):
+            yield from _tables_of_kinds(section)
+        else:
+            yield from _table([key for key in keys() if key.plain[:-1] == section.plain])
     yield ""
 
 
-def _plain(key: Key) -> tuple[str, ...]:
-    return tuple(part for part in key.path if part != "[]")
+def _tables_of_kinds(section: Key) -> Iterator[str]:
+    """Show the keys that all kinds share, then for each kind those of its own."""
+    kinds = kinds_below(section.path)
+    of_kind = {
+        kind: [key for key in keys() if key.path[:-1] == (*section.path, f"[{kind}]")]
+        for kind in kinds
+    }
+    shared = set.intersection(*({key.path[-1] for key in found} for found in of_kind.values()))
+    common = {key.path[-1]: key for key in of_kind[kinds[0]] if key.path[-1] in shared}
+    common["kind"] = replace(common["kind"], allowed=", ".join(kinds))
+    yield from _table(list(common.values()))
+    for kind, found in of_kind.items():
+        own = [
+            key
+            for key in found
+            if key.path[-1] != "kind" and not _says_the_same(key, common.get(key.path[-1]))
+        ]
+        yield f"\n### `kind: {kind}`\n\n{texts_of_kinds()[kind]}\n"
+        yield from _table(own) if own else iter(["No keys of its own."])
+
+
+def _says_the_same(key: Key, other: Key | None) -> bool:
+    return other is not None and replace(key, path=other.path) == other
 
 
 def _table(rows: list[Key]) -> Iterator[str]:
@@ -146,7 +178,7 @@ def _table(rows: list[Key]) -> Iterator[str]:
 
 
 def _anchor(key: Key) -> str:
-    return "".join(_plain(key)).lower()
+    return "".join(key.plain).lower()
 
 
 def _default(key: Key) -> str:

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from oso_pipeline.config.describe import Key, keys
+from oso_pipeline.config.describe import Key, is_mark, keys, kinds_below, texts_of_kinds
 
 _EXAMPLES: dict[tuple[str, ...], str] = {
     ("year",): "2018",
@@ -15,11 +15,14 @@ _EXAMPLES: dict[tuple[str, ...], str] = {
     ("season", "end"): "2018-12-31",
     ("imagery", "paths"): "[products]",
     ("imagery", "tiles"): "[31TCJ]",
-    ("reference", "sources", "[]", "path"): "reference.gpkg",
+    ("reference", "sources", "path"): "reference.gpkg",
     ("strata", "path"): "regions.gpkg",
     ("strata", "field"): "region",
 }
 """Values of the keys that have no default."""
+
+_SHOWN = ("[]", "[vector]")
+"""Items whose keys are written out."""
 
 _HEAD = """\
 # A land-cover map from Sentinel-2 time series.
@@ -43,11 +46,13 @@ def template() -> str:
 def _lines() -> Iterator[str]:
     active: dict[tuple[str, ...], bool] = {(): True}
     for key in keys():
+        if any(is_mark(part) and part not in _SHOWN for part in key.path):
+            continue
         above = key.path[:-1]
-        needed = active[above] and key.required
-        active[key.path] = active[(*key.path, "[]")] = needed
+        needed = active[key.plain[:-1]] and key.required
+        active[key.plain] = needed
         indent = "  " * (len(key.path) - 1)
-        dash = above[-1:] == ("[]",) and key.path[-1] == "path"
+        dash = is_mark((above or ("",))[-1]) and key.path[-1] == "path"
         if dash:  # the first key of an item of a list
             indent = indent[:-2]
         if not above:
@@ -55,7 +60,16 @@ def _lines() -> Iterator[str]:
         yield from _comment(key, indent)
         value = "" if key.section else f" {_value(key)}"
         yield f"{indent}{'' if needed else '#'}{'- ' if dash else ''}{key.path[-1]}:{value}"
+        if kinds := kinds_below(key.path):
+            yield from _kinds(kinds, indent)
     yield ""
+
+
+def _kinds(kinds: tuple[str, ...], indent: str) -> Iterator[str]:
+    """Say which kinds an item may be of; the keys shown are those of the first."""
+    yield f"{indent}  # `kind` of an item, each with keys of its own (docs/config.md):"
+    for kind in kinds:
+        yield f"{indent}  #   {kind}: {texts_of_kinds()[kind]}"
 
 
 def _comment(key: Key, indent: str) -> Iterator[str]:
@@ -65,8 +79,8 @@ def _comment(key: Key, indent: str) -> Iterator[str]:
 
 
 def _value(key: Key) -> str:
-    if key.path in _EXAMPLES:
-        return _EXAMPLES[key.path]
+    if key.plain in _EXAMPLES:
+        return _EXAMPLES[key.plain]
     if key.path == ("name",):
         return "my_map"
     if key.path == ("run_dir",):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import geopandas
 import numpy as np
 
-from oso_pipeline.config.model import Reference
+from oso_pipeline.config.reference import Reference
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
 from oso_pipeline.reference import tally

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from oso_pipeline.config.model import Config, Reference, Strata
+from oso_pipeline.config.model import Config, Strata
+from oso_pipeline.config.reference import Reference, VectorSource
 from oso_pipeline.core.commit import sha256_file
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.reference.split import SplitRules
@@ -19,9 +20,9 @@ def inputs(config: Config) -> tuple[dict[str, str], int]:
     digests, size = {}, 0
     vectors: list[tuple[str, VectorFile | Path]] = []
     for number, source in enumerate(config.reference.sources):
-        vectors.append((f"source {number}", VectorFile(source.path, source.layer)))
-        if isinstance(source.crosswalk, Path):
-            vectors.append((f"crosswalk {number}", source.crosswalk))
+        layer = source.layer if isinstance(source, VectorSource) else None
+        vectors.append((f"source {number}", VectorFile(source.path, layer)))
+        vectors += [(f"{key} {number}", path) for key, path in source.tables.items()]
     if config.strata is not None:
         vectors.append(("strata", VectorFile(config.strata.path, config.strata.layer)))
     for role, item in vectors:
@@ -41,14 +42,11 @@ def without_paths(config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what determines the result, and the paths, which do not."""
     reference = config.reference.model_dump(mode="json")
     strata = None if config.strata is None else config.strata.model_dump(mode="json")
-    paths: dict[str, Any] = {"sources": [], "crosswalks": [], "strata": None}
+    paths: dict[str, Any] = {"sources": [], "strata": None}
     for typed, plain in zip(config.reference.sources, reference["sources"], strict=True):
-        paths["sources"].append(plain["path"])
-        plain["path"] = typed.path.name
-        in_file = isinstance(typed.crosswalk, Path)
-        paths["crosswalks"].append(plain["crosswalk"] if in_file else None)
-        if isinstance(typed.crosswalk, Path):
-            plain["crosswalk"] = typed.crosswalk.name
+        named = {"path": typed.path, **typed.tables}
+        paths["sources"].append({key: str(path) for key, path in named.items()})
+        plain.update({key: path.name for key, path in named.items()})
     if strata is not None and config.strata is not None:
         paths["strata"] = strata["path"]
         strata["path"] = config.strata.path.name
@@ -64,10 +62,8 @@ def with_paths(
 ) -> tuple[Reference, Strata | None]:
     """Undo `without_paths`."""
     sources = [
-        {**source, "path": path, "crosswalk": crosswalk or source["crosswalk"]}
-        for source, path, crosswalk in zip(
-            params["reference"]["sources"], paths["sources"], paths["crosswalks"], strict=True
-        )
+        {**source, **named}
+        for source, named in zip(params["reference"]["sources"], paths["sources"], strict=True)
     ]
     content = {**params["reference"], "sources": sources}
     if params["side_column"] is not None:

@@ -1,4 +1,4 @@
-"""Where labelled polygons come from."""
+"""What a source of labelled polygons is, and what it yields."""
 
 from __future__ import annotations
 
@@ -11,49 +11,72 @@ import geopandas
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import shapely
 
-from oso_pipeline.config.model import Source
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
-from oso_pipeline.reference.codes import (
-    ABSENT,
-    LEFT_OUT,
-    UNKNOWN,
-    CodeTable,
-    normal_value,
-    read_crosswalk,
-)
-from oso_pipeline.reference.vector_files import VectorFile
+from oso_pipeline.reference.window import Window
 
 SIDES = ("train", "validation")
 """The two sides of a split."""
 
-_SHOWN = 10
+Operation = Literal["erode", "buffer", "none"]
+"""What preparation does to a geometry before anything else: make it smaller or larger."""
 
 
 @dataclass(frozen=True)
 class LabelledPolygons:
-    """What a source holds, before anything is done to the geometries.
+    """What a source holds in a window, before anything is done to the geometries.
 
     Parameters
     ----------
     name
         Of the source, for tables and messages.
     frame
-        Columns ``feature`` (int64, position in the file from 0), ``code`` (int32, of the
-        nomenclature), ``year`` (Int32), ``side`` (text: train, validation, or empty) and
-        ``geometry``, in the coordinate system of the source.
+        One row per labelled feature, in the coordinate system of the source:
+
+        - ``source_id`` (text): identifier of the delivered object;
+        - ``code`` (int32): class of the nomenclature;
+        - ``year`` (Int32): year of the label;
+        - ``rule`` (text): the rule or value that gave the class;
+        - ``operation`` (text, see `Operation`) and ``metres`` (float64): what to do to it;
+        - ``area_ha`` (float64): of the whole delivered feature, hectares;
+        - ``side`` (text): train, validation, or empty where the split decides;
+        - ``geometry``: of any type, two-dimensional.
     n_features
-        Features in the file, those left out included.
+        Features that the window owns (see `Window.owns`), those left out included.
     left_out
-        How many features were left out before they had a code, by reason.
+        How many of them were left out before they had a code, by reason.
+    values
+        How often values occur that no rule knows.
     """
 
     name: str
     frame: geopandas.GeoDataFrame
     n_features: int
     left_out: Mapping[str, int] = field(default_factory=dict)
+    values: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What holds for every source alike.
+
+    Parameters
+    ----------
+    nomenclature
+        The classes.
+    unknown_codes
+        Whether a value that nothing is known about is an error or is left out.
+    erosion_m
+        Width removed inside the border where no rule says otherwise, metres.
+    side_column
+        Column that says train or validation, where the user dictates the split.
+    """
+
+    nomenclature: Nomenclature
+    unknown_codes: Literal["error", "drop"] = "error"
+    erosion_m: float = 10.0
+    side_column: str | None = None
 
 
 class ReferenceSource(Protocol):
@@ -61,7 +84,12 @@ class ReferenceSource(Protocol):
 
     @property
     def name(self) -> str:
-        """Name for tables and messages, without folders."""
+        """Name for tables and messages: without folders, the same on every machine."""
+        ...
+
+    @property
+    def priority(self) -> int:
+        """Rank where polygons of several sources overlap; the lower one keeps the place."""
         ...
 
     @property
@@ -69,148 +97,41 @@ class ReferenceSource(Protocol):
         """Every file whose content determines what `read` returns."""
         ...
 
-    def read(self, problems: Problems) -> LabelledPolygons | None:
-        """Read everything; what cannot be used goes to `problems`, and None is returned."""
+    def check(self, problems: Problems) -> None:
+        """Look at layers, fields, coordinate systems and rules, without reading features.
+
+        Everything that is wrong goes to `problems` at once.
+        """
+        ...
+
+    def read(self, window: Window, problems: Problems) -> LabelledPolygons | None:
+        """Return every labelled polygon that meets a window, whole or cut outside of it.
+
+        What cannot be used goes to `problems`, and None is returned.
+        """
         ...
 
 
-@dataclass(frozen=True)
-class GenericVectorSource:
-    """Polygons of any vector file, labelled by a column.
+_TYPES: dict[str, Any] = {
+    "source_id": object,
+    "code": "int32",
+    "year": "Int32",
+    "rule": object,
+    "operation": object,
+    "metres": "float64",
+    "area_ha": "float64",
+    "side": object,
+}
 
-    Parameters
-    ----------
-    source
-        File, layer, column and crosswalk.
-    nomenclature
-        The classes.
-    unknown_codes
-        Whether a value that no class belongs to is an error or is left out.
-    side_column
-        Column that says train or validation, where the user dictates the split.
+
+def labelled_frame(
+    columns: Mapping[str, Any], geometry: npt.NDArray[np.object_], crs: object
+) -> geopandas.GeoDataFrame:
+    """Return the frame of `LabelledPolygons` in its order and types, one row per geometry.
+
+    Values are arrays, or single ones that stand for all rows; ``side`` is empty by default.
     """
-
-    source: Source
-    nomenclature: Nomenclature
-    unknown_codes: Literal["error", "drop"] = "error"
-    side_column: str | None = None
-
-    @property
-    def vector(self) -> VectorFile:
-        """The file and layer."""
-        return VectorFile(self.source.path, self.source.layer)
-
-    @property
-    def name(self) -> str:
-        """File name, and layer where one is given."""
-        return self.vector.name
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The vector file with its companions, and the crosswalk where it is a file."""
-        crosswalk = self.source.crosswalk
-        return (*self.vector.files, *((crosswalk,) if isinstance(crosswalk, Path) else ()))
-
-    def read(self, problems: Problems) -> LabelledPolygons | None:
-        """Return all features that have a code.
-
-        Problems found: those of `VectorFile.read` and `read_crosswalk`, geometries that are
-        no polygons (``E-INPUT-037``), values without a class (``E-INPUT-042``) or absent
-        values (``E-INPUT-043``), sides other than train and validation (``E-INPUT-049``).
-        """
-        before = len(problems.errors)
-        crosswalk = read_crosswalk(self.source.crosswalk, self.nomenclature, problems)
-        crosswalk_is_good = len(problems.errors) == before
-        columns = [self.source.code_field]
-        if self.side_column is not None and self.side_column not in columns:
-            columns.append(self.side_column)
-        frame = self.vector.read(columns, problems)
-        if frame is None:
-            return None
-        _refuse_other_than_polygons(frame, self.source.path, problems)
-        sides = self._sides(frame, problems)
-        if not crosswalk_is_good:
-            return None
-        codes = CodeTable.of(self.nomenclature, crosswalk).codes(frame[self.source.code_field])
-        self._report_values(frame[self.source.code_field], codes, problems)
-        if len(problems.errors) > before:
-            return None
-        return self._labelled(frame, codes, sides)
-
-    def _labelled(
-        self, frame: geopandas.GeoDataFrame, codes: npt.NDArray[np.int32], sides: npt.NDArray[Any]
-    ) -> LabelledPolygons:
-        kept = codes > 0
-        table = geopandas.GeoDataFrame(
-            {
-                "feature": np.flatnonzero(kept).astype(np.int64),
-                "code": codes[kept],
-                "year": pd.array([self.source.year] * int(kept.sum()), dtype="Int32"),
-                "side": sides[kept],
-            },
-            geometry=np.asarray(frame.geometry)[kept],
-            crs=frame.crs,
-        )
-        names = {LEFT_OUT: "left out by the crosswalk", UNKNOWN: "unknown code", ABSENT: "no code"}
-        counts = {name: int((codes == mark).sum()) for mark, name in names.items()}
-        left_out = {name: count for name, count in counts.items() if count}
-        return LabelledPolygons(self.name, table, len(frame), left_out)
-
-    def _report_values(
-        self, values: pd.Series, codes: npt.NDArray[np.int32], problems: Problems
-    ) -> None:
-        """Report what has no class, as errors or as warnings."""
-        report = problems.error if self.unknown_codes == "error" else problems.warn
-        letter = "E" if self.unknown_codes == "error" else "W"
-        column, path = self.source.code_field, self.source.path
-        unknown = np.flatnonzero(codes == UNKNOWN)
-        if unknown.size:
-            first: dict[str, int] = {}
-            for row in unknown:
-                first.setdefault(normal_value(values.iloc[row]) or "", int(row))
-            shown = ", ".join(f"{v!r} (feature {row})" for v, row in [*first.items()][:_SHOWN])
-            more = f" and {len(first) - _SHOWN} more" if len(first) > _SHOWN else ""
-            message = (
-                f"{unknown.size} features have {len(first)} values of {column!r} that no class of "
-                f"{self.nomenclature.name} belongs to: {shown}{more}; features count from 0"
-            )
-            hint = "map them with `crosswalk`, or leave them out with `unknown_codes: drop`"
-            report(f"{letter}-INPUT-042", message, path, hint)
-        absent = np.flatnonzero(codes == ABSENT)
-        if absent.size:
-            shown = ", ".join(map(str, absent[:_SHOWN].tolist()))
-            message = (
-                f"{absent.size} features have no value in {column!r}, "
-                f"the first of them (counted from 0): {shown}"
-            )
-            hint = "fill in the column, or leave them out with `unknown_codes: drop`"
-            report(f"{letter}-INPUT-043", message, path, hint)
-
-    def _sides(self, frame: geopandas.GeoDataFrame, problems: Problems) -> npt.NDArray[Any]:
-        """Return train, validation or empty text per feature."""
-        if self.side_column is None:
-            return np.full(len(frame), "", dtype=object)
-        values = [normal_value(value) for value in frame[self.side_column]]
-        sides = np.array([(value or "").lower() for value in values], dtype=object)
-        wrong = sorted({side for side in sides if side not in SIDES})
-        if wrong:
-            count = int(np.isin(sides, wrong).sum())
-            shown = ", ".join(repr(value) for value in wrong[:_SHOWN])
-            message = f"column {self.side_column!r} holds {shown} in {count} features"
-            hint = "every feature needs train or validation there"
-            problems.error("E-INPUT-049", message, self.source.path, hint)
-        return sides
-
-
-def _refuse_other_than_polygons(
-    frame: geopandas.GeoDataFrame, path: Path, problems: Problems
-) -> None:
-    types = shapely.get_type_id(np.asarray(frame.geometry))
-    empty = shapely.is_empty(np.asarray(frame.geometry))
-    flat = np.isin(types, (3, 6, 7)) | (types < 0) | empty  # polygons, collections, nothing
-    if flat.all():
-        return
-    names, counts = np.unique(frame.geom_type[~flat].astype(str), return_counts=True)
-    found = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
-    message = f"polygons are expected, but the file holds {found} among {len(frame)} features"
-    problems.error("E-INPUT-037", message, path, "buffer them to polygons, or remove them")
+    given = {"side": "", **columns}
+    rows = pd.RangeIndex(len(geometry))
+    table = {name: pd.Series(given[name], rows, dtype=kind) for name, kind in _TYPES.items()}
+    return geopandas.GeoDataFrame(table, geometry=geometry, crs=crs)

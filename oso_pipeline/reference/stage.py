@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas
 import numpy as np
+import pandas as pd
 
-from oso_pipeline.config.model import Config, Reference
+from oso_pipeline.config.model import Config
+from oso_pipeline.config.reference import Reference
 from oso_pipeline.core.commit import verified
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
 from oso_pipeline.reference import recipe, tally
+from oso_pipeline.reference.catalogue import open_sources
 from oso_pipeline.reference.prepare import Preparation, prepare
 from oso_pipeline.reference.rare import warn_one_sided, without_rare
-from oso_pipeline.reference.sources import GenericVectorSource, LabelledPolygons
+from oso_pipeline.reference.sources import LabelledPolygons
 from oso_pipeline.reference.split import SplitRules, add_split, polygon_table, verify_split
 from oso_pipeline.reference.strata import attach_strata, read_strata
 from oso_pipeline.reference.summary import classes_summary, splits_summary
+from oso_pipeline.reference.window import Window
 
 OUTPUT = "reference.parquet"
 _BYTES_PER_FILE_BYTE = 30
@@ -98,7 +102,7 @@ def prepare_reference(task: Task) -> Summary:
     nomenclature = Nomenclature.from_json(task.options["nomenclature"])
     reference, strata = recipe.with_paths(task.params, task.options["paths"])
     rules = Preparation(task.params["epsg"], reference.erosion_m, reference.min_area_m2)
-    sources = _read(reference, nomenclature, problems)
+    sources = _read(reference, nomenclature, Window.everywhere(rules.epsg), problems)
     regions = None if strata is None else read_strata(strata, rules.epsg, problems)
     problems.raise_errors(InputDataError)
     table, report = prepare(sources, rules, problems)
@@ -132,20 +136,22 @@ def read_reference(path: Path) -> geopandas.GeoDataFrame:
 
 
 def _read(
-    reference: Reference, nomenclature: Nomenclature, problems: Problems
+    reference: Reference, nomenclature: Nomenclature, window: Window, problems: Problems
 ) -> list[LabelledPolygons]:
     """Read every source, so that the problems of all are known together."""
-    found = [
-        GenericVectorSource(
-            source, nomenclature, reference.unknown_codes, reference.split.column
-        ).read(problems)
-        for source in reference.sources
-    ]
+    found = [source.read(window, problems) for source in open_sources(reference, nomenclature)]
     if not problems.errors and not any(one is not None and len(one.frame) for one in found):
         where = ", ".join(str(source.path) for source in reference.sources)
         message = "no polygon of the reference data has a class"
         problems.error("E-INPUT-048", message, where, "check `code_field` and `crosswalk`")
-    return [one for one in found if one is not None]
+    return [_numbered(one) for one in found if one is not None]
+
+
+def _numbered(source: LabelledPolygons) -> LabelledPolygons:
+    """Add the column ``feature``: the number of the feature in its file, or in the result."""
+    ids = source.frame["source_id"]
+    numbers = ids if ids.str.isdecimal().all() else pd.Series(range(len(ids)))
+    return replace(source, frame=source.frame.assign(feature=numbers.astype(np.int64)))
 
 
 def _reprojected(sources: list[LabelledPolygons], epsg: int) -> dict[str, str]:

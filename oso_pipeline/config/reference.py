@@ -1,0 +1,193 @@
+"""Section ``reference``: the sources of labelled polygons, and what is done with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from oso_pipeline.config.section import Section
+
+CRS_PATTERN = r"^EPSG:[0-9]{4,6}$"
+LAST_YEAR_OF_ILOTS = 2014
+"""Up to this year the RPG holds blocks with a crop group, afterwards parcels with a crop."""
+
+
+class Source(Section):
+    """A source of labelled polygons; the keys that all kinds have in common."""
+
+    default_priority: ClassVar[int]
+    """Rank of the kind where polygons of several sources overlap; the lower one wins."""
+
+    path: Path
+    """The file, or a folder in which the files are searched."""
+    kind: str
+    """What the files are."""
+    year: int | None = Field(None, ge=1990, le=2100)
+    """Year the labels describe, kept per polygon."""
+    classes: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(None, min_length=1)
+    """Only these codes of the nomenclature are taken from this source; null takes all."""
+    priority: int | None = Field(None, ge=0, le=99)
+    """Where polygons of different classes overlap, the source with the lower number keeps the
+    place; of equal numbers nobody does. By default vector 0, rpg 1, bdtopo 2, bdforet 3,
+    randolph 4, clc 5."""
+    crs: str | None = Field(None, pattern=CRS_PATTERN)
+    """Coordinate system of files that name none, as EPSG:2154; never in place of theirs."""
+
+    @property
+    def tables(self) -> dict[str, Path]:
+        """Files that the user wrote about the source, by the key that names them."""
+        named = {key: getattr(self, key, None) for key in ("crosswalk", "rules")}
+        return {key: path for key, path in named.items() if isinstance(path, Path)}
+
+    @property
+    def rank(self) -> int:
+        """The priority given, or that of the kind."""
+        return self.default_priority if self.priority is None else self.priority
+
+
+class Database(Source):
+    """A national database, labelled by rules; the keys that all databases have in common."""
+
+    rules: Path | None = None
+    """YAML file with the rules from values to classes, instead of those of the package; a first
+    line `extends: default` keeps these and replaces or adds single rules."""
+    options: tuple[str | int, ...] = ()
+    """Rules that the package offers but leaves off (`use: option`), by their name or value."""
+
+
+class VectorSource(Source):
+    """Polygons of any vector file, labelled by a column."""
+
+    default_priority: ClassVar[int] = 0
+
+    kind: Literal["vector"] = "vector"
+    """What the source is."""
+    layer: str | None = None
+    """Layer of a file that holds several."""
+    code_field: str = "code"
+    """Column with the class of a polygon."""
+    crosswalk: Path | dict[str | int, int | None] | None = None
+    """From the values of `code_field` to codes of the nomenclature: a mapping, or a CSV file
+    whose first two columns are value and code. Values mapped to nothing are left out."""
+
+
+class RpgSource(Database):
+    """RPG, the register of agricultural land: blocks up to 2014, parcels since 2015."""
+
+    default_priority: ClassVar[int] = 1
+
+    kind: Literal["rpg"]
+    """What the source is."""
+    year: int = Field(ge=2006, le=2100)
+    """Year of the declarations. It decides how CODE_CULTU is read: up to 2014 the group of
+    crops that covers most of a block, since 2015 the crop of a parcel."""
+    purity: Literal["pure", "majority"] = "pure"
+    """Up to 2014. pure: only blocks with a single group of crops, by the table of groups that
+    comes with the blocks. majority: every block, with its main group."""
+
+
+class BdTopoSource(Database):
+    """BD TOPO, IGN's topographic database, one or several departments."""
+
+    default_priority: ClassVar[int] = 2
+
+    kind: Literal["bdtopo"]
+    """What the source is."""
+    version: Literal["auto", "v2", "v3"] = "auto"
+    """Version of the layers and fields; auto tells it from their names."""
+    departments: tuple[str | int, ...] = ()
+    """Departments that must be there, as 031 or 2A; one that is missing is an error."""
+
+
+class ClcSource(Database):
+    """Corine Land Cover, of any year."""
+
+    default_priority: ClassVar[int] = 5
+
+    kind: Literal["clc"]
+    """What the source is."""
+    layer: str | None = None
+    """Layer of a file that holds several."""
+    code_field: str = "auto"
+    """Column with the code of three digits; auto finds CODE_12, CODE_18 and the like."""
+
+
+class BdForetSource(Database):
+    """BD Forêt, IGN's map of forest types."""
+
+    default_priority: ClassVar[int] = 3
+
+    kind: Literal["bdforet"]
+    """What the source is."""
+    version: Literal["auto", "v1", "v2"] = "auto"
+    """Version of the fields; auto tells it from their names."""
+
+
+class RandolphSource(Database):
+    """Outlines of glaciers of the Randolph Glacier Inventory."""
+
+    default_priority: ClassVar[int] = 4
+
+    kind: Literal["randolph"]
+    """What the source is."""
+
+
+def kind_of(source: Any) -> str:
+    """Return the kind that a source claims to be: what is no text is left to validation."""
+    kind = source.get("kind") if isinstance(source, dict) else getattr(source, "kind", None)
+    return kind if isinstance(kind, str) else "vector"
+
+
+AnySource = Annotated[
+    Annotated[VectorSource, Tag("vector")]
+    | Annotated[RpgSource, Tag("rpg")]
+    | Annotated[BdTopoSource, Tag("bdtopo")]
+    | Annotated[ClcSource, Tag("clc")]
+    | Annotated[BdForetSource, Tag("bdforet")]
+    | Annotated[RandolphSource, Tag("randolph")],
+    Discriminator(kind_of),
+]
+"""A source of any kind; `kind` tells which, vector where it is absent."""
+
+
+class Split(Section):
+    """How polygons are dealt to training and validation; no polygon is ever on both sides."""
+
+    method: Literal["random", "column", "blocks"] = "random"
+    """random: polygons drawn per class and stratum. column: as a column says. blocks: whole
+    squares of `block_size_m` are drawn, so that neighbours stay together."""
+    train_share: float = Field(0.7, gt=0, lt=1)
+    """Share of the polygons of a class and stratum used for training."""
+    column: str | None = None
+    """Column with the values train and validation, for method column."""
+    block_size_m: float = Field(5000.0, gt=0)
+    """Side of the squares of method blocks, metres in the coordinates of the map."""
+
+    @model_validator(mode="after")
+    def _column_named(self) -> Split:
+        if (self.method == "column") != (self.column is not None):
+            raise ValueError("`column` goes with method column, and method column needs it")
+        return self
+
+
+class Reference(Section):
+    """The labelled polygons that train and validate the map."""
+
+    sources: tuple[AnySource, ...] = Field(min_length=1)
+    """Databases and vector files; an item without `kind` is a vector file with a column of
+    classes. Where polygons of different classes overlap, `priority` decides."""
+    erosion_m: float = Field(10.0, ge=0, le=200)
+    """Width removed inside the border of each polygon; one pixel absorbs misregistration."""
+    min_area_m2: float = Field(200.0, ge=0)
+    """Polygons smaller than this after erosion are dropped; two pixels by default."""
+    unknown_codes: Literal["error", "drop"] = "error"
+    """What to do with values that neither crosswalk, nomenclature nor rules know; they are
+    listed with their counts either way."""
+    min_polygons: int = Field(2, ge=2)
+    """A class needs this many polygons to be split."""
+    rare_classes: Literal["error", "drop"] = "error"
+    """What to do with a class that has fewer than `min_polygons`."""
+    split: Split = Split()
+    """Train and validation."""
