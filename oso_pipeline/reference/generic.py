@@ -23,7 +23,13 @@ from oso_pipeline.reference.codes import (
     normal_value,
     read_crosswalk,
 )
-from oso_pipeline.reference.sources import SIDES, LabelledPolygons, Labelling, labelled_frame
+from oso_pipeline.reference.sources import (
+    NOT_CHOSEN,
+    SIDES,
+    LabelledPolygons,
+    Labelling,
+    labelled_frame,
+)
 from oso_pipeline.reference.vector_files import VectorFile
 from oso_pipeline.reference.window import Window
 
@@ -48,7 +54,7 @@ class GenericVectorSource:
     @property
     def vector(self) -> VectorFile:
         """The file and layer."""
-        return VectorFile(self.source.path, self.source.layer)
+        return VectorFile(self.source.path, self.source.layer, self.source.crs)
 
     @property
     def name(self) -> str:
@@ -66,9 +72,15 @@ class GenericVectorSource:
         crosswalk = self.source.crosswalk
         return (*self.vector.files, *((crosswalk,) if isinstance(crosswalk, Path) else ()))
 
+    @property
+    def _columns(self) -> list[str]:
+        named = (self.source.code_field, self.labelling.side_column)
+        return list(dict.fromkeys(name for name in named if name is not None))
+
     def check(self, problems: Problems) -> None:
-        """Check the crosswalk; what is wrong with the file itself shows when it is read."""
+        """Check the crosswalk, and that the file has the columns and a coordinate system."""
         read_crosswalk(self.source.crosswalk, self.labelling.nomenclature, problems)
+        self.vector.check(self._columns, problems)
 
     def read(self, window: Window, problems: Problems) -> LabelledPolygons | None:
         """Return all features that have a code.
@@ -80,10 +92,7 @@ class GenericVectorSource:
         before = len(problems.errors)
         crosswalk = read_crosswalk(self.source.crosswalk, self.labelling.nomenclature, problems)
         crosswalk_is_good = len(problems.errors) == before
-        columns = [self.source.code_field]
-        if self.labelling.side_column is not None and self.labelling.side_column not in columns:
-            columns.append(self.labelling.side_column)
-        frame = self.vector.read(columns, problems)
+        frame = self.vector.read(self._columns, problems, window)
         if frame is None:
             return None
         _refuse_other_than_polygons(frame, self.source.path, problems)
@@ -96,16 +105,20 @@ class GenericVectorSource:
         self._report_values(frame[self.source.code_field], codes, problems)
         if len(problems.errors) > before:
             return None
-        return self._labelled(frame, codes, sides)
+        owned = window.owns(np.asarray(frame.geometry), frame.crs)
+        return LabelledPolygons(
+            self.name,
+            self._labelled(frame, codes, sides),
+            int(owned.sum()),
+            self._left_out(codes[owned]),
+        )
 
     def _labelled(
         self, frame: geopandas.GeoDataFrame, codes: npt.NDArray[np.int32], sides: npt.NDArray[Any]
-    ) -> LabelledPolygons:
-        kept = codes > 0
-        if self.source.classes is not None:
-            kept &= np.isin(codes, self.source.classes)
+    ) -> geopandas.GeoDataFrame:
+        kept = self._taken(codes)
         geometries = np.asarray(frame.geometry)[kept]
-        table = labelled_frame(
+        return labelled_frame(
             {
                 "source_id": frame.index.astype(str).to_numpy()[kept],
                 "code": codes[kept],
@@ -119,11 +132,16 @@ class GenericVectorSource:
             geometries,
             frame.crs,
         )
+
+    def _taken(self, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        chosen = self.source.classes
+        return (codes > 0) if chosen is None else np.isin(codes, chosen)
+
+    def _left_out(self, codes: npt.NDArray[np.int32]) -> dict[str, int]:
         names = {LEFT_OUT: "left out by the crosswalk", UNKNOWN: "unknown code", ABSENT: "no code"}
         counts = {name: int((codes == mark).sum()) for mark, name in names.items()}
-        counts["class not taken from this source"] = int(((codes > 0) & ~kept).sum())
-        left_out = {name: count for name, count in counts.items() if count}
-        return LabelledPolygons(self.name, table, len(frame), left_out)
+        counts[NOT_CHOSEN] = int(((codes > 0) & ~self._taken(codes)).sum())
+        return {name: count for name, count in counts.items() if count}
 
     def _report_values(
         self, values: pd.Series, codes: npt.NDArray[np.int32], problems: Problems

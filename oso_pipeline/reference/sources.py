@@ -19,6 +19,9 @@ from oso_pipeline.reference.window import Window
 SIDES = ("train", "validation")
 """The two sides of a split."""
 
+NOT_CHOSEN = "class not taken from this source"
+"""Why a feature is left out whose class is not among the `classes` of its source."""
+
 Operation = Literal["erode", "buffer", "none"]
 """What preparation does to a geometry before anything else: make it smaller or larger."""
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
-import pandas as pd
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.reference import Reference
@@ -150,8 +149,9 @@ def _read(
 def _numbered(source: LabelledPolygons) -> LabelledPolygons:
     """Add the column ``feature``: the number of the feature in its file, or in the result."""
     ids = source.frame["source_id"]
-    numbers = ids if ids.str.isdecimal().all() else pd.Series(range(len(ids)))
-    return replace(source, frame=source.frame.assign(feature=numbers.astype(np.int64)))
+    first = int(".gpkg" in source.name)  # GeoPackages count from 1
+    numbers = ids.astype(np.int64) - first if ids.str.isdecimal().all() else np.arange(len(ids))
+    return replace(source, frame=source.frame.assign(feature=numbers))
 
 
 def _reprojected(sources: list[LabelledPolygons], epsg: int) -> dict[str, str]:

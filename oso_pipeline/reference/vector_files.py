@@ -129,27 +129,12 @@ class VectorFile:
             self._unreadable(error, problems)
             return None
 
-    def read(
-        self, columns: Sequence[str], problems: Problems, window: Window | None = None
-    ) -> geopandas.GeoDataFrame | None:
-        """Return the features with `columns` and their geometry, in the order of the file.
+    def check(self, columns: Sequence[str], problems: Problems) -> Schema | None:
+        """Return the schema where `read` with these columns can go ahead, else None.
 
-        Parameters
-        ----------
-        columns
-            Names of columns as `schema` gives them.
-        problems
-            Receives: file or layer cannot be read (``E-INPUT-058``), a column is missing
-            (``E-INPUT-041``), no coordinate system (``E-INPUT-033``), no geometry at all
-            (``E-INPUT-037``). The result is then None.
-        window
-            Only features whose bounds meet it are read, and few others.
-
-        Returns
-        -------
-        geopandas.GeoDataFrame
-            Two-dimensional geometries in the coordinate system of the file. The index holds
-            the numbers of the features in the file, as GDAL counts them.
+        Problems found: file or layer cannot be read (``E-INPUT-058``), a column is missing
+        (``E-INPUT-041``), no coordinate system (``E-INPUT-033``), no geometry at all
+        (``E-INPUT-037``).
         """
         before = len(problems.errors)
         schema = self.schema(problems)
@@ -163,7 +148,30 @@ class VectorFile:
             hint = "add the .prj file, or name the system as `crs` of the source"
             message = "the vector file has no coordinate system, one is needed to place it"
             problems.error("E-INPUT-033", message, self.path, hint)
-        if len(problems.errors) > before:
+        return None if len(problems.errors) > before else schema
+
+    def read(
+        self, columns: Sequence[str], problems: Problems, window: Window | None = None
+    ) -> geopandas.GeoDataFrame | None:
+        """Return the features with `columns` and their geometry, in the order of the file.
+
+        Parameters
+        ----------
+        columns
+            Names of columns as `schema` gives them.
+        problems
+            Receives what `check` finds; the result is then None.
+        window
+            Only features whose bounds meet it are read, and few others.
+
+        Returns
+        -------
+        geopandas.GeoDataFrame
+            Two-dimensional geometries in the coordinate system of the file. The index holds
+            the numbers of the features in the file, as GDAL counts them.
+        """
+        schema = self.check(columns, problems)
+        if schema is None:
             return None
         box = None if window is None or schema.crs is None else window.bounds_in(schema.crs)
         try:
