@@ -68,9 +68,10 @@ def _in_space(batch: Batch, geometry_type: str) -> Batch:
 
 def _common(stem: str, count: int) -> dict[str, Column]:
     """Return the columns that all layers have: identifier, origin, state."""
-    number = np.char.zfill((np.arange(count) + 60_000_000).astype(str), 24 - len(stem))
+    numbers = range(60_000_000, 60_000_000 + count)
     return {
-        "ID": np.char.add(stem, number), "DATE_CREAT": "2011-12-20 15:36:04",
+        "ID": np.array([f"{stem}{n:0{24 - len(stem)}d}" for n in numbers], dtype="U24"),
+        "DATE_CREAT": "2011-12-20 15:36:04",
         "ACQU_PLANI": "Photogrammétrie", "PREC_PLANI": 2.5,
     }  # fmt: skip
 
@@ -125,12 +126,12 @@ def _water(land: KnownLand) -> Batch:
 
 def _culvert(land: KnownLand, number: int) -> Batch:
     """Return a stream that runs under ground, below a town."""
-    town = land.outlines[land.fields((41,), "bdtopo")[0]]
+    towns = land.fields((41,), "bdtopo")[:1]
     columns: dict[str, Column] = {
-        "ID": np.array([f"SURF_EAU{90_000_000 + number:016d}"]), "NATURE": "Conduit buse",
+        "ID": f"SURF_EAU{90_000_000 + number:016d}", "NATURE": "Conduit buse",
         "POS_SOL": "-1", "PERSISTANC": "Permanent", "ETAT": "En service", "SALINITE": "Non",
     }  # fmt: skip
-    return Batch(np.array([shapely.buffer(town, -15.0, join_style="mitre")]), columns)
+    return Batch(land.inset(towns, 15.0), columns)
 
 
 def _buildings(land: KnownLand) -> Batch:
@@ -138,7 +139,8 @@ def _buildings(land: KnownLand) -> Batch:
     parts = []
     for code, (half, step) in _TOWNS.items():
         fields = land.fields((code,), "bdtopo", _KNOWN_SHARE)
-        shapes = np.concatenate([_rows(land, field, half, step, rng) for field in fields])
+        rows = [_rows(land, field, half, step, rng) for field in fields]
+        shapes = np.concatenate([np.array([], dtype=object), *rows])
         industrial = code == 43
         uses = ("Industriel", "Commercial et services") if industrial else (
             "Résidentiel", "Résidentiel", "Indifférencié", "Annexe")  # fmt: skip
@@ -161,8 +163,7 @@ def _rows(
     """Return rectangles in rows that run along a field, whole ones inside it only."""
     axis, centre, reach = _long_axis(land.outlines[field])
     across = np.array([-axis[1], axis[0]])
-    spots = np.arange(-reach, reach + 1, 1.0)
-    u, v = np.meshgrid(spots[:: int(step[0])], spots[:: int(step[1])])
+    u, v = np.meshgrid(*(np.arange(-reach, reach, distance) for distance in step))
     places = centre + np.stack([u.ravel(), v.ravel()], axis=1) @ np.stack([axis, across])
     places += rng.uniform(-1.5, 1.5, places.shape)
     size = np.array(half) * rng.uniform(0.8, 1.1, (len(places), 1, 2))
@@ -192,16 +193,21 @@ def _roads(land: KnownLand) -> Batch:
     lanes = land.fields((12, 211), "lanes", 0.15)
     main = np.array([_along(land.outlines[field]) for field in asphalt], dtype=object)
     small = shapely.boundary(land.inset(lanes, 0.5))
-    town = _along(land.outlines[land.fields((42,), "bdtopo")[0]])
-    importance = np.array([*rng.choice(["1", "2", "3"], main.size), *["5"] * lanes.size, "1"])
+    towns = land.fields((42,), "bdtopo")[:1]
+    tunnel = np.array([_along(land.outlines[field]) for field in towns], dtype=object)
+    importance = np.array(
+        [*rng.choice(["1", "2", "3"], main.size), *["5"] * lanes.size, *["1"] * tunnel.size],
+        dtype="U1",
+    )
     columns: dict[str, Column] = {
         **_common("TRONROUT", importance.size), "IMPORTANCE": importance, "FICTIF": "Non",
         "NATURE": np.where(importance < "3", "Type autoroutier", "Route à 1 chaussée"),
-        "POS_SOL": np.array(["0"] * (importance.size - 1) + ["-1"]), "ETAT": "En service",
+        "POS_SOL": np.repeat(["0", "-1"], [main.size + lanes.size, tunnel.size]),
+        "ETAT": "En service",
         "NB_VOIES": np.where(importance < "3", "4", "2"),
         "LARGEUR": np.where(importance < "3", 21.0, np.where(importance == "3", 14.0, 4.0)),
     }  # fmt: skip
-    return Batch(np.concatenate([main, small, np.array([town], dtype=object)]), columns)
+    return Batch(np.concatenate([main, small, tunnel]), columns)
 
 
 def _along(field: shapely.Polygon) -> shapely.LineString:

@@ -32,10 +32,8 @@ def write_clc(land: KnownLand, folder: Path) -> Path:
     taken = shapely.MultiPolygon()
     for code, name in _URBAN.items():
         reach = shapely.buffer(land.outlines[land.fields((code,), "clc")], _REACH_M)
-        others = [land.outlines[land.fields((other,), "clc")] for other in _URBAN if other != code]
-        town = shapely.difference(
-            shapely.union_all(reach), shapely.union_all(np.concatenate(others))
-        )
+        others = land.outlines[land.fields(_URBAN.keys() - {code}, "clc")]
+        town = shapely.difference(shapely.union_all(reach), shapely.union_all(others))
         parts = shapely.get_parts(shapely.difference(town, taken))
         taken = shapely.union(taken, town)
         shapes += [part for part in parts if part.area > 500]

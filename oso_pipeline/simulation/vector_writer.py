@@ -45,6 +45,8 @@ class Field:
         ValueError
             If a value is longer than the field.
         """
+        if not count:
+            return np.empty(0, dtype=f"S{self.width}")
         values = np.atleast_1d(np.asarray("" if column is None else column))
         if self.kind == "N" and values.dtype.kind in "fiu":
             values = np.char.mod(f"%{self.width}.{self.decimals}f", values)

@@ -219,3 +219,10 @@ def test_a_tiny_world_has_every_class_too(tmp_path: Path, seed: int) -> None:
         gpd.read_file(databases.clc)["CODE_18"]
     )
     assert len(layer(databases, "BATIMENT")) > 50
+
+
+@pytest.mark.parametrize("field_area_m2", [60_000.0, 200_000.0])
+def test_a_world_of_few_fields_has_empty_layers(tmp_path: Path, field_area_m2: float) -> None:
+    spec = WorldSpec(size_px=64, seed=5, field_area_m2=field_area_m2)
+    databases = write_databases(tmp_path, World(spec))
+    assert len(gpd.read_file(databases.parcels)) > 0
