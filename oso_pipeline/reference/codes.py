@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ Crosswalk = Mapping[str, int | None]
 LEFT_OUT, UNKNOWN, ABSENT = -1, -2, -3
 """In place of a code: mapped to nothing, not known, no value at all."""
 
+_PUNCTUATION = re.compile(r"[\W_]+")
 _WHOLE_NUMBER = re.compile(r"[+-]?\d+(\.0*)?")
 
 
@@ -37,6 +39,24 @@ def normal_value(value: object) -> str | None:
     if _WHOLE_NUMBER.fullmatch(text):
         return str(int(text.split(".")[0]))
     return text or None
+
+
+def normal_text(value: object) -> str | None:
+    """Return a value as text that does not depend on how people write it.
+
+    Beyond `normal_value`: without regard to case, to the form of accents, and to punctuation
+    and spaces, which all become one space.
+
+    Examples
+    --------
+    >>> [normal_text(v) for v in ("01", -1.0, "Blé  d’hiver", "BLE\u0301 D'HIVER", "n.r.", None)]
+    ['1', '-1', 'blé d hiver', 'blé d hiver', 'n r', None]
+    """
+    text = normal_value(value)
+    if text is None or _WHOLE_NUMBER.fullmatch(text):
+        return text
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return _PUNCTUATION.sub(" ", folded).strip() or text
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,353 @@
+"""Rules at work: which rule applies to which feature, and what follows for a nomenclature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from oso_pipeline.config.reference import Database
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.nomenclature import Nomenclature
+from oso_pipeline.reference.codes import normal_text
+from oso_pipeline.reference.rule_files import (
+    Condition,
+    Geometry,
+    RulesFile,
+    Scalar,
+    WrittenRule,
+    packaged_path,
+    packaged_rules,
+    read_rules,
+)
+
+NO_RULE = -1
+"""In place of the position of a rule: none applies."""
+OPTION_OFF = "an option that is not switched on"
+NO_CLASS = "no class of the nomenclature"
+
+
+@dataclass(frozen=True)
+class FieldTest:
+    """What one field must hold.
+
+    Parameters
+    ----------
+    values
+        Texts by `normal_text`; empty where only numbers matter.
+    absent
+        Whether no value at all belongs to them.
+    negated
+        Whether they are the values that it must not hold.
+    at_least, at_most
+        Bounds of a number.
+    """
+
+    values: frozenset[str] = frozenset()
+    absent: bool = False
+    negated: bool = False
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @classmethod
+    def of(cls, written: Scalar | Condition | tuple[Scalar, ...]) -> FieldTest:
+        """Return the test that a rules file asks for."""
+        bounds: tuple[float | None, float | None] = (None, None)
+        negated = False
+        if isinstance(written, Condition):
+            bounds = (written.at_least, written.at_most)
+            negated = True
+            written = written.other_than or ()
+        values = written if isinstance(written, tuple) else (written,)
+        texts = [normal_text(value) for value in values]
+        known = frozenset(text for text in texts if text is not None)
+        return cls(known, None in texts, negated, *bounds)
+
+    def holds(self, value: object) -> bool:
+        """Tell whether a value passes."""
+        text = normal_text(value)
+        among = self.absent if text is None else text in self.values
+        if among == self.negated:
+            return False
+        if self.at_least is None and self.at_most is None:
+            return True
+        try:
+            number = float(str(value).replace(",", "."))
+        except ValueError:
+            return False
+        low = -np.inf if self.at_least is None else self.at_least
+        high = np.inf if self.at_most is None else self.at_most
+        return bool(low <= number <= high)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is done to a polygon: metres None stand for ``reference.erosion_m``."""
+
+    kind: Literal["erode", "buffer", "close", "none"] = "erode"
+    metres: float | None = None
+    half_of: str | None = None
+
+    @classmethod
+    def of(cls, written: Geometry | str | None) -> Operation:
+        """Return the operation that a rules file asks for."""
+        if not isinstance(written, Geometry):
+            return cls("none", 0.0) if written == "none" else cls()
+        if written.close_m is not None:
+            return cls("close", written.close_m)
+        if written.buffer_m is not None:
+            return cls("buffer", written.buffer_m, written.half_of)
+        return cls("erode", written.erode_m)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule for one nomenclature.
+
+    Parameters
+    ----------
+    id
+        Its name, or the value it is about.
+    layer
+        Layer it applies to; None for the only one.
+    tests
+        What fields must hold, by field.
+    operation
+        What is done to the polygons.
+    inside
+        Classes of other databases that the polygons must lie in, by database.
+    code
+        The class, None where the features are left out.
+    why
+        Why they are left out; empty otherwise.
+    """
+
+    id: str
+    layer: str | None
+    tests: Mapping[str, FieldTest]
+    operation: Operation
+    inside: Mapping[str, tuple[str, ...]]
+    code: int | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """The rules of a database for one nomenclature, in the order in which they count.
+
+    Parameters
+    ----------
+    database, edition
+        What they are for.
+    version
+        Of the file of the package.
+    rules
+        The rules, those that leave out included.
+    files
+        The files that they were read from.
+    """
+
+    database: str
+    edition: str
+    version: int
+    rules: tuple[Rule, ...]
+    files: tuple[Path, ...]
+
+    def of_layer(self, layer: str | None) -> RuleSet:
+        """Return the rules that apply to a layer."""
+        wanted = normal_text(layer)
+        rules = tuple(rule for rule in self.rules if normal_text(rule.layer) == wanted)
+        return replace(self, rules=rules)
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """Layers that rules with a class apply to."""
+        named = (rule.layer for rule in self.rules if rule.code is not None)
+        return tuple(dict.fromkeys(layer for layer in named if layer is not None))
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """Fields that the rules look at, and those that give a width."""
+        tested = [field for rule in self.rules for field in rule.tests]
+        widths = [rule.operation.half_of for rule in self.rules if rule.operation.half_of]
+        return tuple(dict.fromkeys([*tested, *widths]))
+
+    def first_match(self, values: Mapping[str, pd.Series]) -> npt.NDArray[np.int32]:
+        """Return the position of the first rule that applies to each feature, or `NO_RULE`.
+
+        Parameters
+        ----------
+        values
+            The columns by the names that the rules use, all of the same length ``n``. A field
+            without a column counts as one without any value.
+
+        Returns
+        -------
+        array of int32, shape (n,)
+        """
+        tested = [f for f in values if any(f in rule.tests for rule in self.rules)]
+        n = len(next(iter(values.values()))) if values else 0
+        group = np.zeros(n, dtype=np.int64)
+        for field in tested:
+            positions, distinct = pd.factorize(values[field], use_na_sentinel=False)
+            group = np.unique(group * max(len(distinct), 1) + positions, return_inverse=True)[1]
+        _, samples, group = np.unique(group, return_index=True, return_inverse=True)
+        found = [self._first({f: values[f].iloc[row] for f in tested}) for row in samples]
+        return np.array(found, dtype=np.int32)[group] if n else np.empty(0, np.int32)
+
+    def _first(self, values: Mapping[str, object]) -> int:
+        for position, rule in enumerate(self.rules):
+            if all(test.holds(values.get(field)) for field, test in rule.tests.items()):
+                return position
+        return NO_RULE
+
+
+def load_rules(
+    source: Database, edition: str, nomenclature: Nomenclature, problems: Problems
+) -> RuleSet | None:
+    """Return the rules of a source, those of the package or of the user.
+
+    Problems found: those of `read_rules`; rules for another database or edition
+    (``E-INPUT-057``); codes that the nomenclature lacks, or none for it at all
+    (``E-INPUT-042``); options that no rule offers (``E-INPUT-057``). The result is then None.
+    """
+    before = len(problems.errors)
+    written: RulesFile | None = packaged_rules(source.kind, edition)
+    files: tuple[Path, ...] = (packaged_path(source.kind, edition),)
+    if source.rules is not None:
+        own = read_rules(source.rules, problems)
+        if own is None:
+            return None
+        _check_purpose(own, source, edition, problems)
+        files = (source.rules,) if own.extends is None else (*files, source.rules)
+        written = own if own.extends is None or written is None else extended(written, own)
+    if written is None:
+        return None
+    _check_classes(written, nomenclature, files[-1], problems)
+    rules = _Resolver(nomenclature, source.options).rules(written, problems)
+    if len(problems.errors) > before:
+        return None
+    return RuleSet(written.database, written.edition, written.version, rules, files)
+
+
+def extended(base: RulesFile, own: RulesFile) -> RulesFile:
+    """Lay the rules of a user over others: those of the same name are replaced, others come first.
+
+    A value or rule of the user counts before those of the package.
+    """
+    taken = {normal_text(name) for name in [*own.by_value, *(rule.id for rule in own.rules)]}
+    values = {name: v for name, v in base.by_value.items() if normal_text(name) not in taken}
+    rules = tuple(rule for rule in base.rules if normal_text(rule.id) not in taken)
+    return own.model_copy(
+        update={
+            "version": base.version,
+            "field": own.field or base.field,
+            "layer": own.layer or base.layer,
+            "by_value": {**own.by_value, **values},
+            "rules": (*own.rules, *rules),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    """Makes rules for one nomenclature out of written ones."""
+
+    nomenclature: Nomenclature
+    options: Sequence[str | int]
+
+    def rules(self, written: RulesFile, problems: Problems) -> tuple[Rule, ...]:
+        """Return the rules, the written ones before the values."""
+        whole = [*written.rules, *_of_values(written)]
+        chosen = {normal_text(option) for option in self.options}
+        offered = [rule for rule in whole if rule.use == "option"]
+        names = {name: rule.id for rule in offered for name in _names(rule)}
+        for option in self.options:
+            if normal_text(option) not in names:
+                known = ", ".join(dict.fromkeys(names.values())) or "none"
+                message = f"options: {option!r} is no option of {written.database}"
+                hint = f"options of {written.database} {written.edition}: {known}"
+                problems.error("E-INPUT-057", message, "reference.sources.options", hint)
+        return tuple(self._resolved(rule, chosen) for rule in whole)
+
+    def _resolved(self, rule: WrittenRule, chosen: set[str | None]) -> Rule:
+        code, why = rule.classes.get(self.nomenclature.name), ""
+        if rule.use == "exclude":
+            why = "left out by the rules"
+        elif rule.use == "option" and not chosen & _names(rule):
+            why = OPTION_OFF
+        elif code is None:
+            why = NO_CLASS
+        inside = {name: tuple(str(code) for code in codes) for name, codes in rule.inside.items()}
+        tests = {field: FieldTest.of(value) for field, value in rule.where.items()}
+        operation = Operation.of(rule.geometry)
+        return Rule(rule.id, rule.layer, tests, operation, inside, None if why else code, why)
+
+
+def _of_values(written: RulesFile) -> list[WrittenRule]:
+    """Return the values of the short form as rules."""
+    return [
+        WrittenRule(
+            **{name: getattr(value, name) for name in type(value).model_fields},
+            id=name,
+            layer=written.layer,
+            where={written.field or "": name},
+        )
+        for name, value in written.by_value.items()
+    ]
+
+
+def _names(rule: WrittenRule) -> set[str | None]:
+    """Return what an option may be called: its id, or a value it is about."""
+    found: set[str | None] = {normal_text(rule.id)}
+    for value in rule.where.values():
+        if not isinstance(value, Condition):
+            found |= {normal_text(v) for v in (value if isinstance(value, tuple) else (value,))}
+    return found
+
+
+def _check_purpose(own: RulesFile, source: Database, edition: str, problems: Problems) -> None:
+    if (own.database, own.edition) == (source.kind, edition):
+        return
+    problems.error(
+        "E-INPUT-057",
+        f"these are rules for {own.database} {own.edition}, "
+        f"the source needs some for {source.kind} {edition}",
+        source.rules,
+        f"write database: {source.kind} and edition: {edition} if they are meant for it",
+    )
+
+
+def _check_classes(
+    written: RulesFile, nomenclature: Nomenclature, path: Path, problems: Problems
+) -> None:
+    labellings: Iterable[tuple[str, Mapping[str, int]]] = [
+        *((name, value.classes) for name, value in written.by_value.items()),
+        *((rule.id, rule.classes) for rule in written.rules),
+    ]
+    codes = {name: classes.get(nomenclature.name) for name, classes in labellings}
+    if all(code is None for code in codes.values()):
+        known = sorted({name for _, classes in labellings for name in classes})
+        problems.error(
+            "E-INPUT-042",
+            f"no rule of {written.database} names a class of {nomenclature.name}, "
+            f"only of {', '.join(known)}",
+            path,
+            f"give rules of your own, with classes: {{{nomenclature.name}: ...}}",
+        )
+    known_codes = set(nomenclature.codes)
+    wrong = {name: code for name, code in codes.items() if code not in {None, *known_codes}}
+    if wrong:
+        shown = ", ".join(f"{code} ({name})" for name, code in wrong.items())
+        problems.error(
+            "E-INPUT-042",
+            f"rules lead to codes that {nomenclature.name} lacks: {shown}",
+            path,
+            f"codes of the nomenclature: {', '.join(map(str, nomenclature.codes))}",
+        )
