@@ -18,6 +18,8 @@ from bench import WORK
 
 _ENVIRONMENTS = WORK / "venvs"
 _REPORT = WORK / "environments.json"
+SMALL = ("onnx", "xarray")
+"""Peers that install in seconds: those of the quick bench."""
 _OTB = ("otbcli_ImageClassifier", "otbcli_TrainVectorClassifier", "otbcli_SampleExtraction")
 
 
@@ -54,18 +56,31 @@ class Peer:
     versions: tuple[str, ...] = ()
 
 
-def install(say: Callable[[str], None]) -> None:
-    """Install every peer that can be had and write down which could not, and why."""
+def install(say: Callable[[str], None], only: tuple[str, ...] | None = None) -> None:
+    """Install every peer that can be had and write down which could not, and why.
+
+    Parameters
+    ----------
+    say
+        Is told what happens.
+    only
+        Names of the environments wanted; OTB and the others are then left out.
+    """
+    absent = {"python": None, "reason": "left out of the quick bench", "versions": []}
     report: dict[str, Any] = {}
     _ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
     for name, (packages, modules) in _requirements().items():
+        if only is not None and name not in only:
+            report[name] = absent
+            continue
         say(f"peer {name}: {' '.join(packages)}")
         report[name] = _environment(name, packages, modules)
         if report[name]["reason"]:
             say(f"  not installed: {report[name]['reason']}")
-    say("peer otb: Debian package otb-bin")
-    report["otb"] = _otb()
-    if report["otb"]["reason"]:
+    if only is None:
+        say("peer otb: Debian package otb-bin")
+    report["otb"] = _otb() if only is None else absent
+    if only is None and report["otb"]["reason"]:
         say(f"  not installed: {report['otb']['reason']}")
     _REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
 from bench import WORK, series
-from bench.contenders import ours
+from bench.contenders import otb, ours
 from bench.environments import own_versions
 
 
@@ -64,15 +64,18 @@ class Material:
         Folder with ``features.npy``, int16 ``(sample, feature)``, and ``labels.npy``.
     forests
         scikit-learn forests by their least samples in a leaf.
+    otb
+        OTB's forest with at least 25 samples in a leaf, None where OTB is not there.
     """
 
     size: Size
     block: Path
     samples: Path
     forests: dict[int, Path]
+    otb: Path | None
 
 
-def material(size: Size, say: Callable[[str], None]) -> Material:
+def material(size: Size, say: Callable[[str], None], with_otb: bool) -> Material:
     """Return the material, made where it is not there yet."""
     block = save_block("block", size.side, seed=0)
     samples = _kept("samples", {"samples": size.samples}, lambda to: _save_samples(to, size))
@@ -82,7 +85,13 @@ def material(size: Size, say: Callable[[str], None]) -> Material:
         say(f"forest with min_samples_leaf {leaf}: {size.trees} trees, {size.samples} samples")
         folder = _kept("forest", known, lambda to, leaf=leaf: _save_forest(to, samples, leaf, size))
         forests[leaf] = folder / "forest.joblib"
-    return Material(size, block, samples, forests)
+    model = None
+    if with_otb:
+        say("forest of OTB, min_samples_leaf 25")
+        known = {"otb": 25, "trees": size.trees, "samples": size.samples}
+        folder = _kept("otb", known, lambda to: otb.train(to, samples, 25, size.trees))
+        model = folder / "forest.otb"
+    return Material(size, block, samples, forests, model)
 
 
 def save_block(name: str, side: int, seed: int, n_dates: int = 40) -> Path:

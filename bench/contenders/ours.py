@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import joblib
@@ -12,9 +13,10 @@ import numpy.typing as npt
 from bench.contender import Prepared
 from bench.series import BANDS, GRID, Scenes
 from oso_pipeline.learning.forest import Forest
-from oso_pipeline.prediction.kernel import votes
+from oso_pipeline.prediction import kernel
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.reader import BlockSeries
 
 INDICES = ("NDVI", "NDWI", "brightness")
 
@@ -29,24 +31,75 @@ def features(
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
     """Return features ``(feature, pixel)`` and validity of all pixels, or of those chosen."""
     pick = np.arange(scenes.clear.shape[1]) if pixels is None else pixels
-    return block_features(
-        np.take(scenes.values, pick, axis=2),
-        np.take(scenes.clear, pick, axis=1),
-        scenes.days,
-        layout(),
-    )
+    values, clear = np.take(scenes.values, pick, axis=2), np.take(scenes.clear, pick, axis=1)
+    return block_features(values, clear, scenes.days, layout())
 
 
-def hard_votes(case: dict[str, Any]) -> Prepared:
-    """Count the trees that vote for each class."""
-    forest = Forest.from_sklearn(joblib.load(case["forest"]))
-    rows = np.load(Path(case["block"]) / "features.npy")
-    return Prepared(lambda: votes(forest, rows), rows.shape[1], note=f"{forest.n_nodes} nodes")
+def hard_vote(case: dict[str, Any]) -> Prepared:
+    """Count the trees that vote for each class; the answer is ``(pixel, class)``."""
+    forest, rows = _forest(case), np.load(Path(case["block"]) / "features.npy")
+    note = f"{forest.n_nodes} nodes"
+    return Prepared(lambda: kernel.votes(forest, rows), rows.shape[1], answer=np.transpose, note=note)
+
+
+def soft_vote(case: dict[str, Any]) -> Prepared:
+    """Compute the mean probabilities of the classes; the answer is ``(pixel, class)``."""
+    forest, rows = _forest(case), np.load(Path(case["block"]) / "features.npy")
+
+    def work() -> npt.NDArray[Any]:
+        return kernel.probabilities(forest, rows)
+
+    return Prepared(work, rows.shape[1], answer=np.transpose)
 
 
 def gapfill_features(case: dict[str, Any]) -> Prepared:
-    """Fill the gaps and compute all features."""
+    """Fill the gaps and compute all features, ``(feature, pixel)``."""
+    series, wanted = _series(case), layout()
+
+    def work() -> npt.NDArray[np.int16]:
+        return block_features(series.values, series.clear, series.days, wanted)[0]
+
+    return Prepared(work, series.clear.shape[1])
+
+
+def classify(case: dict[str, Any]) -> Prepared:
+    """Take a block from reflectances to class, confidence and validity; classes answer."""
+    from oso_pipeline.prediction.block_map import predict_pixels
+
+    series, wanted = _series(case), layout()
+    labels = np.zeros(series.clear.shape[1], np.int32)
+    models: Any = {0: SimpleNamespace(forest=_forest(case))}
+
+    def work() -> npt.NDArray[np.uint16]:
+        return predict_pixels(series, labels, models, wanted)
+
+    return Prepared(work, len(labels), answer=lambda layers: layers[0])
+
+
+def fit(case: dict[str, Any]) -> Prepared:
+    """Train a forest, one thread; the answer is what it says of the block, ``(pixel,)``."""
+    from oso_pipeline.learning.engines import fit_forest
+
+    samples = Path(case["samples"])
+    rows, labels = np.load(samples / "features.npy"), np.load(samples / "labels.npy")
+    pixels = np.load(Path(case["block"]) / "features.npy")
+    everywhere = np.ones(pixels.shape[1], np.uint16)
+
+    def train(trees: int) -> Forest:
+        return fit_forest(rows, labels, trees, case["leaf"])
+
+    def answer(forest: Forest) -> npt.NDArray[np.uint16]:
+        return kernel.classify(forest, pixels, everywhere)[0]
+
+    trees = case["trees"]
+    return Prepared(lambda: train(trees), trees, answer=answer, warm_up=lambda: train(1))
+
+
+def _forest(case: dict[str, Any]) -> Forest:
+    return Forest.from_sklearn(joblib.load(case["forest"]))
+
+
+def _series(case: dict[str, Any]) -> BlockSeries:
     block = Path(case["block"])
     values, clear, days = (np.load(block / f"{name}.npy") for name in ("values", "clear", "days"))
-    wanted = layout()
-    return Prepared(lambda: block_features(values, clear, days, wanted)[0], clear.shape[1])
+    return BlockSeries(values, clear, days)

@@ -1,0 +1,93 @@
+"""The command of the bench: ``python -m bench`` measures and writes results and table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from bench import PROJECT, RESULTS, WORK, comparisons, environments, table
+from bench.machine import describe
+from bench.material import Size, material
+
+_STEPS = {
+    "forests": comparisons.forests,
+    "gap_filling": comparisons.gap_filling,
+    "blocks": comparisons.blocks,
+    "training": comparisons.training,
+    "growth": comparisons.growth,
+}
+
+
+def main() -> int:
+    """Run what the arguments ask for; return 1 where results that must agree do not."""
+    options = _options()
+    started = time.perf_counter()
+
+    def say(text: str) -> None:
+        print(f"[{time.perf_counter() - started:6.0f} s] {text}", flush=True)
+
+    if options.table:
+        table.write(PROJECT / "README.md", table.table(_stored()))
+        return 0
+    machine = describe()
+    environments.install(say, environments.SMALL if options.quick else None)
+    machine["peers"] = describe()["peers"]
+    peers = environments.peers()
+    size = Size.quick() if options.quick else Size()
+    made = material(size, say, with_otb=peers["otb"].python is not None)
+    bench = comparisons.Bench(made, peers, say)
+    results: dict[str, Any] = {
+        "kind": "Quick" if options.quick else "Full",
+        "machine": machine,
+        "rows": [],
+        "contenders": {},
+        "faults": [],
+        "seconds": {"setup and training": round(time.perf_counter() - started)},
+    }
+    for name in options.only or _STEPS:
+        before = time.perf_counter()
+        outcome = comparisons.file_of(_STEPS[name](bench))
+        results["rows"] += outcome["rows"]
+        results["contenders"] |= outcome["contenders"]
+        results["faults"] += outcome["faults"]
+        results["seconds"][name] = round(time.perf_counter() - before)
+    if not options.quick and not options.only:
+        before = time.perf_counter()
+        results["tile"] = _part_of_a_tile(say)
+        results["seconds"]["tile"] = round(time.perf_counter() - before)
+    content = table.table(results)
+    target = RESULTS if not options.quick and not options.only else WORK / "quick.json"
+    target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if options.readme:
+        table.write(PROJECT / "README.md", content)
+    say(f"results in {target}\n\n{content}\n")
+    for fault in results["faults"]:
+        say(f"FAULT: {fault}")
+    return 1 if results["faults"] else 0
+
+
+def _part_of_a_tile(say: comparisons.Say) -> dict[str, Any] | None:
+    from bench import full_tile
+
+    return full_tile.measure(full_tile.Part(rows=732, rounds=3), say)
+
+
+def _stored() -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return stored
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, few peers")
+    parser.add_argument("--only", nargs="+", choices=list(_STEPS), help="only these comparisons")
+    parser.add_argument("--readme", action="store_true", help="write the table into README.md")
+    parser.add_argument("--table", action="store_true", help="only write the table anew")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
