@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test slow lint schema clean
+.PHONY: demo test slow lint schema clean bench bench-quick bench-full-tile
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
@@ -24,8 +24,17 @@ lint: $(VENV)/.installed-lint  ## format, style, types, layers
 schema: $(VENV)/.installed  ## write configs/schema.json and docs/config.md from the models
 	$(BIN)/python -m oso_pipeline.config.schema
 
+bench: $(VENV)/.installed  ## measure against the peers; writes bench/results.json and the README (35 min)
+	$(BIN)/python -m bench --readme
+
+bench-quick: $(VENV)/.installed  ## the same in small: do results agree? (under 5 min, no peers by apt)
+	$(BIN)/python -m bench --quick
+
+bench-full-tile: $(VENV)/.installed  ## write a tile of 10980 x 10980 pixels, 40 dates, map it, delete it
+	$(BIN)/python -m bench.full_tile --rows 10980
+
 clean:  ## remove the environment and the demo
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo bench/work
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

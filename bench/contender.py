@@ -118,13 +118,13 @@ def _serve(reply: Callable[[dict[str, Any]], None], function: str, case: dict[st
     reply({"units": prepared.units, "startup": start, "note": prepared.note})
     result: Any = None
     for line in sys.stdin:
-        request = line.split()
-        if request[0] == "round":
+        request, _, path = line.rstrip("\n").partition(" ")
+        if request == "round":
             answer, result = _round(prepared)
             reply(answer)
-        elif request[0] == "keep":
-            np.save(request[1], prepared.answer(result))
-            reply({"kept": request[1]})
+        elif request == "keep":
+            np.save(path, prepared.answer(result))
+            reply({"kept": path})
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ class Scenes:
     @property
     def side(self) -> int:
         """Rows of the block, which is a square."""
-        return int(round(self.clear.shape[1] ** 0.5))
+        return round(self.clear.shape[1] ** 0.5)
 
     @property
     def values(self) -> Int16:
@@ -110,7 +110,10 @@ def _fields(side: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.int64],
 
 
 def _reflectance(
-    classes: npt.NDArray[np.int64], days: npt.NDArray[np.int32], world: int, rng: np.random.Generator
+    classes: npt.NDArray[np.int64],
+    days: npt.NDArray[np.int32],
+    world: int,
+    rng: np.random.Generator,
 ) -> npt.NDArray[np.float64]:
     """Return the mean reflectance of each field, shape ``(time, band, field)``."""
     kinds = np.random.default_rng((world, 7))

@@ -17,7 +17,7 @@ from bench.contender import Prepared
 def predict(case: dict[str, Any]) -> Prepared:
     """Classify a block whose features are there already, ``(pixel,)``."""
     features = np.load(Path(case["block"]) / "features.npy")
-    side = int(round(features.shape[1] ** 0.5))
+    side = round(features.shape[1] ** 0.5)
     chunk = side // 2
     axis = np.arange(side, dtype=float)
     dataset = xr.Dataset(

@@ -21,7 +21,7 @@ def interpolate(case: dict[str, Any]) -> Prepared:
     """Interpolate all bands of a block, float ``(date, band, pixel)``, NaN outside the series."""
     block = Path(case["block"])
     clear = np.load(block / "clear.npy")
-    side = int(round(clear.shape[1] ** 0.5))
+    side = round(clear.shape[1] ** 0.5)
     values = np.moveaxis(np.load(block / "values.npy"), 1, 2)
     days = np.load(block / "days.npy")
     stamps = [_EPOCH + timedelta(days=int(day)) for day in days]

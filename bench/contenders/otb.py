@@ -47,7 +47,7 @@ def classify(case: dict[str, Any]) -> Prepared:
     """Classify the first rows of a block whose features lie in one image."""
     block, work = Path(case["block"]), Path(case["folder"])
     features = np.load(block / "features.npy")
-    side = int(round(features.shape[1] ** 0.5))
+    side = round(features.shape[1] ** 0.5)
     rows = case["pixels"] // side
     image = _image(work / "features.tif", features[:, : rows * side].reshape(-1, rows, side))
     little = _image(work / "little.tif", features[:, :4].reshape(-1, 2, 2))
@@ -71,7 +71,7 @@ def extract(case: dict[str, Any]) -> Prepared:
     """Take the features of points out of one image of features."""
     block, work = Path(case["block"]), Path(case["folder"])
     features = np.load(block / "features.npy")
-    side = int(round(features.shape[1] ** 0.5))
+    side = round(features.shape[1] ** 0.5)
     image = _image(work / "stack.tif", features.reshape(-1, side, side))
     chosen = np.load(case["points"])
 
@@ -85,8 +85,10 @@ def extract(case: dict[str, Any]) -> Prepared:
     many, few = points("many.gpkg", chosen), points("few.gpkg", chosen[:1])
 
     def run(vector: Path) -> None:
-        _run("SampleExtraction", "-in", image, "-vec", vector, "-field", "code", "-outfield",
-             "prefix", "-outfield.prefix.name", "b_", "-out", work / "extracted.sqlite")  # fmt: skip
+        target = work / "extracted.sqlite"
+        names = ("-outfield", "prefix", "-outfield.prefix.name", "b_")
+        _run("SampleExtraction", "-in", image, "-vec", vector, "-field", "code", *names,
+             "-out", target)  # fmt: skip
 
     def answer(_: object) -> np.ndarray:
         table = gpd.read_file(work / "extracted.sqlite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.contender import Prepared
-from bench.series import BANDS, GRID, Scenes
+from bench.series import BANDS, COARSE, FINE, GRID, Scenes
 from oso_pipeline.learning.forest import Forest
 from oso_pipeline.prediction import kernel
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.reader import BlockSeries
+from oso_pipeline.timeseries.series import BlockSeries
 
 INDICES = ("NDVI", "NDWI", "brightness")
 
@@ -26,20 +27,31 @@ def layout() -> FeatureLayout:
     return FeatureLayout(BANDS, GRID, INDICES)
 
 
+def series_of(scenes: Scenes) -> BlockSeries:
+    """Return a block as the reader gives it: 20 m bands at 20 m."""
+    slots = np.empty(len(BANDS), np.int32)
+    slots[list(FINE)] = np.arange(len(FINE))
+    slots[list(COARSE)] = -1 - np.arange(len(COARSE))
+    shape = (scenes.side, scenes.side)
+    return BlockSeries(shape, scenes.fine, scenes.coarse, slots, scenes.clear, scenes.days)
+
+
 def features(
     scenes: Scenes, pixels: npt.NDArray[np.int64] | None = None
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
     """Return features ``(feature, pixel)`` and validity of all pixels, or of those chosen."""
+    series = series_of(scenes)
     pick = np.arange(scenes.clear.shape[1]) if pixels is None else pixels
-    values, clear = np.take(scenes.values, pick, axis=2), np.take(scenes.clear, pick, axis=1)
-    return block_features(values, clear, scenes.days, layout())
+    return block_features(*series.take(pick), series.days, layout())
 
 
 def hard_vote(case: dict[str, Any]) -> Prepared:
     """Count the trees that vote for each class; the answer is ``(pixel, class)``."""
     forest, rows = _forest(case), np.load(Path(case["block"]) / "features.npy")
     note = f"{forest.n_nodes} nodes"
-    return Prepared(lambda: kernel.votes(forest, rows), rows.shape[1], answer=np.transpose, note=note)
+    return Prepared(
+        lambda: kernel.votes(forest, rows), rows.shape[1], answer=np.transpose, note=note
+    )
 
 
 def soft_vote(case: dict[str, Any]) -> Prepared:
@@ -55,11 +67,12 @@ def soft_vote(case: dict[str, Any]) -> Prepared:
 def gapfill_features(case: dict[str, Any]) -> Prepared:
     """Fill the gaps and compute all features, ``(feature, pixel)``."""
     series, wanted = _series(case), layout()
+    everywhere = np.arange(series.clear.shape[1])
 
     def work() -> npt.NDArray[np.int16]:
-        return block_features(series.values, series.clear, series.days, wanted)[0]
+        return block_features(*series.take(everywhere), series.days, wanted)[0]
 
-    return Prepared(work, series.clear.shape[1])
+    return Prepared(work, len(everywhere))
 
 
 def classify(case: dict[str, Any]) -> Prepared:
@@ -101,5 +114,4 @@ def _forest(case: dict[str, Any]) -> Forest:
 
 def _series(case: dict[str, Any]) -> BlockSeries:
     block = Path(case["block"])
-    values, clear, days = (np.load(block / f"{name}.npy") for name in ("values", "clear", "days"))
-    return BlockSeries(values, clear, days)
+    return series_of(Scenes(*(np.load(block / f"{field.name}.npy") for field in fields(Scenes))))

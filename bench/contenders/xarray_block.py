@@ -1,4 +1,4 @@
-"""xarray, dask and scikit-learn as users write it: ``interpolate_na``, ``interp``, ``map_blocks``."""
+"""xarray, dask and scikit-learn as users write it: ``interpolate_na``, then ``map_blocks``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def classify(case: dict[str, Any]) -> Prepared:
     """Take the first rows of a block from reflectances to classes, uint16 ``(pixel,)``."""
     block = Path(case["block"])
     clear = np.load(block / "clear.npy")
-    side = int(round(clear.shape[1] ** 0.5))
+    side = round(clear.shape[1] ** 0.5)
     rows = case["pixels"] // side
     part = slice(0, rows * side)
     shape = (len(clear), rows, side)
