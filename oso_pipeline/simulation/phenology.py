@@ -8,13 +8,14 @@ season of the class; each field has its own timing, vigour and brightness.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.config.model import SENTINEL2_BANDS
 from oso_pipeline.core.seeds import derived_seed
-from oso_pipeline.simulation.world import Floats, World
+from oso_pipeline.simulation.world import Floats
 
 # Reflectance x 1000 in B2, B3, B4, B5, B6, B7, B8, B8A, B11, B12: rounded values of the order
 # found in spectral libraries.
@@ -84,21 +85,33 @@ _COVERS = {
 }
 
 
+class Land(Protocol):
+    """Fields with a class and a height: a world, or a part of one."""
+
+    codes: npt.NDArray[np.int16]
+    heights: Floats
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything random."""
+        ...
+
+
 class Phenology:
     """Reflectance of every field of a world through the year.
 
     Parameters
     ----------
-    world
-        The land; each of its fields gets a timing, vigour and brightness of its own.
+    land
+        Each of its fields gets a timing, vigour and brightness of its own.
     """
 
-    def __init__(self, world: World) -> None:
-        self._codes = world.codes
-        self._heights = world.heights
-        n = world.codes.size
-        rng = np.random.default_rng(derived_seed(world.spec.seed, "phenology"))
-        covers = [_COVERS[int(code)] for code in world.codes]
+    def __init__(self, land: Land) -> None:
+        self._codes = land.codes
+        self._heights = land.heights
+        n = land.codes.size
+        rng = np.random.default_rng(derived_seed(land.seed, "phenology"))
+        covers = [_COVERS[int(code)] for code in land.codes]
         self._timing = rng.standard_normal(n) * [c.timing_days for c in covers]
         self._floor = rng.standard_normal(n) * [c.floor_spread for c in covers]
         self._vigour = np.clip(rng.normal(1, 0.14, n), 0.6, 1.25)

@@ -177,6 +177,11 @@ class World:
         return shapely.union_all([*self.outlines.values()])
 
     @property
+    def seed(self) -> int:
+        """Seed of everything random."""
+        return self.spec.seed
+
+    @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Smallest and greatest map coordinates: x, y, x, y."""
         x0, y0, x1, y1 = self.footprint.bounds
