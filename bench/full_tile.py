@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -117,7 +117,7 @@ def _predict(tile: FullTile, workers: int, part: Part) -> dict[str, Any]:
     shutil.rmtree(run / "blocks", ignore_errors=True)
     wall, watch = _oso(tile, "--stage", "predict", "--workers", str(workers))
     begun, ended, tasks = _stage(run / "log.jsonl")
-    pixels = sum(_owned(run))
+    pixels = sum(summary["pixels"] for summary in _summaries((run / "blocks").rglob("*.tif.json")))
     core = sum(task["cpu_seconds"] for task in tasks)
     return {
         "command_wall_s": wall,
@@ -174,9 +174,8 @@ def _stage(log: Path) -> tuple[datetime, datetime, list[dict[str, Any]]]:
     return begun, last, tasks
 
 
-def _owned(run: Path) -> list[int]:
-    sidecars = sorted((run / "blocks").rglob("*.tif.json"))
-    return [json.loads(path.read_text(encoding="utf-8"))["summary"]["pixels"] for path in sidecars]
+def _summaries(sidecars: Iterable[Path]) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text(encoding="utf-8"))["summary"] for path in sidecars]
 
 
 def _nodes(run: Path) -> int:

@@ -184,10 +184,10 @@ def _observed(
     cloud: npt.NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> Int16:
-    """Return a band with texture and noise such that it compresses as real images do."""
+    """Return a band with so much noise that it deflates by 1.35, about as real images do."""
     noise = rng.standard_normal(fields.shape, dtype=np.float32)
-    land = reflectance[fields] * (QUANTIFICATION * (1 + 0.03 * noise)) + 40 * noise
-    return np.rint(np.where(cloud, _CLOUD + 500 * noise, land)).clip(-500, 20_000).astype(np.int16)
+    land = reflectance[fields] * (QUANTIFICATION * (1 + 0.003 * noise)) + 3 * noise
+    return np.rint(np.where(cloud, _CLOUD + 30 * noise, land)).clip(-500, 20_000).astype(np.int16)
 
 
 def _masks(cloud: npt.NDArray[np.bool_]) -> dict[str, Bytes]:
