@@ -15,10 +15,9 @@ from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.rasterise import NONE, Burner
 from oso_pipeline.learning.model_file import Model
-from oso_pipeline.prediction.kernel import classify
+from oso_pipeline.prediction.compiled import Vote
+from oso_pipeline.prediction.kernel import classify_block
 from oso_pipeline.reference.strata import read_strata
-from oso_pipeline.timeseries.blocking import CHUNK_PIXELS
-from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
 
@@ -30,13 +29,14 @@ def predict_pixels(
     labels: Labels,
     models: Mapping[int, Model],
     layout: FeatureLayout,
+    vote: Vote = "hard",
 ) -> npt.NDArray[np.uint16]:
-    """Classify the pixels of a block, a bounded number at a time.
+    """Classify the pixels of a block.
 
     Parameters
     ----------
     series
-        Images of the block, ``pixel`` being its last axis.
+        Images of the block.
     labels
         Which model each pixel gets, int32, shape ``(pixel,)``; pixels whose label is not in
         `models` are left out.
@@ -44,6 +44,8 @@ def predict_pixels(
         Models by label.
     layout
         Features that the models expect.
+    vote
+        How trees vote, as for :func:`~oso_pipeline.prediction.kernel.classify`.
 
     Returns
     -------
@@ -52,13 +54,8 @@ def predict_pixels(
         pixel is left out or has no clear date; the series of one date suffices for a class.
     """
     layers = np.zeros((3, len(labels)), np.uint16)
-    for label, model in models.items():
-        pixels = np.flatnonzero(labels == label)
-        for start in range(0, len(pixels), CHUNK_PIXELS):
-            part = pixels[start : start + CHUNK_PIXELS]
-            features, validity = block_features(*series.take(part), series.days, layout)
-            layers[0, part], layers[1, part] = classify(model.forest, features, validity)
-            layers[2, part] = validity
+    pixels = np.flatnonzero(np.isin(labels, list(models)))
+    layers[:, pixels] = classify_block(series, layout, pixels, labels[pixels], models, vote)
     return layers
 
 

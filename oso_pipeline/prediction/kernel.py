@@ -1,18 +1,27 @@
-"""The forest walked by compiled code: votes of the trees, class and confidence."""
+"""From features, or from the images of a block, to votes, class and confidence."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from oso_pipeline.learning.forest import LEAF, Forest
+from oso_pipeline.learning.forest import Forest
+from oso_pipeline.learning.model_file import Model
+from oso_pipeline.prediction.compiled import Vote, compiled, joined
+from oso_pipeline.prediction.lanes import LANES
+from oso_pipeline.prediction.walk import exact_winner, new_arena, walk_chunk
+from oso_pipeline.timeseries.chunks import CHUNK, aligned, features_chunk, new_scratch
+from oso_pipeline.timeseries.features import source_and_recipe
+from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.series import BlockSeries
 
 NODATA_CLASS = 0
 """Class of a pixel that nothing is known about."""
 
-_BLOCK = 128
-_FLIGHT = 8
+Layers = npt.NDArray[np.uint16]
 
 
 def votes(forest: Forest, features: npt.NDArray[np.int16]) -> npt.NDArray[np.uint16]:
@@ -39,23 +48,41 @@ def votes(forest: Forest, features: npt.NDArray[np.int16]) -> npt.NDArray[np.uin
     ValueError
         If the type or shape does not fit, or the forest tests features that are not there.
     """
-    if features.dtype != np.int16 or features.ndim != 2:
-        raise ValueError("features must be int16 of shape (feature, pixel)")
-    if int(forest.feature.max()) >= features.shape[0]:
-        raise ValueError(f"the forest tests more than the {features.shape[0]} features given")
-    counts = np.zeros((len(forest.classes), features.shape[1]), np.uint16)
-    vote = np.zeros(forest.n_nodes, np.uint16)
-    vote[forest.feature == LEAF] = forest.leaf_votes
-    _walk(
-        np.ascontiguousarray(features),
-        (forest.feature, forest.threshold, forest.left, forest.right, vote, forest.roots),
-        counts,
-    )
+    counts = np.zeros((len(forest.classes), _checked(forest, features)), np.uint16)
+    _sums(np.ascontiguousarray(features), compiled(forest, "hard"), counts)
     return counts
 
 
+def probabilities(forest: Forest, features: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
+    """Return the mean over the trees of the shares of the classes in the leaves.
+
+    Parameters
+    ----------
+    forest, features
+        As for :func:`votes`.
+
+    Returns
+    -------
+    shares
+        float64, shape ``(class, pixel)``: within 3e-7 of ``predict_proba`` of scikit-learn.
+
+    Raises
+    ------
+    ValueError
+        As :func:`votes`.
+    """
+    walked = compiled(forest, "soft")
+    sums = np.zeros((len(forest.classes), _checked(forest, features)), np.uint32)
+    _sums(np.ascontiguousarray(features), walked, sums)
+    shares: npt.NDArray[np.float64] = sums / (walked.unit[0] * float(forest.n_trees))
+    return shares
+
+
 def classify(
-    forest: Forest, features: npt.NDArray[np.int16], validity: npt.NDArray[np.uint16]
+    forest: Forest,
+    features: npt.NDArray[np.int16],
+    validity: npt.NDArray[np.uint16],
+    vote: Vote = "hard",
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
     """Return class and confidence of pixels.
 
@@ -65,57 +92,192 @@ def classify(
         As in :func:`votes`.
     validity
         Number of clear dates, shape ``(pixel,)``.
+    vote
+        Hard: each tree has one vote. Soft: it gives the shares of the classes in its leaf.
 
     Returns
     -------
     code
-        Class with most votes, ties to the lowest code, uint16, shape ``(pixel,)``; 0 where
-        there is no clear date.
+        Class with most votes, uint16, shape ``(pixel,)``; 0 where there is no clear date. Ties
+        go to the lowest code; soft votes within rounding are told apart as scikit-learn does.
     confidence
-        Percentage of the trees that voted for it, halves rounded up, uint8, shape
-        ``(pixel,)``; 0 where there is no clear date.
+        Percentage of the votes that it got, halves rounded up, uint8, shape ``(pixel,)``; 0
+        where there is no clear date.
     """
-    counts = votes(forest, features)
-    winner = counts.argmax(axis=0)
-    most = counts.max(axis=0).astype(np.int64)
-    share = (200 * most + forest.n_trees) // (2 * forest.n_trees)
-    seen = validity > 0
-    code = np.where(seen, forest.classes[winner], NODATA_CLASS).astype(np.uint16)
-    return code, np.where(seen, share, 0).astype(np.uint8)
+    layers = np.zeros((3, _checked(forest, features)), np.uint16)
+    rows, seen = np.ascontiguousarray(features), np.ascontiguousarray(validity, np.uint16)
+    _classify_features(rows, seen, compiled(forest, vote), layers)
+    return layers[0], layers[1].astype(np.uint8)
+
+
+def classify_block(
+    series: BlockSeries,
+    layout: FeatureLayout,
+    pixels: npt.NDArray[np.integer],
+    labels: npt.NDArray[np.integer],
+    models: Mapping[int, Model],
+    vote: Vote = "hard",
+) -> Layers:
+    """Classify pixels of a block straight from its images, each by the model of its label.
+
+    Parameters
+    ----------
+    series
+        Images of the block.
+    layout
+        Features that the models expect.
+    pixels
+        Which pixels, indices into the block, shape ``(n,)``; nothing else is computed.
+    labels
+        Label of each of these pixels, shape ``(n,)``.
+    models
+        Models by label; pixels of other labels get no class.
+    vote
+        As for :func:`classify`.
+
+    Returns
+    -------
+    layers
+        Class, confidence and validity, uint16, shape ``(3, n)``, as :func:`classify` gives
+        them; 0 in all of them for a label without a model.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a pixel lies outside the block.
+    """
+    return classify_runs(series, layout, pixels, labels, [models], vote)[0]
+
+
+def classify_runs(
+    series: BlockSeries,
+    layout: FeatureLayout,
+    pixels: npt.NDArray[np.integer],
+    labels: npt.NDArray[np.integer],
+    runs: Sequence[Mapping[int, Model]],
+    vote: Vote = "hard",
+) -> Layers:
+    """Classify pixels by the models of several runs; their features are computed once.
+
+    Parameters and errors are those of :func:`classify_block`, `runs` being the models of each
+    run by label. The layers have the shape ``(run, 3, n)``.
+    """
+    source, plan = source_and_recipe(series, layout, pixels)
+    if labels.shape != pixels.shape:
+        raise ValueError(f"{labels.shape} labels given for {pixels.shape} pixels")
+    layers = np.zeros((len(runs), 3, len(pixels)), np.uint16)
+    used = [[(int(k), m.forest) for k, m in sorted(run.items())] for run in runs]
+    forests = tuple(dict.fromkeys(forest for run in used for _, forest in run))
+    for forest in forests:
+        _refuse_features(forest, layout.size)
+    if not forests or len(pixels) == 0:
+        return layers
+    known = np.unique([label for run in used for label, _ in run])
+    which = np.full((len(runs), len(known) + 1), -1, np.int64)
+    for row, run in zip(which, used, strict=True):
+        for label, forest in run:
+            row[np.searchsorted(known, label)] = forests.index(forest)
+    place = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+    numbers = np.where(known[place] == labels, place, len(known)).astype(np.int64)
+    _classify_block(source, plan, numbers, which, joined(forests, vote), layers)
+    return layers
+
+
+def _checked(forest: Forest, features: npt.NDArray[np.int16]) -> int:
+    """Return the number of pixels after a check of what the kernels rely on."""
+    if features.dtype != np.int16 or features.ndim != 2:
+        raise ValueError("features must be int16 of shape (feature, pixel)")
+    _refuse_features(forest, features.shape[0])
+    return int(features.shape[1])
+
+
+def _refuse_features(forest: Forest, n_features: int) -> None:
+    if int(forest.feature.max()) >= n_features:
+        raise ValueError(f"the forest tests more than the {n_features} features given")
 
 
 @njit(cache=True, nogil=True)
-def _walk(features, trees, counts):  # type: ignore[no-untyped-def]
-    """Add the votes of all trees to `counts`, block of pixels by block of pixels.
+def _sums(features, forest, sums):  # type: ignore[no-untyped-def]
+    """Write what each class gets from all trees."""
+    values, arena = aligned(2 * features.shape[0] * CHUNK).view(np.int16), new_arena(forest)
+    everywhere = ~np.uint64(0)
+    for start in range(0, features.shape[1], CHUNK):
+        size = _load(features, start, values)
+        walk_chunk(forest, 0, values, (everywhere, everywhere), arena)
+        for number in range(len(sums)):
+            for p in range(size):
+                if forest.soft:
+                    sums[number, start + p] = arena.shares[number * CHUNK + p]
+                else:
+                    sums[number, start + p] = arena.votes[number * CHUNK + p]
 
-    Trees are the outer loop, so that the top of a tree and the values of a block stay in
-    cache; several pixels walk a tree in turn, so that their waits for memory overlap.
-    """
-    feature, threshold, left, right, vote, roots = trees
-    n_features, n_pixels = features.shape
-    values = np.empty((n_features, _BLOCK), np.int16)
-    node = np.empty(_FLIGHT, np.int32)
-    for start in range(0, n_pixels, _BLOCK):
-        size = min(_BLOCK, n_pixels - start)
-        for row in range(n_features):
-            for pixel in range(size):
-                values[row, pixel] = features[row, start + pixel]
-        for tree in range(len(roots) - 1):
-            for first in range(0, size, _FLIGHT):
-                flying = min(_FLIGHT, size - first)
-                for lane in range(flying):
-                    node[lane] = roots[tree]
-                walking = True
-                while walking:
-                    walking = False
-                    for lane in range(flying):
-                        here = node[lane]
-                        test = feature[here]
-                        if test != LEAF:
-                            walking = True
-                            if values[test, first + lane] <= threshold[here]:
-                                node[lane] = left[here]
-                            else:
-                                node[lane] = right[here]
-                for lane in range(flying):
-                    counts[vote[node[lane]], start + first + lane] += np.uint16(1)
+
+@njit(cache=True, nogil=True)
+def _classify_features(features, validity, forest, layers):  # type: ignore[no-untyped-def]
+    values, arena = aligned(2 * features.shape[0] * CHUNK).view(np.int16), new_arena(forest)
+    seen, numbers = np.zeros(CHUNK, np.uint16), np.zeros(CHUNK, np.int64)
+    for start in range(0, features.shape[1], CHUNK):
+        size = _load(features, start, values)
+        seen[:size] = validity[start : start + size]
+        seen[size:] = 0
+        _write(forest, 0, values, _lanes(numbers, 0, seen), arena, layers[:, start : start + size])
+
+
+@njit(cache=True, nogil=True)
+def _classify_block(source, plan, numbers, which, forest, layers):  # type: ignore[no-untyped-def]
+    """Write the layers of all runs, chunk by chunk, each label by its forest."""
+    scratch, arena = new_scratch(source, plan), new_arena(forest)
+    label = np.zeros(CHUNK, np.int64)
+    for start in range(0, len(numbers), CHUNK):
+        size = features_chunk(source, plan, start, scratch)
+        label[:size] = numbers[start : start + size]
+        for number in range(which.shape[1]):
+            lanes = _lanes(label, number, scratch.validity)
+            if lanes[0] | lanes[1]:
+                for run in range(which.shape[0]):
+                    if which[run, number] >= 0:
+                        part = layers[run, :, start : start + size]
+                        _write(forest, which[run, number], scratch.features, lanes, arena, part)
+                        for p in range(size):
+                            if label[p] == number:
+                                part[2, p] = scratch.validity[p]
+
+
+@njit(cache=True, nogil=True)
+def _load(features, start, values):  # type: ignore[no-untyped-def]
+    """Copy a chunk of features into aligned rows; return the number of its pixels."""
+    size = min(CHUNK, features.shape[1] - start)
+    for row in range(features.shape[0]):
+        source, target = features[row, start : start + size], values[row * CHUNK :]
+        for p in range(size):
+            target[p] = source[p]
+    return size
+
+
+@njit(cache=True, nogil=True)
+def _lanes(labels, label, validity):  # type: ignore[no-untyped-def]
+    """Return two masks of the pixels of a label that have a clear date."""
+    first, second = np.uint64(0), np.uint64(0)
+    for p in range(LANES):
+        wanted = np.uint64(labels[p] == label and validity[p] > 0)
+        others = np.uint64(labels[p + LANES] == label and validity[p + LANES] > 0)
+        first |= wanted << np.uint64(p)
+        second |= others << np.uint64(p)
+    return first, second
+
+
+@njit(cache=True, nogil=True)
+def _write(forest, number, values, lanes, arena, layers):  # type: ignore[no-untyped-def]
+    """Write class and confidence of the pixels in `lanes`."""
+    walk_chunk(forest, number, values, lanes, arena)
+    codes = forest.classes[forest.class_start[number] : forest.class_start[number + 1]]
+    n_trees = forest.tree_start[number + 1] - forest.tree_start[number]
+    total = forest.unit[number] * n_trees
+    for p in range(layers.shape[1]):
+        if (lanes[p // LANES] >> np.uint64(p % LANES)) & np.uint64(1):
+            best, winner = np.int64(arena.best[p]), arena.winner[p]
+            # Each tree's share is rounded by half a unit at most.
+            if forest.soft and best - np.int64(arena.runner_up[p]) <= n_trees:
+                winner = exact_winner(forest, number, values, p, arena)
+            layers[0, p] = codes[winner]
+            layers[1, p] = (200 * best + total) // (2 * total)

@@ -138,7 +138,7 @@ def _chunks(
     found = []
     for start in range(0, len(places), CHUNK_PIXELS):
         part = slice(start, start + CHUNK_PIXELS)
-        features, validity = block_features(*series.take(places[part]), series.days, layout)
+        features, validity = block_features(series, layout, places[part])
         place = Candidates(
             candidates.row[part],
             candidates.column[part],

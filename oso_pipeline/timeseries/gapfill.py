@@ -1,8 +1,4 @@
-"""Gap-filling: the series of each pixel on the dates of the grid.
-
-The kernels work on a few pixels at a time, so that one block's rows stay in the cache, and on
-rows of pixels, so that the processor handles several at once.
-"""
+"""Gap-filling: the series of each pixel on the dates of the grid."""
 
 from __future__ import annotations
 
@@ -10,11 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-NODATA = -10_000
-"""Every feature of a pixel without a clear date."""
-
-CHUNK = 128
-"""Pixels handled together by the kernels; 64 to 256 are about equally fast."""
+from oso_pipeline.timeseries.chunks import Source, recipe, staged_features
 
 
 def gapfill(
@@ -61,11 +53,16 @@ def gapfill(
     >>> gapfill(values, clear, days, days)[0].ravel().tolist()
     [100, 200, 300]
     """
-    flags = checked_clear(values, clear, days_in)
-    _, n_bands, n_pixels = values.shape
-    filled = np.empty((len(days_out) * n_bands, n_pixels), dtype=np.int16)
-    validity = np.empty(n_pixels, dtype=np.uint16)
-    _fill_block(values, flags, days_in, days_out.astype(np.int32), filled, validity)
+    flags = _checked_clear(values, clear, days_in)
+    n_days, n_bands, n_pixels = values.shape
+    source = Source(
+        np.ascontiguousarray(values),
+        np.empty((n_days, 0, 0), np.int16),
+        np.arange(n_bands, dtype=np.int32),
+        flags,
+        *(np.arange(n_pixels),) * 2,
+    )
+    filled, validity = staged_features(source, recipe(days_in, days_out))
     return filled.reshape(len(days_out), n_bands, n_pixels), validity
 
 
@@ -95,7 +92,7 @@ def longest_gap_days(
     return gaps
 
 
-def checked_clear(
+def _checked_clear(
     values: npt.NDArray[np.int16],
     clear: npt.NDArray[np.uint8] | npt.NDArray[np.bool_],
     days_in: npt.NDArray[np.int32],
@@ -125,98 +122,6 @@ def checked_clear(
 
 
 @njit(cache=True, nogil=True)
-def _fill_block(values, clear, days_in, days_out, filled, validity):  # type: ignore[no-untyped-def]
-    scratch = new_scratch(len(days_in), len(days_out))
-    for start in range(0, values.shape[2], CHUNK):
-        stop = min(start + CHUNK, values.shape[2])
-        fill_chunk(values, clear, (days_in, days_out), (start, stop), scratch, filled, validity)
-
-
-@njit(cache=True, nogil=True)
-def new_scratch(n_in, n_out):  # type: ignore[no-untyped-def]
-    """Return the memory that :func:`fill_chunk` works in: past, future, weights."""
-    past = np.zeros((n_in + 1, CHUNK), dtype=np.float32)
-    future = np.zeros((n_in + 1, CHUNK), dtype=np.float32)
-    weights = np.zeros((n_out, CHUNK), dtype=np.float32)
-    return past, future, weights
-
-
-@njit(cache=True, nogil=True)
-def fill_chunk(values, clear, days, span, scratch, filled, validity):  # type: ignore[no-untyped-def]
-    """Fill the pixels of `span`, at most ``CHUNK``, of the rows ``date * band`` of `filled`."""
-    days_in, days_out = days
-    start, stop = span
-    past, future, weights = scratch
-    n_in, n_bands, _ = values.shape
-    size = stop - start
-    _weigh(clear[:, start:stop], days, scratch)
-    count_clear(clear, start, stop, validity)
-    for band in range(n_bands):
-        # Row t of `past`: the last clear value before date t; of `future`: the first from
-        # date t on. Where there is none the weight hides what stands there.
-        for t in range(n_in):
-            row, flags = values[t, band, start:stop], clear[t, start:stop]
-            old, new = past[t], past[t + 1]
-            for p in range(size):
-                new[p] = row[p] if flags[p] else old[p]
-        for t in range(n_in - 1, -1, -1):
-            row, flags = values[t, band, start:stop], clear[t, start:stop]
-            old, new = future[t + 1], future[t]
-            for p in range(size):
-                new[p] = row[p] if flags[p] else old[p]
-        t = 0
-        for date in range(len(days_out)):
-            while t < n_in and days_in[t] <= days_out[date]:
-                t += 1
-            before, after, weight = past[t], future[t], weights[date]
-            out = filled[date * n_bands + band, start:stop]
-            for p in range(size):
-                out[p] = np.rint(before[p] + (after[p] - before[p]) * weight[p])
-    blank(filled, len(days_out) * n_bands, start, stop, validity)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _weigh(clear, days, scratch):  # type: ignore[no-untyped-def]
-    """Write the weight of the later clear date for each output date into the scratch."""
-    days_in, days_out = days
-    past, future, weights = scratch
-    n_in, size = clear.shape
-    for t in range(n_in):
-        day = np.float32(days_in[t] - days_in[0])
-        for p in range(size):
-            past[0, p] = -1.0
-            past[t + 1, p] = day if clear[t, p] else past[t, p]
-    for t in range(n_in - 1, -1, -1):
-        day = np.float32(days_in[t] - days_in[0])
-        for p in range(size):
-            future[n_in, p] = -1.0
-            future[t, p] = day if clear[t, p] else future[t + 1, p]
-    t = 0
-    for date in range(len(days_out)):
-        while t < n_in and days_in[t] <= days_out[date]:
-            t += 1
-        day = np.float32(days_out[date] - days_in[0]) if n_in else np.float32(0)
-        for p in range(size):
-            before, after = past[t, p], future[t, p]
-            weight = (day - before) / (after - before) if after != before else np.float32(0)
-            weight = np.float32(1) if before < 0 else weight
-            weights[date, p] = np.float32(0) if after < 0 else weight
-    for p in range(size):
-        past[0, p] = 0
-        future[n_in, p] = 0
-
-
-@njit(cache=True, nogil=True)
-def count_clear(clear, start, stop, validity):  # type: ignore[no-untyped-def]
-    """Write the number of clear dates of the pixels from `start` to `stop`."""
-    for p in range(start, stop):
-        validity[p] = 0
-    for t in range(clear.shape[0]):
-        for p in range(start, stop):
-            validity[p] += np.uint16(clear[t, p] != 0)
-
-
-@njit(cache=True, nogil=True)
 def _longest_gaps(clear, days_in, first_day, last_day, gaps):  # type: ignore[no-untyped-def]
     latest = np.full(clear.shape[1], first_day, dtype=np.int32)
     for t in range(clear.shape[0]):
@@ -228,12 +133,3 @@ def _longest_gaps(clear, days_in, first_day, last_day, gaps):  # type: ignore[no
                 latest[p] = day if clear[t, p] else latest[p]
     for p in range(clear.shape[1]):
         gaps[p] = np.uint16(max(np.int32(gaps[p]), last_day - latest[p]))
-
-
-@njit(cache=True, nogil=True)
-def blank(rows, n_rows, start, stop, validity):  # type: ignore[no-untyped-def]
-    """Write no data into the pixels without a clear date."""
-    for p in range(start, stop):
-        if validity[p] == 0:
-            for row in range(n_rows):
-                rows[row, p] = NODATA

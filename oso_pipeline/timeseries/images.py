@@ -11,7 +11,7 @@ from numba import njit
 from rasterio.windows import Window
 
 from oso_pipeline.imagery.acquisition import BANDS_10M, Acquisition
-from oso_pipeline.timeseries.gapfill import NODATA
+from oso_pipeline.timeseries.chunks import NODATA
 from oso_pipeline.timeseries.rasters import LOWEST, OpenRasters, to_stored
 from oso_pipeline.timeseries.windows import Part
 

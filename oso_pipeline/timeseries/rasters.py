@@ -18,7 +18,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from oso_pipeline.core.errors import InputDataError, Problem
-from oso_pipeline.timeseries.gapfill import NODATA
+from oso_pipeline.timeseries.chunks import NODATA
 
 LOWEST, HIGHEST = NODATA + 1, 32_767
 """Least and greatest reflectance kept, 1e-4 units; negative ones are legal, -10000 is not."""

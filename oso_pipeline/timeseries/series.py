@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from oso_pipeline.timeseries.gapfill import NODATA
+from oso_pipeline.timeseries.chunks import NODATA
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class BlockSeries:
     def of(
         cls,
         values: npt.NDArray[np.int16],
-        clear: npt.NDArray[np.uint8],
+        clear: npt.NDArray[np.uint8] | npt.NDArray[np.bool_],
         days: npt.NDArray[np.int32],
         clipped: int = 0,
     ) -> BlockSeries:
@@ -57,7 +57,8 @@ class BlockSeries:
         n_days, n_bands, n_pixels = values.shape
         slots = np.arange(n_bands, dtype=np.int32)
         none = np.empty((n_days, 0, 0), np.int16)
-        return cls((1, n_pixels), values, none, slots, clear, days, clipped)
+        flags = np.ascontiguousarray(clear).view(np.uint8)
+        return cls((1, n_pixels), values, none, slots, flags, days, clipped)
 
     @property
     def values(self) -> npt.NDArray[np.int16]:

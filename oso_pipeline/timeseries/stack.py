@@ -23,8 +23,8 @@ from oso_pipeline.imagery.inventory import Inventory, read_inventory
 from oso_pipeline.imagery.readers import Request
 from oso_pipeline.imagery.search import find_products
 from oso_pipeline.imagery.stage import EXTRACTED, STAGE
+from oso_pipeline.timeseries.chunks import NODATA
 from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.gapfill import NODATA
 from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
 
@@ -168,5 +168,5 @@ def _chunk(
 ) -> npt.NDArray[np.int16]:
     inventory, spec, layout = shared
     series = BlockReader(inventory, spec).read(block)
-    features, _ = block_features(series.values, series.clear, series.days, layout)
+    features, _ = block_features(series, layout)
     return features.reshape(layout.size, block.height, block.width)

@@ -13,11 +13,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from oso_pipeline.timeseries import reference
+from oso_pipeline.timeseries.chunks import CHUNK
 from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.gapfill import CHUNK, gapfill, longest_gap_days
+from oso_pipeline.timeseries.gapfill import gapfill, longest_gap_days
 from oso_pipeline.timeseries.layout import INDEX_BANDS, FeatureLayout
+from oso_pipeline.timeseries.series import BlockSeries
 
 INDICES = tuple(INDEX_BANDS)
+
+
+def features_of(values, clear, days, layout) -> tuple[np.ndarray, np.ndarray]:
+    """Return the features by the kernel, from plain arrays as the definition takes them."""
+    return block_features(BlockSeries.of(values, clear, days), layout)
 
 
 def series(case: dict) -> tuple[np.ndarray, ...]:
@@ -52,7 +59,7 @@ def test_published_cases_of_features(shared_data: Path) -> None:
     layout = FeatureLayout(bands, (date(2018, 1, 1),), INDICES)
     values = np.array([[case[band] for case in oracle["cases"]] for band in bands], np.int16)
     clear = np.ones((1, values.shape[1]), dtype=bool)
-    for compute in (block_features, reference.block_features):
+    for compute in (features_of, reference.block_features):
         features, _ = compute(values[None], clear, layout.days, layout)
         rows = dict(zip(layout.names, features, strict=True))
         for name in ("NDVI", "NDWI"):
@@ -89,7 +96,7 @@ def test_kernels_equal_the_plain_definition(block: tuple) -> None:
         strict=True,
     ):
         np.testing.assert_array_equal(fast, plain)
-    for fast, plain in zip(block_features(*block), reference.block_features(*block), strict=True):
+    for fast, plain in zip(features_of(*block), reference.block_features(*block), strict=True):
         np.testing.assert_array_equal(fast, plain)
         assert fast.dtype == plain.dtype
 
@@ -109,8 +116,8 @@ def test_longest_gap_equals_the_plain_definition(block: tuple, first: int, lengt
 def test_a_pixel_does_not_depend_on_its_neighbours(block: tuple, seed: int) -> None:
     values, clear, days, layout = block
     order = np.random.default_rng(seed).permutation(values.shape[2])
-    whole, validity = block_features(*block)
-    shuffled, other = block_features(
+    whole, validity = features_of(*block)
+    shuffled, other = features_of(
         np.ascontiguousarray(values[:, :, order]), clear[:, order], days, layout
     )
     np.testing.assert_array_equal(whole[:, order], shuffled)
@@ -123,7 +130,7 @@ def test_ratio_truncates_as_integers_do_near_whole_numbers() -> None:
     layout = FeatureLayout(("B4", "B8"), (date(2018, 1, 1),), ("NDVI",))
     values = np.stack([red, nir])[None]
     clear = np.ones((1, values.shape[2]), dtype=np.uint8)
-    ndvi = block_features(values, clear, layout.days, layout)[0][2].astype(np.int64)
+    ndvi = features_of(values, clear, layout.days, layout)[0][2].astype(np.int64)
     top, total = nir.astype(np.int64) - red, nir.astype(np.int64) + red
     size = np.abs(top) * 1000 // np.maximum(np.abs(total), 1)
     expected = np.where((top < 0) == (total < 0), size, -size) * (total != 0)
@@ -139,7 +146,7 @@ class TestTooFewClearDates:
     def features(self, *clear: int) -> tuple[list[int], int]:
         values = np.array([[100, 300], [200, 600], [400, 1200]], dtype=np.int16)[:, :, None]
         flags = np.array(clear, dtype=np.uint8)[:, None]
-        features, validity = block_features(values, flags, self.DAYS, self.LAYOUT)
+        features, validity = features_of(values, flags, self.DAYS, self.LAYOUT)
         return features.ravel().tolist(), int(validity[0])
 
     def test_row_026_one_clear_date_is_a_constant_series(self) -> None:

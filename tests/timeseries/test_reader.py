@@ -197,7 +197,7 @@ def test_row_026_a_tile_without_images_in_season_gives_no_data(products) -> None
     products.add("2017-06-01T10:00:00", {"B4": 1})
     series = read(products, "B4")
     layout = FeatureLayout(("B4",), (date(2018, 1, 1),))
-    features, validity = block_features(series.values, series.clear, series.days, layout)
+    features, validity = block_features(series, layout)
     assert (features == -10_000).all()
     assert not validity.any()
 
@@ -354,8 +354,7 @@ def test_memory_estimate_covers_what_is_used(products: object) -> None:
         series = reader.read(block)
         for start in range(0, block.pixels, CHUNK_PIXELS):
             part = np.arange(start, start + CHUNK_PIXELS)
-            values, clear = np.take(series.values, part, axis=2), series.clear[:, part]
-            block_features(values, clear, series.days, layout)
+            block_features(series, layout, part)
 
     run()
     tracemalloc.start()

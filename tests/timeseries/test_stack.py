@@ -69,7 +69,7 @@ def test_equals_the_features_of_blocks_and_reads_nothing_before(
     assert stack.shape == (LAYOUT.size, *shape)
     assert stack.data.npartitions > 2
     whole = BlockReader(products.inventory(), SPEC).read(Block("31TCJ", 0, 0, *shape))
-    features, _ = block_features(whole.values, whole.clear, whole.days, LAYOUT)
+    features, _ = block_features(whole, LAYOUT)
     reads.clear()
     with dask.config.set(scheduler="threads"):
         computed = stack.compute()

@@ -1,0 +1,69 @@
+"""Vector instructions that a plain loop does not turn into: masks of lanes.
+
+A lane is a pixel. Compared to a threshold, `LANES` pixels make one 64-bit mask; a mask selects
+to which pixels something is added. They are written in the language of the compiler (LLVM IR),
+which has instructions for them on every processor: with AVX-512 one or two, with AVX2 or NEON
+a handful.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+LANES = 64
+"""Lanes of a mask."""
+
+ALIGNMENT = 64
+"""Offsets into arrays must give addresses that are multiples of this many bytes."""
+
+_MASK = ir.VectorType(ir.IntType(1), LANES)
+
+
+@intrinsic
+def at_most(typing: Any, values: Any, offset: Any, threshold: Any) -> Any:
+    """Return the mask of the int16 `values` from `offset` on that are at most `threshold`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _pointer(context, builder, signature, arguments)
+        row = builder.load(pointer, align=ALIGNMENT)
+        return builder.bitcast(
+            builder.icmp_signed("<=", row, _everywhere(builder, arguments[2])), ir.IntType(64)
+        )
+
+    return types.uint64(values, types.uint64, types.int16), generate
+
+
+@intrinsic
+def add_where(typing: Any, sums: Any, offset: Any, mask: Any, amount: Any) -> Any:
+    """Add `amount` to the `sums` from `offset` on whose lanes are in `mask`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _pointer(context, builder, signature, arguments)
+        row = builder.load(pointer, align=ALIGNMENT)
+        lanes = builder.bitcast(arguments[2], _MASK)
+        added = builder.select(
+            lanes, _everywhere(builder, arguments[3]), ir.Constant(row.type, None)
+        )
+        builder.store(builder.add(row, added), pointer, align=ALIGNMENT)
+        return context.get_dummy_value()
+
+    return types.void(sums, types.uint64, types.uint64, sums.dtype), generate
+
+
+def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Return where `LANES` elements of the array begin."""
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    first = builder.gep(array.data, [arguments[1]])
+    return builder.bitcast(first, ir.VectorType(array.data.type.pointee, LANES).as_pointer())
+
+
+def _everywhere(builder: Any, value: Any) -> Any:
+    """Return a vector with `value` in all lanes."""
+    nothing = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
+    first = builder.insert_element(nothing, value, ir.IntType(32)(0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(first, nothing, zeros)
