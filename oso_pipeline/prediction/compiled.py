@@ -27,17 +27,18 @@ class CompiledForest(NamedTuple):
     words
         Nodes, uint64. Bit 0 tells a leaf. Inner nodes: bits 1 to 15 the feature, 16 to 31 the
         threshold, 32 to 63 the left child, which the right one follows. Leaves: bits 32 to 63
-        the class voted for (hard) or the number of the leaf (soft). The child that saw more
-        training samples is nearer, so a walk mostly stays in a cache line.
+        the class voted for (hard) or the first entry (soft), bits 1 to 17 the number of
+        entries. The child that saw more training samples is nearer, so a walk mostly stays in
+        a cache line.
     roots
         Root of each tree, uint64.
     tree_start
         First tree of each forest, and their number at the end, int64.
-    leaf_start, leaf_class, leaf_exact
-        As in :class:`~oso_pipeline.learning.forest.Forest`, with the shares in float64; empty
-        for hard votes.
-    leaf_share
-        Shares in units of 1 / `unit`, uint32; sums of them do not depend on the order.
+    entries
+        What a leaf gives to a class, uint64; empty for hard votes. Bits 0 to 15 the class, 32
+        to 63 its share in units of 1 / `unit`. Sums of such do not depend on the order.
+    exact
+        The same shares in float64.
     class_start, classes
         Codes of the classes of each forest, int64.
     unit
@@ -51,10 +52,8 @@ class CompiledForest(NamedTuple):
     words: npt.NDArray[np.uint64]
     roots: npt.NDArray[np.uint64]
     tree_start: npt.NDArray[np.int64]
-    leaf_start: npt.NDArray[np.int64]
-    leaf_class: npt.NDArray[np.uint16]
-    leaf_exact: npt.NDArray[np.float64]
-    leaf_share: npt.NDArray[np.uint32]
+    entries: npt.NDArray[np.uint64]
+    exact: npt.NDArray[np.float64]
     class_start: npt.NDArray[np.int64]
     classes: npt.NDArray[np.int64]
     unit: npt.NDArray[np.int64]
@@ -98,22 +97,20 @@ def joined(forests: tuple[Forest, ...], vote: Vote) -> CompiledForest:
     if len(parts) == 1:
         return parts[0]
     firsts = np.cumsum([0, *(len(part.words) for part in parts)])
-    leaves = np.cumsum([0, *(len(part.leaf_start) - 1 for part in parts)])
-    if max(firsts[-1], leaves[-1]) > _MOST:
+    entries = np.cumsum([0, *(len(part.entries) for part in parts)])
+    if max(firsts[-1], entries[-1]) > _MOST:
         raise ValueError("the forests have more nodes than can be numbered")
     moved = [
-        part.words + (np.where(part.words & 1, leaf, first).astype(np.uint64) << np.uint64(32))
-        for part, first, leaf in zip(parts, firsts, leaves, strict=False)
+        part.words + (np.where(part.words & 1, entry, first).astype(np.uint64) << np.uint64(32))
+        for part, first, entry in zip(parts, firsts, entries, strict=False)
     ]
     roots = [p.roots + np.uint64(f) for p, f in zip(parts, firsts, strict=False)]
     return CompiledForest(
         np.concatenate(moved),
         np.concatenate(roots),
         _chained([part.tree_start for part in parts]),
-        _chained([part.leaf_start for part in parts]),
-        np.concatenate([part.leaf_class for part in parts]),
-        np.concatenate([part.leaf_exact for part in parts]),
-        np.concatenate([part.leaf_share for part in parts]),
+        np.concatenate([part.entries for part in parts]),
+        np.concatenate([part.exact for part in parts]),
         _chained([part.class_start for part in parts]),
         np.concatenate([part.classes for part in parts]),
         np.concatenate([part.unit for part in parts]),
@@ -126,8 +123,11 @@ def _compile(forest: Forest, vote: Vote) -> CompiledForest:
     soft = vote == "soft"
     leaf = forest.feature == LEAF
     feature, payload = forest.feature.copy(), np.zeros(forest.n_nodes, np.int64)
-    payload[leaf] = np.arange(len(forest.leaf_votes)) if soft else forest.leaf_votes
-    if not soft:
+    if soft:
+        first, per_leaf = forest.leaf_start[:-1].astype(np.int64), np.diff(forest.leaf_start)
+        payload[leaf] = first << 32 | per_leaf << 1
+    else:
+        payload[leaf] = forest.leaf_votes.astype(np.int64) << 32
         _collapse(feature, forest.left, forest.right, payload)
     samples = np.zeros(forest.n_nodes, np.int64)
     counts = forest.leaf_count.astype(np.int64)
@@ -135,16 +135,15 @@ def _compile(forest: Forest, vote: Vote) -> CompiledForest:
     nodes = (feature, forest.threshold, forest.left, forest.right)
     words, roots, depth = _arrange(nodes, forest.roots, payload, samples)
     unit = _MOST // forest.n_trees if soft else 1
-    n_entries = len(forest.leaf_class) if soft else 0
-    shares = forest.leaf_shares[:n_entries]
+    exact = forest.leaf_shares if soft else np.empty(0)
+    shares = np.rint(exact * unit).astype(np.uint64)
+    entries = shares << np.uint64(32) | forest.leaf_class[: len(exact)]
     return CompiledForest(
         words,
         roots,
         np.array([0, forest.n_trees], np.int64),
-        forest.leaf_start.astype(np.int64) if soft else np.zeros(1, np.int64),
-        forest.leaf_class[:n_entries],
-        shares,
-        np.rint(shares * unit).astype(np.uint32),
+        entries,
+        exact,
         np.array([0, len(forest.classes)], np.int64),
         forest.classes.astype(np.int64),
         np.array([unit], np.int64),
@@ -196,7 +195,7 @@ def _arrange(nodes, first_nodes, payload, samples):  # type: ignore[no-untyped-d
             height -= 1
             node, place, depth = stack[height]
             if feature[node] == LEAF:
-                words[place] = np.uint64(payload[node] << 32 | 1)
+                words[place] = np.uint64(payload[node] | 1)
                 continue
             bits = free << 32 | (np.int64(threshold[node]) & 0xFFFF) << 16 | feature[node] << 1
             words[place] = np.uint64(bits)

@@ -54,6 +54,26 @@ def add_where(typing: Any, sums: Any, offset: Any, mask: Any, amount: Any) -> An
     return types.void(sums, types.uint64, types.uint64, sums.dtype), generate
 
 
+@intrinsic
+def how_many(typing: Any, mask: Any) -> Any:
+    """Return the number of lanes in a mask."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def first_of(typing: Any, mask: Any) -> Any:
+    """Return the lowest lane in a mask that is not empty."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.uint64(types.uint64), generate
+
+
 def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Return where `LANES` elements of the array begin."""
     array = context.make_array(signature.args[0])(context, builder, arguments[0])

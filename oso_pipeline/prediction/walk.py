@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from oso_pipeline.prediction.lanes import LANES, add_where, at_most
+from oso_pipeline.prediction.lanes import LANES, add_where, at_most, first_of, how_many
 from oso_pipeline.timeseries.chunks import CHUNK, aligned
 
 _TREES = 4
@@ -25,6 +25,8 @@ _ONE, _TWO = np.uint64(1), np.uint64(2)
 _HALF = np.uint64(LANES)
 _WIDTH = np.uint64(CHUNK)
 _INDEX = np.uint64(32)
+_COUNT, _CLASS = np.uint64(0x1FFFF), np.uint64(0xFFFF)
+_FEW = np.uint64(4)
 
 
 class Arena(NamedTuple):
@@ -82,7 +84,7 @@ def walk_chunk(forest, number, values, lanes, arena):  # type: ignore[no-untyped
         roots = forest.roots[tree : min(tree + _TREES, last)]
         top = _walk(forest.words, roots, values, lanes, arena.queue)
         if forest.soft:
-            _add_shares(forest, arena.queue, top, shares)
+            _add_shares(forest.entries, arena.queue, top, shares)
         else:
             _add_votes(arena.queue, top, votes)
     if forest.soft:
@@ -149,16 +151,25 @@ def _add_votes(queue, top, votes):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _add_shares(forest, queue, top, shares):  # type: ignore[no-untyped-def]
+def _add_shares(entries, queue, top, shares):  # type: ignore[no-untyped-def]
+    """Add the shares of the leaves: lane by lane to few pixels, as vectors to many."""
     for place in range(top, np.uint64(len(queue)), _ENTRY):
-        mask, other = queue[place], queue[place + _ONE]
-        leaf = queue[place + _TWO] >> _INDEX
-        for entry in range(forest.leaf_start[leaf], forest.leaf_start[leaf + _ONE]):
-            row, share = np.uint64(forest.leaf_class[entry]) * _WIDTH, forest.leaf_share[entry]
-            if mask:
-                add_where(shares, row, mask, share)
-            if other:
-                add_where(shares, row + _HALF, other, share)
+        word = queue[place + _TWO]
+        first = word >> _INDEX
+        last = first + ((word >> _ONE) & _COUNT)
+        for half in range(_TWO):
+            mask = queue[place + half]
+            if how_many(mask) > _FEW:
+                for entry in range(first, last):
+                    row = (entries[entry] & _CLASS) * _WIDTH + half * _HALF
+                    add_where(shares, row, mask, np.uint32(entries[entry] >> _INDEX))
+            else:
+                while mask:
+                    lane = first_of(mask) + half * _HALF
+                    mask &= mask - _ONE
+                    for entry in range(first, last):
+                        row = (entries[entry] & _CLASS) * _WIDTH
+                        shares[row + lane] += np.uint32(entries[entry] >> _INDEX)
 
 
 @njit(cache=True, nogil=True)
@@ -201,8 +212,9 @@ def exact_winner(forest, number, values, lane, arena):  # type: ignore[no-untype
             value = values[np.int64(word & np.uint64(0xFFFE)) * (CHUNK // 2) + lane]
             beyond = _ONE if value > np.int16(word >> np.uint64(16)) else np.uint64(0)
             word = forest.words[(word >> _INDEX) + beyond]
-        leaf = word >> _INDEX
-        for entry in range(forest.leaf_start[leaf], forest.leaf_start[leaf + _ONE]):
-            sums[forest.leaf_class[entry]] += forest.leaf_exact[entry]
+        entry = word >> _INDEX
+        for _ in range((word >> _ONE) & _COUNT):
+            sums[forest.entries[entry] & _CLASS] += forest.exact[entry]
+            entry += _ONE
     n_classes = forest.class_start[number + 1] - forest.class_start[number]
     return np.argmax(sums[:n_classes] / (last - first))
