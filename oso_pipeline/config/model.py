@@ -140,6 +140,9 @@ class Learning(Section):
     """Least number of samples in a leaf."""
     max_features: Literal["sqrt", "log2"] | Annotated[float, Field(gt=0, le=1)] = "sqrt"
     """Features tried at each split."""
+    engine: Literal["histogram", "sklearn"] = "histogram"
+    """What grows the trees. histogram: compiled, splits between at most 256 bins per feature,
+    several times faster. sklearn: scikit-learn, splits between all values; the reference."""
 
 
 class Validation(Section):

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 from importlib.metadata import version
-from typing import Any
-
-import numpy as np
-from sklearn.ensemble import RandomForestClassifier
 
 from oso_pipeline.config.model import Config, Learning
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
-from oso_pipeline.learning.forest import Forest
+from oso_pipeline.learning.engines import SOFTWARE, fit_forest
 from oso_pipeline.learning.label_stage import excluded_polygons
 from oso_pipeline.learning.model_file import (
     ARRAYS,
@@ -88,10 +84,10 @@ def train(task: Task) -> Summary:
     problems = check_classes(chosen.counts, expected, choice, params["allow_missing"], reference)
     problems.raise_errors(InputDataError)
     seed = derived_seed(params["seed"], "train", choice.stratum, choice.variant)
-    parameters = {name: params[name] for name in Learning.model_fields}
-    fitted = fit(chosen, parameters, seed, task.options["threads"])
+    settings = Learning(**{name: params[name] for name in Learning.model_fields})
+    forest = fit_forest(chosen.features, chosen.codes, settings, seed, task.options["threads"])
     model = Model(
-        forest=Forest.from_sklearn(fitted),
+        forest=forest,
         layout=layout,
         grid=date_grid_from_json(params["date_grid"]),
         nomenclature=params["nomenclature"],
@@ -99,38 +95,11 @@ def train(task: Task) -> Summary:
         stratum=choice.stratum,
         seed=params["seed"],
         counts=chosen.counts,
-        parameters=parameters,
-        software={name: version(name) for name in ("oso_pipeline", "scikit-learn", "numpy")},
+        parameters=settings.model_dump(mode="json"),
+        software={name: version(name) for name in SOFTWARE[settings.engine]},
     )
     save_model(task.output().parent, model)
     return _summary(model, chosen, problems)
-
-
-def fit(
-    chosen: TrainingSet, parameters: dict[str, Any], seed: int, threads: int
-) -> RandomForestClassifier:
-    """Fit a random forest; the number of `threads` does not change it.
-
-    Parameters
-    ----------
-    chosen
-        Training pixels; float32 holds their int16 values exactly.
-    parameters
-        The section ``learning`` of the configuration.
-    seed
-        Seed of this forest.
-    threads
-        Trees grown at once.
-    """
-    forest = RandomForestClassifier(
-        n_estimators=parameters["n_trees"],
-        max_depth=parameters["max_depth"],
-        min_samples_leaf=parameters["min_samples_leaf"],
-        max_features=parameters["max_features"],
-        random_state=seed,
-        n_jobs=threads,
-    )
-    return forest.fit(chosen.features.astype(np.float32), chosen.codes)
 
 
 def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int) -> Task:
@@ -199,6 +168,7 @@ def _summary(model: Model, chosen: TrainingSet, problems: Problems) -> Summary:
         "stratum": model.stratum,
         "pixels": {str(code): count for code, count in chosen.counts.items()},
         "polygons": chosen.polygons,
+        "engine": model.parameters["engine"],
         "trees": model.forest.n_trees,
         "nodes": model.forest.n_nodes,
         "warnings": [str(found) for found in problems.warnings],

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from learning_tools import GRID, LAYOUT
 
+from oso_pipeline.config.model import Learning
 from oso_pipeline.core.errors import ExitCode, InputDataError
 from oso_pipeline.core.task import Task, do
 from oso_pipeline.learning.draw import groups_of, lowest
@@ -57,7 +58,7 @@ def task_on(folder: Path, tables: Mapping[str, pa.Table], **params: Any) -> Task
         pq.write_table(table, folder / "samples" / f"{name}.parquet")
     if not (folder / "reference.parquet").exists():
         pq.write_table(reference(*tables.values()), folder / "reference.parquet")
-    forest = {"n_trees": 6, "max_depth": 25, "min_samples_leaf": 1, "max_features": "sqrt"}
+    forest = Learning(n_trees=6, min_samples_leaf=1).model_dump(mode="json")
     return Task(
         "train",
         "run0/all",
@@ -86,8 +87,12 @@ def task_on(folder: Path, tables: Mapping[str, pa.Table], **params: Any) -> Task
     )
 
 
-def test_trains_and_commits(tmp_path: Path) -> None:
-    task = task_on(tmp_path, {"31TCJ": samples(300), "31TDJ": samples(200, 1)})
+@pytest.mark.parametrize(
+    ("engine", "package"), [("histogram", "numba"), ("sklearn", "scikit-learn")]
+)
+def test_trains_and_commits(tmp_path: Path, engine: str, package: str) -> None:
+    tables = {"31TCJ": samples(300), "31TDJ": samples(200, 1)}
+    task = task_on(tmp_path, tables, engine=engine)
     result = do(task)
     assert result.status == "done", result.error
     assert task.committed() is not None
@@ -95,14 +100,16 @@ def test_trains_and_commits(tmp_path: Path) -> None:
     assert model.counts == {1: 40, 2: 40, 3: 40}
     assert model.forest.n_trees == 6
     assert (model.layout, model.grid, model.seed) == (LAYOUT, GRID, 5)
-    assert model.software["scikit-learn"]
+    assert model.parameters["engine"] == engine
+    assert model.software[package]
 
 
-def test_threads_and_repetition_make_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["histogram", "sklearn"])
+def test_threads_and_repetition_make_the_same_bytes(tmp_path: Path, engine: str) -> None:
     made = []
     for threads in (1, 2, 1):
         folder = tmp_path / f"{len(made)}"
-        task = task_on(folder, {"31TCJ": samples(300)})
+        task = task_on(folder, {"31TCJ": samples(300)}, engine=engine)
         train(Task(**{**task.__dict__, "options": {**task.options, "threads": threads}}))
         made.append([(folder / output).read_bytes() for output in task.outputs])
     assert made[0] == made[1] == made[2]

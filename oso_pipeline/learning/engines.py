@@ -1,0 +1,81 @@
+"""The engines that train a forest; all give the same kind of forest.
+
+``histogram`` is our own, compiled, on binned features. ``sklearn`` is scikit-learn's
+``RandomForestClassifier``, the reference that the other is measured against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import RandomForestClassifier
+
+from oso_pipeline.config.model import Learning
+from oso_pipeline.learning.forest import Forest
+from oso_pipeline.learning.histogram_forest import fit_histogram_forest
+
+Fit = Callable[[npt.NDArray[np.int16], npt.NDArray[np.int32], Learning, int, int], Forest]
+
+SOFTWARE: Mapping[str, tuple[str, ...]] = {
+    "histogram": ("oso_pipeline", "numba", "numpy"),
+    "sklearn": ("oso_pipeline", "scikit-learn", "numpy"),
+}
+"""Packages that make the forest of each engine, for the model file."""
+
+
+def fit_forest(
+    features: npt.NDArray[np.int16],
+    codes: npt.NDArray[np.int32],
+    settings: Learning,
+    seed: int,
+    threads: int = 1,
+) -> Forest:
+    """Train a random forest with the engine that `settings` name.
+
+    Parameters
+    ----------
+    features
+        int16, shape ``(pixel, feature)``.
+    codes
+        Class of each pixel, int32, shape ``(pixel,)``.
+    settings
+        The section ``learning`` of the configuration.
+    seed
+        Seed of this forest.
+    threads
+        Trees grown at once; does not change the forest.
+
+    Raises
+    ------
+    ValueError
+        If types or shapes do not fit, or there is no pixel.
+    """
+    if features.dtype != np.int16 or features.ndim != 2 or codes.shape != features.shape[:1]:
+        raise ValueError("features must be int16 of shape (pixel, feature), with a code per pixel")
+    if features.size == 0:
+        raise ValueError("there is nothing to learn from: no pixel or no feature")
+    return _ENGINES[settings.engine](features, codes, settings, seed, threads)
+
+
+def _fit_sklearn(
+    features: npt.NDArray[np.int16],
+    codes: npt.NDArray[np.int32],
+    settings: Learning,
+    seed: int,
+    threads: int,
+) -> Forest:
+    """Train with scikit-learn, on a copy in float32, which holds int16 values exactly."""
+    forest = RandomForestClassifier(
+        n_estimators=settings.n_trees,
+        max_depth=settings.max_depth,
+        min_samples_leaf=settings.min_samples_leaf,
+        max_features=settings.max_features,
+        random_state=seed,
+        n_jobs=threads,
+    )
+    return Forest.from_sklearn(forest.fit(features.astype(np.float32), codes))
+
+
+_ENGINES: Mapping[str, Fit] = {"histogram": fit_histogram_forest, "sklearn": _fit_sklearn}
