@@ -31,8 +31,10 @@ from oso_pipeline.learning.variants import split_columns, variants
 from oso_pipeline.reference.strata import strata_names
 from oso_pipeline.timeseries.layout import FeatureLayout
 
-_SECONDS_PER_VALUE_AND_TREE = 1e-7
+_SECONDS_PER_VALUE_AND_TREE = {"histogram": 1e-8, "sklearn": 1e-7}
 """Training time per pixel, tried feature and tree; for planning only."""
+_BYTES_PER_VALUE = {"histogram": 4, "sklearn": 6}
+"""Features as int16 besides their copy: two bytes of bins, or a float32."""
 
 
 class TrainStage:
@@ -155,10 +157,11 @@ def _threads(config: Config, n_tasks: int) -> int:
 def _cost(config: Config, layout: FeatureLayout) -> Cost:
     classes = len(load_nomenclature(config.nomenclature).codes)
     pixels = classes * (config.sampling.max_train_pixels or 10_000)
-    tried = layout.size**0.5 * config.learning.max_depth
-    # Features are held as int16, as float32, and once more while they are joined.
-    memory = 300_000_000 + pixels * layout.size * 8
-    seconds = pixels * tried * config.learning.n_trees * _SECONDS_PER_VALUE_AND_TREE
+    learning = config.learning
+    tried = layout.size**0.5 * learning.max_depth
+    memory = 300_000_000 + pixels * layout.size * _BYTES_PER_VALUE[learning.engine]
+    per_value = _SECONDS_PER_VALUE_AND_TREE[learning.engine]
+    seconds = pixels * tried * learning.n_trees * per_value
     return Cost(pixels, 2 * pixels * layout.size, memory, seconds)
 
 
