@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from bench.contender import Prepared
 from bench.series import BANDS, COARSE, FINE, GRID, Scenes
+from oso_pipeline.config.model import Learning
+from oso_pipeline.learning.engines import fit_forest
 from oso_pipeline.learning.forest import Forest
 from oso_pipeline.prediction import kernel
 from oso_pipeline.timeseries.features import block_features
@@ -91,15 +93,14 @@ def classify(case: dict[str, Any]) -> Prepared:
 
 def fit(case: dict[str, Any]) -> Prepared:
     """Train a forest, one thread; the answer is what it says of the block, ``(pixel,)``."""
-    from oso_pipeline.learning.engines import fit_forest
-
     samples = Path(case["samples"])
     rows, labels = np.load(samples / "features.npy"), np.load(samples / "labels.npy")
     pixels = np.load(Path(case["block"]) / "features.npy")
     everywhere = np.ones(pixels.shape[1], np.uint16)
 
     def train(trees: int) -> Forest:
-        return fit_forest(rows, labels, trees, case["leaf"])
+        learning = Learning(n_trees=trees, min_samples_leaf=case["leaf"])
+        return fit_forest(rows, labels, learning, seed=0)
 
     def answer(forest: Forest) -> npt.NDArray[np.uint16]:
         return kernel.classify(forest, pixels, everywhere)[0]
