@@ -99,6 +99,8 @@ class BdTopoSource(Database):
     """Version of the layers and fields; auto tells it from their names."""
     departments: tuple[str | int, ...] = ()
     """Departments that must be there, as 031 or 2A; one that is missing is an error."""
+    incomplete: Literal["error", "skip"] = "error"
+    """What to do with a shapefile that has no attribute table: stop, or leave it out."""
 
 
 class ClcSource(Database):
@@ -112,6 +114,8 @@ class ClcSource(Database):
     """Layer of a file that holds several."""
     code_field: str = "auto"
     """Column with the code of three digits; auto finds CODE_12, CODE_18 and the like."""
+    labels: bool = True
+    """false: the polygons only tell the built-up units of BD TOPO apart."""
 
 
 class BdForetSource(Database):

@@ -100,6 +100,11 @@ class VectorFile:
         ]
         return tuple(sorted({self.path, *companions}))
 
+    @property
+    def has_table(self) -> bool:
+        """Whether there is an attribute table; shapefiles come without at times."""
+        return self.path.suffix.lower() != ".shp" or companion(self.path, ".dbf") is not None
+
     def digest(self) -> str:
         """Return the SHA-256 over the content of all `files`; OSError if one is unreadable."""
         contents = []
@@ -270,7 +275,7 @@ class VectorFile:
         problems.error("E-INPUT-058", message, self.path, hint)
 
     def _check_columns(self, schema: Schema, columns: Sequence[str], problems: Problems) -> None:
-        if columns and self.path.suffix.lower() == ".shp" and not companion(self.path, ".dbf"):
+        if columns and not self.has_table:
             message = (
                 f"the shapefile has no attribute table (.dbf), where {', '.join(columns)} "
                 "would stand; there is geometry only"
