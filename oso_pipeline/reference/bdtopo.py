@@ -12,7 +12,7 @@ import numpy as np
 from pyproj import CRS
 
 from oso_pipeline.config.reference import BdTopoSource
-from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.errors import Problem, Problems
 from oso_pipeline.reference.closing import BuiltUp, Closing, LandCover, whole_squares
 from oso_pipeline.reference.deliveries import (
     Layer,
@@ -20,7 +20,7 @@ from oso_pipeline.reference.deliveries import (
     find_layers,
     layers_there,
 )
-from oso_pipeline.reference.features import Reach, read_features
+from oso_pipeline.reference.features import ID, Reach, read_features
 from oso_pipeline.reference.labelling import Labels, report_unknown
 from oso_pipeline.reference.layer_check import check_layers, check_systems
 from oso_pipeline.reference.rule_files import packaged_rules
@@ -84,9 +84,9 @@ class BdTopo:
         every = [layer for some in content.layers.values() for layer in some]
         check_departments(every, self._departments, self.source.path, problems)
         used = content.used(Labels(self.source, self.labelling))
-        check_layers(used, content.rules, self.source.incomplete == "skip", problems)
+        whole = check_layers(used, content.rules, self._skips, problems)
         check_systems([layer for some in used.values() for layer in some], problems)
-        self._check_land_cover(content.rules, problems)
+        self._check_land_cover({layer.name for layer in whole}, content.rules, problems)
 
     def read(self, window: Window, problems: Problems) -> LabelledPolygons | None:
         """Return labelled features and built-up units; problems as in `check`."""
@@ -97,20 +97,25 @@ class BdTopo:
             return None
         labels = Labels(self.source, self.labelling)
         used = content.used(labels)
-        whole = check_layers(used, content.rules, self.source.incomplete == "skip", Problems())
+        found = Problems()
+        whole = check_layers(used, content.rules, self._skips, found)
+        self._check_land_cover({layer.name for layer in whole}, content.rules, found)
+        problems.extend(found.errors)
+        if found.errors:
+            return None
         built_up = BuiltUp(window, self.source.year)
         for name, layers in used.items():
             rules = content.rules.of_layer(name)
-            present = [layer for layer in layers if layer in whole or not self._skips]
+            present = [layer for layer in layers if layer in whole]
             self._read_layer(present, rules, (labels, built_up), problems)
         units, outside = built_up.units(self.land_cover, problems)
         labels.frames += units
         labels.left_out.update(outside)
         if len(problems.errors) > before:
             return None
-        found = labels.result(self.name, _common_system(labels, window))
-        report_unknown(found, self.source, self.labelling, problems)
-        return None if len(problems.errors) > before else found
+        result = labels.result(self.name, _common_system(labels, window))
+        report_unknown(result, self.source, self.labelling, problems)
+        return None if len(problems.errors) > before else result
 
     def _read_layer(
         self,
@@ -128,7 +133,7 @@ class BdTopo:
         features = read_features(layers, rules.fields, reach, problems)
         if features is None or not len(features):
             return
-        match = rules.first_match({name: features.table[name] for name in features.table})
+        match = rules.first_match({name: features.table[name] for name in (ID, *rules.fields)})
         labels.add(features, rules, match)
         for position in np.unique(match[match != NO_RULE]):
             rule = rules.rules[position]
@@ -144,9 +149,10 @@ class BdTopo:
     def _skips(self) -> bool:
         return self.source.incomplete == "skip"
 
-    def _check_land_cover(self, rules: RuleSet, problems: Problems) -> None:
+    def _check_land_cover(self, layers: set[str], rules: RuleSet, problems: Problems) -> None:
         labels = Labels(self.source, self.labelling)
-        asked = {rule.code for rule in rules.rules if rule.inside and labels.takes(rule)}
+        wanting = (rule for rule in rules.rules if rule.inside and rule.layer in layers)
+        asked = {rule.code for rule in wanting if labels.takes(rule)}
         if not asked or self.land_cover is not None:
             return
         codes = ", ".join(str(code) for code in sorted(asked, key=str))
@@ -215,7 +221,7 @@ class _Content:
     edition: str | None
     rules: RuleSet | None
     layers: Mapping[str, tuple[Layer, ...]]
-    problems: tuple[object, ...]
+    problems: tuple[Problem, ...]
 
     def used(self, labels: Labels) -> dict[str, tuple[Layer, ...]]:
         """Return the layers of which something is taken."""

@@ -17,7 +17,6 @@ import numpy.typing as npt
 import shapely
 
 from oso_pipeline.reference.prepare import GRID_M, polygonal
-from oso_pipeline.reference.window import Window
 
 Geometries = npt.NDArray[np.object_]
 Squares = npt.NDArray[np.int64]
@@ -56,12 +55,6 @@ def squares_of(geometries: Geometries) -> Squares:
     coordinates, rows = shapely.get_coordinates(geometries, return_index=True)
     _, first = np.unique(rows, return_index=True)
     return np.floor(coordinates[first] / SQUARE_M).astype(np.int64)
-
-
-def window_of(squares: Squares, epsg: int) -> Window:
-    """Return the window that holds whole squares, given by column and row."""
-    low, high = squares.min(axis=0) * SQUARE_M, (squares.max(axis=0) + 1) * SQUARE_M
-    return Window(*(float(edge) for edge in (*low, *high)), epsg)
 
 
 def built_up_units(buildings: Buildings, radius_m: float) -> Buildings:

@@ -8,25 +8,47 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from oso_pipeline.config.reference import Reference, VectorSource
+from oso_pipeline.config.reference import (
+    BdForetSource,
+    BdTopoSource,
+    ClcSource,
+    RandolphSource,
+    Reference,
+    VectorSource,
+)
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
+from oso_pipeline.reference.bdtopo import BdTopo
+from oso_pipeline.reference.clc import Clc
 from oso_pipeline.reference.generic import GenericVectorSource
+from oso_pipeline.reference.plain_database import BDFORET, RANDOLPH, PlainDatabase
 from oso_pipeline.reference.sources import LabelledPolygons, Labelling, ReferenceSource
 from oso_pipeline.reference.window import Window
 
 _OPENERS: dict[type, Callable[[Any, Labelling], ReferenceSource]] = {
     VectorSource: GenericVectorSource,
+    BdTopoSource: BdTopo,
+    ClcSource: Clc.of,
+    BdForetSource: lambda source, labelling: PlainDatabase(source, labelling, BDFORET),
+    RandolphSource: lambda source, labelling: PlainDatabase(source, labelling, RANDOLPH),
 }
 """How a source of each kind is opened; opening reads nothing."""
 
 
 def open_sources(reference: Reference, nomenclature: Nomenclature) -> tuple[ReferenceSource, ...]:
-    """Return the sources in the order of the configuration, each with a name of its own."""
+    """Return the sources in the order of the configuration, each with a name of its own.
+
+    The first Corine Land Cover of the configuration tells the built-up units of BD TOPO apart.
+    """
     labelling = Labelling(
         nomenclature, reference.unknown_codes, reference.erosion_m, reference.split.column
     )
     opened = [_OPENERS[type(source)](source, labelling) for source in reference.sources]
+    land_cover = next((source for source in opened if isinstance(source, Clc)), None)
+    opened = [
+        replace(source, land_cover=land_cover) if isinstance(source, BdTopo) else source
+        for source in opened
+    ]
     seen: Counter[str] = Counter()
     named: list[ReferenceSource] = []
     for source in opened:

@@ -34,13 +34,27 @@ Outcome = tuple[tuple[str, ...], int]
 """Classes of the land cover, and the code of a unit inside them; no class stands for anywhere."""
 
 
-class LandCover(Protocol):
-    """Polygons of a land cover by class."""
+@dataclass(frozen=True)
+class Zones:
+    """Polygons of a land cover, on the map.
 
-    def zones(
-        self, codes: Sequence[str], window: Window, problems: Problems
-    ) -> npt.NDArray[np.object_] | None:
-        """Return valid polygons of classes that meet a window, on the map."""
+    Parameters
+    ----------
+    codes
+        Class of each, shape ``(n,)``, text.
+    geometries
+        Valid polygons, shape ``(n,)``.
+    """
+
+    codes: npt.NDArray[np.object_]
+    geometries: npt.NDArray[np.object_]
+
+
+class LandCover(Protocol):
+    """A land cover that tells built-up units apart."""
+
+    def zones(self, codes: Sequence[str], window: Window, problems: Problems) -> Zones | None:
+        """Return the polygons of some classes that meet a window."""
         ...
 
 
@@ -80,9 +94,9 @@ def whole_squares(window: Window) -> Window:
     if not window.is_bounded:
         return window
     x_min, y_min, x_max, y_max = window.widened(_LONGEST_BUILDING_M).bounds
-    low = [math.floor(edge / SQUARE_M) * SQUARE_M for edge in (x_min, y_min)]
-    high = [math.ceil(edge / SQUARE_M) * SQUARE_M for edge in (x_max, y_max)]
-    return Window(*low, *high, window.epsg)
+    left, bottom = (math.floor(edge / SQUARE_M) * SQUARE_M for edge in (x_min, y_min))
+    right, top = (math.ceil(edge / SQUARE_M) * SQUARE_M for edge in (x_max, y_max))
+    return Window(left, bottom, right, top, window.epsg)
 
 
 @dataclass
@@ -118,17 +132,19 @@ class BuiltUp:
         self, land_cover: LandCover | None, problems: Problems
     ) -> tuple[list[geopandas.GeoDataFrame], Mapping[str, int]]:
         """Return labelled units, and how many of the window lie outside of all land cover asked."""
+        closed = {closing: self._closed(closing, p) for closing, p in self.buildings.items()}
+        zones = self._zones(closed, land_cover, problems)
         frames, outside = [], {}
-        for closing, parts in self.buildings.items():
-            units = self._closed(closing, parts)
-            of_window = self._owned(units)
+        for closing, units in closed.items():
             labelled = np.zeros(len(units), dtype=bool)
             for (codes, code), rule in closing.outcomes:
-                found = self._inside(units, codes, land_cover, problems)
+                chosen = zones.geometries[np.isin(zones.codes, codes)]
+                found = inside(units, chosen) if codes else units
                 labelled |= np.isin(units.ids, found.ids)
                 frames.append(self._labelled(found, code, rule, codes))
             names = "/".join(code for (codes, _), _ in closing.outcomes for code in codes)
-            outside[f"built-up unit outside of CLC {names}"] = int((of_window & ~labelled).sum())
+            missed = int((self._owned(units) & ~labelled).sum())
+            outside[f"built-up unit outside of CLC {names}"] = missed
         return frames, outside
 
     def _closed(self, closing: Closing, parts: Sequence[Buildings]) -> Buildings:
@@ -143,19 +159,20 @@ class BuiltUp:
         code = squares[:, 0] * 2**32 + squares[:, 1]
         return built_up_units(buildings[np.isin(code, np.unique(code[near]))], closing.radius_m)
 
-    def _inside(
-        self,
-        units: Buildings,
-        codes: tuple[str, ...],
-        land_cover: LandCover | None,
-        problems: Problems,
-    ) -> Buildings:
-        if not codes or not len(units):
-            return units
-        x_min, y_min, x_max, y_max = shapely.total_bounds(units.geometries)
-        around = Window(x_min, y_min, x_max, y_max, self.window.epsg)
-        zones = None if land_cover is None else land_cover.zones(codes, around, problems)
-        return inside(units, np.empty(0, dtype=object) if zones is None else zones)
+    def _zones(
+        self, closed: Mapping[Closing, Buildings], cover: LandCover | None, problems: Problems
+    ) -> Zones:
+        nothing = Zones(np.empty(0, dtype=object), np.empty(0, dtype=object))
+        codes = {
+            code for one in closed for (some, _), _ in one.outcomes for code in some
+        }  # of all at once: reading twice takes twice as long
+        edges = [shapely.total_bounds(some.geometries) for some in closed.values() if len(some)]
+        box = np.array(edges).reshape(-1, 4)
+        if cover is None or not codes or not len(box):
+            return nothing
+        low, high = box[:, :2].min(axis=0).tolist(), box[:, 2:].max(axis=0).tolist()
+        around = Window(low[0], low[1], high[0], high[1], self.window.epsg)
+        return cover.zones(sorted(codes), around, problems) or nothing
 
     def _labelled(
         self, units: Buildings, code: int, rule: str, codes: tuple[str, ...]

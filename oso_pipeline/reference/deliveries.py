@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyogrio
@@ -27,7 +27,8 @@ class Layer:
     Parameters
     ----------
     delivery
-        Folder or file that the delivery is known by, ``BDT_3-3_SHP_LAMB93_D077-ED2022-12-15``.
+        Folder or file that the delivery is known by, ``BDT_3-3_SHP_LAMB93_D077-ED2022-12-15``;
+        the path that was given where no name tells a department.
     department
         Three characters, ``077`` or ``02A``; None where no name tells it.
     name
@@ -62,20 +63,29 @@ def find_layers(
     not exist, or a GeoPackage cannot be opened (``E-INPUT-058``), a department is there
     twice (``E-INPUT-040``).
     """
+    spelt = {plain_name(name): name for name in names}
+    found = tuple(
+        replace(layer, name=spelt[plain_name(layer.name)])
+        for layer in all_layers(path, crs, problems)
+        if plain_name(layer.name) in spelt
+    )
+    _refuse_editions(found, path, problems)
+    return found
+
+
+def all_layers(path: Path, crs: str | None, problems: Problems) -> tuple[Layer, ...]:
+    """Return every layer below a folder, or in a file, ordered by delivery, by its own name."""
     if not path.exists():
         hint = "correct the path; relative paths begin at the configuration file"
         problems.error("E-INPUT-058", "the database does not exist", path, hint)
         return ()
-    spelt = {plain_name(name): name for name in names}
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     found = [
-        Layer(*_delivery(file, path), spelt[plain_name(layer)], VectorFile(file, inner, crs))
+        Layer(*_delivery(file, path), name, VectorFile(file, inner, crs))
         for file in files
-        if file.suffix.lower() in _SUFFIXES and file.is_file()
-        for layer, inner in _layers_of(file, problems)
-        if plain_name(layer) in spelt
+        if file.is_file() and (file.suffix.lower() in _SUFFIXES or file == path)
+        for name, inner in _layers_of(file, problems)
     ]
-    _refuse_editions(found, path, problems)
     return tuple(sorted(found, key=lambda layer: (layer.delivery, layer.name, layer.file.path)))
 
 
@@ -101,7 +111,7 @@ def check_departments(
 
 def _layers_of(file: Path, problems: Problems) -> Iterator[tuple[str, str | None]]:
     """Yield the name of each layer, and how to address it in its file."""
-    if file.suffix.lower() == ".shp":
+    if file.suffix.lower() != ".gpkg":
         yield file.stem, None
         return
     try:
@@ -112,18 +122,15 @@ def _layers_of(file: Path, problems: Problems) -> Iterator[tuple[str, str | None
         return
     for name in names:
         yield name, name
-    if len(names) == 1 and plain_name(names[0]) != plain_name(file.stem):
-        yield file.stem, names[0]
 
 
 def _delivery(file: Path, root: Path) -> tuple[str, str | None]:
     """Return by what name a delivery goes, and its department."""
     parts = [file.stem, *(parent.name for parent in file.parents)]
-    depth = len(file.relative_to(root).parts)
-    for part in parts[: depth + 1]:
+    for part in parts[: len(file.relative_to(root).parts) + 1]:
         if match := _DEPARTMENT.search(part):
             return part, department_code(match[1])
-    return (file.relative_to(root).parts[0] if depth > 1 else root.name), None
+    return root.name, None
 
 
 def _refuse_editions(layers: Sequence[Layer], path: Path, problems: Problems) -> None:

@@ -20,7 +20,10 @@ from oso_pipeline.reference.vector_files import Schema
 from oso_pipeline.reference.window import Window
 
 ID = "ID"
-ALIASES: Mapping[str, tuple[str, ...]] = {
+Names = Mapping[str, tuple[str, ...]]
+"""By what names a field goes, the preferred one first."""
+
+ALIASES: Names = {
     ID: ("cleabs", "ID", "RGIId", "rgi_id"),
     "ETAT": ("ETAT", "etat_de_l_objet"),
     "LARGEUR": ("LARGEUR", "largeur_de_chaussee"),
@@ -66,9 +69,11 @@ class Features:
         return Features(table, self.geometries[chosen], self.crs, self.owned[chosen])
 
 
-def resolved(schema: Schema, fields: Sequence[str]) -> dict[str, str | None]:
+def resolved(
+    schema: Schema, fields: Sequence[str], names: Names = ALIASES
+) -> dict[str, str | None]:
     """Return by what name a layer has each field, None where it has not."""
-    return {name: find_field(ALIASES.get(name, (name,)), schema.fields) for name in fields}
+    return {field: find_field(names.get(field, (field,)), schema.fields) for field in fields}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,11 @@ class Reach:
 
 
 def read_features(
-    layers: Sequence[Layer], fields: Sequence[str], reach: Reach, problems: Problems
+    layers: Sequence[Layer],
+    fields: Sequence[str],
+    reach: Reach,
+    problems: Problems,
+    names: Names = ALIASES,
 ) -> Features | None:
     """Return the features of a layer that meet the window read, of all deliveries.
 
@@ -99,7 +108,11 @@ def read_features(
 
     Problems are those of `VectorFile.read`; None where anything could not be read.
     """
-    found = [_read(layer, fields, reach.read, problems) for layer in layers]
+    found = []
+    for layer in layers:
+        schema = layer.file.schema(problems)
+        known = None if schema is None else resolved(schema, [ID, *fields], names)
+        found.append(None if known is None else _read(layer, known, reach.read, problems))
     frames = [frame for frame in found if frame is not None]
     if not frames or len(frames) < len(found):
         return None
@@ -127,12 +140,8 @@ def projected(
 
 
 def _read(
-    layer: Layer, fields: Sequence[str], window: Window, problems: Problems
+    layer: Layer, names: Mapping[str, str | None], window: Window, problems: Problems
 ) -> geopandas.GeoDataFrame | None:
-    schema = layer.file.schema(problems)
-    if schema is None:
-        return None
-    names = resolved(schema, [ID, *fields])
     present = dict.fromkeys(found for found in names.values() if found is not None)
     frame = layer.file.read(list(present), problems, window)
     if frame is None:

@@ -95,17 +95,18 @@ class Labels:
         self.values.update(_described(unknown.table, rules))
 
     def _label(self, features: Features, rule: Rule) -> None:
-        metres = self.labelling.erosion_m if rule.operation.metres is None else None
-        width: object = rule.operation.metres if metres is None else metres
+        given = rule.operation.metres
+        metres = self.labelling.erosion_m if given is None else given
+        widths = None
         if rule.operation.half_of is not None:
-            width = _half_widths(features.table[rule.operation.half_of], rule.operation.metres)
+            widths = _half_widths(features.table[rule.operation.half_of], metres)
         columns = {
             "source_id": features.table[ID].astype(str).to_numpy(),
             "code": rule.code,
             "year": self.source.year,
             "rule": rule.id,
             "operation": rule.operation.kind,
-            "metres": width,
+            "metres": metres if widths is None else widths,
             "area_ha": hectares(features.geometries, features.crs),
         }
         self.frames.append(labelled_frame(columns, features.geometries, features.crs))
@@ -115,12 +116,13 @@ def report_unknown(
     found: LabelledPolygons, source: Database, labelling: Labelling, problems: Problems
 ) -> None:
     """Report values that no rule knows, as error or warning (``INPUT-042``), with counts."""
-    if not found.values:
+    unknown = Counter(dict(found.values))
+    if not unknown:
         return
-    shown = [f"{value} ({count})" for value, count in sorted(found.values.items())]
+    shown = [f"{value} ({count})" for value, count in sorted(unknown.items())]
     more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
     message = (
-        f"{sum(found.values.values())} features of {found.name} have values that no rule knows: "
+        f"{unknown.total()} features of {found.name} have values that no rule knows: "
         f"{'; '.join(shown[:_SHOWN])}{more}"
     )
     hint = "map or exclude them with `rules`, or leave them out with `unknown_codes: drop`"
@@ -146,7 +148,7 @@ def _described(table: pd.DataFrame, rules: RuleSet) -> list[str]:
     ]
 
 
-def _half_widths(widths: pd.Series, otherwise: float | None) -> npt.NDArray[np.float64]:
+def _half_widths(widths: pd.Series, otherwise: float) -> npt.NDArray[np.float64]:
     """Return half of each width in metres, and another number where none is given."""
     numbers = pd.to_numeric(widths, errors="coerce").to_numpy(dtype=np.float64)
     given = np.isfinite(numbers) & (numbers > 0)

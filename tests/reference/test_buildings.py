@@ -16,7 +16,6 @@ from oso_pipeline.reference.buildings import (
     built_up_units,
     inside,
     squares_of,
-    window_of,
 )
 
 X, Y = 600_000, 6_300_000
@@ -104,7 +103,6 @@ def test_no_building_is_in_two_units() -> None:
     squares = squares_of(buildings.geometries)[:, 0] - X // 1000
     assert holds[0].tolist() == (squares == 0).tolist()
     assert holds[1].tolist() == (squares == 1).tolist()
-    assert window_of(squares_of(buildings.geometries), 2154).bounds == (X, Y, X + 2000, Y + 1000)
 
 
 def test_gaps_are_filled_up_to_twice_the_radius() -> None:
