@@ -82,7 +82,7 @@ def plan(
 ) -> None:
     """Show what a run would do, and why, without doing anything."""
     planner = _planner(_load(config, set_))
-    plans = [planner.plan(stage) for stage in planner.stages]
+    plans = [plan for stage in planner.stages if (plan := planner.plan(stage)).tasks]
     if as_json:
         out.print_json(json.dumps([stage.as_json() for stage in plans]))
     else:
@@ -125,6 +125,8 @@ def status(
     planner = _planner(_load(_config_of(run_folder), None))
     for stage in planner.stages:
         plan = planner.plan(stage)
+        if not plan.tasks:
+            continue
         counts = ", ".join(f"{plan.count(s)} {s}" for s in ("done", "new", "outdated"))
         out.print(f"{stage.name:<10} {counts}")
         if why:

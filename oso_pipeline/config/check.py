@@ -30,6 +30,10 @@ def check_paths(config: Config) -> Problems:
             _check(f"{key}.{table}", path, "file", problems)
     if config.strata is not None:
         _check("strata.path", config.strata.path, "any", problems)
+    if (independent := config.validation.independent) is not None:
+        _check("validation.independent.path", independent.path, "any", problems)
+        if isinstance(independent.crosswalk, Path):
+            _check("validation.independent.crosswalk", independent.crosswalk, "file", problems)
     try:
         load_nomenclature(config.nomenclature, Path())
     except ConfigError as error:

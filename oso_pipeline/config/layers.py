@@ -21,6 +21,8 @@ PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("reference", "sources", "*", "crosswalk"),
     ("reference", "sources", "*", "rules"),
     ("strata", "path"),
+    ("validation", "independent", "path"),
+    ("validation", "independent", "crosswalk"),
 )
 """Keys that hold paths; ``*`` stands for every item of a list."""
 

@@ -145,6 +145,21 @@ class Learning(Section):
     several times faster. sklearn: scikit-learn, splits between all values; the reference."""
 
 
+class IndependentSet(Section):
+    """Points or polygons with a class that took no part in the production."""
+
+    path: Path
+    """Any vector file. What lies in polygons that train the map is left out."""
+    layer: str | None = None
+    """Layer of a file that holds several."""
+    code_field: str = "code"
+    """Column with the class."""
+    crosswalk: Path | dict[str | int, int | None] | None = None
+    """From the values of `code_field` to codes of the nomenclature, as for polygons."""
+    crs: str | None = None
+    """Coordinate system, as EPSG:2154, of a file that names none."""
+
+
 class Validation(Section):
     """How accuracy is measured."""
 
@@ -157,6 +172,8 @@ class Validation(Section):
     """Resamplings of the polygons behind the intervals."""
     confidence_level: float = Field(0.95, gt=0.5, lt=1)
     """Level of the intervals."""
+    independent: IndependentSet | None = None
+    """A set to hold the finished map against, reported on its own."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Validation:
@@ -241,9 +258,13 @@ class Config(Section):
         return self
 
     def science(self) -> dict[str, Any]:
-        """Return what determines the result: no paths, nothing of `runtime`."""
-        content = self.model_dump(mode="json", exclude={"runtime", "run_dir"})
-        content = _names_of_paths(content, self.model_dump(exclude={"runtime", "run_dir"}))
+        """Return what determines the map: no paths, nothing of `runtime`, no mere measuring."""
+        measuring = {"bootstrap": True, "confidence_level": True, "independent": True}
+        left_out: dict[str, Any] = {"runtime": True, "run_dir": True, "validation": measuring}
+        if self.label_check.exclude_below is None:
+            left_out["label_check"] = True
+        content = self.model_dump(mode="json", exclude=left_out)
+        content = _names_of_paths(content, self.model_dump(exclude=left_out))
         return {**content, "nomenclature": Path(self.nomenclature).name}
 
 

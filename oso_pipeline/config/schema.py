@@ -189,7 +189,7 @@ def _default(key: Key) -> str:
     if key.path == ("run_dir",):
         return "`runs/<name>`"
     if key.section:
-        return "none" if key.path == ("strata",) else ""
+        return "none" if key.path in (("strata",), ("validation", "independent")) else ""
     return f"`{written(key.default)}`"
 
 

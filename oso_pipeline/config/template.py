@@ -18,6 +18,7 @@ _EXAMPLES: dict[tuple[str, ...], str] = {
     ("reference", "sources", "path"): "reference.gpkg",
     ("strata", "path"): "regions.gpkg",
     ("strata", "field"): "region",
+    ("validation", "independent", "path"): "points.gpkg",
 }
 """Values of the keys that have no default."""
 

@@ -139,6 +139,8 @@ def _stage(
             )
             return False
     plan = planner.plan(stage, selection.tiles)
+    if not plan.tasks:  # the configuration does not ask for it
+        return True
     for observer in observers:
         observer.stage_begins(plan)
     failed = 0

@@ -10,6 +10,7 @@ from oso_pipeline.prediction.stage import STAGE as PREDICT
 from oso_pipeline.products.stage import STAGE as MOSAIC
 from oso_pipeline.reference.stage import STAGE as REFERENCE
 from oso_pipeline.sampling.stage import STAGE as SAMPLES
+from oso_pipeline.validation.independent_stage import STAGE as INDEPENDENT
 from oso_pipeline.validation.report_stage import STAGE as REPORT
 from oso_pipeline.validation.stage import STAGE as VALIDATE
 
@@ -22,5 +23,6 @@ STAGES: tuple[Stage, ...] = (
     PREDICT,
     MOSAIC,
     VALIDATE,
+    INDEPENDENT,
     REPORT,
 )

@@ -5,21 +5,26 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet as pq
 import rasterio
+import shapely
+from affine import Affine
 from PIL import Image
 from rasterio.enums import Resampling
+from rasterio.features import rasterize
 
 from oso_pipeline.core.nomenclature import NODATA_CODE, Nomenclature
 
 _SCALE = "viridis"
 _STOPS = 8
+_MOST_POLYGONS, _ROWS_AT_ONCE = 50_000, 65_536
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class Picture:
         Class codes seen in the picture, ascending; empty for numbers.
     top
         Value at the bright end of the scale of numbers; 0 for classes.
+    metres
+        Side of a pixel on the ground; 0 where that is not told.
     """
 
     uri: str
@@ -43,6 +50,7 @@ class Picture:
     height: int
     codes: tuple[int, ...] = ()
     top: int = 0
+    metres: float = 0.0
 
 
 def class_picture(path: Path, nomenclature: Nomenclature, max_px: int = 1100) -> Picture:
@@ -51,9 +59,7 @@ def class_picture(path: Path, nomenclature: Nomenclature, max_px: int = 1100) ->
     The raster is read through its overviews, so a map of a whole country takes a moment.
     """
     values = _read(path, max_px, Resampling.mode)
-    table = np.zeros((65536, 4), dtype=np.uint8)
-    for code, colour in nomenclature.colour_table().items():
-        table[code] = colour
+    table = _colours(nomenclature)
     codes = tuple(int(code) for code in np.unique(values) if code != NODATA_CODE)
     return _picture(table[values], codes=codes)
 
@@ -74,6 +80,28 @@ def number_picture(
     colours: npt.NDArray[np.uint8] = mpl.colormaps[_SCALE](share, bytes=True)
     colours[~known] = 0
     return _picture(colours, top=bright)
+
+
+def polygon_picture(path: Path, nomenclature: Nomenclature, max_px: int = 700) -> Picture | None:
+    """Return the polygons of a GeoParquet file in the colours of their classes.
+
+    Of many polygons an evenly spaced part is drawn; None where there are none.
+    """
+    geometries, codes = _spaced_polygons(path)
+    if not len(geometries):
+        return None
+    left, bottom, right, top = shapely.total_bounds(geometries)
+    metres = max(right - left, top - bottom, 1.0) / max_px
+    shape = tuple(max(1, int(np.ceil(side / metres))) for side in (top - bottom, right - left))
+    drawn = rasterize(
+        zip(geometries, codes.tolist(), strict=True),
+        out_shape=shape,
+        transform=Affine(metres, 0, left, 0, -metres, top),
+        all_touched=True,
+        dtype="int32",
+    )
+    colours = _colours(nomenclature)[drawn]
+    return replace(_picture(colours, codes=tuple(np.unique(codes).tolist())), metres=metres)
 
 
 def scale_gradient() -> str:
@@ -109,6 +137,29 @@ def map_pictures(
         if picture is not None:
             pictures[layer] = picture
     return pictures, problems
+
+
+def _spaced_polygons(path: Path) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int32]]:
+    """Return every n-th geometry of a file and its class, read piece by piece."""
+    shapes, codes, seen = [], [], 0
+    with pq.ParquetFile(path) as source:
+        step = max(1, source.metadata.num_rows // _MOST_POLYGONS)
+        for batch in source.iter_batches(_ROWS_AT_ONCE, columns=["code", "geometry"]):
+            chosen = batch.take(np.arange(-seen % step, len(batch), step))
+            shapes.append(shapely.from_wkb(chosen["geometry"].to_numpy(zero_copy_only=False)))
+            codes.append(chosen["code"].to_numpy().astype(np.int32))
+            seen += len(batch)
+    if not shapes:
+        return np.empty(0, object), np.empty(0, np.int32)
+    return np.concatenate(shapes), np.concatenate(codes)
+
+
+def _colours(nomenclature: Nomenclature) -> npt.NDArray[np.uint8]:
+    """Return red, green, blue and opacity by code."""
+    table = np.zeros((65536, 4), dtype=np.uint8)
+    for code, colour in nomenclature.colour_table().items():
+        table[code] = colour
+    return table
 
 
 def _read(path: Path, max_px: int, how: Resampling) -> npt.NDArray[Any]:

@@ -7,9 +7,7 @@ Everything shown is collected here from what the stages committed; how it looks 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from oso_pipeline import __version__
-from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.nomenclature import LandCoverClass, Nomenclature
 from oso_pipeline.prediction.series_quality import (
     LONG_GAP_DAYS,
@@ -25,54 +22,13 @@ from oso_pipeline.prediction.series_quality import (
     total_quality,
 )
 from oso_pipeline.validation.pictures import map_pictures, scale_gradient
+from oso_pipeline.validation.report_reference import reference_section
+from oso_pipeline.validation.run_files import RunFiles
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_WARNINGS = 200
+_WARNING_STAGES = ("inventory", "reference", "samples", "train", "mosaic", "independent")
 _SCORES = (("precision", "Precision"), ("recall", "Recall"), ("f_score", "F-score"))
-
-
-@dataclass(frozen=True)
-class RunFiles:
-    """Where to find what a run made.
-
-    Parameters
-    ----------
-    folder
-        The run folder.
-    name, year
-        Name of the run and year of the map.
-    nomenclature
-        Classes of the map.
-    outputs
-        First output of each task by stage, relative to `folder`.
-    tiles
-        The tiles asked for, whether they have products or not.
-    """
-
-    folder: Path
-    name: str
-    year: int
-    nomenclature: Nomenclature
-    outputs: Mapping[str, Sequence[str]]
-    tiles: tuple[str, ...] = ()
-
-    def summaries(self, stage: str) -> list[dict[str, Any]]:
-        """Return what the tasks of a stage reported when they committed."""
-        records = (read_sidecar(self.folder / path) for path in self.outputs.get(stage, ()))
-        return [record.get("summary") or {} for record in records if record is not None]
-
-    def committed(self, stage: str) -> list[Path]:
-        """Return the committed first outputs of a stage."""
-        paths = [self.folder / path for path in self.outputs.get(stage, ())]
-        return [path for path in paths if read_sidecar(path) is not None]
-
-    def json(self, relative: str) -> dict[str, Any]:
-        """Return a JSON file of the run folder; empty where there is none that can be read."""
-        try:
-            content = json.loads((self.folder / relative).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
 
 
 def render(files: RunFiles) -> str:
@@ -98,7 +54,8 @@ def render(files: RunFiles) -> str:
         "accuracy": accuracy,
         "levels": _levels(files.nomenclature, accuracy),
         "nomenclature": files.nomenclature.name,
-        "reference": _reference(files),
+        "reference": reference_section(files),
+        "independent": _independent(files),
         "tiles": _inventory(files),
         "timings": _timings(files.folder / "log.jsonl"),
         **maps,
@@ -107,6 +64,15 @@ def render(files: RunFiles) -> str:
         "warnings": _warnings(files, accuracy, [*maps["map_problems"], *quality_warnings(quality)]),
     }
     return environment.get_template("report.html.j2").render(content)
+
+
+def _independent(files: RunFiles) -> dict[str, Any]:
+    """Return the accuracy by a set of the user; empty where there is none."""
+    done = files.committed("independent")
+    content = files.json("validation/independent/accuracy.json") if done else {}
+    if not content:
+        return {}
+    return {"content": content, "levels": _levels(files.nomenclature, content)}
 
 
 def _maps(files: RunFiles) -> dict[str, Any]:
@@ -195,45 +161,6 @@ def _matrix(
     return rows
 
 
-def _reference(files: RunFiles) -> dict[str, Any]:
-    """Return polygons and pixels per class, what was dropped and why, and the splits."""
-    summary = next(iter(files.summaries("reference")), {})
-    trained: dict[str, int] = defaultdict(int)
-    models = files.summaries("train")
-    map_variant = models[0].get("variant") if models else None
-    for model in models:
-        if model.get("variant") == map_variant:
-            for code, pixels in model.get("pixels", {}).items():
-                trained[code] += pixels
-    classes = summary.get("classes", {})
-    rows = [
-        {"class": one, "trained": trained.get(str(one.code)), **classes[str(one.code)]}
-        for one in files.nomenclature.classes
-        if str(one.code) in classes
-    ]
-    reasons = [
-        {
-            "reason": reason,
-            "count": sum(entry["count"] for entry in by_code.values()),
-            "hectares": sum(entry["hectares"] for entry in by_code.values()),
-        }
-        # Sidecars sort their keys: put the beginning and the end back in their place.
-        for reason, by_code in sorted(
-            summary.get("reasons", {}).items(),
-            key=lambda entry: (entry[0] != "read", entry[0] == "kept", entry[0]),
-        )
-    ]
-    return {
-        "polygons": summary.get("polygons"),
-        "rows": rows,
-        "reasons": reasons,
-        "splits": summary.get("splits", {}),
-        "left_out": summary.get("left_out", {}),
-        "models": models,
-        "map_variant": map_variant,
-    }
-
-
 def _inventory(files: RunFiles) -> list[dict[str, Any]]:
     """Return the products of each tile, used or skipped and why."""
     tiles = []
@@ -278,7 +205,7 @@ def _warnings(
         if tile not in seen
     ]
     texts += problems
-    for stage in ("inventory", "reference", "samples", "train", "mosaic"):
+    for stage in _WARNING_STAGES:
         for summary in files.summaries(stage):
             found = summary.get("warnings", [])
             texts += [str(text) for text in found] if isinstance(found, list) else []

@@ -6,9 +6,13 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import digest, publish_bytes
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
-from oso_pipeline.validation.report import RunFiles, render
+from oso_pipeline.validation.report import render
+from oso_pipeline.validation.run_files import RunFiles
 
-_UPSTREAM = ("inventory", "reference", "samples", "train", "predict", "mosaic", "validate")
+_UPSTREAM = (
+    "inventory", "reference", "samples", "labels", "train", "predict", "mosaic", "validate",
+    "independent",
+)  # fmt: skip
 
 
 class ReportStage:

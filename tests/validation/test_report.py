@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import shapely
+from PIL import Image
 from rasterio.transform import from_origin
 
 from oso_pipeline.core.commit import publish_json, write_sidecar
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.core.task import Task, do
 from oso_pipeline.validation.accuracy import Method, Predictions, assess
+from oso_pipeline.validation.pictures import polygon_picture
 
 OSO17 = load_nomenclature("oso17")
 EVIL = "<script>alert('x')</script>"
@@ -25,10 +31,12 @@ OUTPUTS = {
     "inventory": ["inventory/31TCJ.parquet"],
     "reference": ["reference.parquet"],
     "samples": ["samples/31TCJ.parquet"],
+    "labels": ["labels/run0/all.parquet"],
     "train": ["models/run0/all/model.json"],
     "predict": ["blocks/31TCJ/a.tif", "blocks/31TCJ/b.tif"],
     "mosaic": [f"maps/OCS_2018{end}.tif" for end in ("", "_confidence", "_validity")],
     "validate": ["validation/accuracy.json"],
+    "independent": ["validation/independent/accuracy.json"],
 }
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -121,8 +129,9 @@ def make_accuracy(folder: Path, nomenclature: Nomenclature, runs: int = 1) -> No
         excluded = {"no_clear_date": 17}
         predictions.append(Predictions(f"run{run}", polygon, code, predicted, excluded))
     found = assess(predictions, Method(nomenclature, 200, 0.95, 0, folds=False))
-    publish_json(folder / "validation/accuracy.json", found)
-    commit(folder / "validation/accuracy.json", {})
+    for path in ("validation/accuracy.json", "validation/independent/accuracy.json"):
+        publish_json(folder / path, found | {"design": f"design of {path}"})
+        commit(folder / path, {})
 
 
 def make_tables(folder: Path, name: str = "") -> None:
@@ -141,7 +150,14 @@ def make_tables(folder: Path, name: str = "") -> None:
     pd.DataFrame(rows).to_parquet(folder / "inventory/31TCJ.parquet")
     warning = f"warning[W-INPUT-023] two versions of one product {name}"
     commit(folder / "inventory/31TCJ.parquet", {"warnings": [warning]})
-    entry = {"polygons_read": 1234, "polygons": 900, "hectares": 1234.5, "reasons": {}}
+    figures = {"count": 1234, "hectares": 1500.0}
+    entry = {
+        "polygons_read": 1234,
+        "polygons": 900,
+        "hectares": 1234.5,
+        "reasons": {},
+        "sources": {f"RPG 2018{name}": {"read": figures, "kept": figures, "too small": figures}},
+    }
     counts = {"11": {"count": 1234, "hectares": 1500.0}, "12": {"count": 9, "hectares": 1.5}}
     reference = {
         "polygons": 900,
@@ -151,8 +167,13 @@ def make_tables(folder: Path, name: str = "") -> None:
         "left_out": {f"parcels{name}.gpkg": {"grass": 3}},
         "warnings": [],
     }
+    write_polygons(folder / "reference.parquet")
     commit(folder / "reference.parquet", reference)
     commit(folder / "samples/31TCJ.parquet", {"tile": "31TCJ"})
+    doubted = {"polygon_id": 4711, "code": 11, "likely_code": 12, "given": 0.03, "likely": 0.9}
+    classes = {"11": {"polygons": 40, "doubted": 3, "excluded": 1, "likely": {"12": 3}}}
+    check = {"variant": "run0", "stratum": "all", "polygons": 900, "doubted": 3, "excluded": 1}
+    commit(folder / "labels/run0/all.parquet", {**check, "classes": classes, "worst": [doubted]})
     model = {"variant": "run0", "stratum": "all", "pixels": {"11": 5000, "12": 4000}}
     commit(folder / "models/run0/all/model.json", {**model, "trees": 100, "nodes": 9})
     log = [
@@ -167,6 +188,13 @@ def make_tables(folder: Path, name: str = "") -> None:
         folder / "run.json",
         {"run_id": "0123456789ab", "python": "3.11.9", "software": {"numpy": "2.1"}},
     )
+
+
+def write_polygons(path: Path) -> None:
+    """Write squares of two classes in a row."""
+    squares = [shapely.box(x, 0, x + 50, 100) for x in range(0, 1000, 100)]
+    codes = pd.Series([11, 12] * 5, dtype="int32")
+    geopandas.GeoDataFrame({"code": codes}, geometry=squares, crs="EPSG:2154").to_parquet(path)
 
 
 def report_task(folder: Path, nomenclature: Nomenclature = OSO17, name: str = "demo") -> Task:
@@ -202,7 +230,7 @@ def full(tmp_path: Path) -> Path:
 
 def test_report_shows_every_part_and_loads_nothing(full: Path) -> None:
     page = page_of(full)
-    assert len(page.images) == 3
+    assert len(page.images) == 4
     accuracy = json.loads((full / "validation/accuracy.json").read_text(encoding="utf-8"))
     estimate = accuracy["overall_accuracy"]["estimate"]
     for text in (
@@ -217,7 +245,14 @@ def test_report_shows_every_part_and_loads_nothing(full: Path) -> None:
         "W-INPUT-023",
         "17 validation pixels left out: no clear date",
         "2 degrees of freedom",
-        "not a probability sample",
+        "design of validation/accuracy.json",
+        "Independent validation",
+        "design of validation/independent/accuracy.json",
+        "Where the polygons lie",
+        "RPG 2018",
+        "too small 1\u202f234",
+        "3 of 900 polygons are likely labelled wrong; 1 of them",
+        "4711",
         "predict",
         "410 MB",
         "note: ",
@@ -272,10 +307,24 @@ def test_report_says_that_a_map_is_partial(tmp_path: Path) -> None:
     assert "1\u202f234 pixels in 2 blocks are missing" in page_of(tmp_path).text
 
 
+def test_polygons_are_drawn_in_the_colours_of_their_classes(tmp_path: Path) -> None:
+    write_polygons(tmp_path / "reference.parquet")
+    picture = polygon_picture(tmp_path / "reference.parquet", OSO17, max_px=95)
+    assert picture is not None
+    assert (picture.width, picture.height, picture.metres) == (95, 10, 10.0)
+    assert picture.codes == (11, 12)
+    png = base64.b64decode(picture.uri.removeprefix("data:image/png;base64,"))
+    pixels = np.asarray(Image.open(io.BytesIO(png)))
+    table = OSO17.colour_table()
+    assert tuple(pixels[5, 3]) == tuple(table[11])
+    assert tuple(pixels[5, 13]) == tuple(table[12])
+    assert pixels[5, 7, 3] == 0  # between two of them
+
+
 def test_report_of_a_damaged_map_says_so(full: Path) -> None:
     path = full / OUTPUTS["mosaic"][1]
     path.write_bytes(bytes(100))
     write_sidecar(path, {"summary": {}})
     page = page_of(full)
-    assert len(page.images) == 2
+    assert len(page.images) == 3
     assert "no picture of OCS_2018_confidence.tif" in page.text

@@ -1,0 +1,187 @@
+"""A validation set that took no part in the production, held against the finished map.
+
+Points stand for the pixel they lie in, polygons for the pixels whose centres they hold. What
+lies in polygons that train the map is not independent of it and is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import rasterio
+import shapely
+from rasterio.features import geometry_mask
+from rasterio.windows import Window, from_bounds
+
+from oso_pipeline.config.model import IndependentSet
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.nomenclature import Nomenclature
+from oso_pipeline.learning.variants import training_rows
+from oso_pipeline.reference.codes import LEFT_OUT, CodeTable, read_crosswalk
+from oso_pipeline.reference.vector_files import VectorFile
+from oso_pipeline.validation.accuracy import Predictions
+
+VARIANT = "independent"
+DESIGN = (
+    "Points and polygons that took no part in the production, compared with the finished map; "
+    "pixels are not weighted. What the figures say about the territory depends on how the set "
+    "was drawn."
+)
+OUTSIDE, NO_CLASS, NO_CENTRE, TRAINS = (
+    "outside_the_map",
+    "no_class_on_the_map",
+    "polygons_without_pixel_centre",
+    "points_or_polygons_in_training_polygons",
+)
+_POINT, _POLYGON, _MULTIPOLYGON = 0, 3, 6
+_KNOWN = (_POINT, _POLYGON, _MULTIPOLYGON)
+_ROWS_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """Points and polygons with a class.
+
+    Parameters
+    ----------
+    feature
+        Number of each in its file, int64, shape ``(unit,)``.
+    code
+        Its class, int64, shape ``(unit,)``.
+    geometry
+        In the coordinates of the map, shape ``(unit,)``.
+    """
+
+    feature: npt.NDArray[np.int64]
+    code: npt.NDArray[np.int64]
+    geometry: npt.NDArray[np.object_]
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> Units:
+        """Return the units where `rows` is true."""
+        return Units(self.feature[rows], self.code[rows], self.geometry[rows])
+
+
+def read_units(
+    rules: IndependentSet, nomenclature: Nomenclature, epsg: int, problems: Problems
+) -> Units | None:
+    """Return what a validation file holds.
+
+    Problems found: those of `VectorFile.read` and `read_crosswalk`, lines or nothing where
+    points or polygons are expected (``E-INPUT-037``), values without a class
+    (``E-INPUT-042``). Values mapped to nothing are left out. The result is None after errors.
+    """
+    before = len(problems.errors)
+    crosswalk = read_crosswalk(rules.crosswalk, nomenclature, problems)
+    frame = VectorFile(rules.path, rules.layer).read([rules.code_field], problems)
+    if frame is None or len(problems.errors) > before:
+        return None
+    geometry = np.asarray(frame.geometry)
+    present = ~(shapely.is_missing(geometry) | shapely.is_empty(geometry))
+    odd = present & ~np.isin(shapely.get_type_id(geometry), _KNOWN)
+    if odd.any() or not present.any():
+        kinds = ", ".join(sorted(set(frame.geom_type[odd]))) or "no geometry"
+        message = f"points or polygons are expected, {odd.sum()} of {len(frame)} are {kinds}"
+        problems.error("E-INPUT-037", message, rules.path, "take multipoints apart, drop lines")
+    values = frame[rules.code_field]
+    code = CodeTable.of(nomenclature, crosswalk).codes(values)
+    unknown = (code < 0) & (code != LEFT_OUT)
+    if unknown.any():
+        shown = ", ".join(sorted({repr(value) for value in values[unknown]})[:10])
+        message = f"{unknown.sum()} features have no class of {nomenclature.name}: {shown}"
+        problems.error("E-INPUT-042", message, rules.path, "map them with `crosswalk`")
+    if len(problems.errors) > before:
+        return None
+    kept = present & (code > 0)
+    placed = frame[kept].to_crs(epsg)
+    return Units(
+        np.flatnonzero(kept).astype(np.int64),
+        code[kept].astype(np.int64),
+        shapely.make_valid(np.asarray(placed.geometry)),
+    )
+
+
+def apart_from_training(units: Units, reference: Path, variant: str, columns: list[str]) -> Units:
+    """Return the units that touch no polygon that trains `variant`, read piece by piece."""
+    tree = shapely.STRtree(units.geometry)
+    free = np.ones(len(units.code), bool)
+    with pq.ParquetFile(reference) as source:
+        for batch in source.iter_batches(_ROWS_AT_ONCE, columns=["geometry", *columns]):
+            trains = training_rows(batch, variant)
+            parts = shapely.from_wkb(batch["geometry"].to_numpy(zero_copy_only=False)[trains])
+            free[np.unique(tree.query(parts, predicate="intersects")[1])] = False
+    return units.take(free)
+
+
+def against_map(units: Units, path: Path) -> Predictions:
+    """Compare units with a raster of classes.
+
+    Returns
+    -------
+    Predictions
+        One row per pixel of a unit that has a class on the map. `excluded` counts pixels outside
+        the map and without class, and polygons without a pixel centre.
+    """
+    excluded = {OUTSIDE: 0, NO_CLASS: 0, NO_CENTRE: 0}
+    rows: list[tuple[int, int, npt.NDArray[np.int64]]] = []
+    with rasterio.open(path) as raster:
+        for number, values, outside in _values(units, raster):
+            excluded[OUTSIDE] += outside
+            excluded[NO_CENTRE] += len(values) + outside == 0
+            known = values[values > 0]
+            excluded[NO_CLASS] += len(values) - len(known)
+            rows.append((int(units.feature[number]), int(units.code[number]), known))
+    counts = [len(values) for _, _, values in rows]
+    return Predictions(
+        VARIANT,
+        np.repeat(np.array([feature for feature, _, _ in rows], np.int64), counts),
+        np.repeat(np.array([code for _, code, _ in rows], np.int64), counts),
+        np.concatenate([np.empty(0, np.int64), *(values for _, _, values in rows)]),
+        excluded,
+    )
+
+
+def _values(
+    units: Units, raster: rasterio.DatasetReader
+) -> Iterator[tuple[int, npt.NDArray[np.int64], int]]:
+    """Yield number, values inside the map, and the number of pixels outside, per unit."""
+    for number in _in_order(units, raster):
+        window, chosen = _footprint(units.geometry[number], raster)
+        whole = Window(0, 0, raster.width, raster.height)
+        row, column = np.nonzero(chosen)
+        row, column = row + window.row_off, column + window.col_off
+        inside = (row >= 0) & (row < raster.height) & (column >= 0) & (column < raster.width)
+        values = np.empty(0, np.int64)
+        if inside.any():
+            part = window.intersection(whole)
+            pixels = raster.read(1, window=part)
+            values = pixels[row[inside] - part.row_off, column[inside] - part.col_off]
+        yield number, values.astype(np.int64), int((~inside).sum())
+
+
+def _in_order(units: Units, raster: rasterio.DatasetReader) -> list[int]:
+    """Return the units row of blocks by row of blocks, so that blocks are decoded once."""
+    bounds = shapely.bounds(units.geometry)
+    height = raster.block_shapes[0][0] * raster.res[1]
+    rows = np.floor((raster.bounds.top - bounds[:, 3]) / height)
+    return [int(number) for number in np.lexsort((bounds[:, 0], rows))]
+
+
+def _footprint(
+    geometry: shapely.Geometry, raster: rasterio.DatasetReader
+) -> tuple[Window, npt.NDArray[np.bool_]]:
+    """Return a window of whole pixels, possibly beyond the map, and which of them count."""
+    window = from_bounds(*geometry.bounds, transform=raster.transform)
+    top, left = int(np.floor(window.row_off)), int(np.floor(window.col_off))
+    if shapely.get_type_id(geometry) == _POINT:
+        return Window(left, top, 1, 1), np.ones((1, 1), bool)
+    height = int(np.ceil(window.row_off + window.height)) - top
+    width = int(np.ceil(window.col_off + window.width)) - left
+    window = Window(left, top, max(width, 1), max(height, 1))
+    transform = raster.window_transform(window)
+    shape = (int(window.height), int(window.width))
+    return window, geometry_mask([geometry], shape, transform, invert=True)

@@ -1,0 +1,152 @@
+"""Stage ``independent``: the accuracy of the finished map by points or polygons of the user."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from oso_pipeline.config.model import Config, IndependentSet
+from oso_pipeline.core.commit import publish_bytes, publish_json, sha256_file
+from oso_pipeline.core.errors import InputDataError, Problem, Problems
+from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
+from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
+from oso_pipeline.learning.variants import map_variant, split_columns
+from oso_pipeline.reference.vector_files import VectorFile
+from oso_pipeline.validation.accuracy import Method, assess
+from oso_pipeline.validation.independent import (
+    DESIGN,
+    TRAINS,
+    against_map,
+    apart_from_training,
+    read_units,
+)
+from oso_pipeline.validation.tables import classes_csv, confusion_csv
+
+OUTPUTS = (
+    "validation/independent/accuracy.json",
+    "validation/independent/confusion_matrix.csv",
+    "validation/independent/classes.csv",
+)
+
+
+class IndependentStage:
+    """Plans one task where the configuration names an independent set, else none."""
+
+    name = "independent"
+
+    def plan(self, context: PlanContext[Config]) -> list[Task]:
+        """List the one task; it reads the map and the polygons that trained it.
+
+        Raises
+        ------
+        InputDataError
+            If the file cannot be read.
+        """
+        config = context.config
+        rules = config.validation.independent
+        if rules is None:
+            return []
+        (reference,) = context.tasks("reference")
+        (layer,) = (t for t in context.tasks("mosaic") if t.params["layer"] == "class")
+        plain = rules.model_dump(mode="json", exclude={"path", "crosswalk"})
+        in_file = isinstance(rules.crosswalk, Path)
+        task = Task(
+            stage=self.name,
+            name=self.name,
+            function="oso_pipeline.validation.independent_stage:validate",
+            run_dir=context.run_dir,
+            outputs=OUTPUTS,
+            params={
+                **plain,
+                "crosswalk": None if in_file else rules.model_dump(mode="json")["crosswalk"],
+                "variant": map_variant(config),
+                "columns": list(split_columns(config)),
+                "epsg": config.map.epsg,
+                "nomenclature": load_nomenclature(config.nomenclature).to_json(),
+                "bootstrap": config.validation.bootstrap,
+                "confidence_level": config.validation.confidence_level,
+                "seed": config.seed,
+            },
+            inputs={
+                **_digests(rules),
+                "mosaic/class": layer.key,
+                "reference/reference": reference.key,
+            },
+            options={
+                "map": layer.outputs[0],
+                "reference": reference.outputs[0],
+                "path": str(rules.path),
+                "crosswalk": str(rules.crosswalk) if in_file else None,
+            },
+            cost=Cost(memory_bytes=500_000_000, core_seconds=10.0),
+        )
+        return [task]
+
+    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+        """Return overall accuracy and kappa."""
+        return next(iter(summaries(tasks)), {})
+
+
+STAGE = IndependentStage()
+
+
+def validate(task: Task) -> Summary:
+    """Compare the set with the map and publish accuracy and tables.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be used, or nothing of it can be compared.
+    """
+    params, options = task.params, task.options
+    nomenclature = Nomenclature.from_json(params["nomenclature"])
+    rules = IndependentSet(
+        path=Path(options["path"]),
+        layer=params["layer"],
+        code_field=params["code_field"],
+        crosswalk=Path(options["crosswalk"]) if options["crosswalk"] else params["crosswalk"],
+        crs=params["crs"],
+    )
+    problems = Problems()
+    units = read_units(rules, nomenclature, params["epsg"], problems)
+    problems.raise_errors(InputDataError)
+    if units is None:
+        raise ValueError(f"{rules.path} was refused without a reason")
+    reference = task.input_path(options["reference"])
+    free = apart_from_training(units, reference, params["variant"], params["columns"])
+    found = against_map(free, task.input_path(options["map"]))
+    excluded = {**found.excluded, TRAINS: len(units.code) - len(free.code)}
+    found = replace(found, excluded=excluded)
+    if not len(found.code):
+        raise _nothing_to_compare(rules, excluded)
+    method = Method(
+        nomenclature, params["bootstrap"], params["confidence_level"], params["seed"], folds=False
+    )
+    accuracy = {**assess([found], method), "design": DESIGN}
+    publish_bytes(task.output(1), confusion_csv(accuracy))
+    publish_bytes(task.output(2), classes_csv({2: accuracy, 1: accuracy["level1"]}))
+    publish_json(task.output(0), accuracy)
+    keys = ("overall_accuracy", "kappa", "pixels", "polygons", "excluded")
+    warnings = [f"warning[{one['code']}] {one['message']}" for one in accuracy["warnings"]]
+    return {**{key: accuracy[key] for key in keys}, "warnings": warnings}
+
+
+def _digests(rules: IndependentSet) -> dict[str, str]:
+    problems, digests = Problems(), {}
+    try:
+        digests["independent"] = VectorFile(rules.path, rules.layer).digest()
+        if isinstance(rules.crosswalk, Path):
+            digests["independent crosswalk"] = sha256_file(rules.crosswalk)
+    except OSError as error:
+        message = f"validation.independent cannot be read: {error.strerror}"
+        hint = "correct the path; relative paths begin at the configuration file"
+        problems.error("E-INPUT-058", message, error.filename or rules.path, hint)
+    problems.raise_errors(InputDataError)
+    return digests
+
+
+def _nothing_to_compare(rules: IndependentSet, excluded: dict[str, int]) -> InputDataError:
+    reasons = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in excluded.items())
+    message = f"no pixel of the independent set can be compared with the map ({reasons})"
+    hint = "check that the set lies inside the tiles and away from the training polygons"
+    return InputDataError(Problem("E-INPUT-065", message, str(rules.path), hint))

@@ -1,0 +1,56 @@
+"""What a run folder holds, read for the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oso_pipeline.core.commit import read_sidecar
+from oso_pipeline.core.nomenclature import Nomenclature
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where to find what a run made.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    name, year
+        Name of the run and year of the map.
+    nomenclature
+        Classes of the map.
+    outputs
+        First output of each task by stage, relative to `folder`.
+    tiles
+        The tiles asked for, whether they have products or not.
+    """
+
+    folder: Path
+    name: str
+    year: int
+    nomenclature: Nomenclature
+    outputs: Mapping[str, Sequence[str]]
+    tiles: tuple[str, ...] = ()
+
+    def summaries(self, stage: str) -> list[dict[str, Any]]:
+        """Return what the tasks of a stage reported when they committed."""
+        records = (read_sidecar(self.folder / path) for path in self.outputs.get(stage, ()))
+        return [record.get("summary") or {} for record in records if record is not None]
+
+    def committed(self, stage: str) -> list[Path]:
+        """Return the committed first outputs of a stage."""
+        paths = [self.folder / path for path in self.outputs.get(stage, ())]
+        return [path for path in paths if read_sidecar(path) is not None]
+
+    def json(self, relative: str) -> dict[str, Any]:
+        """Return a JSON file of the run folder; empty where there is none that can be read."""
+        try:
+            content = json.loads((self.folder / relative).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
