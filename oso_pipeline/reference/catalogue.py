@@ -14,6 +14,7 @@ from oso_pipeline.config.reference import (
     ClcSource,
     RandolphSource,
     Reference,
+    RpgSource,
     VectorSource,
 )
 from oso_pipeline.core.errors import Problems
@@ -22,6 +23,7 @@ from oso_pipeline.reference.bdtopo import BdTopo
 from oso_pipeline.reference.clc import Clc
 from oso_pipeline.reference.generic import GenericVectorSource
 from oso_pipeline.reference.plain_database import BDFORET, RANDOLPH, PlainDatabase
+from oso_pipeline.reference.rpg import Rpg
 from oso_pipeline.reference.sources import LabelledPolygons, Labelling, ReferenceSource
 from oso_pipeline.reference.window import Window
 
@@ -31,6 +33,7 @@ _OPENERS: dict[type, Callable[[Any, Labelling], ReferenceSource]] = {
     ClcSource: Clc.of,
     BdForetSource: lambda source, labelling: PlainDatabase(source, labelling, BDFORET),
     RandolphSource: lambda source, labelling: PlainDatabase(source, labelling, RANDOLPH),
+    RpgSource: Rpg,
 }
 """How a source of each kind is opened; opening reads nothing."""
 

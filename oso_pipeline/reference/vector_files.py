@@ -12,6 +12,7 @@ import geopandas
 import numpy as np
 import pandas as pd
 import pyarrow
+import pyarrow.parquet
 import pyogrio
 import pyproj
 from pyogrio.errors import DataLayerError, DataSourceError
@@ -154,6 +155,26 @@ class VectorFile:
             message = "the vector file has no coordinate system, one is needed to place it"
             problems.error("E-INPUT-033", message, self.path, hint)
         return None if len(problems.errors) > before else schema
+
+    def first_values(self, column: str, count: int, problems: Problems) -> list[object] | None:
+        """Return what a column holds in the first features, None where it cannot be read."""
+        try:
+            if self.path.suffix.lower() == ".parquet":
+                rows = pyarrow.parquet.ParquetFile(self.path).iter_batches(count, columns=[column])
+                return next(rows).column(0).to_pylist()
+            with readable(self.path) as path:
+                table = pyogrio.read_dataframe(
+                    path,
+                    layer=self.layer if path == self.path else None,
+                    columns=[column],
+                    read_geometry=False,
+                    max_features=count,
+                    encoding=self._encoding,
+                )
+        except _UNREADABLE as error:
+            self._unreadable(error, problems)
+            return None
+        return table[column].tolist()
 
     def read(
         self, columns: Sequence[str], problems: Problems, window: Window | None = None
