@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn.ensemble import RandomForestClassifier
 
-from oso_pipeline.config.model import Config
+from oso_pipeline.config.model import Config, Learning
 from oso_pipeline.core.commit import verified
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
+from oso_pipeline.learning.engines import fit_forest
 from oso_pipeline.learning.label_check import Floats, Verdicts, check_labels
 from oso_pipeline.learning.training_set import (
     Choice,
@@ -24,6 +24,7 @@ from oso_pipeline.learning.training_set import (
     read_training_set,
 )
 from oso_pipeline.learning.variants import map_variant, split_columns, variants
+from oso_pipeline.prediction.kernel import probabilities
 from oso_pipeline.reference.strata import strata_names
 from oso_pipeline.timeseries.layout import FeatureLayout
 
@@ -90,7 +91,7 @@ def check(task: Task) -> Summary:
     paths = [task.input_path(relative) for relative in task.options["samples"]]
     known, held_out = (read(paths, choice, layout) for read in (read_training_set, read_held_out))
     seed = derived_seed(params["seed"], "labels", choice.stratum, choice.variant)
-    classifier = _Forest(params["n_trees"], task.options["threads"])
+    classifier = Judge(params["n_trees"], task.options["threads"])
     verdicts = check_labels(known, held_out, params["folds"], seed, classifier)
     trains = np.isin(verdicts.polygon_id, known.polygon_id)
     excluded = _excluded(verdicts, trains, params["exclude_below"])
@@ -105,24 +106,27 @@ def excluded_polygons(path: Path) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class _Forest:
-    """Trains a forest and lets its trees vote softly."""
+class Judge:
+    """Trains forests whose trees vote softly.
 
-    n_trees: int
-    threads: int
+    Parameters
+    ----------
+    n_trees
+        Trees of a forest.
+    threads
+        Trees grown at once.
+    """
+
+    n_trees: int = 50
+    threads: int = 1
 
     def __call__(
         self, chosen: TrainingSet, features: npt.NDArray[np.int16], seed: int
     ) -> tuple[npt.NDArray[np.int32], Floats]:
         """Return classes and probabilities; see `Classifier`."""
-        forest = RandomForestClassifier(
-            n_estimators=self.n_trees,
-            max_depth=25,
-            min_samples_leaf=5,
-            random_state=seed,
-            n_jobs=self.threads,
-        ).fit(chosen.features, chosen.codes)
-        return forest.classes_, forest.predict_proba(features)
+        settings = Learning(n_trees=self.n_trees)
+        forest = fit_forest(chosen.features, chosen.codes, settings, seed, self.threads)
+        return forest.classes, probabilities(forest, np.ascontiguousarray(features.T)).T
 
 
 def _excluded(

@@ -16,15 +16,14 @@ from learning_tools import LAYOUT
 
 from oso_pipeline.core.task import Task, do
 from oso_pipeline.learning.label_check import Verdicts, believed, check_labels, deal
-from oso_pipeline.learning.label_stage import _Forest as Forest
-from oso_pipeline.learning.label_stage import excluded_polygons
+from oso_pipeline.learning.label_stage import Judge, excluded_polygons
 from oso_pipeline.learning.training_set import Choice, TrainingSet, read_training_set
 
 
 def alone(known: TrainingSet, n_trees: int = 30) -> Verdicts:
     """Judge the polygons that train, without any that are held out."""
     nothing = TrainingSet(known.features[:0], known.codes[:0], known.polygon_id[:0])
-    return check_labels(known, nothing, 4, 0, Forest(n_trees, 1))
+    return check_labels(known, nothing, 4, 0, Judge(n_trees, 1))
 
 
 def seasons(n_polygons: int, seed: int = 0, n_classes: int = 8) -> TrainingSet:
@@ -109,7 +108,7 @@ def test_validation_polygons_are_judged_but_teach_nothing() -> None:
     known, held_out = seasons(200), seasons(200, seed=5)
     other = TrainingSet(held_out.features, held_out.codes, held_out.polygon_id + 1000)
     spoilt_other, wrong = spoilt(other, 0.2, seed=2)
-    verdicts = check_labels(known, spoilt_other, 4, 0, Forest(30, 1))
+    verdicts = check_labels(known, spoilt_other, 4, 0, Judge(30, 1))
     only = alone(known)
     inside = verdicts.polygon_id < 1000
     np.testing.assert_array_equal(verdicts.given[inside], only.given)
