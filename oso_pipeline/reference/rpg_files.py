@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,7 @@ CODE_FIELD = "CODE_CULTU"
 _SUFFIXES = (".shp", ".gpkg", ".parquet")
 _REGION = re.compile(r"_(R\d{2,3}|D\d{3}|D\d[\dAB])(?=[_.-]|$)", re.IGNORECASE)
 _YEAR = re.compile(r"[_-]((?:19|20)\d{2})(?:-\d{2}-\d{2})?$")
-_GROUP = re.compile(r"\d{1,2}")
+_GROUP = re.compile(r"\d{1,2}(\.0*)?")
 _CROP = re.compile(r"(?=.*[A-Z])[A-Z0-9]{3}")
 _MISSING = (None, "nr", "n r", "nc")
 _LOOKED_AT = 2000
@@ -145,7 +144,7 @@ def normal_numbers(values: pd.Series) -> pd.Series:
 
 def contradicts(values: pd.Series, generation: Generation) -> str | None:
     """Return what codes of the other generation were found, in words; None where they fit."""
-    counts = Counter(code for code in normal_codes(values) if code is not None)
+    counts = values.dropna().astype(str).str.strip().value_counts(sort=False)
     groups = {code: n for code, n in counts.items() if _GROUP.fullmatch(code)}
     crops = {code: n for code, n in counts.items() if _CROP.fullmatch(code.upper())}
     other, own = (crops, groups) if generation is ILOTS else (groups, crops)

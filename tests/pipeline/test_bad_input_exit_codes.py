@@ -212,6 +212,47 @@ def test_rows_41_and_42_unknown_column_and_unknown_codes(oso: Oso, config: Path)
         assert word in said
 
 
+@pytest.mark.parametrize(
+    ("year", "codes", "cut", "words"),
+    [
+        pytest.param(
+            2013, ["BTH", "MIS"], False,
+            ("E-INPUT-067", "only PARCELLES_GRAPHIQUES of an RPG since 2015", "`year`"),
+            id="parcels where blocks are due",
+        ),
+        pytest.param(
+            2018, ["01", "02"], False,
+            ("E-INPUT-067", "PARCELLES_GRAPHIQUES.gpkg", "2 of 2 values are like 01, 02"),
+            id="codes of groups where crops are due",
+        ),
+        pytest.param(
+            2018, ["XXX", "YYY"], False,
+            ("E-INPUT-042", "CODE_CULTU=XXX (1); CODE_CULTU=YYY (1)", "unknown_codes: drop"),
+            id="row 42: crops that no list holds",
+        ),
+        pytest.param(
+            2018, ["BTH", "MIS"], True,
+            ("E-INPUT-058", "PARCELLES_GRAPHIQUES.gpkg", "cut"), id="a file cut in half",
+        ),
+    ],
+)  # fmt: skip
+def test_rpg_that_is_not_what_the_source_says(
+    oso: Oso, config: Path, year: int, codes: list[str], cut: bool, words: tuple[str, ...]
+) -> None:
+    path = config.parent / "rpg" / "PARCELLES_GRAPHIQUES.gpkg"
+    path.parent.mkdir()
+    shapes = geopandas.read_file(polygons(config)).geometry[: len(codes)]
+    numbers = [str(n) for n in range(len(codes))]
+    table = {"id_parcel": numbers, "code_cultu": codes}
+    geopandas.GeoDataFrame(table, geometry=shapes).to_file(path)
+    if cut:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    source = f"reference.sources=[{{kind: rpg, path: {path.parent}, year: {year}}}]"
+    said = oso(4, "run", config, "--until", "reference", "--set", source)
+    for word in words:
+        assert word in said
+
+
 @pytest.mark.parametrize("command", ["status", "report"])
 def test_a_folder_that_is_no_run(oso: Oso, tmp_path: Path, command: str) -> None:
     (tmp_path / "empty").mkdir()
