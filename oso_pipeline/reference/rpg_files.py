@@ -144,7 +144,8 @@ def normal_numbers(values: pd.Series) -> pd.Series:
 
 def contradicts(values: pd.Series, generation: Generation) -> str | None:
     """Return what codes of the other generation were found, in words; None where they fit."""
-    counts = values.dropna().astype(str).str.strip().value_counts(sort=False)
+    found = values.dropna().astype(str).str.strip().value_counts(sort=False)
+    counts = {str(code): int(n) for code, n in found.items()}
     groups = {code: n for code, n in counts.items() if _GROUP.fullmatch(code)}
     crops = {code: n for code, n in counts.items() if _CROP.fullmatch(code.upper())}
     other, own = (crops, groups) if generation is ILOTS else (groups, crops)
