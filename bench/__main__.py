@@ -6,19 +6,22 @@ import argparse
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from bench import PROJECT, RESULTS, WORK, comparisons, environments, table
+from bench import PROJECT, RESULTS, WORK, comparisons, environments, full_tile, table
 from bench.machine import describe
 from bench.material import Size, material
 
 _STEPS = {
     "forests": comparisons.forests,
     "gap_filling": comparisons.gap_filling,
+    "points": comparisons.points,
     "blocks": comparisons.blocks,
     "training": comparisons.training,
     "growth": comparisons.growth,
 }
+_TILE_ROUNDS = 3
 
 
 def main() -> int:
@@ -30,7 +33,7 @@ def main() -> int:
         print(f"[{time.perf_counter() - started:6.0f} s] {text}", flush=True)
 
     if options.table:
-        table.write(PROJECT / "README.md", table.table(_stored()))
+        table.write(PROJECT / "README.md", table.table(_stored(RESULTS), _stored(full_tile.RESULT)))
         return 0
     machine = describe()
     environments.install(say, environments.SMALL if options.quick else None)
@@ -56,9 +59,9 @@ def main() -> int:
         results["seconds"][name] = round(time.perf_counter() - before)
     if not options.quick and not options.only:
         before = time.perf_counter()
-        results["tile"] = _part_of_a_tile(say)
+        results["tile"] = full_tile.measure(full_tile.Part(rows=732, rounds=_TILE_ROUNDS), say)
         results["seconds"]["tile"] = round(time.perf_counter() - before)
-    content = table.table(results)
+    content = table.table(results, _stored(full_tile.RESULT))
     target = RESULTS if not options.quick and not options.only else WORK / "quick.json"
     target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if options.readme:
@@ -69,14 +72,11 @@ def main() -> int:
     return 1 if results["faults"] else 0
 
 
-def _part_of_a_tile(say: comparisons.Say) -> dict[str, Any] | None:
-    from bench import full_tile
-
-    return full_tile.measure(full_tile.Part(rows=732, rounds=3), say)
-
-
-def _stored() -> dict[str, Any]:
-    stored: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+def _stored(path: Path) -> dict[str, Any]:
+    """Return what an earlier run measured, nothing if there was none."""
+    if not path.exists():
+        return {}
+    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return stored
 
 

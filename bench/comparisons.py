@@ -32,6 +32,10 @@ class Row:
         The goal.
     aim
         The goal behind the goal.
+    ours
+        Our own cost, with its unit.
+    memory_mb
+        Peak memory of our process and of the peer's.
     agreement
         How the results compare, in words.
     status
@@ -42,6 +46,8 @@ class Row:
     times: Spread | None
     reach: float | None
     aim: float | None
+    ours: str = ""
+    memory_mb: tuple[int, int] | None = None
     agreement: str = ""
     status: str = "ok"
 
@@ -162,35 +168,73 @@ def gap_filling(bench: Bench) -> Outcome:
     return outcome
 
 
+def points(bench: Bench) -> Outcome:
+    """Compare the features of scattered points with OTB's extraction from a finished stack."""
+    outcome = Outcome()
+    bench.say("features of points")
+    size, folder = bench.material.size, WORK / "otb"
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = np.random.default_rng(4).choice(size.side**2, size.points, replace=False)
+    np.save(folder / "points.npy", np.sort(chosen))
+    case = {"points": str(folder / "points.npy"), "folder": str(folder)}
+    ours, peer = "features of points", "OTB SampleExtraction"
+    entries = [
+        bench.entry(ours, "ours:extract", **case),
+        bench.entry(peer, "otb:extract", "otb", **case),
+    ]
+    runs = bench.compete(entries, outcome)
+    agreement = ""
+    if runs[ours].result is not None and runs[peer].result is not None:
+        agreement = "all values equal"
+        if not np.array_equal(runs[ours].result, runs[peer].result):
+            outcome.faults.append("features of points differ from what OTB takes from the stack")
+            agreement = "values differ"
+    what = "features of points, computed, against OTB SampleExtraction from a finished stack"
+    outcome.rows.append(_row(what, runs, ours, peer, (None, None), agreement, "us/point"))
+    return outcome
+
+
 def blocks(bench: Bench) -> Outcome:
     """Compare a whole block without reading and writing, from reflectances to classes."""
     outcome = Outcome()
     for leaf in bench.material.size.leaves[:2]:
-        bench.say(f"whole block without I/O, min_samples_leaf {leaf}")
-        case = {"forest": str(bench.material.forests[leaf])}
-        slow = {**case, "pixels": bench.material.size.slow_pixels}
-        ours, careful, plain = (
-            f"{who}, leaf {leaf}"
-            for who in ("block", "NumPy + sklearn block", "xarray + dask + sklearn block")
-        )
-        entries = [
-            bench.entry(ours, "ours:classify", **case),
-            bench.entry(careful, "numpy_block:classify", **case),
-        ]
-        if leaf == bench.material.size.leaves[0]:
-            entries.append(bench.entry(plain, "xarray_block:classify", "xarray", **slow))
-        runs = bench.compete(entries, outcome)
-        what, same = f"whole block without I/O, min leaf {leaf}, against", runs[ours].result
-        outcome.rows.append(
-            _row(f"{what} NumPy + scikit-learn", runs, ours, careful, (8, 15),
-                 _same_classes(runs[careful].result, same))
-        )  # fmt: skip
-        if plain in runs:
-            outcome.rows.append(
-                _row(f"{what} xarray + dask + scikit-learn", runs, ours, plain, (100, 300),
-                     _same_classes(runs[plain].result, same))
-            )  # fmt: skip
+        _blocks_of(bench, leaf, outcome)
     return outcome
+
+
+def _blocks_of(bench: Bench, leaf: int, outcome: Outcome) -> None:
+    bench.say(f"whole block without I/O, min_samples_leaf {leaf}")
+    case = {"forest": str(bench.material.forests[leaf])}
+    hard, soft, careful, plain = (
+        f"{who}, leaf {leaf}"
+        for who in ("block", "soft block", "NumPy + sklearn block", "xarray + dask block")
+    )
+    entries = [
+        bench.entry(hard, "ours:classify", **case),
+        bench.entry(careful, "numpy_block:classify", **case),
+        bench.entry(soft, "ours:classify", vote="soft", **case),
+    ]
+    if leaf == bench.material.size.leaves[0]:
+        slow = {**case, "pixels": bench.material.size.slow_pixels}
+        entries.append(bench.entry(plain, "xarray_block:classify", "xarray", **slow))
+    runs = bench.compete(entries, outcome)
+    same = {name: _same_classes(run.result, runs[soft].result) for name, run in runs.items()}
+    if _differ(runs[careful].result, runs[soft].result) > 1e-3:
+        outcome.faults.append(f"{soft}: {same[careful]} as NumPy and scikit-learn find")
+    what = f"whole block without I/O, min leaf {leaf},"
+    other = _same_classes(runs[careful].result, runs[hard].result)
+    outcome.rows += [
+        _row(f"{what} hard vote, against NumPy + scikit-learn", runs, hard, careful, (8, 15),
+             f"mean probability there: {other}" if other else ""),
+        _row(f"{what} soft vote, against NumPy + scikit-learn", runs, soft, careful, (None, None),
+             same[careful]),
+    ]  # fmt: skip
+    if plain in runs:
+        outcome.rows += [
+            _row(f"{what} {vote} vote, against xarray + dask + scikit-learn", runs, ours, plain,
+                 goal, same[plain] if ours == soft else "")
+            for vote, ours, goal in (("hard", hard, (100, 300)), ("soft", soft, (None, None)))
+        ]  # fmt: skip
 
 
 def training(bench: Bench) -> Outcome:
@@ -210,7 +254,7 @@ def training(bench: Bench) -> Outcome:
               for name in (ours, peer) if runs[name].result is not None]  # fmt: skip
     agreement = f"accuracy on other fields {' and '.join(shares)}" if len(shares) == 2 else ""
     what = f"training against scikit-learn, {trees} trees"
-    outcome.rows.append(_row(what, runs, ours, peer, (3, 8), agreement))
+    outcome.rows.append(_row(what, runs, ours, peer, (3, 8), agreement, "ms/tree"))
     return outcome
 
 
@@ -243,11 +287,18 @@ def growth(bench: Bench) -> Outcome:
 
 def _row(
     what: str, runs: Mapping[str, Run], ours: str, peer: str,
-    goal: tuple[float | None, float | None], agreement: str,
+    goal: tuple[float | None, float | None], agreement: str, unit: str = "us/px",
 ) -> Row:  # fmt: skip
-    failed = [runs[name].status for name in (ours, peer) if runs[name].status != "ok"]
-    times = against(runs, ours, peer)
-    return Row(what, times, *goal, agreement, failed[0] if failed else "ok")
+    failed = [f"{name}: {runs[name].status}" for name in (ours, peer) if runs[name].status != "ok"]
+    row = Row(what, against(runs, ours, peer), *goal, agreement=agreement)
+    if runs[ours].status == "ok":
+        cost = Spread.of(runs[ours].cpu_per_unit).median
+        row.ours = f"{cost / 1000:.3g} ms/tree" if unit == "ms/tree" else f"{cost:.3g} {unit}"
+    if failed:
+        row.status = failed[0]
+    else:
+        row.memory_mb = (round(runs[ours].rss_peak / 1e6), round(runs[peer].rss_peak / 1e6))
+    return row
 
 
 def _codes(forest: str) -> np.ndarray:
@@ -288,6 +339,14 @@ def _same_classes(
     flat = [x if x.ndim == 1 or codes is None else codes[x.argmax(axis=1)] for x in (theirs, ours)]
     n = min(len(x) for x in flat)
     return f"same class on {100 * float(np.mean(flat[0][:n] == flat[1][:n])):.2f} %"
+
+
+def _differ(theirs: np.ndarray | None, ours: np.ndarray | None) -> float:
+    """Return the share of pixels whose classes differ, 0 where one did not run."""
+    if theirs is None or ours is None:
+        return 0.0
+    n = min(len(theirs), len(ours))
+    return float(np.mean(theirs[:n] != ours[:n]))
 
 
 def _same_series(ours: np.ndarray | None, eolearn: np.ndarray | None) -> str:

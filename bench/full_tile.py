@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench import PROJECT, WORK
+from bench import HERE, PROJECT, WORK
 from bench.figures import Spread
 from bench.machine import describe
 from bench.processes import Watch
@@ -29,6 +29,8 @@ from oso_pipeline.simulation.full_tile import FullTile, FullTileSpec, write_full
 
 Say = Callable[[str], None]
 _SPARE_BYTES = 5e9
+RESULT = HERE / "full_tile.json"
+"""What the last run of a whole tile measured."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,8 @@ def main() -> int:
     WORK.mkdir(parents=True, exist_ok=True)
     machine = describe()
     result = measure(part, lambda text: print(text, flush=True))
-    target = PROJECT / "bench" / "full_tile.json" if part.rows == 10_980 else WORK / "part.json"
+    whole = (part.rows, part.columns) == (10_980, 10_980)
+    target = RESULT if whole else WORK / "part.json"
     content = {"machine": machine, **result}
     target.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(f"written: {target}")

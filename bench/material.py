@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,10 @@ from sklearn.ensemble import RandomForestClassifier
 from bench import WORK, series
 from bench.contenders import otb, ours
 from bench.environments import own_versions
+from oso_pipeline.timeseries.features import block_features
+
+_VERSION = 1
+"""To be raised when this module makes other material of the same parameters."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Size:
         Rounds of each comparison.
     slow_pixels
         Pixels for peers that take milliseconds for each.
+    points
+        Pixels whose features are extracted one by one.
     """
 
     side: int = 256
@@ -45,11 +51,13 @@ class Size:
     leaves: tuple[int, ...] = (25, 5, 1)
     rounds: int = 5
     slow_pixels: int = 4096
+    points: int = 10_000
 
     @classmethod
     def quick(cls) -> Size:
         """Return a size that takes a minute or two on two cores."""
-        return cls(side=128, samples=6000, trees=20, leaves=(25, 1), rounds=3, slow_pixels=1024)
+        small = cls(side=128, samples=6000, trees=20, leaves=(25, 1))
+        return replace(small, rounds=3, slow_pixels=1024, points=1000)
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,8 @@ def save_block(name: str, side: int, seed: int, n_dates: int = 40) -> Path:
 
     def write(folder: Path) -> None:
         scenes = series.simulate(side, n_dates, seed)
-        arrays = {**vars(scenes), "values": scenes.values, "features": ours.features(scenes)[0]}
+        features, _ = block_features(ours.series_of(scenes), ours.layout())
+        arrays = {**vars(scenes), "values": scenes.values, "features": features}
         for field, array in arrays.items():
             np.save(folder / f"{field}.npy", array)
 
@@ -114,7 +123,7 @@ def _save_samples(folder: Path, size: Size) -> None:
     side = 2 * int(np.ceil((size.samples * 4) ** 0.5 / 2))
     scenes = series.simulate(side, seed=1)
     pick = np.sort(np.random.default_rng(2).choice(side * side, size.samples, replace=False))
-    features, _ = ours.features(scenes, pick)
+    features, _ = block_features(ours.series_of(scenes), ours.layout(), pick)
     np.save(folder / "features.npy", np.ascontiguousarray(features.T))
     np.save(folder / "labels.npy", series.mislabelled(scenes.truth[pick], seed=3))
 
@@ -134,8 +143,8 @@ def new_forest(leaf: int, trees: int, n_jobs: int = 1) -> RandomForestClassifier
 
 def _kept(name: str, known: dict[str, Any], write: Callable[[Path], None]) -> Path:
     """Return the folder that `write` filled; filled anew when anything it depends on changes."""
-    code = Path(series.__file__).read_text() + Path(__file__).read_text()
-    identity = json.dumps([known, own_versions(), code], sort_keys=True)
+    code = Path(series.__file__).read_text(encoding="utf-8")
+    identity = json.dumps([known, own_versions(), code, _VERSION], sort_keys=True)
     folder = WORK / "data" / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     if not folder.exists():
         making = folder.with_name(f".{folder.name}")

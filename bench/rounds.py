@@ -92,7 +92,7 @@ class Failed(Exception):
     """A contender that did not answer as it should."""
 
 
-def compete(entries: Sequence[Entry], rounds: int, deadline_s: float = 900) -> dict[str, Run]:
+def compete(entries: Sequence[Entry], rounds: int, deadline_s: float = 3600) -> dict[str, Run]:
     """Run the contenders in turn, `rounds` times after a round of warming up.
 
     One that cannot be installed or fails gets a status that says so; the others go on.

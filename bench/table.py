@@ -9,18 +9,26 @@ BEGIN = "<!-- bench: begin, written by `make bench` -->"
 END = "<!-- bench: end -->"
 
 
-def table(results: dict[str, Any]) -> str:
-    """Return the results as Markdown: machine, rows, exponents."""
-    machine = results["machine"]
+def table(results: dict[str, Any], whole_tile: dict[str, Any] | None = None) -> str:
+    """Return the results as Markdown.
+
+    Parameters
+    ----------
+    results
+        Machine, rows, part of a tile and exponents, as ``bench/results.json`` holds them.
+    whole_tile
+        What ``bench/full_tile.json`` holds, if there is one.
+    """
     lines = [
-        _machine(machine, results["kind"]),
+        _machine(results["machine"], f"{results['kind']} bench"),
         "",
-        "| what | times (least to greatest) | reach / aim | results |",
-        "|---|---|---|---|",
+        "| what | times (least to greatest) | reach / aim | ours | peak memory, ours / theirs "
+        "| results |",
+        "|---|---|---|---|---|---|",
+        *(_row(row) for row in results["rows"]),
     ]
-    lines += [_row(row) for row in results["rows"]]
     if results.get("tile"):
-        lines += _tile(results["tile"])
+        lines += ["", *_tile(results["tile"])]
     growth = [
         f"{name.removeprefix('exponent of ')} {run['exponent']:.2f}"
         for name, run in results["contenders"].items()
@@ -28,6 +36,8 @@ def table(results: dict[str, Any]) -> str:
     ]
     if growth:
         lines += ["", f"Cost grows with a power of: {', '.join(growth)} (1 is linear)."]
+    if whole_tile:
+        lines += ["", _machine(whole_tile["machine"], "Whole tile"), "", *_tile(whole_tile)]
     return "\n".join(lines)
 
 
@@ -56,40 +66,53 @@ def _machine(machine: dict[str, Any], kind: str) -> str:
     quiet = "otherwise idle" if load < 0.3 * machine["cores"] else "**busy with other work**"
     changed = " with changes" if machine["uncommitted_changes"] else ""
     return (
-        f"*{kind} bench of {machine['measured']} at commit `{machine['commit']}`{changed}: "
+        f"*{kind}, {machine['measured']} at commit `{machine['commit']}`{changed}: "
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, "
-        f"{quiet} (load {load}). One thread each; processor time; medians of alternating rounds.*"
+        f"{quiet} (load {load}).*"
     )
 
 
 def _row(row: dict[str, Any]) -> str:
     goal = "" if row["reach"] is None else f"{row['reach']:g}x / {row['aim']:g}x"
-    times = row["times"]
-    if times is None:
-        return f"| {row['what']} | not measured: {_cell(row['status'])} | {goal} | |"
-    figure = f"**{_number(times['median'])}x** ({_number(times['least'])} to "
-    figure += f"{_number(times['greatest'])})"
-    return f"| {row['what']} | {figure} | {goal} | {_cell(row['agreement'])} |"
+    times, memory = row["times"], row["memory_mb"]
+    figure = f"not measured: {_cell(row['status'])}"
+    if times is not None:
+        figure = f"**{_number(times['median'])}x** ({_number(times['least'])} to "
+        figure += f"{_number(times['greatest'])})"
+    cells = [
+        row["what"], figure, goal, row["ours"],
+        "" if memory is None else f"{memory[0]} / {memory[1]} MB", _cell(row["agreement"]),
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 def _tile(tile: dict[str, Any]) -> list[str]:
-    """Return the rows of the end-to-end run of a tile."""
-    rows = []
-    size = f"{tile['rows']} x {tile['columns']} pixels, {tile['dates']} dates, deflate"
-    one, two = (tile["runs"].get(n) for n in ("1", "2"))
-    if one:
-        cost = one["core_us_per_pixel"]["median"]
-        rows.append(
-            f"| tile with I/O, {size} | {cost:.2f} us per pixel and core "
-            f"| 7 / 4.5 us | {one['peak_worker_memory_mb']} MB per worker |"
+    """Return the table of the end-to-end run of a tile."""
+    if tile["status"] != "ok":
+        return [f"Tile: not measured: {tile['status']}."]
+    cached = "fits" if tile["fits_page_cache"] else "does not fit"
+    lines = [
+        f"A tile of {tile['rows']} x {tile['columns']} pixels, {tile['dates']} dates, "
+        f"{tile['bytes_on_disk'] / 1e9:.1f} GB of deflated strips, which {cached} the page cache; "
+        f"forest of {tile['forest_nodes']} nodes. Goal: 7 us per pixel and core (aim 4.5), two "
+        "workers 1.7 times as fast as one (aim 1.95), at most 1500 MB per worker.",
+        "",
+        "| workers | predict, wall | us per pixel and core | of which in tasks "
+        "| peak memory per worker | read |",
+        "|---|---|---|---|---|---|",
+    ]
+    for workers, run in tile["runs"].items():
+        lines.append(
+            f"| {workers} | {run['wall_s']['median']:.0f} s "
+            f"| **{run['core_us_per_pixel']['median']:.2f}** "
+            f"| {run['task_core_us_per_pixel']['median']:.2f} "
+            f"| {run['peak_worker_memory_mb']} MB | {run['bytes_read'] / 1e9:.1f} GB |"
         )
-    if one and two:
-        gain = one["wall_s"]["median"] / two["wall_s"]["median"]
-        wall = f"{one['wall_s']['median']:.0f} s and {two['wall_s']['median']:.0f} s"
-        rows.append(
-            f"| two workers against one, the same tile | {gain:.2f}x | 1.7x / 1.95x | {wall} |"
-        )
-    return rows
+    if {"1", "2"} <= tile["runs"].keys():
+        one, two = (tile["runs"][n]["wall_s"]["median"] for n in ("1", "2"))
+        lines += ["", f"Two workers are **{one / two:.2f} times** as fast as one. "
+                  f"From products to map and report: {tile['end_to_end_s']:.0f} s."]  # fmt: skip
+    return lines
 
 
 def _number(figure: float) -> str:

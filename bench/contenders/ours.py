@@ -38,15 +38,6 @@ def series_of(scenes: Scenes) -> BlockSeries:
     return BlockSeries(shape, scenes.fine, scenes.coarse, slots, scenes.clear, scenes.days)
 
 
-def features(
-    scenes: Scenes, pixels: npt.NDArray[np.int64] | None = None
-) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
-    """Return features ``(feature, pixel)`` and validity of all pixels, or of those chosen."""
-    series = series_of(scenes)
-    pick = np.arange(scenes.clear.shape[1]) if pixels is None else pixels
-    return block_features(*series.take(pick), series.days, layout())
-
-
 def hard_vote(case: dict[str, Any]) -> Prepared:
     """Count the trees that vote for each class; the answer is ``(pixel, class)``."""
     forest, rows = _forest(case), np.load(Path(case["block"]) / "features.npy")
@@ -69,24 +60,30 @@ def soft_vote(case: dict[str, Any]) -> Prepared:
 def gapfill_features(case: dict[str, Any]) -> Prepared:
     """Fill the gaps and compute all features, ``(feature, pixel)``."""
     series, wanted = _series(case), layout()
-    everywhere = np.arange(series.clear.shape[1])
+    return Prepared(lambda: block_features(series, wanted)[0], series.clear.shape[1])
+
+
+def extract(case: dict[str, Any]) -> Prepared:
+    """Compute the features of points from the images; the answer is ``(point, feature)``."""
+    series, wanted, points = _series(case), layout(), np.load(case["points"])
 
     def work() -> npt.NDArray[np.int16]:
-        return block_features(*series.take(everywhere), series.days, wanted)[0]
+        return block_features(series, wanted, points)[0]
 
-    return Prepared(work, len(everywhere))
+    return Prepared(work, len(points), answer=np.transpose)
 
 
 def classify(case: dict[str, Any]) -> Prepared:
     """Take a block from reflectances to class, confidence and validity; classes answer."""
-    from oso_pipeline.prediction.block_map import predict_pixels
-
     series, wanted = _series(case), layout()
-    labels = np.zeros(series.clear.shape[1], np.int32)
+    everywhere = np.arange(series.clear.shape[1])
+    labels = np.zeros(len(everywhere), np.int32)
+    # All that the kernel asks of a model is its forest.
     models: Any = {0: SimpleNamespace(forest=_forest(case))}
+    vote = case.get("vote", "hard")
 
     def work() -> npt.NDArray[np.uint16]:
-        return predict_pixels(series, labels, models, wanted)
+        return kernel.classify_block(series, wanted, everywhere, labels, models, vote)
 
     return Prepared(work, len(labels), answer=lambda layers: layers[0])
 
@@ -94,16 +91,18 @@ def classify(case: dict[str, Any]) -> Prepared:
 def fit(case: dict[str, Any]) -> Prepared:
     """Train a forest, one thread; the answer is what it says of the block, ``(pixel,)``."""
     samples = Path(case["samples"])
-    rows, labels = np.load(samples / "features.npy"), np.load(samples / "labels.npy")
+    rows = np.load(samples / "features.npy")
+    labels = np.load(samples / "labels.npy").astype(np.int32)
     pixels = np.load(Path(case["block"]) / "features.npy")
     everywhere = np.ones(pixels.shape[1], np.uint16)
 
     def train(trees: int) -> Forest:
-        learning = Learning(n_trees=trees, min_samples_leaf=case["leaf"])
+        learning = Learning(n_trees=trees, max_depth=25, min_samples_leaf=case["leaf"])
         return fit_forest(rows, labels, learning, seed=0)
 
     def answer(forest: Forest) -> npt.NDArray[np.uint16]:
-        return kernel.classify(forest, pixels, everywhere)[0]
+        # Mean probabilities, as scikit-learn votes.
+        return kernel.classify(forest, pixels, everywhere, "soft")[0]
 
     trees = case["trees"]
     return Prepared(lambda: train(trees), trees, answer=answer, warm_up=lambda: train(1))

@@ -19,9 +19,10 @@ RESULTS = {
     },
     "rows": [
         {"what": "ours against a", "times": {"median": 7.25, "least": 6.0, "greatest": 123.4},
-         "reach": 7, "aim": 12, "agreement": "equal", "status": "ok"},
-        {"what": "ours against b", "times": None, "reach": None, "aim": None, "agreement": "",
-         "status": "not installed: no | network"},
+         "reach": 7, "aim": 12, "ours": "1 us/px",
+         "memory_mb": [10, 20], "agreement": "equal", "status": "ok"},
+        {"what": "ours against b", "times": None, "reach": None, "aim": None, "ours": "",
+         "memory_mb": None, "agreement": "", "status": "not installed: no | network"},
     ],
     "contenders": {"exponent of pixels": {"status": "ok", "exponent": 1.004}},
 }  # fmt: skip
@@ -50,9 +51,9 @@ def test_table_goes_between_the_markers_and_nowhere_else(tmp_path: Path) -> None
     assert table.write(readme, content)
     assert not table.write(readme, content)
     text = readme.read_text(encoding="utf-8")
-    assert text.startswith(f"before\n{table.BEGIN}\n*Quick bench")
+    assert text.startswith(f"before\n{table.BEGIN}\n*Quick bench, 2026")
     assert text.endswith(f"{table.END}\nafter\n")
-    assert "| ours against a | **7.2x** (6.0 to 123) | 7x / 12x | equal |" in text
+    assert "| ours against a | **7.2x** (6.0 to 123) | 7x / 12x | 1 us/px | 10 / 20 MB |" in text
     assert "not measured: not installed: no / network" in text
     assert "pixels 1.00" in text
 
