@@ -22,7 +22,7 @@ from oso_pipeline.reference.deliveries import (
 )
 from oso_pipeline.reference.features import ID, Reach, read_features
 from oso_pipeline.reference.labelling import Labels, report_unknown
-from oso_pipeline.reference.layer_check import check_layers, check_systems
+from oso_pipeline.reference.layer_check import check_layers, check_presence, check_systems
 from oso_pipeline.reference.rule_files import packaged_rules
 from oso_pipeline.reference.rule_set import NO_RULE, RuleSet, load_rules
 from oso_pipeline.reference.sources import LabelledPolygons, Labelling
@@ -83,8 +83,10 @@ class BdTopo:
             return
         every = [layer for some in content.layers.values() for layer in some]
         check_departments(every, self._departments, self.source.path, problems)
-        used = content.used(Labels(self.source, self.labelling))
+        labels = Labels(self.source, self.labelling)
+        used = content.used(labels)
         whole = check_layers(used, content.rules, self._skips, problems)
+        check_presence(used, content.taken(labels), problems)
         check_systems([layer for some in used.values() for layer in some], problems)
         self._check_land_cover({layer.name for layer in whole}, content.rules, problems)
 
@@ -223,11 +225,14 @@ class _Content:
     layers: Mapping[str, tuple[Layer, ...]]
     problems: tuple[Problem, ...]
 
+    def taken(self, labels: Labels) -> set[str]:
+        """Return the layers that rules take something from, there or not."""
+        rules = self.rules.rules if self.rules else ()
+        return {rule.layer for rule in rules if rule.layer and labels.takes(rule)}
+
     def used(self, labels: Labels) -> dict[str, tuple[Layer, ...]]:
-        """Return the layers of which something is taken."""
-        if self.rules is None:
-            return {}
-        taken = {rule.layer for rule in self.rules.rules if labels.takes(rule)}
+        """Return the deliveries of the layers that rules take something from."""
+        taken = self.taken(labels)
         return {name: layers for name, layers in self.layers.items() if name in taken}
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.deliveries import Layer
 from oso_pipeline.reference.features import ALIASES, ID, resolved
 from oso_pipeline.reference.rule_set import RuleSet
+from oso_pipeline.reference.vector_files import Schema
 
 _SHOWN = 5
 
@@ -21,10 +22,9 @@ def check_layers(
 ) -> set[Layer]:
     """Return the layers that can be read, of those that rules take something from.
 
-    Problems found: those of `VectorFile.check`, fields that rules look at are missing
-    (``E-INPUT-041``); a shapefile without attribute table is an error, or left out with a
-    warning (``W-INPUT-041``); a delivery lacks a layer that another one has, or that no
-    delivery has (``W-INPUT-030``).
+    Problems found: those of `VectorFile.check`; fields that rules look at are missing
+    (``E-INPUT-041``); points, or lines that are not buffered (``E-INPUT-037``); a shapefile
+    without attribute table is an error, or left out with a warning (``W-INPUT-041``).
     """
     good = set()
     for name, some in layers.items():
@@ -33,10 +33,26 @@ def check_layers(
         for layer in some:
             if not layer.file.has_table:
                 _report_tableless(layer, [ID, *needed], skip_tableless, problems)
-            elif _has_fields(layer, [ID, *needed], problems):
+                continue
+            schema = layer.file.check([], problems)
+            if schema is None:
+                continue
+            fits = _has_area(layer, schema, of_layer, problems)
+            if _has_fields(layer, schema, [ID, *needed], problems) and fits:
                 good.add(layer)
-    _report_absent(layers, rules, problems)
     return good
+
+
+def check_presence(
+    layers: Mapping[str, tuple[Layer, ...]], wanted: Collection[str], problems: Problems
+) -> None:
+    """Warn of layers that rules take something from and a delivery lacks (``W-INPUT-030``)."""
+    deliveries = {layer.delivery: layer.file.path for some in layers.values() for layer in some}
+    for delivery in sorted(deliveries):
+        has = {name for name, some in layers.items() if any(x.delivery == delivery for x in some)}
+        if lacking := sorted(set(wanted) - has):
+            message = f"{delivery} lacks the layers {', '.join(lacking)}: no label comes from them"
+            problems.warn("W-INPUT-030", message, deliveries[delivery].parent)
 
 
 def check_systems(layers: Iterable[Layer], problems: Problems) -> None:
@@ -72,10 +88,18 @@ def _report_tableless(
     problems.error("E-INPUT-041", message, layer.file.path, hint)
 
 
-def _has_fields(layer: Layer, needed: list[str], problems: Problems) -> bool:
-    schema = layer.file.check([], problems)
-    if schema is None:
-        return False
+def _has_area(layer: Layer, schema: Schema, rules: RuleSet, problems: Problems) -> bool:
+    kind = schema.geometry_type or ""
+    buffered = all(r.operation.kind == "buffer" for r in rules.rules if r.code is not None)
+    if "Point" not in kind and ("LineString" not in kind or buffered):
+        return True
+    wanted = "lines or polygons" if buffered else "polygons"
+    message = f"layer {layer.name} of {layer.delivery} holds {kind}, {wanted} are expected"
+    problems.error("E-INPUT-037", message, layer.file.path, "take the layer as delivered")
+    return False
+
+
+def _has_fields(layer: Layer, schema: Schema, needed: list[str], problems: Problems) -> bool:
     absent = [name for name, found in resolved(schema, needed).items() if found is None]
     if not absent:
         return True
@@ -87,15 +111,3 @@ def _has_fields(layer: Layer, needed: list[str], problems: Problems) -> bool:
     hint = "take the layer as delivered, or give rules of your own"
     problems.error("E-INPUT-041", message, layer.file.path, hint)
     return False
-
-
-def _report_absent(
-    layers: Mapping[str, tuple[Layer, ...]], rules: RuleSet, problems: Problems
-) -> None:
-    deliveries = {layer.delivery: layer.file.path for some in layers.values() for layer in some}
-    wanted = set(rules.layers)
-    for delivery in sorted(deliveries):
-        has = {name for name, some in layers.items() if any(x.delivery == delivery for x in some)}
-        if lacking := sorted(wanted - has):
-            message = f"{delivery} lacks the layers {', '.join(lacking)}: no label comes from them"
-            problems.warn("W-INPUT-030", message, deliveries[delivery].parent)
