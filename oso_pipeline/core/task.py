@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -133,7 +134,10 @@ class TaskState:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What comes back from a worker."""
+    """What comes back from a worker.
+
+    ``peak_rss_bytes`` is the greatest memory of the process during the task.
+    """
 
     stage: str
     name: str
@@ -193,6 +197,7 @@ def do(task: Task) -> TaskResult:
     The sidecars are written last, after every output has been published and read back.
     """
     started, cpu_started = time.perf_counter(), time.process_time()
+    _forget_peak()
     try:
         summary = _load(task.function)(task)
         record = {
@@ -234,6 +239,15 @@ def _failure(task: Task, error: str, exit_code: int, started: float) -> TaskResu
     return TaskResult(
         task.stage, task.name, "failed", seconds=seconds, error=error, exit_code=int(exit_code)
     )
+
+
+def _forget_peak() -> None:
+    """Let the peak of memory be that of the task to come; where that is not known, the process's.
+
+    Linux forgets it on this word; see `proc(5)`, ``clear_refs``.
+    """
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def _peak_rss_bytes() -> int:

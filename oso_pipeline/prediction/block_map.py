@@ -77,10 +77,10 @@ def stratum_labels(strata: Strata, sha256: str, epsg: int, grid: GeoBox, block: 
 
     Returns
     -------
-    int32 array of shape ``(block.pixels,)``, -1 outside all strata
+    int32 array of shape ``(block.height, block.width)``, -1 outside all strata
     """
     burner = _strata_burner(strata.path, strata.layer, strata.field, sha256, epsg, grid)
-    return burner.block(block).ravel()
+    return burner.block(block)
 
 
 @lru_cache(maxsize=2)
@@ -97,4 +97,4 @@ def _strata_burner(
 
 def outside(owned: npt.NDArray[np.bool_], labels: Labels) -> Labels:
     """Return `labels` with `NONE` at the pixels that the tile does not own."""
-    return np.where(owned.ravel(), labels, NONE).astype(np.int32)
+    return np.where(owned, labels, NONE).astype(np.int32)

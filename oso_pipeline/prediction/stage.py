@@ -36,7 +36,11 @@ from oso_pipeline.timeseries.blocking import (
     tiles_to_read,
 )
 from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.memory import WorkerMemory
+from oso_pipeline.timeseries.pieces import PieceReader
 from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.series import BlockSeries
+from oso_pipeline.timeseries.windows import Part
 
 
 class PredictStage:
@@ -86,7 +90,7 @@ def predict(task: Task) -> Summary:
     grid = grid_from_json(params["grid"])
     ownership = Ownership.from_json(params["ownership"])
     layout = FeatureLayout.from_json(params["layout"])
-    labels = np.zeros(block.pixels, np.int32)
+    labels = np.zeros((block.height, block.width), np.int32)
     if params["strata"] is not None:
         strata = Strata(path=Path(task.options["strata"]), **params["strata"])
         labels = stratum_labels(strata, task.inputs["strata"], ownership.epsg, grid, block)
@@ -94,15 +98,23 @@ def predict(task: Task) -> Summary:
     labels = outside(owned, labels)
     models = _models(task, layout, np.unique(labels[labels >= 0]))
     inventory = read_inventory(task.input_path(task.options["inventory"]))
-    series = BlockReader(inventory, ReadSpec.from_json(params["read"])).read(block)
-    layers = predict_pixels(series, labels, models, layout)
-    shape = (3, block.height, block.width)
-    write_block(task.output(), layers.reshape(shape), block.crop(grid))
-    codes, counts = np.unique(layers[0][owned.ravel()], return_counts=True)
+    reader = BlockReader(inventory, ReadSpec.from_json(params["read"]))
+    layers = np.zeros((3, block.height, block.width), np.uint16)
+    quality = []
+
+    def predict_part(part: Part, series: BlockSeries) -> None:
+        asked = part.of(labels).ravel()
+        found = predict_pixels(series, asked, models, layout)
+        part.of(layers)[:] = found.reshape(3, *series.shape)
+        quality.append(count_quality(series, asked >= 0, found[2], layout))
+
+    PieceReader(reader, task.options["memory_bytes"]).read(block, labels >= 0, predict_part)
+    write_block(task.output(), layers, block.crop(grid))
+    codes, counts = np.unique(layers[0][owned], return_counts=True)
     return {
         "pixels": int(owned.sum()),
-        "outside_strata": int(np.count_nonzero(owned.ravel() & (labels < 0))),
-        **count_quality(series, labels >= 0, layers[2], layout),
+        "outside_strata": int(np.count_nonzero(owned & (labels < 0))),
+        **total_quality(quality),
         "classes": {str(code): int(n) for code, n in zip(codes, counts, strict=True)},
     }
 
@@ -128,10 +140,9 @@ def _tasks_of(
 ) -> list[Task]:
     config = context.config
     layout = FeatureLayout.of(config)
-    n_products = len(inventory.inputs)
-    limit = most_pixels(config, n_products, layout)
+    memory = WorkerMemory.of(config, len(inventory.inputs), layout, tile.block_shape)
     grid_shape = (int(tile.grid.shape[0]), int(tile.grid.shape[1]))
-    shape = block_shape(grid_shape, tile.block_shape, limit)
+    shape = block_shape(grid_shape, tile.block_shape, most_pixels(config, memory))
     near = ownership.neighbours(inventory.name).to_json()
     models = {t.params["stratum"]: t for t in context.tasks("train") if _makes_map(t, config)}
     strata = config.strata
@@ -147,6 +158,8 @@ def _tasks_of(
     inputs["inventory"] = inventory.key
     options: dict[str, Any] = {
         "inventory": inventory.outputs[0],
+        # The map does not depend on how much is read at once.
+        "memory_bytes": memory.allowed_bytes,
         "models": {s: str(PurePosixPath(t.outputs[0]).parent) for s, t in models.items()},
     }
     if strata is not None:
@@ -162,7 +175,7 @@ def _tasks_of(
             params={**shared, "block": _window(block)},
             inputs=inputs,
             options=options,
-            cost=block_cost(block, n_products, layout),
+            cost=block_cost(block, memory),
         )
         for block in _owned_blocks(json.dumps(near), inventory.name, shape)
     ]

@@ -27,7 +27,7 @@ WORKER_ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
     # GDAL's default cache is 5 % of the memory of the whole machine, for every process.
-    "GDAL_CACHEMAX": "256",
+    "GDAL_CACHEMAX": "64",
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "MALLOC_TRIM_THRESHOLD_": "65536",
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,6 @@ from oso_pipeline.sampling.polygons import (
     read_polygons,
 )
 from oso_pipeline.timeseries.blocking import (
-    CHUNK_PIXELS,
     block_cost,
     block_shape,
     most_pixels,
@@ -38,8 +37,11 @@ from oso_pipeline.timeseries.blocking import (
 )
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.memory import CHUNK_PIXELS, WorkerMemory
+from oso_pipeline.timeseries.pieces import PieceReader
 from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
 from oso_pipeline.timeseries.series import BlockSeries
+from oso_pipeline.timeseries.windows import Part
 
 
 class SamplesStage:
@@ -94,9 +96,17 @@ def sample(task: Task) -> Summary:
     )
     inventory = read_inventory(task.input_path(task.options["inventory"]))
     reader = BlockReader(inventory, ReadSpec.from_json(params["read"]))
+    pieces = PieceReader(reader, task.options["memory_bytes"])
     codes = np.asarray(polygons.table["code"])
     seen, not_clear = np.zeros(len(polygons), np.int64), np.zeros(len(polygons), np.int64)
     blocks_read = 0
+
+    def add(pixels: Pixels) -> None:
+        usable = pixels.validity >= params["min_validity"]
+        np.add.at(seen, pixels.place.polygon, 1)
+        np.add.at(not_clear, pixels.place.polygon[~usable], 1)
+        collector.add(pixels.take(np.flatnonzero(usable)))
+
     for block in blocks_of(params["tile"], grid.shape, tuple(task.options["block_shape"])):
         candidates = finder.find(block)
         if len(candidates) == 0:
@@ -108,12 +118,7 @@ def sample(task: Task) -> Summary:
             candidates.row,
             candidates.column,
         )
-        series = reader.read(block)
-        for pixels in _chunks(series, block, candidates, draw, layout):
-            usable = pixels.validity >= params["min_validity"]
-            np.add.at(seen, pixels.place.polygon, 1)
-            np.add.at(not_clear, pixels.place.polygon[~usable], 1)
-            collector.add(pixels.take(np.flatnonzero(usable)))
+        _featured(pieces, block, candidates, draw, layout, add)
     table = write_samples(task.output(), collector.result(), polygons, layout)
     return {
         "tile": params["tile"],
@@ -126,28 +131,31 @@ def sample(task: Task) -> Summary:
     }
 
 
-def _chunks(
-    series: BlockSeries,
+def _featured(
+    pieces: PieceReader,
     block: Block,
     candidates: Candidates,
     draw: npt.NDArray[np.uint64],
     layout: FeatureLayout,
-) -> list[Pixels]:
-    """Return the candidates of a block with their features."""
-    places = (candidates.row - block.row) * block.width + candidates.column - block.column
-    found = []
-    for start in range(0, len(places), CHUNK_PIXELS):
-        part = slice(start, start + CHUNK_PIXELS)
-        features, validity = block_features(series, layout, places[part])
-        place = Candidates(
-            candidates.row[part],
-            candidates.column[part],
-            candidates.x[part],
-            candidates.y[part],
-            candidates.polygon[part],
-        )
-        found.append(Pixels(place, draw[part], validity, np.ascontiguousarray(features.T)))
-    return found
+    add: Callable[[Pixels], None],
+) -> None:
+    """Hand the candidates of a block with their features to `add`, some at a time."""
+    row, column = candidates.row - block.row, candidates.column - block.column
+    wanted = np.zeros((block.height, block.width), bool)
+    wanted[row, column] = True
+
+    def use(part: Part, series: BlockSeries) -> None:
+        (top, bottom), (left, right) = part.rows, part.columns
+        inside = (row >= top) & (row < bottom) & (column >= left) & (column < right)
+        numbers = np.flatnonzero(inside)
+        for start in range(0, len(numbers), CHUNK_PIXELS):
+            some = numbers[start : start + CHUNK_PIXELS]
+            places = (row[some] - top) * series.shape[1] + column[some] - left
+            features, validity = block_features(series, layout, places)
+            place = Candidates(*(getattr(candidates, f.name)[some] for f in fields(Candidates)))
+            add(Pixels(place, draw[some], validity, np.ascontiguousarray(features.T)))
+
+    pieces.read(block, wanted, use)
 
 
 def _task(
@@ -156,15 +164,11 @@ def _task(
     config = context.config
     (reference,) = context.tasks("reference")
     layout = FeatureLayout.of(config)
-    n_products = len(inventory.inputs)
+    memory = WorkerMemory.of(config, len(inventory.inputs), layout, tile.block_shape)
     rows, columns = (int(size) for size in tile.grid.shape)
-    shape = block_shape((rows, columns), tile.block_shape, most_pixels(config, n_products, layout))
-    largest = block_cost(
-        Block(inventory.name, 0, 0, min(shape[0], rows), min(shape[1], columns)),
-        n_products,
-        layout,
-    )
-    whole = block_cost(Block(inventory.name, 0, 0, rows, columns), n_products, layout)
+    shape = block_shape((rows, columns), tile.block_shape, most_pixels(config, memory))
+    largest = Block(inventory.name, 0, 0, min(shape[0], rows), min(shape[1], columns))
+    whole = block_cost(Block(inventory.name, 0, 0, rows, columns), memory)
     return Task(
         stage=SamplesStage.name,
         name=inventory.name,
@@ -188,10 +192,11 @@ def _task(
         options={
             "inventory": inventory.outputs[0],
             "reference": reference.outputs[0],
-            # Samples do not depend on the blocks in which images are read.
+            # Samples do not depend on how much of the images is read at once.
             "block_shape": list(shape),
+            "memory_bytes": memory.allowed_bytes,
         },
-        cost=replace(whole, memory_bytes=largest.memory_bytes + 200_000_000),
+        cost=replace(whole, memory_bytes=memory.needed(largest.pixels) + 200_000_000),
     )
 
 

@@ -11,6 +11,7 @@ from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.task import Cost
 from oso_pipeline.imagery.inventory import tile_layout
 from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.memory import SHARE_OF_MEMORY, WorkerMemory
 
 if TYPE_CHECKING:
     from oso_pipeline.config.model import Config
@@ -18,14 +19,8 @@ if TYPE_CHECKING:
     from oso_pipeline.core.task import PlanContext
     from oso_pipeline.imagery.layout import TileLayout
 
-CHUNK_PIXELS = 16_384
-"""Pixels whose features are in memory at once."""
-
-_FIXED_BYTES = 400_000_000
-"""Interpreter, libraries and the block cache of GDAL."""
-
-_SHARE_OF_MEMORY = 0.8
-_LEAST_PIXELS = 4096
+BLOCK_PIXELS = 2**21
+"""Pixels of a block where nothing else is asked for: some seconds of work, little to do again."""
 
 # Core time per pixel, measured on one core for 40 dates: decoding 190 MB/s, features and forest.
 _SECONDS_PER_BYTE = 1 / 190e6
@@ -33,28 +28,9 @@ _SECONDS_PER_PIXEL = 4e-6
 _BYTES_PER_BAND_PIXEL = 1.2  # 20 m bands hold a quarter of the pixels
 
 
-def block_memory(pixels: int, n_products: int, layout: FeatureLayout) -> int:
-    """Return how much memory a worker needs for a block, bytes.
-
-    Parameters
-    ----------
-    pixels
-        Pixels of the block.
-    n_products
-        Images of the tile.
-    layout
-        Features computed, at most `CHUNK_PIXELS` pixels at once.
-    """
-    n_bands = len(layout.bands)
-    series = n_products * (2 * n_bands + 1)
-    one_product = 3 * n_bands + 48
-    chunk = min(pixels, CHUNK_PIXELS) * (series + 2 * layout.size)
-    return _FIXED_BYTES + pixels * (series + one_product + 16) + chunk
-
-
-def most_pixels(config: Config, n_products: int, layout: FeatureLayout) -> int:
+def most_pixels(config: Config, memory: WorkerMemory) -> int:
     """Return how many pixels a block may have: as configured, or as the memory allows."""
-    return config.runtime.block_pixels or _fitting_pixels(config, n_products, layout)
+    return config.runtime.block_pixels or min(BLOCK_PIXELS, memory.most_pixels)
 
 
 def refuse_large_blocks(config: Config, n_products: int, layout: FeatureLayout) -> None:
@@ -74,17 +50,9 @@ def refuse_large_blocks(config: Config, n_products: int, layout: FeatureLayout) 
     ConfigError
         ``E-INPUT-062``, with the memory needed and a size that fits.
     """
-    needed = block_memory(config.runtime.block_pixels or 0, n_products, layout)
-    fitting = _fitting_pixels(config, n_products, layout)
-    check_block(config, fitting, needed / _SHARE_OF_MEMORY).raise_errors(ConfigError)
-
-
-def _fitting_pixels(config: Config, n_products: int, layout: FeatureLayout) -> int:
-    allowed = _SHARE_OF_MEMORY * config.runtime.memory_per_worker_gb * 1e9
-    fixed = block_memory(0, n_products, layout)
-    chunk = block_memory(CHUNK_PIXELS, n_products, layout) - fixed
-    per_pixel = (block_memory(2 * CHUNK_PIXELS, n_products, layout) - fixed - chunk) / CHUNK_PIXELS
-    return max(_LEAST_PIXELS, int((allowed - fixed - chunk) / per_pixel) + CHUNK_PIXELS)
+    memory = WorkerMemory.of(config, n_products, layout, (1, 1))
+    needed = memory.needed(config.runtime.block_pixels or 0) / SHARE_OF_MEMORY
+    check_block(config, memory.most_pixels, needed).raise_errors(ConfigError)
 
 
 def block_shape(
@@ -93,8 +61,9 @@ def block_shape(
     """Return rows and columns of the blocks of a tile, both even.
 
     Files in strips are read in bands of whole strips over the full width, tiled files in
-    multiples of their tiles: no part of a file is decoded twice. Only where not even one strip
-    or tile has at most `limit` pixels is it divided.
+    multiples of their tiles. The blocks of 20 m files cover twice as many rows and columns, so
+    multiples of two are taken: no part of a file is decoded twice. Only where `limit` does not
+    allow that are these divided, then those of 10 m files.
 
     Parameters
     ----------
@@ -113,9 +82,12 @@ def block_shape(
     (512, 1024)
     """
     rows, columns = (size + size % 2 for size in grid_shape)
-    height = min(lcm(2, file_blocks[0]), rows)
-    width = min(lcm(2, file_blocks[1]), columns)
-    if height * width > limit:
+    for unit in (2, 1):
+        height = min(lcm(2, unit * file_blocks[0]), rows)
+        width = min(lcm(2, unit * file_blocks[1]), columns)
+        if height * width <= limit:
+            break
+    else:
         return _divided(height, width, limit)
     units = limit // (height * width)
     across = ceil(columns / width)
@@ -125,12 +97,12 @@ def block_shape(
     return min(height * down, rows), min(width * across, columns)
 
 
-def block_cost(block: Block, n_products: int, layout: FeatureLayout) -> Cost:
+def block_cost(block: Block, memory: WorkerMemory) -> Cost:
     """Return what reading a block, computing its features and classifying it takes."""
-    per_product = len(layout.bands) * _BYTES_PER_BAND_PIXEL + 1
-    read = int(block.pixels * n_products * per_product)
+    per_product = len(memory.layout.bands) * _BYTES_PER_BAND_PIXEL + 1
+    read = int(block.pixels * memory.n_products * per_product)
     seconds = read * _SECONDS_PER_BYTE + block.pixels * _SECONDS_PER_PIXEL
-    return Cost(block.pixels, read, block_memory(block.pixels, n_products, layout), seconds)
+    return Cost(block.pixels, read, memory.needed(block.pixels), seconds)
 
 
 def _divided(height: int, width: int, limit: int) -> tuple[int, int]:

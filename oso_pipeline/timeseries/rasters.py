@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,13 @@ GDAL_OPTIONS = {
     # neither is looked for. This also spares a listing of each folder.
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
-    # The default, 5 % of the memory of the machine for each process, is not ours to take.
-    "GDAL_CACHEMAX": 128,
+    # The default, 5 % of the memory of the machine for each process, is not ours to take. No
+    # block is decoded twice, so the cache is of use only within one call.
+    "GDAL_CACHEMAX": 64,
 }
 """How inputs are opened; the cache is in megabytes."""
 
+_MOST_OPEN = 4096
 _REMEDY = "copy or download the product again, then run `oso run` once more"
 
 
@@ -51,6 +53,8 @@ class OpenRasters:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._open: OrderedDict[Path, tuple[tuple[int, int], Any]] = OrderedDict()
+        # Files known to be unchanged: looked at once a session.
+        self._seen: set[Path] = set()
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
@@ -60,6 +64,7 @@ class OpenRasters:
     def session(self) -> Iterator[OpenRasters]:
         """Hold the lock and the GDAL options for some reads."""
         with self._lock, rasterio.Env(**GDAL_OPTIONS):
+            self._seen.clear()
             yield self
 
     def shape(self, path: Path) -> tuple[int, int]:
@@ -102,38 +107,59 @@ class OpenRasters:
     def close(self) -> None:
         """Close all files."""
         with self._lock:
+            self._seen.clear()
             while self._open:
                 self._open.popitem()[1][1].close()
 
     def _dataset(self, path: Path) -> Any:
+        if path in self._seen:
+            return self._open[path][1]
         status = path.stat()
         stamp = (status.st_size, status.st_mtime_ns)
         if path in self._open:
             known, dataset = self._open[path]
             if known == stamp:
                 self._open.move_to_end(path)
+                self._seen.add(path)
                 return dataset
             # The file was replaced: what the old handle remembers of it no longer holds.
             del self._open[path]
             dataset.close()
         while len(self._open) >= self._limit:
-            self._open.popitem(last=False)[1][1].close()
-        dataset = rasterio.open(path, driver="GTiff")
+            oldest, (_, dataset) = self._open.popitem(last=False)
+            self._seen.discard(oldest)
+            dataset.close()
+        dataset = self._open_file(path)
         self._open[path] = (stamp, dataset)
+        self._seen.add(path)
         return dataset
+
+    def _open_file(self, path: Path) -> Any:
+        return rasterio.open(path, driver="GTiff")
 
 
 @lru_cache(maxsize=1)
 def process_rasters() -> OpenRasters:
     """Return the rasters that this process keeps open."""
+    # Sockets, logs and outputs need files too.
+    return OpenRasters(limit=max(64, min(_MOST_OPEN, _allowed_files() * 3 // 4)))
+
+
+def _allowed_files() -> int:
+    """Return how many files may be open, after asking for enough of them."""
     try:
         import resource
-
-        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     except ImportError:  # a system without such limits
-        allowed = 512
-    # Sockets, logs and outputs need files too.
-    return OpenRasters(limit=max(64, min(4096, allowed * 3 // 4)))
+        return 512
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * _MOST_OPEN if hard == resource.RLIM_INFINITY else min(hard, 2 * _MOST_OPEN)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        # A year of two satellites has more files than the usual limit, and opening them anew
+        # for each block costs more than decoding.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MOST_OPEN * 2 if soft == resource.RLIM_INFINITY else soft
 
 
 def to_stored(

@@ -117,6 +117,11 @@ class BlockReader:
         """Days with an image, ascending."""
         return tuple(dict.fromkeys(a.acquired.date() for a in self._used))
 
+    @property
+    def n_products(self) -> int:
+        """Number of products that serve."""
+        return len(self._used)
+
     def read(self, block: Block, wanted: npt.NDArray[np.bool_] | None = None) -> BlockSeries:
         """Read the images of a block, masks first.
 

@@ -40,6 +40,11 @@ class Part:
         (top, bottom), (left, right) = self.rows, self.columns
         return Part((top + rows, bottom + rows), (left + columns, right + columns))
 
+    def block(self, tile: str) -> Block:
+        """Return the rectangle, seen from the origin of the tile, as a block."""
+        (top, bottom), (left, right) = self.rows, self.columns
+        return Block(tile, top, left, bottom - top, right - left)
+
 
 def whole(block: Block) -> Part:
     """Return the rectangle of a block on the tile."""

@@ -39,8 +39,9 @@ from oso_pipeline.prediction.series_quality import (
 )
 from oso_pipeline.prediction.stage import STAGE
 from oso_pipeline.sampling.stage import STAGE as SAMPLES
-from oso_pipeline.timeseries.blocking import block_memory, block_shape, most_pixels
+from oso_pipeline.timeseries.blocking import block_shape, most_pixels
 from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.memory import WorkerMemory
 from oso_pipeline.timeseries.series import BlockSeries
 
 Array = npt.NDArray[Any]
@@ -309,9 +310,10 @@ def test_blocks_fit_the_memory_of_a_worker(tmp_path: Path) -> None:
     sizes = []
     for gigabytes in (0.25, 0.75, 1.5, 4):
         config = run.configured(runtime={"memory_per_worker_gb": gigabytes})
-        sizes.append(most_pixels(config, 40, layout))
-        if gigabytes > 0.5:
-            assert block_memory(sizes[-1], 40, layout) <= gigabytes * 0.81e9
+        memory = WorkerMemory.of(config, 40, layout, (1, 10980))
+        sizes.append(most_pixels(config, memory))
+        if gigabytes > 0.6:
+            assert memory.needed(sizes[-1]) <= gigabytes * 0.81e9
     assert all(a <= b for a, b in pairwise(sizes))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import geopandas
@@ -13,6 +14,7 @@ import rasterio
 import shapely
 from tile_factory import EPSG, SIZE, TinyRun, tile_grid
 
+from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.learning.variants import variants
 from oso_pipeline.sampling.stage import STAGE
@@ -161,11 +163,15 @@ def test_only_blocks_with_candidates_are_read(tmp_path: Path) -> None:
     run.reference([(0, 1, run.square(9, 3, 2)), (1, 2, run.square(41, 30, 1))])
     read = []
     original = BlockReader.read
-    with mock.patch.object(
-        BlockReader, "read", lambda self, block: read.append(block.row) or original(self, block)
-    ):
+
+    def noted(self: BlockReader, block: Block, wanted: Any) -> Any:
+        read.append((block.row, block.column, block.height, block.width))
+        return original(self, block, wanted)
+
+    with mock.patch.object(BlockReader, "read", noted):
         run.run(STAGE)
-    assert read == [8, 40]
+    # Of a block only what lies around the candidates, from an even row and column on.
+    assert read == [(8, 2, 3, 3), (40, 30, 2, 1)]
 
 
 def test_a_pixel_counts_in_the_tile_that_owns_it(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,6 +44,7 @@ class Products:
 
     folder: Path
     shape: tuple[int, int] = (6, 8)
+    creation: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.acquisitions: list[Acquisition] = []
@@ -64,14 +65,15 @@ class Products:
         for band, pixels in bands.items():
             size = 10 if band in FINE else 20
             pixels = self._image(pixels, size, np.int16)
-            paths[band] = write_tiff(self.folder / name / f"{name}_FRE_{band}.tif", pixels, size)
+            path = self.folder / name / f"{name}_FRE_{band}.tif"
+            paths[band] = write_tiff(path, pixels, size, **self.creation)
         mask_paths = {}
         masks = {"CLM_R1": 0, "EDG_R1": 0, "SAT_R1": 0} | (masks or {})
         for mask, pixels in masks.items():
             size = 20 if mask.endswith("R2") else 10
             pixels = self._image(pixels, size, np.uint8)
             mask_paths[mask] = write_tiff(
-                self.folder / name / "MASKS" / f"{name}_{mask}.tif", pixels, size
+                self.folder / name / "MASKS" / f"{name}_{mask}.tif", pixels, size, **self.creation
             )
         self.acquisitions.append(
             Acquisition(

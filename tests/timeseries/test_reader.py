@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import ExitCode, InputDataError
-from oso_pipeline.timeseries.blocking import CHUNK_PIXELS, block_memory
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.memory import CHUNK_PIXELS, pixel_bytes
 from oso_pipeline.timeseries.rasters import OpenRasters, to_stored
 from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
 
@@ -361,9 +361,9 @@ def test_memory_estimate_covers_what_is_used(products: object) -> None:
     run()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    fixed = block_memory(0, len(reader.dates), layout)  # interpreter and libraries
-    estimate = block_memory(block.pixels, len(reader.dates), layout) - fixed
-    assert 0.5 * estimate < peak < 1.02 * estimate
+    estimate = pixel_bytes(reader.n_products, bands) * block.pixels
+    chunk = CHUNK_PIXELS * (12 * (2 * len(bands) + 1) + 2 * layout.size)
+    assert 0.9 * estimate < peak < 1.02 * (estimate + chunk)
 
 
 def test_files_are_not_touched(products, tmp_path: Path) -> None:
