@@ -143,6 +143,10 @@ class Learning(Section):
     engine: Literal["histogram", "sklearn"] = "histogram"
     """What grows the trees. histogram: compiled, splits between at most 256 bins per feature,
     several times faster. sklearn: scikit-learn, splits between all values; the reference."""
+    vote: Literal["hard", "soft"] = "hard"
+    """hard: each tree has one vote, for the largest class of the leaf; confidence is the share
+    of the trees. soft: a tree gives the shares of the classes in the leaf; confidence is their
+    mean, as scikit-learn's probability. Models serve both ways."""
 
 
 class IndependentSet(Section):

@@ -86,7 +86,7 @@ def train(task: Task) -> Summary:
     problems = check_classes(chosen.counts, expected, choice, params["allow_missing"], reference)
     problems.raise_errors(InputDataError)
     seed = derived_seed(params["seed"], "train", choice.stratum, choice.variant)
-    settings = Learning(**{name: params[name] for name in Learning.model_fields})
+    settings = Learning(**{n: params[n] for n in Learning.model_fields if n != "vote"})
     forest = fit_forest(chosen.features, chosen.codes, settings, seed, task.options["threads"])
     model = Model(
         forest=forest,
@@ -97,7 +97,7 @@ def train(task: Task) -> Summary:
         stratum=choice.stratum,
         seed=params["seed"],
         counts=chosen.counts,
-        parameters=settings.model_dump(mode="json"),
+        parameters=settings.model_dump(mode="json", exclude={"vote"}),
         software={name: version(name) for name in SOFTWARE[settings.engine]},
     )
     save_model(task.output().parent, model)
@@ -126,7 +126,7 @@ def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int
             "max_pixels": config.sampling.max_train_pixels,
             "allow_missing": config.sampling.allow_missing_classes,
             # One by one, so that a changed one is named when it outdates the forest.
-            **config.learning.model_dump(mode="json"),
+            **config.learning.model_dump(mode="json", exclude={"vote"}),
             "seed": config.seed,
         },
         inputs={f"{task.stage}/{task.name}": task.key for task in (*samples, *labels, reference)},

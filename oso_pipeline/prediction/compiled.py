@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from oso_pipeline.core.kernels import kernel
 from oso_pipeline.learning.forest import LEAF, Forest
 
 Vote = Literal["hard", "soft"]
@@ -159,7 +159,7 @@ def _chained(starts: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
     return np.concatenate([*parts, ends[-1:]])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _collapse(feature, left, right, vote):  # type: ignore[no-untyped-def]
     """Make a leaf of each inner node whose children are leaves that vote alike."""
     for node in range(len(feature) - 1, -1, -1):
@@ -170,7 +170,7 @@ def _collapse(feature, left, right, vote):  # type: ignore[no-untyped-def]
                 vote[node] = vote[a]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _arrange(nodes, first_nodes, payload, samples):  # type: ignore[no-untyped-def]
     """Return words, roots and greatest depth; children are adjacent, the hot ones next.
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from oso_pipeline.core.kernels import kernel
 from oso_pipeline.learning.forest import Forest
 from oso_pipeline.learning.model_file import Model
 from oso_pipeline.prediction.compiled import Vote, compiled, joined
@@ -196,7 +196,7 @@ def _refuse_features(forest: Forest, n_features: int) -> None:
         raise ValueError(f"the forest tests more than the {n_features} features given")
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sums(features, forest, sums):  # type: ignore[no-untyped-def]
     """Write what each class gets from all trees."""
     values, arena = aligned(2 * features.shape[0] * CHUNK).view(np.int16), new_arena(forest)
@@ -212,7 +212,7 @@ def _sums(features, forest, sums):  # type: ignore[no-untyped-def]
                     sums[number, start + p] = arena.votes[number * CHUNK + p]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _classify_features(features, validity, forest, layers):  # type: ignore[no-untyped-def]
     values, arena = aligned(2 * features.shape[0] * CHUNK).view(np.int16), new_arena(forest)
     seen, numbers = np.zeros(CHUNK, np.uint16), np.zeros(CHUNK, np.int64)
@@ -223,7 +223,7 @@ def _classify_features(features, validity, forest, layers):  # type: ignore[no-u
         _write(forest, 0, values, _lanes(numbers, 0, seen), arena, layers[:, start : start + size])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _classify_block(source, plan, numbers, which, forest, layers):  # type: ignore[no-untyped-def]
     """Write the layers of all runs, chunk by chunk, each label by its forest."""
     scratch, arena = new_scratch(source, plan), new_arena(forest)
@@ -243,7 +243,7 @@ def _classify_block(source, plan, numbers, which, forest, layers):  # type: igno
                                 part[2, p] = scratch.validity[p]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _load(features, start, values):  # type: ignore[no-untyped-def]
     """Copy a chunk of features into aligned rows; return the number of its pixels."""
     size = min(CHUNK, features.shape[1] - start)
@@ -254,7 +254,7 @@ def _load(features, start, values):  # type: ignore[no-untyped-def]
     return size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lanes(labels, label, validity):  # type: ignore[no-untyped-def]
     """Return two masks of the pixels of a label that have a clear date."""
     first, second = np.uint64(0), np.uint64(0)
@@ -266,7 +266,7 @@ def _lanes(labels, label, validity):  # type: ignore[no-untyped-def]
     return first, second
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _write(forest, number, values, lanes, arena, layers):  # type: ignore[no-untyped-def]
     """Write class and confidence of the pixels in `lanes`."""
     walk_chunk(forest, number, values, lanes, arena)

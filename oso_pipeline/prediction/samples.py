@@ -9,11 +9,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from oso_pipeline.learning.model_file import Model
+from oso_pipeline.prediction.compiled import Vote
 from oso_pipeline.prediction.kernel import NODATA_CLASS, classify
 
 
 def predict_samples(
-    models: Mapping[str, Model], table: pa.Table
+    models: Mapping[str, Model], table: pa.Table, vote: Vote = "hard"
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
     """Return class and confidence of samples, each by the model of its stratum.
 
@@ -23,6 +24,8 @@ def predict_samples(
         Models of one variant by stratum.
     table
         Samples with the columns ``stratum``, ``validity`` and one int16 column per feature.
+    vote
+        How trees vote, as on the map.
 
     Returns
     -------
@@ -47,5 +50,5 @@ def predict_samples(
         part = table.take(rows)
         features = np.stack([part[name].to_numpy() for name in model.layout.names])
         validity = part["validity"].to_numpy()
-        code[rows], confidence[rows] = classify(model.forest, features, validity)
+        code[rows], confidence[rows] = classify(model.forest, features, validity, vote)
     return code, confidence

@@ -104,7 +104,7 @@ def predict(task: Task) -> Summary:
 
     def predict_part(part: Part, series: BlockSeries) -> None:
         asked = part.of(labels).ravel()
-        found = predict_pixels(series, asked, models, layout)
+        found = predict_pixels(series, asked, models, layout, params["vote"])
         part.of(layers)[:] = found.reshape(3, *series.shape)
         quality.append(count_quality(series, asked >= 0, found[2], layout))
 
@@ -152,6 +152,7 @@ def _tasks_of(
         "ownership": near,
         "read": ReadSpec.of(config).to_json(),
         "layout": layout.to_json(),
+        "vote": config.learning.vote,
         "strata": None if strata is None else {"layer": strata.layer, "field": strata.field},
     }
     inputs = {f"model/{stratum}": model.key for stratum, model in models.items()}

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from oso_pipeline.core.kernels import kernel
 from oso_pipeline.prediction.lanes import LANES, add_where, at_most, first_of, how_many
 from oso_pipeline.timeseries.chunks import CHUNK, aligned
 
@@ -41,7 +41,7 @@ class Arena(NamedTuple):
     exact: Any
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def new_arena(forest):  # type: ignore[no-untyped-def]
     """Return the memory for walking one chunk at a time."""
     n_classes = np.diff(forest.class_start).max()
@@ -58,7 +58,7 @@ def new_arena(forest):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def walk_chunk(forest, number, values, lanes, arena):  # type: ignore[no-untyped-def]
     """Find the classes that a forest gives to a chunk.
 
@@ -93,7 +93,7 @@ def walk_chunk(forest, number, values, lanes, arena):  # type: ignore[no-untyped
         _rank(votes, n_classes, arena)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _walk(words, roots, values, lanes, queue):  # type: ignore[no-untyped-def]
     """Walk trees; return where the groups at leaves begin, which reach to the end of `queue`.
 
@@ -134,7 +134,7 @@ def _walk(words, roots, values, lanes, queue):  # type: ignore[no-untyped-def]
     return low + _ENTRY
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _grown(low, tail, word, pixels):  # type: ignore[no-untyped-def]
     """Return both ends of the free part of the queue after a group was written."""
     used = _ENTRY if pixels else np.uint64(0)
@@ -142,7 +142,7 @@ def _grown(low, tail, word, pixels):  # type: ignore[no-untyped-def]
     return low - at_leaf, tail + (used - at_leaf)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_votes(queue, top, votes):  # type: ignore[no-untyped-def]
     for place in range(top, np.uint64(len(queue)), _ENTRY):
         row = (queue[place + _TWO] >> _INDEX) * _WIDTH
@@ -150,7 +150,7 @@ def _add_votes(queue, top, votes):  # type: ignore[no-untyped-def]
         add_where(votes, row + _HALF, queue[place + _ONE], np.uint16(1))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_shares(entries, queue, top, shares):  # type: ignore[no-untyped-def]
     """Add the shares of the leaves: lane by lane to few pixels, as vectors to many."""
     for place in range(top, np.uint64(len(queue)), _ENTRY):
@@ -172,7 +172,7 @@ def _add_shares(entries, queue, top, shares):  # type: ignore[no-untyped-def]
                         shares[row + lane] += np.uint32(entries[entry] >> _INDEX)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rank(sums, n_classes, arena):  # type: ignore[no-untyped-def]
     """Find the largest sum of each pixel, its class, ties to the lowest, and the next sum."""
     winner, best, runner_up = arena.winner, arena.best, arena.runner_up
@@ -188,7 +188,7 @@ def _rank(sums, n_classes, arena):  # type: ignore[no-untyped-def]
             best[p] = value if larger else best[p]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def exact_winner(forest, number, values, lane, arena):  # type: ignore[no-untyped-def]
     """Return the class with the largest mean share in float64, summed tree by tree.
 

@@ -53,7 +53,7 @@ CONFIDENCE = Layer(
     "uint8",
     0,  # a pixel with a class has the votes of one tree at least
     Resampling.average,
-    "confidence: share of the trees that voted for the class, percent",
+    "confidence: share of the votes of the trees for the class, percent",
 )
 VALIDITY = Layer(
     "validity",

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from oso_pipeline.core.kernels import kernel
 
 NODATA = -10_000
 """Every feature of a pixel without a clear date."""
@@ -104,7 +105,7 @@ def staged_features(
     return features, validity
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _stage(source, plan, features, validity):  # type: ignore[no-untyped-def]
     scratch = new_scratch(source, plan)
     for start in range(0, len(source.places), CHUNK):
@@ -116,7 +117,7 @@ def _stage(source, plan, features, validity):  # type: ignore[no-untyped-def]
                 out[p] = values[p]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def aligned(n_bytes):  # type: ignore[no-untyped-def]
     """Return zeroed bytes that begin at a cache line."""
     memory = np.zeros(n_bytes + _ALIGNMENT, np.uint8)
@@ -124,7 +125,7 @@ def aligned(n_bytes):  # type: ignore[no-untyped-def]
     return memory[start : start + n_bytes]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def new_scratch(source, plan):  # type: ignore[no-untyped-def]
     """Return the memory for one chunk at a time."""
     n_in, n_bands, n_out = source.clear.shape[0], len(source.slots), len(plan.days_out)
@@ -143,7 +144,7 @@ def new_scratch(source, plan):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def features_chunk(source, plan, start, scratch):  # type: ignore[no-untyped-def]
     """Compute features and validity of the pixels from `start` on; return how many they are."""
     size = min(len(source.places) - start, CHUNK)
@@ -170,12 +171,14 @@ def features_chunk(source, plan, start, scratch):  # type: ignore[no-untyped-def
     return size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather_chunk(source, start, size, scratch):  # type: ignore[no-untyped-def]
     """Bring the images of a chunk into `raw`, their masks into `seen`, and count clear dates."""
     places = source.places[start : start + size]
     halves = source.halves[start : start + size]
-    in_a_row = places[size - 1] - places[0] == size - 1
+    in_a_row = True
+    for p in range(size):
+        in_a_row &= places[p] == places[0] + p
     n_in, n_bands = source.clear.shape[0], len(source.slots)
     scratch.validity[:] = 0
     for t in range(n_in):
@@ -204,7 +207,7 @@ def gather_chunk(source, start, size, scratch):  # type: ignore[no-untyped-def]
                     out[p] = row[places[p]]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _weigh(plan, n_in, scratch):  # type: ignore[no-untyped-def]
     """Write the weight of the later clear date for each day of the grid."""
     past, future = scratch.days_past, scratch.days_future
@@ -225,14 +228,14 @@ def _weigh(plan, n_in, scratch):  # type: ignore[no-untyped-def]
             weights[p] = np.float32(0) if after[p] < 0 else weight
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _carry_day(rows, source, target, day, seen):  # type: ignore[no-untyped-def]
     old, new = lanes(rows, source), lanes(rows, target)
     for p in range(CHUNK):
         new[p] = day if seen[p] else old[p]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill(plan, band, n_bands, n_in, scratch):  # type: ignore[no-untyped-def]
     """Interpolate one band.
 
@@ -256,7 +259,7 @@ def _fill(plan, band, n_bands, n_in, scratch):  # type: ignore[no-untyped-def]
             out[p] = np.int16(np.int32(np.rint(first + change * weights[p])))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _carry(rows, source, target, values, seen):  # type: ignore[no-untyped-def]
     """Write a row: `values` where they are seen, else what stood in the row before."""
     old, new = lanes(rows, source), lanes(rows, target)
@@ -264,13 +267,13 @@ def _carry(rows, source, target, values, seen):  # type: ignore[no-untyped-def]
         new[p] = (values[p] & seen[p]) | (old[p] & ~seen[p])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lanes(flat, row):  # type: ignore[no-untyped-def]
     """Return a row of `CHUNK` lanes."""
     return flat[row * CHUNK : (row + 1) * CHUNK]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _ratio(plus, minus, out):  # type: ignore[no-untyped-def]
     """Write the normalised difference of two rows, times 1000, truncated."""
     for p in range(CHUNK):
@@ -282,7 +285,7 @@ def _ratio(plus, minus, out):  # type: ignore[no-untyped-def]
         out[p] = np.int16(np.int32(min(max(quotient, -32768.0), 32767.0)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _brightness(scratch, first, n_bands, out):  # type: ignore[no-untyped-def]
     """Write the root of the sum of squares over the bands of one date."""
     squares = scratch.squares
@@ -297,7 +300,7 @@ def _brightness(scratch, first, n_bands, out):  # type: ignore[no-untyped-def]
         out[p] = np.int16(np.int32(min(np.sqrt(squares[p]), 32767.0)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _blank(scratch, n_rows):  # type: ignore[no-untyped-def]
     """Write no data into the pixels without a clear date."""
     for p in range(CHUNK):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from oso_pipeline.core.kernels import kernel
 from oso_pipeline.timeseries.chunks import Source, recipe, staged_features
 
 
@@ -121,7 +121,7 @@ def _checked_clear(
     return np.ascontiguousarray(clear).view(np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _longest_gaps(clear, days_in, first_day, last_day, gaps):  # type: ignore[no-untyped-def]
     latest = np.full(clear.shape[1], first_day, dtype=np.int32)
     for t in range(clear.shape[0]):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from rasterio.windows import Window
 
+from oso_pipeline.core.kernels import kernel
 from oso_pipeline.imagery.acquisition import BANDS_10M, Acquisition
 from oso_pipeline.timeseries.chunks import NODATA
 from oso_pipeline.timeseries.rasters import LOWEST, OpenRasters, to_stored
@@ -130,7 +130,7 @@ def read_band(
     return outside
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def spoil(values, clear, factor):  # type: ignore[no-untyped-def]
     """Take pixels without data out of `clear`, of `factor` times as many rows and columns."""
     for row in range(values.shape[0]):
@@ -147,7 +147,7 @@ def spoil(values, clear, factor):  # type: ignore[no-untyped-def]
                     flags[column] = 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def overlap(outside, clear, factor):  # type: ignore[no-untyped-def]
     """Count the clear pixels whose value, at `factor` times their size, is marked."""
     count = 0

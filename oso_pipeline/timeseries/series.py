@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from oso_pipeline.core.kernels import kernel
 from oso_pipeline.timeseries.chunks import NODATA
 
 
@@ -99,7 +99,7 @@ def coarse_places(pixels: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.i
     return (rows // 2) * (-(-width // 2)) + columns // 2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _gather(fine, coarse, slots, places, halves, values):  # type: ignore[no-untyped-def]
     for t in range(values.shape[0]):
         for band in range(values.shape[1]):

@@ -20,6 +20,7 @@ from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
 from oso_pipeline.learning.draw import groups_of, lowest
 from oso_pipeline.learning.model_file import Model, load_model
 from oso_pipeline.learning.variants import map_variant, validation_rows, variants
+from oso_pipeline.prediction.compiled import Vote
 from oso_pipeline.prediction.samples import predict_samples
 from oso_pipeline.validation.accuracy import Method, Predictions, assess, pooled
 from oso_pipeline.validation.tables import classes_csv, confusion_csv, polygons_csv
@@ -64,6 +65,7 @@ class ValidateStage:
                 "folds": config.validation.folds is not None,
                 "variants": list(names),
                 "max_pixels": config.sampling.max_validation_pixels,
+                "vote": config.learning.vote,
             },
             inputs={f"{task.stage}/{task.name}": task.key for task in (*samples, *used)},
             options={
@@ -103,7 +105,9 @@ def validate(task: Task) -> Summary:
     for variant in params["variants"]:
         folders = task.options["models"].get(variant, {})
         models = {stratum: load_model(task.input_path(f)) for stratum, f in folders.items()}
-        predictions.append(predict_variant(variant, models, paths, params["max_pixels"]))
+        predictions.append(
+            predict_variant(variant, models, paths, params["max_pixels"], params["vote"])
+        )
     headline = pooled(predictions) if method.folds else predictions[0]
     if not headline.polygon_id.size:
         raise _nothing_held_out(headline.excluded)
@@ -119,7 +123,11 @@ def validate(task: Task) -> Summary:
 
 
 def predict_variant(
-    variant: str, models: Mapping[str, Model], paths: Sequence[Path], max_pixels: int | None
+    variant: str,
+    models: Mapping[str, Model],
+    paths: Sequence[Path],
+    max_pixels: int | None,
+    vote: Vote = "hard",
 ) -> Predictions:
     """Predict the held-out pixels of one variant.
 
@@ -134,6 +142,8 @@ def predict_variant(
     max_pixels
         Most pixels per class and stratum; None for all. Each tile kept its own lowest
         draws, so the lowest of those are the lowest of all tiles.
+    vote
+        How trees vote, as on the map.
     """
     excluded: Counter[str] = Counter({"no_clear_date": 0, "no_model_in_stratum": 0})
     columns: dict[str, list[Any]] = defaultdict(list)
@@ -146,7 +156,7 @@ def predict_variant(
         if len(known):
             for name in _FEW_COLUMNS:
                 columns[name].append(np.asarray(known[name]))
-            columns["predicted"].append(predict_samples(models, known)[0])
+            columns["predicted"].append(predict_samples(models, known, vote)[0])
     if not columns:
         none = np.empty(0, dtype=np.int64)
         return Predictions(variant, none, none, none, dict(excluded))

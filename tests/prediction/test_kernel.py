@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from learning_tools import LAYOUT, small_model
 from sklearn.ensemble import RandomForestClassifier
 
 from oso_pipeline.learning.forest import LEAF, Forest
-from oso_pipeline.prediction.kernel import classify, votes
+from oso_pipeline.learning.model_file import Model
+from oso_pipeline.prediction.compiled import Vote
+from oso_pipeline.prediction.kernel import (
+    classify,
+    classify_block,
+    classify_runs,
+    probabilities,
+    votes,
+)
+from oso_pipeline.timeseries.features import block_features
+from oso_pipeline.timeseries.reference import block_features as reference_features
+from oso_pipeline.timeseries.series import BlockSeries
 
 
 def votes_of_sklearn(
@@ -28,7 +46,8 @@ def fitted(
     pixels = rng.integers(-span - 1, span + 1, (300, n_features)).astype(np.int16)
     pixels[0], pixels[1] = -32768, 32767
     labels = rng.choice(np.array([3, 7, 11, 210, 40000])[:n_classes], 300)
-    forest = RandomForestClassifier(n_estimators=7, random_state=seed, **parameters)
+    parameters = {"n_estimators": 7, "random_state": seed, **parameters}
+    forest = RandomForestClassifier(**parameters)
     return forest.fit(pixels.astype(np.float32), labels)
 
 
@@ -124,3 +143,205 @@ def test_refuses_what_does_not_fit() -> None:
         votes(forest, np.zeros((6, 3), np.int32))
     with pytest.raises(ValueError, match="more than the 1 features"):
         votes(forest, np.zeros((1, 3), np.int16))
+
+
+SOFT = settings(max_examples=15, deadline=None)
+
+
+@SOFT
+@given(
+    seed=st.integers(0, 2**31 - 1),
+    leaf=st.sampled_from([1, 2, 5, 100, 299]),
+    span=st.sampled_from([1, 3, 500, 32767]),
+    size=st.integers(1, 300),
+)
+def test_soft_votes_are_the_probabilities_of_scikit_learn(
+    seed: int, leaf: int, span: int, size: int
+) -> None:
+    """Many ties by small spans and pure leaves: the class is that of `predict` all the same."""
+    reference = fitted(seed, span=span, min_samples_leaf=leaf)
+    pixels = np.random.default_rng(seed + 1).integers(-span - 1, span + 1, (size, 6))
+    pixels = pixels.astype(np.int16)
+    forest, rows = Forest.from_sklearn(reference), np.ascontiguousarray(pixels.T)
+    expected = reference.predict_proba(pixels.astype(np.float32))
+    np.testing.assert_allclose(probabilities(forest, rows).T, expected, rtol=0, atol=1e-6)
+    code, confidence = classify(forest, rows, np.ones(size, np.uint16), "soft")
+    np.testing.assert_array_equal(code, reference.predict(pixels.astype(np.float32)))
+    assert np.abs(confidence - 100 * expected.max(axis=1)).max() <= 0.5001
+
+
+def test_soft_votes_of_thousands_of_trees() -> None:
+    reference = fitted(3, span=40, max_depth=3, max_features=1, n_estimators=2000)
+    pixels = np.random.default_rng(4).integers(-40, 41, (130, 6)).astype(np.int16)
+    forest = Forest.from_sklearn(reference)
+    expected = reference.predict_proba(pixels.astype(np.float32))
+    found = probabilities(forest, pixels.T)
+    np.testing.assert_allclose(found.T, expected, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(votes(forest, pixels.T), votes_of_sklearn(reference, pixels))
+    code, _ = classify(forest, pixels.T, np.ones(130, np.uint16), "soft")
+    np.testing.assert_array_equal(code, reference.predict(pixels.astype(np.float32)))
+
+
+def test_hundreds_of_classes_and_more_nodes_than_16_bits_number() -> None:
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(-32768, 32768, (30_000, 4)).astype(np.int16)
+    labels = rng.integers(0, 300, len(pixels)) * 7 + 1
+    reference = RandomForestClassifier(2, random_state=0, max_features=1)
+    reference.fit(pixels.astype(np.float32), labels)
+    forest = Forest.from_sklearn(reference)
+    assert forest.n_nodes > 65_535
+    some = pixels[:400]
+    for vote in ("hard", "soft"):
+        code, _ = classify(forest, some.T, np.ones(400, np.uint16), vote)
+        np.testing.assert_array_equal(code, expected_classes(reference, some, vote))
+
+
+@pytest.mark.parametrize("vote", ["hard", "soft"])
+def test_chains_of_a_thousand_nodes(vote: Vote) -> None:
+    """Each inner node lets one value go; trees of scikit-learn are never as deep."""
+    depth, n_trees = 1000, 5
+    feature = np.tile(np.append(np.tile([0, LEAF], depth), LEAF), n_trees).astype(np.int16)
+    nodes = np.arange(2 * depth + 1)
+    inner = (nodes % 2 == 0) & (nodes < 2 * depth)
+    threshold = np.tile(np.where(inner, nodes // 2, 0), n_trees).astype(np.int16)
+    first = np.repeat(np.arange(n_trees) * len(nodes), len(nodes))
+    left = first + np.tile(np.where(inner, nodes + 1, nodes), n_trees)
+    right = first + np.tile(np.where(inner, nodes + 2, nodes), n_trees)
+    leaves = n_trees * (depth + 1)
+    answers = np.tile(np.arange(depth + 1) % 3, n_trees).astype(np.uint16)
+    forest = Forest(
+        feature,
+        threshold,
+        left.astype(np.int32),
+        right.astype(np.int32),
+        (np.arange(n_trees + 1) * len(nodes)).astype(np.int32),
+        np.arange(leaves + 1, dtype=np.int32),
+        answers,
+        np.ones(leaves, np.int32),
+        np.array([10, 20, 30], np.int32),
+    )
+    assert forest.faults(1) == []
+    values = np.random.default_rng(0).permutation(np.arange(-5, depth + 50)).astype(np.int16)
+    code, confidence = classify(forest, values[None], np.ones(len(values), np.uint16), vote)
+    np.testing.assert_array_equal(code, forest.classes[np.clip(values, 0, depth) % 3])
+    assert (confidence == 100).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data(), vote=st.sampled_from(["hard", "soft"]))
+def test_a_block_in_one_pass_is_staged_features_and_scikit_learn(data, vote: Vote) -> None:
+    """Strata, runs, 20 m bands, pixels without a date: equal to the plain definition."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    shape = (data.draw(st.integers(1, 9)), data.draw(st.integers(1, 40)))
+    n_days = data.draw(st.integers(0, 6))
+    n_pixels, n_halves = shape[0] * shape[1], -(-shape[0] // 2) * -(-shape[1] // 2)
+    fine = rng.integers(0, 6000, (n_days, 1, n_pixels)).astype(np.int16)
+    coarse = rng.integers(0, 6000, (n_days, 1, n_halves)).astype(np.int16)
+    clear = (rng.random((n_days, n_pixels)) < data.draw(st.sampled_from([0.1, 0.7]))).view(np.uint8)
+    days = LAYOUT.days[0] + np.sort(rng.integers(-10, 40, n_days)).astype(np.int32)
+    slots = np.array(data.draw(st.permutations([0, -1])), np.int32)
+    series = BlockSeries(shape, fine, coarse, slots, clear, days)
+    plain, validity = reference_features(series.values, clear, days, LAYOUT)
+    references = [
+        fitted(number, n_features=LAYOUT.size, span=6000, min_samples_leaf=leaf)
+        for number, leaf in enumerate([1, 20, 1])
+    ]
+    models = [model_of(reference) for reference in references]
+    runs = [{0: models[0], 5: models[1]}, {5: models[2], -3: models[0]}]
+    pixels = rng.permutation(n_pixels)[: data.draw(st.integers(0, n_pixels))]
+    if data.draw(st.booleans()):
+        pixels = np.sort(pixels)
+    labels = rng.choice([0, 5, -3, 7], len(pixels))
+    layers = classify_runs(series, LAYOUT, pixels, labels, runs, vote)
+    staged, staged_validity = block_features(series, LAYOUT, pixels)
+    np.testing.assert_array_equal(staged, plain[:, pixels])
+    np.testing.assert_array_equal(staged_validity, validity[pixels])
+    assert layers.shape == (2, 3, len(pixels))
+    for run, found in zip(runs, layers, strict=True):
+        np.testing.assert_array_equal(
+            found, classify_block(series, LAYOUT, pixels, labels, run, vote)
+        )
+        known = np.isin(labels, list(run))
+        np.testing.assert_array_equal(found[2], np.where(known, staged_validity, 0))
+        assert not found[:2, ~known | (staged_validity == 0)].any()
+        for label, model in run.items():
+            mine = np.flatnonzero((labels == label) & (staged_validity > 0))
+            rows = staged[:, mine]
+            code, confidence = classify(model.forest, rows, staged_validity[mine], vote)
+            np.testing.assert_array_equal(found[:2, mine], [code, confidence])
+            if len(mine):
+                fitted_one = references[models.index(model)]
+                expected = expected_classes(fitted_one, rows.T, vote)
+                np.testing.assert_array_equal(code, expected)
+
+
+def expected_classes(
+    reference: RandomForestClassifier, pixels: npt.NDArray[np.int16], vote: Vote
+) -> npt.NDArray[np.int64]:
+    if vote == "soft":
+        return reference.predict(pixels.astype(np.float32))
+    return reference.classes_[votes_of_sklearn(reference, pixels).argmax(axis=0)]
+
+
+def model_of(reference: RandomForestClassifier) -> Model:
+    return replace(small_model(), forest=Forest.from_sklearn(reference))
+
+
+def test_blocks_refuse_what_does_not_fit() -> None:
+    values, clear = np.zeros((2, 2, 6), np.int16), np.ones((2, 6), np.uint8)
+    series = BlockSeries.of(values, clear, np.array([17532, 17540], np.int32))
+    pixels, models = np.arange(6), {0: small_model()}
+    for wrong in (np.array([6]), np.array([-1])):
+        with pytest.raises(ValueError, match="outside the block"):
+            classify_block(series, LAYOUT, wrong, np.zeros(1, int), models)
+    with pytest.raises(ValueError, match="labels"):
+        classify_block(series, LAYOUT, pixels, np.zeros(5, int), models)
+    for changed, words in (
+        ({"slots": np.array([0, 2], np.int32)}, "not there"),
+        ({"slots": np.array([0, -1], np.int32)}, "not there"),
+        ({"slots": np.zeros(3, np.int32)}, "3 bands"),
+        ({"clear": clear[:, :5]}, "clear is uint8"),
+        ({"fine": values[:1]}, "fine is int16"),
+        ({"fine": values.astype(np.int32)}, "fine is int32"),
+        ({"days": np.array([5, 4], np.int32)}, "descend"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            classify_block(replace(series, **changed), LAYOUT, pixels, np.zeros(6, int), models)
+
+
+_COUNTED = """
+import numpy as np
+from learning_tools import LAYOUT, small_model
+from oso_pipeline.prediction.kernel import classify_block, probabilities, votes
+from oso_pipeline.timeseries.features import block_features
+from oso_pipeline.timeseries.series import BlockSeries
+
+values, clear = np.zeros((2, 2, 6), np.int16), np.ones((2, 6), np.uint8)
+series = BlockSeries.of(values, clear, np.array([17532, 17540], np.int32))
+model = small_model()
+features, _ = block_features(series, LAYOUT)
+for vote in ("hard", "soft"):
+    classify_block(series, LAYOUT, np.arange(6), np.zeros(6, int), {0: model}, vote)
+votes(model.forest, features), probabilities(model.forest, features)
+from oso_pipeline.prediction import compiled, kernel, walk
+from oso_pipeline.timeseries import chunks
+functions = [
+    f for module in (compiled, kernel, walk, chunks) for f in vars(module).values()
+    if hasattr(f, "stats")
+]
+print(sum(sum(f.stats.cache_hits.values()) for f in functions))
+print(sum(sum(f.stats.cache_misses.values()) for f in functions))
+"""
+
+
+def test_a_second_process_compiles_nothing() -> None:
+    """A worker that starts later reads the kernels from the disk."""
+    tests = Path(__file__).parents[1]
+    paths = os.pathsep.join([str(tests), str(tests.parent)])
+    command = [sys.executable, "-c", _COUNTED]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    for _ in range(2):  # the first one compiles what no process before it needed
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    loaded, compiled = done.stdout.split()
+    assert int(loaded) > 5
+    assert int(compiled) == 0
