@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from numba import njit
-from numba.core.dispatcher import Dispatcher
 
 
 def kernel(function: Any = None, **options: Any) -> Any:
@@ -28,8 +27,9 @@ def kernel(function: Any = None, **options: Any) -> Any:
     if function is None:
         return lambda wrapped: kernel(wrapped, **options)
     compiled: Any = njit(cache=True, nogil=True, **options)(function)
-    if isinstance(compiled, Dispatcher):  # not so with NUMBA_DISABLE_JIT
-        compiled._cache._cache_file._source_stamp = _digest()
+    store = getattr(compiled, "_cache", None)  # none with NUMBA_DISABLE_JIT
+    if store is not None:
+        store._cache_file._source_stamp = _digest()
     return compiled
 
 

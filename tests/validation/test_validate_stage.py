@@ -89,6 +89,7 @@ class World:
             "folds": False,
             "variants": list(names),
             "max_pixels": None,
+            "vote": "hard",
         }
         models = {variant: {"all": f"models/{variant}/all"} for variant in names}
         return Task(
