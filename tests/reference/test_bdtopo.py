@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -253,6 +254,15 @@ def test_geopackage_yields_the_same(vectors: Path, clc: Clc, tmp_path: Path) -> 
     a, b = ours.frame.sort_values("source_id"), shapes.frame.sort_values("source_id")
     assert a.source_id.tolist() == b.source_id.tolist()
     assert shapely.equals(np.array(a.geometry), np.array(b.geometry)).all()
+
+
+def test_layers_and_folders_with_accents(vectors: Path, tmp_path: Path) -> None:
+    frame = geopandas.read_file(vectors / "bdtopo_v3_35236" / "ZONE_DE_VEGETATION.shp")
+    frame = frame[["ID", "NATURE", "geometry"]]
+    path = tmp_path / "Données d’été" / "Ille-et-Vilaine.gpkg"
+    path.parent.mkdir()
+    frame.to_file(path, layer=unicodedata.normalize("NFD", "Zone de végétation"))
+    assert classes(read(database(tmp_path))) == {31: 57, 32: 4, 36: 13}
 
 
 def test_cut_geopackage(vectors: Path, clc: Clc, tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ def test_layers_tell_the_versions_apart() -> None:
         ({"PERSISTANC": "Permanent", "POS_SOL": "0", "NATURE": "Glacier, névé"}, 53),
         ({"PERSISTANC": "Intermittent", "POS_SOL": "0", "NATURE": "GLACIER  NÉVÉ"}, 53),
         ({"PERSISTANC": "Intermittent", "POS_SOL": "0", "NATURE": "Lac"}, None),
+        ({"PERSISTANC": None, "POS_SOL": "0", "NATURE": "Lac"}, None),
     ],
 )
 def test_water_and_glaciers(values: dict[str, str], code: int | None) -> None:
