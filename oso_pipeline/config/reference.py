@@ -53,6 +53,9 @@ class Database(Source):
     rules: Path | None = None
     """YAML file with the rules from values to classes, instead of those of the package; a first
     line `extends: default` keeps these and replaces or adds single rules."""
+    crosswalk: dict[str | int, int | None] = Field(default_factory=dict)
+    """Single values or rules changed in place: the code of the nomenclature, or null to leave
+    them out, as {SOG: 11, MCR: null}."""
     options: tuple[str | int, ...] = ()
     """Rules that the package offers but leaves off (`use: option`), by their name or value."""
 
@@ -195,3 +198,13 @@ class Reference(Section):
     """What to do with a class that has fewer than `min_polygons`."""
     split: Split = Split()
     """Train and validation."""
+
+    @model_validator(mode="after")
+    def _column_in_every_source(self) -> Reference:
+        without = [source.kind for source in self.sources if source.kind != "vector"]
+        if self.split.method == "column" and without:
+            raise ValueError(
+                "reference.split.method: column needs the column in every source, "
+                f"which sources of kind {', '.join(dict.fromkeys(without))} do not have"
+            )
+        return self

@@ -23,6 +23,7 @@ from oso_pipeline.reference.codes import (
     normal_value,
     read_crosswalk,
 )
+from oso_pipeline.reference.rule_set import check_chosen
 from oso_pipeline.reference.sources import (
     NOT_CHOSEN,
     SIDES,
@@ -79,6 +80,7 @@ class GenericVectorSource:
 
     def check(self, problems: Problems) -> None:
         """Check the crosswalk, and that the file has the columns and a coordinate system."""
+        check_chosen(self.source, self.labelling.nomenclature, problems)
         read_crosswalk(self.source.crosswalk, self.labelling.nomenclature, problems)
         self.vector.check(self._columns, problems)
 
@@ -91,6 +93,7 @@ class GenericVectorSource:
         """
         before = len(problems.errors)
         crosswalk = read_crosswalk(self.source.crosswalk, self.labelling.nomenclature, problems)
+        check_chosen(self.source, self.labelling.nomenclature, problems)
         crosswalk_is_good = len(problems.errors) == before
         frame = self.vector.read(self._columns, problems, window)
         if frame is None:

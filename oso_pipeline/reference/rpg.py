@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -129,6 +130,10 @@ class Rpg:
         schema = file.vector.check([], problems)
         if schema is None:
             return None
+        if re.search("Point|Line", schema.geometry_type or ""):
+            message = f"polygons are expected, but the file holds {schema.geometry_type}"
+            hint = "take the delivery as it is; the centres of parcels do not do"
+            problems.error("E-INPUT-037", message, file.vector.path, hint)
         number = find_field([self._generation.identifier], schema.fields)
         code = find_field([CODE_FIELD], schema.fields)
         if code is not None:

@@ -76,7 +76,7 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
-class Labelling(Written):
+class Meaning(Written):
     """What a rule says about what it applies to."""
 
     name: str | None = None
@@ -98,7 +98,7 @@ class Labelling(Written):
     """Only what lies inside these classes of another database, as {clc: [111]}."""
 
     @model_validator(mode="after")
-    def _class_where_used(self) -> Labelling:
+    def _class_where_used(self) -> Meaning:
         if self.use == "exclude" and self.classes:
             raise ValueError("use: exclude has no classes")
         if self.use != "exclude" and not self.classes:
@@ -106,7 +106,7 @@ class Labelling(Written):
         return self
 
 
-class WrittenRule(Labelling):
+class WrittenRule(Meaning):
     """A rule: to what it applies, and what it says."""
 
     id: str = Field(min_length=1)
@@ -134,7 +134,7 @@ class RulesFile(Written):
     """Layer of `values`."""
     field: str | None = None
     """Field of `values`."""
-    by_value: dict[str, Labelling] = Field(default_factory=dict, alias="values")
+    by_value: dict[str, Meaning] = Field(default_factory=dict, alias="values")
     """Of a database with one field that matters: what each value of it means."""
     rules: tuple[WrittenRule, ...] = ()
     """Rules on one or several fields; of those that apply the first counts."""

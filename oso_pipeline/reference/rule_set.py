@@ -6,104 +6,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from oso_pipeline.config.reference import Database
+from oso_pipeline.config.reference import Database, Source
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
 from oso_pipeline.reference.codes import normal_text
 from oso_pipeline.reference.rule_files import (
     Condition,
-    Geometry,
     RulesFile,
-    Scalar,
     WrittenRule,
     packaged_path,
     packaged_rules,
     read_rules,
 )
+from oso_pipeline.reference.rule_parts import FieldTest, Operation
 
 NO_RULE = -1
 """In place of the position of a rule: none applies."""
+LEFT_OUT_BY_USER = "left out by the crosswalk"
 OPTION_OFF = "an option that is not switched on"
 NO_CLASS = "no class of the nomenclature"
-
-
-@dataclass(frozen=True)
-class FieldTest:
-    """What one field must hold.
-
-    Parameters
-    ----------
-    values
-        Texts by `normal_text`; empty where only numbers matter.
-    absent
-        Whether no value at all belongs to them.
-    negated
-        Whether they are the values that it must not hold.
-    at_least, at_most
-        Bounds of a number.
-    """
-
-    values: frozenset[str] = frozenset()
-    absent: bool = False
-    negated: bool = False
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @classmethod
-    def of(cls, written: Scalar | Condition | tuple[Scalar, ...]) -> FieldTest:
-        """Return the test that a rules file asks for."""
-        bounds: tuple[float | None, float | None] = (None, None)
-        negated = False
-        if isinstance(written, Condition):
-            bounds = (written.at_least, written.at_most)
-            negated = True
-            written = written.other_than or ()
-        values = written if isinstance(written, tuple) else (written,)
-        texts = [normal_text(value) for value in values]
-        known = frozenset(text for text in texts if text is not None)
-        return cls(known, None in texts, negated, *bounds)
-
-    def holds(self, value: object) -> bool:
-        """Tell whether a value passes."""
-        text = normal_text(value)
-        among = self.absent if text is None else text in self.values
-        if among == self.negated:
-            return False
-        if self.at_least is None and self.at_most is None:
-            return True
-        try:
-            number = float(str(value).replace(",", "."))
-        except ValueError:
-            return False
-        low = -np.inf if self.at_least is None else self.at_least
-        high = np.inf if self.at_most is None else self.at_most
-        return bool(low <= number <= high)
-
-
-@dataclass(frozen=True)
-class Operation:
-    """What is done to a polygon: metres None stand for ``reference.erosion_m``."""
-
-    kind: Literal["erode", "buffer", "close", "none"] = "erode"
-    metres: float | None = None
-    half_of: str | None = None
-
-    @classmethod
-    def of(cls, written: Geometry | str | None) -> Operation:
-        """Return the operation that a rules file asks for."""
-        if not isinstance(written, Geometry):
-            return cls("none", 0.0) if written == "none" else cls()
-        if written.close_m is not None:
-            return cls("close", written.close_m)
-        if written.buffer_m is not None:
-            return cls("buffer", written.buffer_m, written.half_of)
-        return cls("erode", written.erode_m)
 
 
 @dataclass(frozen=True)
@@ -215,7 +141,8 @@ def load_rules(
 
     Problems found: those of `read_rules`; rules for another database or edition
     (``E-INPUT-057``); codes that the nomenclature lacks, or none for it at all
-    (``E-INPUT-042``); options that no rule offers (``E-INPUT-057``). The result is then None.
+    (``E-INPUT-042``); options that no rule offers and rules changed that are none
+    (``E-INPUT-057``); those of `check_chosen`. The result is then None.
     """
     before = len(problems.errors)
     written: RulesFile | None = packaged_rules(source.kind, edition)
@@ -230,7 +157,8 @@ def load_rules(
     if written is None:
         return None
     _check_classes(written, nomenclature, files[-1], problems)
-    rules = _Resolver(nomenclature, source.options).rules(written, problems)
+    check_chosen(source, nomenclature, problems)
+    rules = _Resolver(nomenclature, source).rules(written, problems)
     if len(problems.errors) > before:
         return None
     return RuleSet(written.database, written.edition, written.version, rules, files)
@@ -260,21 +188,50 @@ class _Resolver:
     """Makes rules for one nomenclature out of written ones."""
 
     nomenclature: Nomenclature
-    options: Sequence[str | int]
+    source: Database
 
     def rules(self, written: RulesFile, problems: Problems) -> tuple[Rule, ...]:
-        """Return the rules, the written ones before the values."""
+        """Return the rules: those of the configuration, the written ones, then the values."""
         whole = [*written.rules, *_of_values(written)]
-        chosen = {normal_text(option) for option in self.options}
+        self._check_options(written, whole, problems)
+        chosen = {normal_text(option) for option in self.source.options}
+        resolved = [self._resolved(rule, chosen) for rule in whole]
+        return tuple(self._changed(resolved, written, problems))
+
+    def _check_options(
+        self, written: RulesFile, whole: Sequence[WrittenRule], problems: Problems
+    ) -> None:
         offered = [rule for rule in whole if rule.use == "option"]
         names = {name: rule.id for rule in offered for name in _names(rule)}
-        for option in self.options:
+        for option in self.source.options:
             if normal_text(option) not in names:
                 known = ", ".join(dict.fromkeys(names.values())) or "none"
                 message = f"options: {option!r} is no option of {written.database}"
                 hint = f"options of {written.database} {written.edition}: {known}"
                 problems.error("E-INPUT-057", message, "reference.sources.options", hint)
-        return tuple(self._resolved(rule, chosen) for rule in whole)
+
+    def _changed(
+        self, rules: Sequence[Rule], written: RulesFile, problems: Problems
+    ) -> Iterable[Rule]:
+        """Yield the rules with what the crosswalk of the source changes; new values come first."""
+        changes = {normal_text(name): code for name, code in self.source.crosswalk.items()}
+        known = {normal_text(rule.id) for rule in rules}
+        for name, code in self.source.crosswalk.items():
+            if normal_text(name) not in known and written.field is not None:
+                why = "" if code is not None else LEFT_OUT_BY_USER
+                tests = {written.field: FieldTest.of(name)}
+                yield Rule(str(name), written.layer, tests, Operation(), {}, code, why)
+            elif normal_text(name) not in known:
+                message = f"crosswalk: {name!r} is no rule of {written.database}"
+                hint = f"rules of {written.database}: {', '.join(rule.id for rule in rules)}"
+                problems.error("E-INPUT-057", message, "reference.sources.crosswalk", hint)
+        for rule in rules:
+            key = normal_text(rule.id)
+            if key in changes:
+                why = "" if changes[key] is not None else LEFT_OUT_BY_USER
+                yield replace(rule, code=changes[key], why=why)
+            else:
+                yield rule
 
     def _resolved(self, rule: WrittenRule, chosen: set[str | None]) -> Rule:
         code, why = rule.classes.get(self.nomenclature.name), ""
@@ -288,6 +245,21 @@ class _Resolver:
         tests = {field: FieldTest.of(value) for field, value in rule.where.items()}
         operation = Operation.of(rule.geometry)
         return Rule(rule.id, rule.layer, tests, operation, inside, None if why else code, why)
+
+
+def check_chosen(source: Source, nomenclature: Nomenclature, problems: Problems) -> None:
+    """Report codes of `classes` and `crosswalk` that the nomenclature lacks (``E-INPUT-042``)."""
+    crosswalk = source.crosswalk if isinstance(source, Database) else {}
+    named = {"classes": source.classes or (), "crosswalk": tuple(crosswalk.values())}
+    for key, codes in named.items():
+        lacking = sorted({code for code in codes if code is not None} - set(nomenclature.codes))
+        if lacking:
+            problems.error(
+                "E-INPUT-042",
+                f"{key} names codes that {nomenclature.name} lacks: {lacking}",
+                f"reference.sources.{key}",
+                f"codes of the nomenclature: {', '.join(map(str, nomenclature.codes))}",
+            )
 
 
 def _of_values(written: RulesFile) -> list[WrittenRule]:

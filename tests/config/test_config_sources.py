@@ -127,6 +127,17 @@ def test_values_are_judged_by_the_kind(tmp_path: Path) -> None:
     ]
 
 
+def test_column_split_goes_with_vector_files_only(tmp_path: Path) -> None:
+    path = written(tmp_path, "{path: a}", "{path: b, kind: rpg, year: 2018}")
+    with path.open("a", encoding="utf-8") as file:
+        file.write("  split: {method: column, column: side}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, (), {})
+    (problem,) = caught.value.problems
+    assert problem.message.endswith("in every source, which sources of kind rpg do not have")
+    assert problem.where == f"{path}:8:19"
+
+
 def test_schema_for_editors_knows_the_kinds() -> None:
     validator = jsonschema.Draft202012Validator(json_schema())
 

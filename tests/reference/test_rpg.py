@@ -414,6 +414,20 @@ def test_outlines_of_blocks_since_2015_have_no_crop(tmp_path: Path) -> None:
     assert (problem.code, "CODE_CULTU" in problem.message) == ("E-INPUT-041", True)
 
 
+def test_row_037_centres_of_parcels_are_no_parcels(tmp_path: Path) -> None:
+    centres = [square(0).centroid]
+    path = write(tmp_path / "PARCELLES_GRAPHIQUES.gpkg", ["BTH"], geometry=centres)
+    (problem,) = refused(rpg(path, 2019))
+    assert (problem.code, problem.where) == ("E-INPUT-037", str(path))
+    assert problem.message == "polygons are expected, but the file holds Point"
+
+
+@pytest.mark.parametrize("groups", [["01", "18"], ["1", "18"], [1, 18], [1.0, 18.0]])
+def test_row_043_groups_as_text_or_number(tmp_path: Path, groups: list[Any]) -> None:
+    write_ilots(tmp_path, groups, ["008-1;1;1;x", "008-2;018;1;x"])
+    assert classes(read(rpg(tmp_path, 2012))) == {12: 1, 211: 1}
+
+
 def test_row_041_column_is_missing(tmp_path: Path) -> None:
     path = write(tmp_path / "PARCELLES_GRAPHIQUES.gpkg", ["BTH"], fields=("ID_PARCEL", "CODE_CULT"))
     (problem,) = refused(rpg(path, 2019))

@@ -15,8 +15,9 @@ from oso_pipeline.config.reference import RpgSource
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.reference.codes import normal_text
-from oso_pipeline.reference.rule_files import FOLDER, packaged_rules, read_rules
-from oso_pipeline.reference.rule_set import NO_RULE, FieldTest, RuleSet, load_rules
+from oso_pipeline.reference.rule_files import FOLDER, Condition, packaged_rules, read_rules
+from oso_pipeline.reference.rule_parts import FieldTest
+from oso_pipeline.reference.rule_set import NO_RULE, RuleSet, load_rules
 
 OSO17, OSO23 = load_nomenclature("oso17"), load_nomenclature("oso23")
 
@@ -178,6 +179,27 @@ def test_user_replaces_the_rules_for_classes_of_their_own(tmp_path: Path) -> Non
     assert "no rule of rpg names a class of crops, only of oso17, oso23" in str(problems.errors[0])
 
 
+def test_crosswalk_of_a_source_changes_single_values() -> None:
+    rules = rules_of(crosswalk={"sog": 11, "MCR": None, "NEW": 51, "PTR": 211})
+    found = codes(rules, ["SOG", "MCR", "NEW", "PTR", "BTH", "RGA"])
+    assert found == {"SOG": 11, "MCR": None, "NEW": 51, "PTR": 211, "BTH": 12, "RGA": None}
+    assert codes(rules_of("ilots", crosswalk={4: 12}), ["04", "05"]) == {"04": 12, "05": 12}
+
+
+def test_crosswalk_and_classes_name_codes_of_the_nomenclature() -> None:
+    problems = Problems()
+    keys = {"crosswalk": {"SOG": 10}, "classes": [11, 99]}
+    source = RpgSource.model_validate({"path": "x", "kind": "rpg", "year": 2018, **keys})
+    assert load_rules(source, "parcels", OSO17, problems) is None
+    assert [(p.code, p.where, p.message) for p in problems.errors] == [
+        ("E-INPUT-042", "reference.sources.classes", "classes names codes that oso17 lacks: [99]"),
+        (
+            "E-INPUT-042", "reference.sources.crosswalk",
+            "crosswalk names codes that oso17 lacks: [10]",
+        ),
+    ]  # fmt: skip
+
+
 HEAD = "database: rpg\nedition: parcels\nfield: CODE_CULTU\n"
 
 
@@ -249,8 +271,6 @@ def test_normal_text_is_stable(text: str) -> None:
     ],
 )
 def test_conditions(written: Any, passing: list[Any], failing: list[Any], tmp_path: Path) -> None:
-    from oso_pipeline.reference.rule_files import Condition
-
     if isinstance(written, dict):
         written = Condition.model_validate(
             {k: tuple(v) if isinstance(v, list) else float(v) for k, v in written.items()}
