@@ -5,27 +5,22 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from oso_pipeline.core.errors import (
     ConfigError,
     EnvironmentFailure,
-    ExitCode,
-    InputDataError,
     OsoError,
     Problem,
 )
 
 if TYPE_CHECKING:
     from oso_pipeline.config import Config
-    from oso_pipeline.runtime.planner import Planner, StagePlan
-    from oso_pipeline.runtime.runner import Outcome
 
 EPILOG = (
     "Exit codes: 0 ok, 1 bug, 2 usage, 3 config, 4 bad or missing input, 5 some tasks failed, "
@@ -70,7 +65,9 @@ def init(folder: Annotated[Path, typer.Argument(help="Folder to write oso.yaml i
 @app.command()
 def check(config: ConfigPath, set_: Overrides = None) -> None:
     """Check the configuration and that the files it names are there."""
-    loaded = _load(config, set_)
+    from oso_pipeline.runtime import session
+
+    loaded = session.load(config, set_)
     out.print(f"{config}: ok; the run folder is {loaded.run_dir}")
 
 
@@ -79,14 +76,26 @@ def plan(
     config: ConfigPath,
     set_: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure this machine first (half a minute).")
+    ] = False,
 ) -> None:
-    """Show what a run would do, and why, without doing anything."""
-    planner = _planner(_load(config, set_))
+    """Show what a run would do, why, and how long it takes, without doing anything."""
+    from oso_pipeline.runtime import calibration, session, tables
+
+    planner = session.planner_of(session.load(config, set_))
+    if calibrate:
+        calibration.remember(calibration.measure())
     plans = [plan for stage in planner.stages if (plan := planner.plan(stage)).tasks]
+    forecast = session.forecast_of(planner.config, None)
     if as_json:
         out.print_json(json.dumps([stage.as_json() for stage in plans]))
     else:
-        out.print(_plan_table(plans))
+        out.print(tables.plan_table(plans, forecast))
+        wall = tables.duration(forecast.wall_seconds(plans))
+        out.print(
+            f"about {wall} with {forecast.workers} workers as fast as {forecast.speed.machine}"
+        )
         for stage in plans:
             for why, count in stage.reasons.most_common(3):
                 out.print(f"{stage.name}: {count} of {len(stage.tasks)}: {why}")
@@ -103,16 +112,23 @@ def run(
     json_log: Annotated[bool, typer.Option("--json-log", help="JSON lines on stdout.")] = False,
 ) -> None:
     """Run what is missing or outdated; run it again after any interruption."""
+    from oso_pipeline.runtime import session
+    from oso_pipeline.runtime.runner import Selection
+
     if until is not None and stage is not None:
         raise typer.BadParameter("--until and --stage exclude each other; give one of them")
-    planner = _planner(_load(config, set_))
+    planner = session.planner_of(session.load(config, set_))
     for name in (until, stage):
         if name is not None and name not in [known.name for known in planner.stages]:
             known = ", ".join(known.name for known in planner.stages)
             raise typer.BadParameter(f"no stage {name!r}; the stages are {known}")
-    outcome = _run(planner, until, stage, _tiles(tiles, planner.config), workers, json_log)
+    outcome = session.run(
+        planner,
+        Selection(until, stage, _tiles(tiles, planner.config)),
+        session.Manner(workers, json_log),
+    )
     if not json_log:
-        _print_outcome(planner.config, outcome)
+        session.print_outcome(planner.config, outcome)
     raise typer.Exit(int(outcome.exit_code))
 
 
@@ -122,7 +138,9 @@ def status(
     why: Annotated[bool, typer.Option("--why", help="Say why tasks have to run.")] = False,
 ) -> None:
     """Show what is done in a run folder and what is missing or outdated."""
-    planner = _planner(_load(_config_of(run_folder), None))
+    from oso_pipeline.runtime import session
+
+    planner = session.planner_of(session.load(session.config_of(run_folder), None))
     for stage in planner.stages:
         plan = planner.plan(stage)
         if not plan.tasks:
@@ -137,10 +155,13 @@ def status(
 @app.command()
 def report(run_folder: RunPath) -> None:
     """Write the report of a run anew where it is missing or outdated, and name it."""
-    planner = _planner(_load(_config_of(run_folder), None))
-    outcome = _run(planner, None, "report", (), None, json_log=False, serial=True)
+    from oso_pipeline.runtime import session
+    from oso_pipeline.runtime.runner import Selection
+
+    planner = session.planner_of(session.load(session.config_of(run_folder), None))
+    outcome = session.run(planner, Selection(only="report"), session.Manner(serial=True))
     if outcome.failures:
-        _print_outcome(planner.config, outcome)
+        session.print_outcome(planner.config, outcome)
         raise typer.Exit(int(outcome.exit_code))
     out.print(planner.config.run_dir / "report.html")
 
@@ -169,13 +190,15 @@ def demo(
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
 ) -> None:
     """Simulate a small world and map it: the whole pipeline in one command."""
+    from oso_pipeline.runtime import session
+    from oso_pipeline.runtime.runner import Selection
     from oso_pipeline.simulation.demo import prepare_demo
 
     with _writing_into(folder):
         config = prepare_demo(folder, out.print)
-    planner = _planner(_load(config, None))
-    outcome = _run(planner, None, None, (), workers, json_log=False)
-    _print_outcome(planner.config, outcome)
+    planner = session.planner_of(session.load(config, None))
+    outcome = session.run(planner, Selection(), session.Manner(workers))
+    session.print_outcome(planner.config, outcome)
     raise typer.Exit(int(outcome.exit_code))
 
 
@@ -202,50 +225,6 @@ def _writing_into(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _load(path: Path, overrides: list[str] | None) -> Config:
-    """Load a configuration and check the paths it names; every problem is reported."""
-    from oso_pipeline.config.check import check_paths
-    from oso_pipeline.config.loader import load_config
-
-    config = load_config(path, overrides or ())
-    problems = check_paths(config)
-    for warning in problems.warnings:
-        err.print(str(warning), markup=False)
-    # A file that is not there is missing input; everything else is a mistake in the config.
-    missing = all(error.code == "E-INPUT-058" for error in problems.errors)
-    problems.raise_errors(InputDataError if missing else ConfigError)
-    return config
-
-
-def _config_of(run_folder: Path) -> Path:
-    """Return the configuration that a run left in its folder, or the YAML file given instead.
-
-    Raises
-    ------
-    InputDataError
-        If there is nothing at `run_folder`, or a folder that no run has written.
-    """
-    path = run_folder / "config.yaml" if run_folder.is_dir() else run_folder
-    if not path.exists():
-        found = "the folder holds no config.yaml" if run_folder.is_dir() else "there is nothing"
-        raise InputDataError(
-            Problem(
-                "E-INPUT-058",
-                f"no run: {found}, expected the folder of a run or its YAML file",
-                str(run_folder),
-                "`oso check CONFIG` names the run folder of a configuration; `oso run` makes it",
-            )
-        )
-    return path
-
-
-def _planner(config: Config) -> Planner:
-    from oso_pipeline.runtime.planner import Planner
-    from oso_pipeline.runtime.stages import STAGES
-
-    return Planner(config, STAGES)
-
-
 def _tiles(text: str, config: Config) -> tuple[str, ...]:
     from oso_pipeline.core.tiles import Tile
 
@@ -260,75 +239,3 @@ def _tiles(text: str, config: Config) -> tuple[str, ...]:
             raise typer.BadParameter(f"{name} is not among the tiles of the config: {known}")
         names.append(name)
     return tuple(names)
-
-
-def _run(
-    planner: Planner,
-    until: str | None,
-    only: str | None,
-    tiles: tuple[str, ...],
-    workers: int | None,
-    json_log: bool,
-    serial: bool = False,
-) -> Outcome:
-    from oso_pipeline.runtime import progress, runner
-    from oso_pipeline.runtime.executors import SerialExecutor, executor_of
-
-    executor = SerialExecutor() if serial else executor_of(planner.config, workers)
-    bars = progress.BarProgress(out) if sys.stdout.isatty() and not json_log else None
-    shown = bars or (
-        progress.JsonProgress(sys.stdout) if json_log else progress.PlainProgress(sys.stdout)
-    )
-    observers = [progress.LogFile(planner.run_dir), shown]
-    selection = runner.Selection(until, only, tiles)
-    try:
-        with bars or nullcontext():
-            return runner.run(planner, executor, observers, selection)
-    except KeyboardInterrupt:
-        code, how = ExitCode.INTERRUPTED, "interrupted"
-    except runner.Terminated:
-        code, how = ExitCode.TERMINATED, "terminated"
-    err.print(f"{how}; run the same command again to go on")
-    raise typer.Exit(int(code))
-
-
-def _plan_table(plans: list[StagePlan]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("stage", "tasks", "new", "done", "outdated", "read", "core-hours", "memory"):
-        table.add_column(heading, justify="left" if heading == "stage" else "right")
-    for plan in plans:
-        content = plan.as_json()
-        table.add_row(
-            plan.name,
-            *(str(content[key]) for key in ("tasks", "new", "done", "outdated")),
-            f"{content['bytes_to_read'] / 1e9:.2f} GB",
-            f"{content['core_hours']:.3f}",
-            f"{content['memory_bytes'] / 1e9:.2f} GB",
-        )
-    return table
-
-
-def _print_outcome(config: Config, outcome: Outcome) -> None:
-    for failure in outcome.failures[:20]:
-        err.print(f"{failure.stage} {failure.name} failed:\n{failure.error}", markup=False)
-    if outcome.waiting_for_tiles:
-        out.print(outcome.waiting_for_tiles)
-    if not outcome.failures:
-        redone = f"{outcome.done} tasks done" if outcome.done else "nothing had to be redone"
-        out.print(f"{redone}, {outcome.up_to_date} were up to date")
-    for label, name in (("map", f"maps/OCS_{config.year}.tif"), ("report", "report.html")):
-        path = config.run_dir / name
-        if path.exists():
-            out.print(f"{label}: {path}")
-    accuracy = config.run_dir / "validation" / "accuracy.json"
-    if accuracy.exists() and not outcome.failures:
-        overall = json.loads(accuracy.read_text(encoding="utf-8"))["overall_accuracy"]
-        low, high = overall["low"], overall["high"]
-        out.print(
-            f"overall accuracy on held-out polygons: {overall['estimate']:.3f} "
-            f"({low:.3f} to {high:.3f})"
-        )
-
-
-if __name__ == "__main__":
-    main()

@@ -32,12 +32,23 @@ Summary = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a task is expected to need; only for planning, never part of its identity."""
+    """What a task is expected to need; only for planning, never part of its identity.
+
+    Parameters
+    ----------
+    pixels, bytes_read, memory_bytes
+        Pixels handled, bytes decoded, and the peak memory of the process.
+    core_seconds
+        Processor time.
+    decode_seconds
+        The part of it that goes into decoding images.
+    """
 
     pixels: int = 0
     bytes_read: int = 0
     memory_bytes: int = 0
     core_seconds: float = 0.0
+    decode_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

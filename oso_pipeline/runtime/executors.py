@@ -194,8 +194,14 @@ def executor_of(config: Config, workers: int | None = None) -> Executor:
     """Return the executor that the configuration asks for."""
     if config.runtime.executor == "serial":
         return SerialExecutor()
-    count = workers or config.runtime.workers or len(os.sched_getaffinity(0))
-    return LocalExecutor(count, config.runtime.task_deadline_s)
+    return LocalExecutor(n_workers(config, workers), config.runtime.task_deadline_s)
+
+
+def n_workers(config: Config, workers: int | None = None) -> int:
+    """Return how many processes share the work: as asked for, as configured, or one per core."""
+    if config.runtime.executor == "serial":
+        return 1
+    return workers or config.runtime.workers or len(os.sched_getaffinity(0))
 
 
 def _lost(task: Task, reason: str, submitted: float) -> TaskResult:

@@ -164,6 +164,10 @@ class LogFile:
         if plan.todo:
             self._append({"event": "stage_ends", "stage": plan.name, "failed": failed})
 
+    def needs(self, stages: dict[str, Any]) -> None:
+        """Note what each stage was expected to take, and took."""
+        self._append({"event": "needs", "stages": stages})
+
     def _append(self, content: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"ts": _now(), **content}) + "\n")

@@ -102,7 +102,9 @@ def block_cost(block: Block, memory: WorkerMemory) -> Cost:
     per_product = len(memory.layout.bands) * _BYTES_PER_BAND_PIXEL + 1
     read = int(block.pixels * memory.n_products * per_product)
     seconds = read * _SECONDS_PER_BYTE + block.pixels * _SECONDS_PER_PIXEL
-    return Cost(block.pixels, read, memory.needed(block.pixels), seconds)
+    decoding = read * _SECONDS_PER_BYTE
+    needed = memory.needed(block.pixels)
+    return Cost(block.pixels, read, needed, seconds, decode_seconds=decoding)
 
 
 def _divided(height: int, width: int, limit: int) -> tuple[int, int]:

@@ -1,0 +1,149 @@
+"""What the commands have in common: load a run, plan it, run it, tell how it went."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from oso_pipeline.config import Config
+from oso_pipeline.config.check import check_paths
+from oso_pipeline.config.loader import load_config
+from oso_pipeline.core.errors import (
+    ConfigError,
+    ExitCode,
+    InputDataError,
+    Problem,
+)
+from oso_pipeline.runtime import progress, runner
+from oso_pipeline.runtime.calibration import NOMINAL, remembered
+from oso_pipeline.runtime.executors import SerialExecutor, executor_of, n_workers
+from oso_pipeline.runtime.forecast import Forecast, Ledger
+from oso_pipeline.runtime.planner import Planner
+from oso_pipeline.runtime.runner import Outcome, Selection
+from oso_pipeline.runtime.stages import STAGES
+from oso_pipeline.runtime.tables import ledger_table
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def load(path: Path, overrides: list[str] | None) -> Config:
+    """Load a configuration and check the paths it names; every problem is reported."""
+    config = load_config(path, overrides or ())
+    problems = check_paths(config)
+    for warning in problems.warnings:
+        err.print(str(warning), markup=False)
+    # A file that is not there is missing input; everything else is a mistake in the config.
+    missing = all(error.code == "E-INPUT-058" for error in problems.errors)
+    problems.raise_errors(InputDataError if missing else ConfigError)
+    return config
+
+
+def config_of(run_folder: Path) -> Path:
+    """Return the configuration that a run left in its folder, or the YAML file given instead.
+
+    Raises
+    ------
+    InputDataError
+        If there is nothing at `run_folder`, or a folder that no run has written.
+    """
+    path = run_folder / "config.yaml" if run_folder.is_dir() else run_folder
+    if not path.exists():
+        found = "the folder holds no config.yaml" if run_folder.is_dir() else "there is nothing"
+        raise InputDataError(
+            Problem(
+                "E-INPUT-058",
+                f"no run: {found}, expected the folder of a run or its YAML file",
+                str(run_folder),
+                "`oso check CONFIG` names the run folder of a configuration; `oso run` makes it",
+            )
+        )
+    return path
+
+
+def planner_of(config: Config) -> Planner:
+    """Return the planner of all stages."""
+    return Planner(config, STAGES)
+
+
+def forecast_of(config: Config, workers: int | None = None) -> Forecast:
+    """Return what to expect on this machine, or on that of the estimates."""
+    return Forecast(remembered() or NOMINAL, n_workers(config, workers))
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run is run and shown.
+
+    Parameters
+    ----------
+    workers
+        Worker processes; None as configured.
+    json_log
+        JSON lines instead of bars and tables.
+    serial
+        In this process, whatever is configured.
+    """
+
+    workers: int | None = None
+    json_log: bool = False
+    serial: bool = False
+
+
+def run(planner: Planner, selection: Selection, manner: Manner) -> Outcome:
+    """Run what is missing, show and log it, and compare it with what was expected.
+
+    Raises
+    ------
+    SystemExit
+        On Ctrl-C and SIGTERM; the same command goes on with the run.
+    """
+    executor = SerialExecutor() if manner.serial else executor_of(planner.config, manner.workers)
+    bars = progress.BarProgress(out) if sys.stdout.isatty() and not manner.json_log else None
+    shown = bars or (
+        progress.JsonProgress(sys.stdout) if manner.json_log else progress.PlainProgress(sys.stdout)
+    )
+    log = progress.LogFile(planner.run_dir)
+    ledger = Ledger(forecast_of(planner.config, manner.workers))
+    try:
+        with bars or nullcontext():
+            outcome = runner.run(planner, executor, [log, ledger, shown], selection)
+    except KeyboardInterrupt:
+        err.print("interrupted; run the same command again to go on")
+        sys.exit(ExitCode.INTERRUPTED)
+    except runner.Terminated:
+        err.print("terminated; run the same command again to go on")
+        sys.exit(ExitCode.TERMINATED)
+    if ledger.expected:
+        log.needs(ledger.as_json())
+        if not manner.json_log:
+            out.print(ledger_table(ledger))
+    return outcome
+
+
+def print_outcome(config: Config, outcome: Outcome) -> None:
+    """Say what failed, where the products are and how accurate the map is."""
+    for failure in outcome.failures[:20]:
+        err.print(f"{failure.stage} {failure.name} failed:\n{failure.error}", markup=False)
+    if outcome.waiting_for_tiles:
+        out.print(outcome.waiting_for_tiles)
+    if not outcome.failures:
+        redone = f"{outcome.done} tasks done" if outcome.done else "nothing had to be redone"
+        out.print(f"{redone}, {outcome.up_to_date} were up to date")
+    for label, name in (("map", f"maps/OCS_{config.year}.tif"), ("report", "report.html")):
+        path = config.run_dir / name
+        if path.exists():
+            out.print(f"{label}: {path}")
+    accuracy = config.run_dir / "validation" / "accuracy.json"
+    if accuracy.exists() and not outcome.failures:
+        overall = json.loads(accuracy.read_text(encoding="utf-8"))["overall_accuracy"]
+        low, high = overall["low"], overall["high"]
+        out.print(
+            f"overall accuracy on held-out polygons: {overall['estimate']:.3f} "
+            f"({low:.3f} to {high:.3f})"
+        )

@@ -1,0 +1,65 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from oso_pipeline.runtime.forecast import Forecast, Ledger
+from oso_pipeline.runtime.planner import StagePlan
+
+
+def plan_table(plans: Sequence[StagePlan], forecast: Forecast) -> Table:
+    """Return one row per stage: tasks by state, and what the missing ones need."""
+    table = _table("stage", "tasks", "new", "done", "outdated", "read", "core time", "memory")
+    for plan in plans:
+        needs = forecast.needs(plan.todo)
+        read = sum(task.cost.bytes_read for task in plan.todo)
+        table.add_row(
+            plan.name,
+            str(len(plan.tasks)),
+            *(str(plan.count(state)) for state in ("new", "done", "outdated")),
+            f"{read / 1e9:.2f} GB",
+            duration(needs.core_seconds),
+            f"{needs.memory_bytes / 1e9:.2f} GB",
+        )
+    return table
+
+
+def ledger_table(ledger: Ledger) -> Table:
+    """Return one row per stage that ran: expected and actual core time and memory."""
+    table = _table("stage", "tasks", "core time", "expected", "peak memory", "expected")
+    for stage, expected in ledger.expected.items():
+        actual = ledger.actual[stage]
+        table.add_row(
+            stage,
+            str(actual.tasks),
+            duration(actual.core_seconds),
+            duration(expected.core_seconds),
+            f"{actual.memory_bytes / 1e9:.2f} GB",
+            f"{expected.memory_bytes / 1e9:.2f} GB",
+        )
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it.
+
+    Examples
+    --------
+    >>> [duration(s) for s in (0.25, 61, 3600 * 5.5)]
+    ['0.2 s', '61 s', '5.5 h']
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    return table

@@ -1,0 +1,91 @@
+"""What a run is expected to take, and the speed of the machine behind it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from toy_stages import Total
+
+from oso_pipeline.core.task import Cost, Task, TaskResult, TaskState
+from oso_pipeline.runtime import calibration
+from oso_pipeline.runtime.calibration import NOMINAL, Speed
+from oso_pipeline.runtime.forecast import Forecast, Ledger
+from oso_pipeline.runtime.planner import StagePlan
+from oso_pipeline.runtime.tables import duration, ledger_table, plan_table
+
+
+def task(number: int, cost: Cost) -> Task:
+    return Task("predict", f"t{number}", "nowhere:nothing", Path("run"), (), cost=cost)
+
+
+def plan_of(*costs: Cost) -> StagePlan:
+    tasks = tuple(task(number, cost) for number, cost in enumerate(costs))
+    return StagePlan(Total(), tasks, tuple(TaskState("new", "not done yet") for _ in tasks))
+
+
+def test_the_machine_of_the_estimates_takes_what_they_say() -> None:
+    cost = Cost(core_seconds=8.0, decode_seconds=5.0)
+    assert NOMINAL.core_seconds(cost) == pytest.approx(8.0)
+
+
+def test_decoding_and_computing_scale_apart() -> None:
+    fast = Speed(2 * NOMINAL.decoded_bytes_per_s, NOMINAL.computed_pixels_per_s / 3, "here")
+    assert fast.core_seconds(Cost(core_seconds=8.0, decode_seconds=5.0)) == pytest.approx(11.5)
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(1, 12.0), (2, 6.0), (4, 5.0)])
+def test_a_stage_takes_no_less_than_its_longest_task(workers: int, expected: float) -> None:
+    plan = plan_of(Cost(core_seconds=5.0), Cost(core_seconds=4.0), Cost(core_seconds=3.0))
+    assert Forecast(NOMINAL, workers).wall_seconds([plan]) == pytest.approx(expected)
+
+
+def test_ledger_compares_expected_with_actual() -> None:
+    plan = plan_of(Cost(memory_bytes=9_000_000, core_seconds=5.0), Cost(core_seconds=4.0))
+    ledger = Ledger(Forecast(NOMINAL, 2))
+    ledger.stage_begins(plan)
+    for number, seconds in enumerate((6.0, 1.0)):
+        name = f"t{number}"
+        ledger.task_ended(
+            TaskResult(
+                plan.name, name, "done", cpu_seconds=seconds, peak_rss_bytes=7_000_000 + number
+            )
+        )
+    ledger.stage_ends(plan, 0)
+    assert ledger.as_json() == {
+        plan.name: {
+            "expected": {"tasks": 2, "core_seconds": 9.0, "memory_mb": 9},
+            "actual": {"tasks": 2, "core_seconds": 7.0, "memory_mb": 7},
+        }
+    }
+    assert ledger_table(ledger).row_count == plan_table([plan], ledger.forecast).row_count == 1
+
+
+def test_measuring_gives_a_speed_that_later_plans_find(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(calibration, "_SECONDS_EACH", 0.05)
+    monkeypatch.setattr(calibration, "_SAMPLES", 400)
+    assert calibration.remembered() is None
+    speed = calibration.measure()
+    assert 1e6 < speed.decoded_bytes_per_s < 1e11
+    assert 1e3 < speed.computed_pixels_per_s < 1e8
+    calibration.remember(speed)
+    assert calibration.remembered() == speed
+
+
+def test_a_damaged_measurement_is_as_good_as_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    calibration.remember(NOMINAL)
+    (path,) = (tmp_path / "oso_pipeline").glob("speed-*.json")
+    path.write_text(json.dumps({"speed": 3}), encoding="utf-8")
+    assert calibration.remembered() is None
+
+
+def test_durations_read_like_people_say_them() -> None:
+    said = [duration(s) for s in (0.25, 61, 1800, 36_000)]
+    assert said == ["0.2 s", "61 s", "30 min", "10.0 h"]
