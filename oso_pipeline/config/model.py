@@ -205,9 +205,9 @@ class Runtime(Section):
     workers: int | None = Field(None, ge=1)
     """Worker processes; by default one per core."""
     memory_per_worker_gb: float = Field(1.5, ge=0.25)
-    """Memory a worker may use; blocks are made to fit."""
+    """Memory a worker may use; as much is read at once as fits."""
     block_pixels: int | None = Field(None, ge=256)
-    """Most pixels of a block; by default as many as the memory of a worker allows."""
+    """Most pixels of a block, the unit of work; by default 2 million, or what memory allows."""
     task_deadline_s: float = Field(3600.0, gt=0)
     """A task that takes longer is given up and reported as failed."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from math import lcm
 from pathlib import Path
@@ -39,9 +40,11 @@ from oso_pipeline.prediction.series_quality import (
 )
 from oso_pipeline.prediction.stage import STAGE
 from oso_pipeline.sampling.stage import STAGE as SAMPLES
+from oso_pipeline.timeseries import memory
 from oso_pipeline.timeseries.blocking import block_shape, most_pixels
 from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.memory import WorkerMemory
+from oso_pipeline.timeseries.reader import BlockReader
 from oso_pipeline.timeseries.series import BlockSeries
 
 Array = npt.NDArray[Any]
@@ -180,6 +183,32 @@ def test_the_map_does_not_depend_on_blocks(finished: TinyRun, tmp_path: Path, st
         assert recipe == other
 
 
+@pytest.mark.parametrize("strips", [True, False])
+@pytest.mark.parametrize("pixels", [60, 1024])
+def test_the_map_does_not_depend_on_how_much_is_read_at_once(
+    finished: TinyRun, tmp_path: Path, strips: bool, pixels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained(tmp_path, strips=strips)
+    (planned,) = run.plan(STAGE)
+    sizes = []
+    original = BlockReader.read
+
+    def noted(self: BlockReader, block: Any, wanted: Any) -> BlockSeries:
+        sizes.append(block.pixels)
+        return original(self, block, wanted)
+
+    # A worker that uses more than it may before it begins reads the least at once.
+    monkeypatch.setattr(memory, "_LEAST_PIXELS", pixels)
+    monkeypatch.setattr(BlockReader, "read", noted)
+    task = replace(planned, options={**planned.options, "memory_bytes": 0})
+    assert do(task).status == "done"
+    assert max(sizes) <= pixels
+    assert sum(sizes) == SIZE * SIZE
+    expected = finished.stages["predict"][0]
+    assert task.output().read_bytes() == expected.output().read_bytes()
+    assert task.committed()["summary"] == expected.committed()["summary"]
+
+
 def test_row_53_a_model_of_other_features_is_refused(tmp_path: Path) -> None:
     run = trained(tmp_path)
     folder = run.run_dir / "models" / "run0" / "all"
@@ -310,10 +339,10 @@ def test_blocks_fit_the_memory_of_a_worker(tmp_path: Path) -> None:
     sizes = []
     for gigabytes in (0.25, 0.75, 1.5, 4):
         config = run.configured(runtime={"memory_per_worker_gb": gigabytes})
-        memory = WorkerMemory.of(config, 40, layout, (1, 10980))
-        sizes.append(most_pixels(config, memory))
+        worker = WorkerMemory.of(config, 40, layout, (1, 10980))
+        sizes.append(most_pixels(config, worker))
         if gigabytes > 0.6:
-            assert memory.needed(sizes[-1]) <= gigabytes * 0.81e9
+            assert worker.needed(sizes[-1]) <= gigabytes * 0.81e9
     assert all(a <= b for a, b in pairwise(sizes))
 
 
