@@ -259,6 +259,8 @@ class Config(Section):
                 )
         if self.validation.runs > 1 and self.reference.split.method == "column":
             raise ValueError("validation.runs: a split dictated by a column cannot be repeated")
+        if self.validation.folds is not None and self.reference.split.buffer_m:
+            raise ValueError("validation.folds: `buffer_m` needs splits, each fold has neighbours")
         return self
 
     def science(self) -> dict[str, Any]:
@@ -276,7 +278,9 @@ def _names_of_paths(plain: Any, typed: Any) -> Any:
     if isinstance(typed, Path):
         return typed.name
     if isinstance(typed, dict):
-        return {key: _names_of_paths(plain[key], typed[key]) for key in plain}
+        # Keys that are numbers are text in JSON.
+        pairs = zip(plain.items(), typed.values(), strict=True)
+        return {key: _names_of_paths(value, other) for (key, value), other in pairs}
     if isinstance(typed, list | tuple):
         return [_names_of_paths(p, t) for p, t in zip(plain, typed, strict=True)]
     return plain

@@ -171,12 +171,26 @@ class Split(Section):
     """Column with the values train and validation, for method column."""
     block_size_m: float = Field(5000.0, gt=0)
     """Side of the squares of method blocks, metres in the coordinates of the map."""
+    buffer_m: float = Field(0.0, ge=0)
+    """For method blocks: training polygons nearer than this to one for validation are left
+    out, metres, so that accuracy is not measured next door."""
 
     @model_validator(mode="after")
     def _column_named(self) -> Split:
         if (self.method == "column") != (self.column is not None):
             raise ValueError("`column` goes with method column, and method column needs it")
+        if self.buffer_m and self.method != "blocks":
+            raise ValueError("`buffer_m` goes with method blocks")
         return self
+
+
+class ClassCaps(Section):
+    """The most that is kept of each class, drawn at random and evenly spread over the land."""
+
+    max_polygons: int | None = Field(None, ge=2)
+    """Most polygons of a class; null keeps all."""
+    max_hectares: float | None = Field(None, gt=0)
+    """Most hectares of a class, drawn among polygons and pieces of polygons; null keeps all."""
 
 
 class Reference(Section):
@@ -189,6 +203,11 @@ class Reference(Section):
     """Width removed inside the border of each polygon; one pixel absorbs misregistration."""
     min_area_m2: float = Field(200.0, ge=0)
     """Polygons smaller than this after erosion are dropped; two pixels by default."""
+    max_polygon_ha: float | None = Field(2500.0, gt=0)
+    """Polygons delivered with more hectares are cut in squares of 5 km, so that none dominates
+    its class; the pieces stay on one side of the split. null cuts none."""
+    caps: ClassCaps = ClassCaps()
+    """The most of a class."""
     unknown_codes: Literal["error", "drop"] = "error"
     """What to do with values that neither crosswalk, nomenclature nor rules know; they are
     listed with their counts either way."""

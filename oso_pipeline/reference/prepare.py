@@ -1,14 +1,15 @@
 """From polygons as delivered to polygons whose pixels can be trusted.
 
-Steps, in this order: project to the map, repair, drop duplicates, erode, take multiparts
-apart, drop small parts, remove overlaps, drop small parts again. Each step is a function of
-a table and of the report it adds to.
+The steps, in this order: project to the map, repair, join doubles, erode or buffer, take
+multiparts apart, drop small parts, cut large polygons, remove overlaps by priority, drop small
+parts again, attach strata, clip to the cell. Each is a function of a table and of the work,
+which holds the rules and takes notes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import geopandas
 import numpy as np
@@ -18,18 +19,25 @@ import shapely
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference import tally
-from oso_pipeline.reference.sources import LabelledPolygons
-from oso_pipeline.reference.tally import PrepareReport
+from oso_pipeline.reference.geometry import (
+    GRID_M,
+    LEAST_AREA_M2,
+    Floats,
+    Geometries,
+    fingerprints,
+    groups,
+    polygonal,
+    repaired,
+)
+from oso_pipeline.reference.identity import polygon_ids
+from oso_pipeline.reference.lattice import Cell, clipped, cut
+from oso_pipeline.reference.overlaps import Claims, without_overlaps
+from oso_pipeline.reference.tally import EventLog
 
-Geometries = npt.NDArray[np.object_]
-
-_LEAST_AREA_M2 = 1e-3
-"""Below this a difference of geometries is rounding, not land."""
-_SAME_WITHIN_M = 0.01
-GRID_M = 1e-4
-"""Overlays snap to this grid: with floating coordinates GEOS may report a whole polygon as the
-intersection of two that only share a border up to rounding."""
-_POLYGON, _MULTIPOLYGON = 3, 6
+_SEGMENTS = 8
+"""Chords per quarter of a circle in buffers."""
+_LINES = (0, 1, 2, 4, 5)  # points and lines, single and multiple
+_BOUNDS_M = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,237 +48,271 @@ class Preparation:
     ----------
     epsg
         Coordinate system of the map, projected and in metres.
-    erosion_m
-        Width removed inside each border, metres.
     min_area_m2
         Parts smaller than this are dropped, square metres.
+    max_polygon_m2
+        Polygons delivered with more are cut on the lattice, square metres; None cuts none.
     """
 
     epsg: int
-    erosion_m: float
     min_area_m2: float
+    max_polygon_m2: float | None = None
 
 
-def prepare(
-    sources: Sequence[LabelledPolygons], rules: Preparation, problems: Problems
-) -> tuple[geopandas.GeoDataFrame, PrepareReport]:
-    """Return the usable parts of all polygons, and what was lost on the way.
+@dataclass(frozen=True)
+class Delivery:
+    """What one source holds around a cell.
 
     Parameters
     ----------
-    sources
-        The polygons, in the order of the configuration; a ``polygon_id`` is the position of
-        the feature in its file plus the number of features of all sources before.
+    source
+        Name of the source.
+    rank
+        Its priority; the lower one wins.
+    frame
+        Columns ``source_id``, ``code``, ``year``, ``rule``, ``side``, ``operation``,
+        ``metres``, ``area_ha`` and ``geometry``, as of `ReferenceSource.read`.
+    """
+
+    source: str
+    rank: int
+    frame: geopandas.GeoDataFrame
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where polygons are prepared, by which rules, and the notes taken.
+
+    Parameters
+    ----------
+    cell
+        The part of the map.
     rules
-        Map, erosion and least area.
+        The rules.
+    within
+        Outline of the tiles; polygons that do not touch it are none of this map.
+    log
+        What happened to which polygon.
     problems
-        Receives warnings on what was repaired or removed, and ``E-INPUT-049`` where two
-        copies of a polygon were put on different sides of the split.
+        Findings.
+    """
+
+    cell: Cell
+    rules: Preparation
+    within: shapely.Geometry
+    log: EventLog = field(default_factory=EventLog)
+    problems: Problems = field(default_factory=Problems)
+
+    def note(self, reason: str, table: pd.DataFrame, geometries: Geometries) -> None:
+        """Log the area of `geometries` inside the cell; what lies outside is others' work."""
+        if not len(table):
+            return
+        here = self.cell.meets(geometries) & ~shapely.is_empty(geometries)
+        areas = self.cell.areas(geometries[here])
+        bounds = shapely.bounds(geometries[here])
+        places = (bounds[:, :2] + bounds[:, 2:]) / 2
+        self.log.add(reason, table[here], areas, places)
+
+
+def prepare(deliveries: Sequence[Delivery], work: Work) -> geopandas.GeoDataFrame:
+    """Return the usable pieces of all polygons inside the cell of `work`.
+
+    Problems found: two copies of a polygon on different sides of a dictated split
+    (``E-INPUT-049``).
 
     Returns
     -------
-    table, report
-        The table has the columns ``polygon_id``, ``code``, ``source``, ``year``, ``side`` and
-        ``geometry`` (single polygons in the map's coordinates), ascending by ``polygon_id``.
+    table
+        The columns of the deliveries with ``polygon_id``, ``source`` and ``rank``; geometries
+        are single polygons in the map's coordinates, disjoint, clipped to the cell.
     """
-    report = PrepareReport()
-    table = _gathered(sources, rules.epsg, report)
-    table = _repaired(table, report)
-    table = _without_duplicates(table, report, problems)
-    table = _eroded(table, rules, report)
-    table = without_small(exploded(table), rules.min_area_m2, report)
-    table = _without_overlaps(table, report)
-    table = without_small(exploded(table), rules.min_area_m2, report)
-    _warn(report, problems)
-    return table, report
+    table = gathered(deliveries, work)
+    if not len(table):
+        return table
+    table = _repaired(table, work)
+    table = _joined(table, work)
+    table = _without_duplicates(table, work)
+    table = _grown(table, work)
+    table = without_small(exploded(table), work)
+    table = _cut(table, work.rules)
+    table = _apart(table, work)
+    return without_small(exploded(table), work)
 
 
-def polygonal(geometries: Geometries) -> Geometries:
-    """Return only the areas of geometries of any type: polygons, multipolygons or empty."""
-    result = geometries.copy()
-    other = ~np.isin(shapely.get_type_id(geometries), (_POLYGON, _MULTIPOLYGON))
-    for i in np.flatnonzero(other):
-        # Taken apart twice: a collection may hold multipolygons.
-        parts = shapely.get_parts(shapely.get_parts(geometries[i : i + 1]))
-        areas = parts[shapely.get_type_id(parts) == _POLYGON]
-        result[i] = shapely.union_all(areas) if len(areas) else shapely.Polygon()
-    return result
+def clip(table: geopandas.GeoDataFrame, cell: Cell) -> geopandas.GeoDataFrame:
+    """Return what lies inside the cell, in an order that keeps neighbours together."""
+    table = table[cell.meets(_shapes(table))]
+    table = exploded(_with_geometry(table, clipped(_shapes(table), cell.bounds)))
+    table = table[shapely.area(_shapes(table)) >= LEAST_AREA_M2]
+    if not len(table):
+        return table.reset_index(drop=True)
+    along = table.geometry.hilbert_distance(total_bounds=cell.bounds).to_numpy()
+    order = np.lexsort((table["polygon_id"].to_numpy(), along))
+    return table.iloc[order].reset_index(drop=True)
 
 
 def exploded(table: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
     """Return one row per part; the parts of a polygon keep its ``polygon_id``."""
-    parts, rows = shapely.get_parts(np.asarray(table.geometry), return_index=True)
+    parts, rows = shapely.get_parts(_shapes(table), return_index=True)
     return _with_geometry(table.iloc[rows], parts)
 
 
-def without_small(
-    table: geopandas.GeoDataFrame, min_area_m2: float, report: PrepareReport
-) -> geopandas.GeoDataFrame:
-    """Drop parts below an area in m2."""
-    areas = shapely.area(np.asarray(table.geometry))
-    small = areas < max(min_area_m2, _LEAST_AREA_M2)
+def without_small(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFrame:
+    """Drop parts below the least area."""
+    areas = shapely.area(_shapes(table))
+    small = areas < max(work.rules.min_area_m2, LEAST_AREA_M2)
     # What is left by rounding only was never a part that anyone drew.
-    counted = small & (areas >= _LEAST_AREA_M2)
-    report.add(tally.TOO_SMALL, _codes(table)[counted], areas[counted])
+    counted = small & (areas >= LEAST_AREA_M2)
+    work.note(tally.TOO_SMALL, table[counted], _shapes(table)[counted])
     return table[~small].reset_index(drop=True)
 
 
-def _gathered(
-    sources: Sequence[LabelledPolygons], epsg: int, report: PrepareReport
-) -> geopandas.GeoDataFrame:
-    """Put all sources into one table in the coordinates of the map."""
-    offset = 0
+def gathered(deliveries: Sequence[Delivery], work: Work) -> geopandas.GeoDataFrame:
+    """Put all sources into one table in the coordinates of the map, the strongest first."""
     tables = []
-    for source in sources:
-        frame = source.frame.set_geometry(shapely.force_2d(np.asarray(source.frame.geometry)))
-        geometries = np.asarray(frame.geometry.to_crs(epsg))
-        areas = np.nan_to_num(shapely.area(geometries), posinf=0.0)
-        absent = shapely.is_missing(geometries) | shapely.is_empty(geometries)
-        report.add(tally.READ, _codes(frame), areas)
-        report.add(tally.NO_GEOMETRY, _codes(frame)[absent])
-        table = pd.DataFrame(
-            {
-                "polygon_id": frame["feature"].to_numpy(dtype=np.int64) + offset,
-                "code": _codes(frame),
-                "source": source.name,
-                "year": frame["year"].array,
-                "side": frame["side"].to_numpy(dtype=object),
-            }
+    for delivery in sorted(deliveries, key=lambda one: one.rank):
+        frame = delivery.frame
+        shapes = np.asarray(frame.geometry.to_crs(work.rules.epsg))
+        table = pd.DataFrame(frame.drop(columns=frame.geometry.name))
+        table = table.assign(
+            polygon_id=polygon_ids(delivery.source, frame["source_id"]),
+            source=delivery.source,
+            rank=delivery.rank,
         )
-        tables.append(geopandas.GeoDataFrame(table, geometry=geometries, crs=epsg)[~absent])
-        offset += source.n_features
-    whole = pd.concat(tables, ignore_index=True)
-    placed = np.isfinite(shapely.bounds(np.asarray(whole.geometry))).all(axis=1)
-    report.add(tally.OFF_THE_MAP, _codes(whole)[~placed])
-    return whole[placed].reset_index(drop=True)
+        whole = geopandas.GeoDataFrame(
+            table, geometry=shapely.force_2d(shapes), crs=work.rules.epsg
+        )
+        tables.append(whole.sort_values("source_id", kind="stable"))
+    table = pd.concat(tables, ignore_index=True)
+    shapes = _shapes(table)
+    absent = shapely.is_missing(shapes) | shapely.is_empty(shapes)
+    placed = np.isfinite(shapely.bounds(shapes)).all(axis=1)
+    for reason, lost in ((tally.NO_GEOMETRY, absent), (tally.OFF_THE_MAP, ~placed & ~absent)):
+        work.log.add(tally.READ, table[lost])
+        work.log.add(reason, table[lost])
+    table, shapes = table[placed], shapes[placed]
+    shapely.prepare(work.within)
+    boxes = shapely.box(*shapely.bounds(shapes).T)
+    near = shapely.intersects(shapely.box(*work.cell.window), boxes)
+    near &= shapely.intersects(work.within, boxes)
+    return table[near].reset_index(drop=True)
 
 
-def _repaired(table: geopandas.GeoDataFrame, report: PrepareReport) -> geopandas.GeoDataFrame:
-    geometries = np.asarray(table.geometry).copy()
-    broken = ~shapely.is_valid(geometries)
-    geometries[broken] = shapely.make_valid(geometries[broken])
-    geometries = polygonal(geometries)
-    areas = shapely.area(geometries)
-    flat = areas < _LEAST_AREA_M2
-    report.add(tally.REPAIRED, _codes(table)[broken & ~flat], areas[broken & ~flat])
-    report.add(tally.NO_AREA, _codes(table)[flat])
-    return _with_geometry(table[~flat], geometries[~flat])
+def _repaired(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFrame:
+    """Make areas of lines and of invalid polygons, and leave what is far from the cell."""
+    shapes = _shapes(table).copy()
+    operation, metres = table["operation"].to_numpy(dtype=object), _metres(table)
+    lines = np.isin(shapely.get_type_id(shapes), _LINES) & (operation == "buffer")
+    shapes[lines] = shapely.buffer(shapes[lines], metres[lines], quad_segs=_SEGMENTS)
+    shapes, broken = repaired(shapes)
+    work.note(tally.READ, table, shapes)
+    flat = shapely.area(shapes) < LEAST_AREA_M2
+    work.log.add(tally.READ, table[flat])
+    work.log.add(tally.NO_AREA, table[flat])
+    work.note(tally.REPAIRED, table[broken & ~flat], shapes[broken & ~flat])
+    table = table.assign(operation=np.where(lines, "none", operation))
+    shapes = clipped(shapes, work.cell.window)
+    here = ~flat & ~shapely.is_empty(shapes)
+    return _with_geometry(table[here], shapes[here])
 
 
-def _without_duplicates(
-    table: geopandas.GeoDataFrame, report: PrepareReport, problems: Problems
-) -> geopandas.GeoDataFrame:
+def _joined(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFrame:
+    """Unite the rows of one object and class, as departments deliver what lies on their border.
+
+    What several rows hold counts as duplicate.
+    """
+    again = np.flatnonzero(table.duplicated(["polygon_id", "code"], keep=False).to_numpy())
+    if not len(again):
+        return table
+    shapes = _shapes(table).copy()
+    double = np.zeros(len(table), dtype=bool)
+    keys = table.iloc[again].groupby(["polygon_id", "code"]).ngroup().to_numpy()
+    for positions in groups(keys):
+        rows = again[positions]
+        united = shapely.union_all(shapes[rows], grid_size=GRID_M)
+        shared = shapely.area(shapes[rows]).sum() - shapely.area(united)
+        if shared >= LEAST_AREA_M2:
+            work.note(tally.DUPLICATE, table.iloc[rows[1:]], shapes[rows[1:]])
+        shapes[rows[0]] = united
+        double[rows[1:]] = True
+    return _with_geometry(table[~double], polygonal(shapes[~double]))
+
+
+def _without_duplicates(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFrame:
     """Keep the first of equal polygons of one class; equal within a centimetre."""
-    names = fingerprints(np.asarray(table.geometry))
-    keys = pd.DataFrame({"geometry": names, "code": _codes(table)})
-    double = keys.duplicated().to_numpy()
-    sides = table["side"].groupby([names, _codes(table)]).nunique()
+    shapes = _shapes(table)
+    bounds = np.rint(shapely.bounds(shapes) / _BOUNDS_M).astype(np.int64)
+    keys = pd.DataFrame(bounds).assign(code=table["code"].to_numpy())
+    alike = np.flatnonzero(keys.duplicated(keep=False).to_numpy())
+    if not len(alike):
+        return table
+    some = table.iloc[alike]
+    names = pd.Series(fingerprints(shapes[alike]), index=some.index)
+    sides = some["side"].groupby([names, some["code"]]).nunique()
     if (torn := int((sides > 1).sum())) > 0:
         message = f"{torn} polygons occur both as train and as validation"
         hint = "give all copies of a polygon the same side in the column of the split"
-        problems.error("E-INPUT-049", message, ", ".join(table["source"].unique()), hint)
-    areas = shapely.area(np.asarray(table.geometry))
-    report.add(tally.DUPLICATE, _codes(table)[double], areas[double])
+        where = ", ".join(sorted(set(some["source"])))
+        work.problems.error("E-INPUT-049", message, where, hint)
+    again = pd.DataFrame({"shape": names, "code": some["code"]}).duplicated().to_numpy()
+    double = np.zeros(len(table), dtype=bool)
+    double[alike[again]] = True
+    work.note(tally.DUPLICATE, table[double], shapes[double])
     return table[~double].reset_index(drop=True)
 
 
-def fingerprints(geometries: Geometries) -> npt.NDArray[np.object_]:
-    """Return bytes that are equal for geometries equal within a centimetre."""
-    rounded = shapely.set_precision(geometries, _SAME_WITHIN_M, mode="pointwise")
-    return shapely.to_wkb(shapely.normalize(rounded))
-
-
-def _eroded(
-    table: geopandas.GeoDataFrame, rules: Preparation, report: PrepareReport
-) -> geopandas.GeoDataFrame:
-    if rules.erosion_m == 0:
+def _grown(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFrame:
+    """Erode or buffer each polygon as its rule says."""
+    shapes, operation = _shapes(table), table["operation"].to_numpy(dtype=object)
+    outwards = np.select([operation == "erode", operation == "buffer"], [-1.0, 1.0], 0.0)
+    distance = outwards * np.nan_to_num(_metres(table))
+    moved = distance != 0
+    if not moved.any():
         return table
-    geometries = np.asarray(table.geometry)
-    smaller = shapely.buffer(geometries, -rules.erosion_m, quad_segs=8)
-    gone = shapely.is_empty(smaller)
-    report.add(tally.ERODED_AWAY, _codes(table)[gone], shapely.area(geometries[gone]))
-    return _with_geometry(table[~gone], smaller[~gone])
+    result = shapes.copy()
+    result[moved] = shapely.buffer(shapes[moved], distance[moved], quad_segs=_SEGMENTS)
+    gone = shapely.is_empty(result)
+    work.note(tally.ERODED_AWAY, table[gone], shapes[gone])
+    return _with_geometry(table[~gone], result[~gone])
 
 
-def _without_overlaps(
-    table: geopandas.GeoDataFrame, report: PrepareReport
-) -> geopandas.GeoDataFrame:
-    """Remove what two polygons claim, so that a place belongs to one polygon at most.
+def _cut(table: geopandas.GeoDataFrame, rules: Preparation) -> geopandas.GeoDataFrame:
+    """Cut large polygons, so that no single one dominates its class.
 
-    Between classes both polygons lose the overlap: nobody knows which label is right. Within
-    a class the polygon with the lower id keeps it, since the same pixel on both sides of a
-    split would be a leak.
+    Before overlaps are removed: small pieces are cheap to compare with their neighbours.
     """
-    geometries = np.asarray(table.geometry)
-    first, second = shapely.STRtree(geometries).query(geometries, predicate="intersects")
-    ids, codes = table["polygon_id"].to_numpy(), _codes(table)
-    pairs = ids[first] < ids[second]
-    first, second = first[pairs], second[pairs]
-    shared = polygonal(
-        shapely.intersection(geometries[first], geometries[second], grid_size=GRID_M)
+    if rules.max_polygon_m2 is None:
+        return table
+    large = table["area_ha"].to_numpy(dtype=np.float64) * 10_000 > rules.max_polygon_m2
+    if not large.any():
+        return table
+    pieces, rows = cut(_shapes(table)[large])
+    apart = _with_geometry(table[large].iloc[rows], pieces)
+    return pd.concat([table[~large], apart], ignore_index=True)
+
+
+def _apart(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFrame:
+    claims = Claims(
+        table["rank"].to_numpy(dtype=np.int64),
+        table["code"].to_numpy(dtype=np.int32),
+        table["polygon_id"].to_numpy(dtype=np.int64),
     )
-    real = shapely.area(shared) >= _LEAST_AREA_M2
-    first, second, shared = first[real], second[real], shared[real]
-    conflict = codes[first] != codes[second]
-    losers = np.concatenate([second, first[conflict]])
-    lost = np.concatenate([shared, shared[conflict]])
-    _report_overlaps(geometries, codes, (losers, lost, np.r_[conflict, conflict[conflict]]), report)
-    result = geometries.copy()
-    for row, pieces in _by_row(losers, lost):
-        claimed = shapely.union_all(pieces, grid_size=GRID_M)
-        result[row] = shapely.difference(geometries[row], claimed, grid_size=GRID_M)
-    result = polygonal(result)
-    left = ~shapely.is_empty(result)
-    return _with_geometry(table[left], result[left])
+    shapes, losses = without_overlaps(_shapes(table), claims)
+    for loss in losses:
+        work.note(loss.reason, table.iloc[loss.rows], loss.pieces)
+    left = ~shapely.is_empty(shapes)
+    return _with_geometry(table[left], shapes[left])
 
 
-def _report_overlaps(
-    geometries: Geometries,
-    codes: npt.NDArray[np.int32],
-    losses: tuple[npt.NDArray[np.intp], Geometries, npt.NDArray[np.bool_]],
-    report: PrepareReport,
-) -> None:
-    losers, lost, conflict = losses
-    for reason, chosen in ((tally.CONFLICT, conflict), (tally.DOUBLE, ~conflict)):
-        for row, pieces in _by_row(losers[chosen], lost[chosen]):
-            area = shapely.area(shapely.union_all(pieces, grid_size=GRID_M))
-            report.add(reason, codes[row : row + 1], np.array([area]))
+def _metres(table: pd.DataFrame) -> Floats:
+    return table["metres"].to_numpy(dtype=np.float64)
 
 
-def _by_row(rows: npt.NDArray[np.intp], pieces: Geometries) -> list[tuple[int, Geometries]]:
-    order = np.argsort(rows, kind="stable")
-    distinct, starts = np.unique(rows[order], return_index=True)
-    return [
-        (int(row), group)
-        for row, group in zip(distinct, np.split(pieces[order], starts[1:]), strict=False)
-    ]
-
-
-def _warn(report: PrepareReport, problems: Problems) -> None:
-    """Say in one line each what was lost, as rows 35 to 40 of the bad-input matrix ask."""
-    drawn = report.count(tally.READ)
-    for code, reason in (
-        ("W-INPUT-036", tally.NO_GEOMETRY),
-        ("W-INPUT-034", tally.OFF_THE_MAP),
-        ("W-INPUT-035", tally.REPAIRED),
-        ("W-INPUT-035", tally.NO_AREA),
-        ("W-INPUT-040", tally.DUPLICATE),
-        ("W-INPUT-038", tally.ERODED_AWAY),
-        ("W-INPUT-038", tally.TOO_SMALL),
-    ):
-        if count := report.count(reason):
-            problems.warn(code, f"{reason}: {count} of {drawn} polygons or their parts")
-    for reason in (tally.CONFLICT, tally.DOUBLE):
-        if count := report.count(reason):
-            share = 100 * report.area_m2(reason) / report.area_m2(tally.READ)
-            message = f"{reason}: removed from {count} polygons, {share:.2g} % of the area read"
-            problems.warn("W-INPUT-039", message)
+def _shapes(table: geopandas.GeoDataFrame) -> Geometries:
+    shapes: npt.NDArray[np.object_] = np.asarray(table.geometry)
+    return shapes
 
 
 def _with_geometry(table: geopandas.GeoDataFrame, geometries: Geometries) -> geopandas.GeoDataFrame:
     columns = table.drop(columns="geometry").reset_index(drop=True)
     return geopandas.GeoDataFrame(columns, geometry=geometries, crs=table.crs)
-
-
-def _codes(table: pd.DataFrame) -> npt.NDArray[np.int32]:
-    return table["code"].to_numpy(dtype=np.int32)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import geopandas
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -17,11 +16,13 @@ import shapely
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.seeds import derived_seed
-from oso_pipeline.reference.prepare import fingerprints
 from oso_pipeline.reference.sources import SIDES
-from oso_pipeline.reference.strata import main_stratum
+from oso_pipeline.reference.strata import most_of_area
 
 Sides = npt.NDArray[np.int8]
+
+NEAR = ""
+"""In a split column, in place of a side: too near to validation blocks to train."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class SplitRules:
         Share of the polygons of each class and stratum for training.
     block_size_m
         Side of the squares of method ``blocks``, metres.
+    buffer_m
+        Training polygons nearer than this to one for validation are left out, metres.
     runs
         Number of independent splits.
     folds
@@ -47,6 +50,7 @@ class SplitRules:
     method: str
     train_share: float
     block_size_m: float
+    buffer_m: float
     runs: int
     folds: int | None
     seed: int
@@ -59,6 +63,7 @@ class SplitRules:
             split.method,
             split.train_share,
             split.block_size_m,
+            split.buffer_m,
             validation.runs,
             validation.folds,
             config.seed,
@@ -77,68 +82,95 @@ class SplitRules:
         return self.train_share, 1 - self.train_share
 
 
-def add_split(table: geopandas.GeoDataFrame, rules: SplitRules) -> geopandas.GeoDataFrame:
-    """Add ``split_0`` .. ``split_{runs-1}`` (train, validation), or ``fold`` (int8).
+def add_split(parts: pd.DataFrame, rules: SplitRules) -> pd.DataFrame:
+    """Return the table with the columns of the split.
 
-    Within a class and stratum that has two polygons or more, each side gets one at least
-    (with method ``blocks``: where its polygons lie in two squares or more that are free to
-    choose). Fewer polygons than folds go to as many folds as there are polygons. A draw
-    depends on the seed, the class, the stratum and the run alone, so that polygons of one
-    class never change the split of another (``random``).
+    Parameters
+    ----------
+    parts
+        The pieces of polygons, with ``polygon_id``, ``code``, ``stratum``, ``side``,
+        ``area_m2``, their centroid ``x``, ``y`` and their bounds ``x_min``, ``y_min``,
+        ``x_max``, ``y_max`` in metres of the map.
+    rules
+        How polygons are dealt.
+
+    Returns
+    -------
+    table
+        With ``fold`` (int8), or ``split_<run>``: train, validation, or nothing (`NEAR`).
+        Polygons are dealt within their class and stratum (``random``), by the square that
+        holds their centroid (``blocks``), or as ``side`` says (``column``). Ascending
+        ``polygon_id`` and the seed decide, never the order of rows. A draw does not depend
+        on another class, stratum or run (``random``).
     """
-    polygons = polygon_table(table)
-    result = table.copy()
-    rows = polygons.index.get_indexer(table["polygon_id"])
+    polygons = polygon_table(parts)
+    result = parts.copy()
+    rows = polygons.index.get_indexer(pd.Index(parts["polygon_id"]))
     for run, column in enumerate(rules.columns):
         if rules.method == "column" and not rules.folds:
-            dictated = table.drop_duplicates("polygon_id").set_index("polygon_id")["side"]
-            result[column] = dictated.loc[table["polygon_id"]].to_numpy(dtype=object)
+            dictated = parts.drop_duplicates("polygon_id").set_index("polygon_id")["side"]
+            result[column] = dictated.loc[parts["polygon_id"]].to_numpy(dtype=object)
             continue
         sides = _by_blocks(polygons, rules, run) if rules.method == "blocks" else None
         if sides is None:
             sides = _at_random(polygons, rules, run)
-        values = sides[rows]
-        result[column] = values if rules.folds else np.array(SIDES, dtype=object)[values]
+        if rules.folds:
+            result[column] = sides[rows]
+            continue
+        values = np.array(SIDES, dtype=object)[sides]
+        if rules.method == "blocks" and rules.buffer_m > 0:
+            near = _near_validation(parts, sides[rows] == 1, rules.buffer_m)
+            values[np.isin(polygons.index, near)] = NEAR
+        result[column] = values[rows]
     return result
 
 
-def polygon_table(table: geopandas.GeoDataFrame) -> pd.DataFrame:
-    """Return one row per polygon: ``code``, ``stratum``, ``x``, ``y`` and ``area``.
+def polygon_table(parts: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per polygon: ``code``, ``stratum``, ``x``, ``y`` and ``area_m2``.
 
-    Indexed by ``polygon_id``, ascending; the stratum is the one with most of its area, x and
-    y are those of the centroid in metres, the area is in m2.
+    Indexed by ``polygon_id``, ascending; class and stratum are those with most of its area,
+    x and y are those of the centroid in metres, the area is in m2.
     """
-    geometries = np.asarray(table.geometry)
-    centres, areas = shapely.centroid(geometries), shapely.area(geometries)
-    parts = pd.DataFrame(
+    areas = parts["area_m2"].to_numpy()
+    weighted = pd.DataFrame(
         {
-            "polygon_id": table["polygon_id"].to_numpy(),
-            "code": table["code"].to_numpy(),
-            "x": shapely.get_x(centres) * areas,
-            "y": shapely.get_y(centres) * areas,
-            "area": areas,
+            "polygon_id": parts["polygon_id"].to_numpy(),
+            "x": parts["x"].to_numpy() * areas,
+            "y": parts["y"].to_numpy() * areas,
+            "area_m2": areas,
         }
     )
-    polygons = parts.groupby("polygon_id", sort=True).agg(
-        {"code": "first", "x": "sum", "y": "sum", "area": "sum"}
-    )
-    polygons["x"] /= polygons["area"]
-    polygons["y"] /= polygons["area"]
-    polygons["stratum"] = main_stratum(table)
+    polygons = weighted.groupby("polygon_id", sort=True).sum()
+    polygons["x"] /= polygons["area_m2"]
+    polygons["y"] /= polygons["area_m2"]
+    for column in ("code", "stratum"):
+        polygons[column] = most_of_area(parts, column)
     return polygons
 
 
-def verify_split(table: geopandas.GeoDataFrame, columns: Sequence[str], problems: Problems) -> None:
-    """Report ``E-INPUT-049`` where a polygon or one geometry lies on both sides."""
-    geometries = pd.Series(fingerprints(np.asarray(table.geometry)), index=table.index)
+def verify_split(parts: pd.DataFrame, columns: Sequence[str], problems: Problems) -> None:
+    """Report ``E-INPUT-049`` where a polygon lies on both sides."""
     for column in columns:
-        for what, groups in (("polygons", table["polygon_id"]), ("geometries", geometries)):
-            torn = table[column].groupby(groups).nunique()
-            if count := int((torn > 1).sum()):
-                ids = table["polygon_id"][groups.isin(torn.index[torn > 1])].unique()[:10].tolist()
-                message = f"{count} {what} lie on both sides of {column}, polygons {ids}"
-                hint = "remove the copies from the vector files"
-                problems.error("E-INPUT-049", message, "reference.parquet", hint)
+        torn = parts[column].groupby(parts["polygon_id"]).nunique()
+        if count := int((torn > 1).sum()):
+            ids = torn.index[torn > 1][:10].tolist()
+            message = f"{count} polygons lie on both sides of {column}: {ids}"
+            hint = "give all rows of a polygon the same side in the vector files"
+            problems.error("E-INPUT-049", message, "reference.parquet", hint)
+
+
+def _near_validation(
+    parts: pd.DataFrame, held_out: npt.NDArray[np.bool_], buffer_m: float
+) -> npt.NDArray[np.int64]:
+    """Return the other polygons that may come nearer than `buffer_m` to one held out.
+
+    By the bounding boxes of their pieces: never one too few, at times one too many.
+    """
+    boxes = shapely.box(*(parts[name] for name in ("x_min", "y_min", "x_max", "y_max")))
+    tree = shapely.STRtree(boxes[held_out])
+    hits, _ = tree.query(boxes[~held_out], predicate="dwithin", distance=buffer_m)
+    ids: npt.NDArray[np.int64] = np.unique(parts["polygon_id"].to_numpy()[~held_out][hits])
+    return ids
 
 
 def _at_random(polygons: pd.DataFrame, rules: SplitRules, run: int) -> Sides:

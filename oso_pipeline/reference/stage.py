@@ -1,73 +1,89 @@
-"""Stage ``reference``: from the vector files to ``reference.parquet``."""
+"""Stage ``reference``: what the cells hold becomes ``reference.parquet``, dealt to two sides."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas
-import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from oso_pipeline.config.model import Config
-from oso_pipeline.config.reference import Reference
-from oso_pipeline.core.commit import verified
-from oso_pipeline.core.errors import ConfigError, InputDataError, Problems
+from oso_pipeline.config.reference import VectorSource
+from oso_pipeline.core.commit import read_sidecar
+from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
-from oso_pipeline.reference import recipe, tally
+from oso_pipeline.reference import tally
+from oso_pipeline.reference.caps import Caps, within_caps
 from oso_pipeline.reference.catalogue import open_sources
-from oso_pipeline.reference.prepare import Preparation, prepare
-from oso_pipeline.reference.rare import warn_one_sided, without_rare
-from oso_pipeline.reference.sources import LabelledPolygons
-from oso_pipeline.reference.split import SplitRules, add_split, polygon_table, verify_split
-from oso_pipeline.reference.strata import attach_strata, read_strata
-from oso_pipeline.reference.summary import classes_summary, splits_summary
-from oso_pipeline.reference.window import Window
+from oso_pipeline.reference.cell_file import join_cells, read_small
+from oso_pipeline.reference.polygons_stage import summed
+from oso_pipeline.reference.rare import check_sides, rare_rows
+from oso_pipeline.reference.split import SplitRules, add_split, verify_split
+from oso_pipeline.reference.summary import (
+    classes_summary,
+    report_unknown,
+    report_unplaced,
+    splits_summary,
+    warn_of_losses,
+)
+from oso_pipeline.reference.tally import Tally, merged
+from oso_pipeline.reference.vector_files import count_features
 
 OUTPUT = "reference.parquet"
-_BYTES_PER_FILE_BYTE = 30
-_SECONDS_PER_BYTE = 8e-7
+_BYTES_PER_CELL = 40_000_000
 
 
 @dataclass(frozen=True)
 class ReferenceStage:
-    """Plans the one task that prepares the polygons."""
+    """Plans the one task that joins the cells, caps the classes and deals the polygons."""
 
     name: str = "reference"
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
-        """Return the task ``reference``; its key holds the content of every vector file.
+        """Return the task ``reference``.
 
         Raises
         ------
         ConfigError
-            Where the nomenclature cannot be used, or a column is to dictate folds.
-        InputDataError
-            Where vector files are missing; all of them are named.
+            Where a column is to dictate folds.
         """
         config = context.config
-        nomenclature = load_nomenclature(config.nomenclature)
         if config.validation.folds and config.reference.split.method == "column":
             problems = Problems()
             message = "validation.folds deals the polygons itself, but split.method is column"
             problems.error("E-INPUT-049", message, "validation.folds", "remove one of the two")
             problems.raise_errors(ConfigError)
-        inputs, size = recipe.inputs(config)
-        params, paths = recipe.without_paths(config)
+        cells = context.tasks("polygons")
+        reference = config.reference
         return [
             Task(
                 stage=self.name,
                 name=self.name,
-                function="oso_pipeline.reference.stage:prepare_reference",
+                function="oso_pipeline.reference.stage:gather_reference",
                 run_dir=context.run_dir,
                 outputs=(OUTPUT,),
-                params={**params, "codes": list(nomenclature.codes)},
-                inputs=inputs,
-                options={"paths": paths, "nomenclature": nomenclature.to_json()},
+                version=2,
+                params={
+                    "split_rules": vars(SplitRules.of(config)),
+                    "caps": reference.caps.model_dump(),
+                    "min_polygons": reference.min_polygons,
+                    "rare_classes": reference.rare_classes,
+                    "unknown_codes": reference.unknown_codes,
+                },
+                inputs={f"{task.stage}/{task.name}": task.key for task in cells},
+                options={
+                    "nomenclature": load_nomenclature(config.nomenclature).to_json(),
+                    "cells": [list(task.outputs) for task in cells],
+                    "paths": [str(source.path) for source in reference.sources],
+                    "vectors": _vectors(config),
+                },
                 cost=Cost(
-                    bytes_read=size,
-                    memory_bytes=300_000_000 + _BYTES_PER_FILE_BYTE * size,
-                    core_seconds=2 + _SECONDS_PER_BYTE * size,
+                    memory_bytes=400_000_000 + _BYTES_PER_CELL * len(cells),
+                    core_seconds=2.0 + len(cells),
                 ),
             )
         ]
@@ -81,51 +97,66 @@ class ReferenceStage:
 STAGE = ReferenceStage()
 
 
-def prepare_reference(task: Task) -> Summary:
-    """Read, clean and split the polygons, and publish them as GeoParquet.
+def gather_reference(task: Task) -> Summary:
+    """Join the cells, keep what the caps allow, split, and publish as GeoParquet.
+
+    Only small columns of all cells are in memory at once; shapes pass through cell by cell.
 
     Returns
     -------
     dict
-        ``polygons`` and ``rows``; ``classes``: per code its name, the polygons drawn and
-        kept, hectares and the counts by reason; ``reasons``; ``splits``: per column and side
-        polygons and hectares; ``reprojected``: the coordinate system of each source that has
-        another one than the map; ``warnings``.
+        ``polygons`` and ``rows``; ``classes``: per code its name, the polygons read and kept,
+        hectares, counts by reason, and all that by source; ``reasons``; ``splits``: per
+        column and side polygons and hectares; ``left_out`` and ``reprojected`` by source;
+        ``warnings``.
 
     Raises
     ------
     InputDataError
-        With every problem of all sources and of the strata.
+        With every problem of the classes and of the split.
     """
-    problems = Problems()
+    params, problems = task.params, Problems()
     nomenclature = Nomenclature.from_json(task.options["nomenclature"])
-    reference, strata = recipe.with_paths(task.params, task.options["paths"])
-    rules = Preparation(task.params["epsg"], reference.erosion_m, reference.min_area_m2)
-    sources = _read(reference, nomenclature, Window.everywhere(rules.epsg), problems)
-    regions = None if strata is None else read_strata(strata, rules.epsg, problems)
+    split = SplitRules(**params["split_rules"])
+    cells = [task.input_path(pieces) for pieces, _ in task.options["cells"]]
+    logs = [_log(task.input_path(log)) for _, log in task.options["cells"]]
+    records = [_summary(path) for path in cells]
+    unknown_stops = params["unknown_codes"] == "error"
+    features: Counter[str] = sum((Counter(one["features"]) for one in records), Counter())
+    for name, path, layer in task.options["vectors"]:
+        report_unplaced(name, count_features(Path(path), layer), features[name], problems)
+    report_unknown(summed(one["values"] for one in records), unknown_stops, problems)
+    seen = Tally(merged(logs))
+    warn_of_losses(seen, problems)
+    if not seen.count(tally.READ):
+        message = "no polygon of the reference data has a class and lies in one of the tiles"
+        hint = "check `code_field` and `crosswalk`, and where the polygons lie"
+        problems.error("E-INPUT-048", message, ", ".join(task.options["paths"]), hint)
     problems.raise_errors(InputDataError)
-    table, report = prepare(sources, rules, problems)
-    table = attach_strata(table, regions, rules, report)
-    table = without_rare(table, reference, nomenclature, (report, problems))
+    parts = read_small(cells)
+    kept = within_caps(parts, Caps(**params["caps"], seed=split.seed))
+    left, capped = parts[kept], parts[~kept]
+    policy = (params["rare_classes"], params["min_polygons"])
+    rare = rare_rows(left, seen, nomenclature, policy, problems)
     problems.raise_errors(InputDataError)
-    split = SplitRules(**task.params["split_rules"])
-    table = add_split(table, split)
-    verify_split(table, split.columns, problems)
+    parts = add_split(left[~rare].reset_index(drop=True), split)
+    verify_split(parts, split.columns, problems)
+    check_sides(parts, split, params["rare_classes"], problems)
     problems.raise_errors(InputDataError)
-    warn_one_sided(table, split, problems)
-    _publish(table, split.columns, task.output())
-    polygons = polygon_table(table)
-    kept = polygons["code"].to_numpy(dtype=np.int32)
-    report.add(tally.KEPT, kept, polygons["area"].to_numpy(dtype=np.float64))
+    parts["part"] = parts.groupby("polygon_id").cumcount()
+    kind = pa.int8() if split.folds else pa.string()
+    join_cells(cells, parts, dict.fromkeys(split.columns, kind), task.output())
+    ends = ((tally.CAPPED, capped), (tally.RARE, left[rare]), (tally.KEPT, parts))
+    seen = Tally(merged([*logs, *(rows.assign(reason=reason) for reason, rows in ends)]))
     return {
-        "polygons": len(polygons),
-        "rows": len(table),
-        "left_out": {source.name: dict(source.left_out) for source in sources},
-        "reprojected": _reprojected(sources, rules.epsg),
-        "classes": classes_summary(report, nomenclature),
-        "reasons": report.to_json(),
-        "splits": splits_summary(table, split),
-        "warnings": [str(warning) for warning in problems.warnings],
+        "polygons": int(parts["polygon_id"].nunique()),
+        "rows": len(parts),
+        "left_out": summed(one["left_out"] for one in records),
+        "reprojected": {name: crs for one in records for name, crs in one["reprojected"].items()},
+        "classes": classes_summary(seen, nomenclature),
+        "reasons": seen.to_json(),
+        "splits": splits_summary(parts, split),
+        "warnings": _warnings(records, problems),
     }
 
 
@@ -134,42 +165,32 @@ def read_reference(path: Path) -> geopandas.GeoDataFrame:
     return geopandas.read_parquet(path)
 
 
-def _read(
-    reference: Reference, nomenclature: Nomenclature, window: Window, problems: Problems
-) -> list[LabelledPolygons]:
-    """Read every source, so that the problems of all are known together."""
-    found = [source.read(window, problems) for source in open_sources(reference, nomenclature)]
-    if not problems.errors and not any(one is not None and len(one.frame) for one in found):
-        where = ", ".join(str(source.path) for source in reference.sources)
-        message = "no polygon of the reference data has a class"
-        problems.error("E-INPUT-048", message, where, "check `code_field` and `crosswalk`")
-    return [_numbered(one) for one in found if one is not None]
+def _vectors(config: Config) -> list[list[str | None]]:
+    """Return name, path and layer of the sources that are plain vector files."""
+    opened = open_sources(config.reference, load_nomenclature(config.nomenclature))
+    return [
+        [source.name, str(given.path), given.layer]
+        for source, given in zip(opened, config.reference.sources, strict=True)
+        if isinstance(given, VectorSource)
+    ]
 
 
-def _numbered(source: LabelledPolygons) -> LabelledPolygons:
-    """Add the column ``feature``: the number of the feature in its file, or in the result."""
-    ids = source.frame["source_id"]
-    first = int(".gpkg" in source.name)  # GeoPackages count from 1
-    numbers = ids.astype(np.int64) - first if ids.str.isdecimal().all() else np.arange(len(ids))
-    return replace(source, frame=source.frame.assign(feature=numbers))
+def _summary(path: Path) -> Summary:
+    record = read_sidecar(path)
+    if record is None:
+        message = "the polygons of this cell were not committed, or were changed since"
+        problem = Problem("E-INPUT-059", message, str(path), "run stage polygons again")
+        raise InputDataError(problem)
+    found: Summary = record["summary"]
+    return found
 
 
-def _reprojected(sources: list[LabelledPolygons], epsg: int) -> dict[str, str]:
-    systems = {source.name: source.frame.crs for source in sources}
-    return {name: crs.to_string() for name, crs in systems.items() if crs.to_epsg() != epsg}
+def _log(path: Path) -> pd.DataFrame:
+    names = ["reason", "polygon_id", "code", "source", "area_m2", "x", "y"]
+    return pd.read_parquet(path, columns=names)
 
 
-def _publish(table: geopandas.GeoDataFrame, columns: tuple[str, ...], final: Path) -> None:
-    names = ["polygon_id", "code", "source", "year", "stratum", *columns, "geometry"]
-    content = table[names]
-
-    def write(path: Path) -> None:
-        content.to_parquet(path, index=False, compression="zstd", write_covering_bbox=True)
-
-    def check(path: Path) -> None:
-        found = geopandas.read_parquet(path)
-        if len(found) != len(content) or found.crs != content.crs:
-            message = f"{final.name} was read back with {len(found)} rows, not {len(content)}"
-            raise OSError(message)
-
-    verified(write, check, final)
+def _warnings(records: list[Summary], problems: Problems) -> list[str]:
+    """Return the warnings of all cells, each once, and those of the whole."""
+    found = [text for one in records for text in one["warnings"]]
+    return [*dict.fromkeys(found), *map(str, problems.warnings)]

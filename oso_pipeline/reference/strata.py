@@ -13,8 +13,9 @@ from oso_pipeline.config.model import Config, Strata
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.reference import tally
 from oso_pipeline.reference.codes import normal_value
-from oso_pipeline.reference.prepare import GRID_M, Preparation, exploded, polygonal, without_small
-from oso_pipeline.reference.tally import PrepareReport
+from oso_pipeline.reference.geometry import GRID_M, LEAST_AREA_M2, polygonal
+from oso_pipeline.reference.lattice import clipped
+from oso_pipeline.reference.prepare import Work, exploded, without_small
 from oso_pipeline.reference.vector_files import VectorFile
 
 WHOLE_MAP = "all"
@@ -96,19 +97,17 @@ def _apart(
 
 
 def attach_strata(
-    table: geopandas.GeoDataFrame,
-    regions: geopandas.GeoDataFrame | None,
-    rules: Preparation,
-    report: PrepareReport,
+    table: geopandas.GeoDataFrame, regions: geopandas.GeoDataFrame | None, work: Work
 ) -> geopandas.GeoDataFrame:
     """Add the column ``stratum``, cutting polygons at the borders of strata.
 
     The pieces of a polygon are rows of their own with the same ``polygon_id``; what lies
-    outside every stratum is dropped and reported, and so are pieces below the least area.
+    outside every stratum is dropped and noted, and so are pieces below the least area.
     """
     if regions is None:
         return table.assign(stratum=WHOLE_MAP)
-    geometries, borders = np.asarray(table.geometry), np.asarray(regions.geometry)
+    geometries = np.asarray(table.geometry)
+    borders = clipped(np.asarray(regions.geometry), work.cell.window)
     shapely.prepare(borders)
     tree = shapely.STRtree(geometries)
     region_of, row_of = tree.query(borders, predicate="covers")
@@ -122,35 +121,38 @@ def attach_strata(
     rows = np.concatenate([np.flatnonzero(whole >= 0), row[cut]])
     regions_of_rows = np.concatenate([whole[whole >= 0], region[cut]])
     shapes: Any = np.concatenate([geometries[whole >= 0], pieces])
-    _report_outside(table, rows, shapes, report)
+    _note_outside(table, rows, shapes, work)
     order = np.lexsort((regions_of_rows, rows))
     result = table.iloc[rows[order]].reset_index(drop=True)
     result = result.set_geometry(shapes[order], crs=table.crs)
     result["stratum"] = regions["stratum"].to_numpy()[regions_of_rows[order]]
     result = result[~result.geometry.is_empty]
-    return without_small(exploded(result), rules.min_area_m2, report)
+    return without_small(exploded(result), work)
 
 
-def _report_outside(
-    table: geopandas.GeoDataFrame, rows: Any, shapes: Any, report: PrepareReport
-) -> None:
-    areas = shapely.area(np.asarray(table.geometry))
+def _note_outside(table: geopandas.GeoDataFrame, rows: Any, shapes: Any, work: Work) -> None:
+    geometries = np.asarray(table.geometry)
+    areas = shapely.area(geometries)
     inside = np.bincount(rows, weights=shapely.area(shapes), minlength=len(table))
-    missing = areas - inside
-    outside = missing > np.maximum(1e-6 * areas, 1e-3)
-    codes = table["code"].to_numpy(dtype=np.int32)
-    report.add(tally.NO_STRATUM, codes[outside], missing[outside])
+    outside = np.flatnonzero(areas - inside > np.maximum(1e-6 * areas, LEAST_AREA_M2))
+    rests = geometries[outside]
+    for position, row in enumerate(outside):
+        known = shapely.union_all(shapes[rows == row], grid_size=GRID_M)
+        rests[position] = shapely.difference(rests[position], known, grid_size=GRID_M)
+    work.note(tally.NO_STRATUM, table.iloc[outside], rests)
 
 
-def main_stratum(table: geopandas.GeoDataFrame) -> pd.Series:
-    """Return, by ``polygon_id``, the stratum with most of its area; the first by name of equals."""
-    areas = pd.DataFrame(
-        {
-            "polygon_id": table["polygon_id"].to_numpy(),
-            "stratum": table["stratum"].to_numpy(),
-            "area": shapely.area(np.asarray(table.geometry)).round(3),
-        }
-    )
-    sums = areas.groupby(["polygon_id", "stratum"])["area"].sum().reset_index()
-    sums = sums.sort_values(["polygon_id", "area", "stratum"], ascending=[True, False, True])
-    return sums.drop_duplicates("polygon_id").set_index("polygon_id")["stratum"]
+def most_of_area(parts: pd.DataFrame, column: str) -> pd.Series:
+    """Return, by ``polygon_id``, the value with most of its area; the lowest of equals.
+
+    Parameters
+    ----------
+    parts
+        Columns ``polygon_id``, ``area_m2`` (square metres) and `column`.
+    column
+        For example ``stratum`` or ``code``.
+    """
+    areas = parts[["polygon_id", column]].assign(area=parts["area_m2"].round(3))
+    sums = areas.groupby(["polygon_id", column], observed=True)["area"].sum().reset_index()
+    sums = sums.sort_values(["polygon_id", "area", column], ascending=[True, False, True])
+    return sums.drop_duplicates("polygon_id").set_index("polygon_id")[column]

@@ -319,3 +319,11 @@ def _sha256(path: Path, size: int, modified_ns: int) -> str:
 
 def _escaped(stem: str) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in stem)
+
+
+def count_features(path: Path, layer: str | None) -> int:
+    """Return how many features a file holds, those without geometry included."""
+    if path.suffix.lower() == ".parquet":
+        return int(pyarrow.parquet.read_metadata(path).num_rows)
+    info = pyogrio.read_info(path, layer=layer, force_feature_count=True)
+    return int(info["features"])

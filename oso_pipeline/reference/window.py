@@ -22,6 +22,8 @@ class Window:
         Edges in the coordinates of the map, metres; infinite ones bound nothing.
     epsg
         Coordinate system of the map.
+    margin_m
+        What is read around it, metres; what lies there is counted by the next window.
     """
 
     x_min: float
@@ -29,6 +31,7 @@ class Window:
     x_max: float
     y_max: float
     epsg: int
+    margin_m: float = 0.0
 
     @classmethod
     def everywhere(cls, epsg: int) -> Window:
@@ -56,18 +59,19 @@ class Window:
         )
 
     def bounds_in(self, crs: CRS) -> tuple[float, float, float, float] | None:
-        """Return a box in another coordinate system that holds the whole window.
+        """Return a box in another coordinate system that holds the window and its margin.
 
         The outline is densified, since straight edges of the map are curves elsewhere. None
         stands for everything: the window is unbounded, or cannot be expressed there.
         """
         if not self.is_bounded:
             return None
+        bounds = self.widened(self.margin_m).bounds
         if CRS.from_user_input(crs) == CRS.from_epsg(self.epsg):
-            return self.bounds
+            return bounds
         try:
             there = Transformer.from_crs(self.epsg, crs, always_xy=True)
-            left, bottom, right, top = there.transform_bounds(*self.bounds, densify_pts=51)
+            left, bottom, right, top = there.transform_bounds(*bounds, densify_pts=51)
         except ProjError:
             return None
         if not np.isfinite([left, bottom, right, top]).all() or left > right:

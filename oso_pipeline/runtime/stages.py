@@ -8,6 +8,7 @@ from oso_pipeline.learning.label_stage import STAGE as LABELS
 from oso_pipeline.learning.stage import STAGE as TRAIN
 from oso_pipeline.prediction.stage import STAGE as PREDICT
 from oso_pipeline.products.stage import STAGE as MOSAIC
+from oso_pipeline.reference.polygons_stage import STAGE as POLYGONS
 from oso_pipeline.reference.stage import STAGE as REFERENCE
 from oso_pipeline.sampling.stage import STAGE as SAMPLES
 from oso_pipeline.validation.independent_stage import STAGE as INDEPENDENT
@@ -16,6 +17,7 @@ from oso_pipeline.validation.stage import STAGE as VALIDATE
 
 STAGES: tuple[Stage, ...] = (
     INVENTORY,
+    POLYGONS,
     REFERENCE,
     SAMPLES,
     LABELS,

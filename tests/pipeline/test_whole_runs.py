@@ -85,7 +85,7 @@ def test_second_run_redoes_nothing(finished: Path) -> None:
 
 def test_plan_and_status_of_a_finished_run(finished: Path) -> None:
     plan = json.loads(oso("plan", finished, "--json"))
-    assert [stage["stage"] for stage in plan][:2] == ["inventory", "reference"]
+    assert [stage["stage"] for stage in plan][:3] == ["inventory", "polygons", "reference"]
     assert all(stage["done"] == stage["tasks"] > 0 for stage in plan)
     changed = json.loads(oso("plan", finished, "--json", "--set", "learning.n_trees=21"))
     states = {stage["stage"]: stage["outdated"] for stage in changed}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytest
 import shapely
 
 from oso_pipeline.config.model import Config
+from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.task import Task, TaskResult, do
+from oso_pipeline.reference import polygons_stage
+from oso_pipeline.reference.lattice import cells_of
 from oso_pipeline.reference.stage import STAGE
 
-X, Y = 600_000, 6_300_000
-"""A place in the middle of the map (EPSG:2154)."""
+X, Y = 560_000, 6_260_000
+"""A place in the middle of the map (EPSG:2154), in tile 31TCJ, far from borders of cells."""
 
 
 def square(column: float, row: float, side: float = 100.0) -> shapely.Polygon:
@@ -31,7 +35,8 @@ class Context:
     run_dir: Path
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
-        return ()
+        assert stage == "polygons"
+        return tuple(polygons_stage.STAGE.plan(self))
 
 
 class World:
@@ -67,21 +72,46 @@ class World:
             }
         )
 
+    def cells(self, config: Config) -> tuple[Task, ...]:
+        """Return the tasks of the cells."""
+        return Context(config, config.run_dir).tasks("polygons")
+
     def task(self, config: Config) -> Task:
+        """Return the task that joins the cells."""
         (task,) = STAGE.plan(Context(config, config.run_dir))
         return task
 
+    def outcome(self, config: Config) -> tuple[Task, TaskResult]:
+        """Do what is not done yet, until something fails."""
+        joined = self.task(config)
+        for task in (*self.cells(config), joined):
+            if task.state().status == "done":
+                continue
+            result = do(task)
+            if result.status == "failed":
+                break
+        return joined, result
+
     def run(self, *paths: Path, **more: Any) -> tuple[geopandas.GeoDataFrame, dict[str, Any]]:
-        """Run the stage, which must succeed."""
-        task = self.task(self.config(*paths, **more))
-        result = do(task)
+        """Run the stages, which must succeed; rows come in the order of the features.
+
+        ``feature`` is the number of the feature in its file, from 0.
+        """
+        task, result = self.outcome(self.config(*paths, **more))
         assert result.status == "done", result.error
-        return geopandas.read_parquet(task.output()), result.summary
+        table = geopandas.read_parquet(task.output())
+        number = table["source_id"].astype(int) - table["source"].str.endswith(".gpkg")
+        table = table.assign(feature=number).sort_values(["source", "feature", "part"])
+        return table.reset_index(drop=True), result.summary
 
     def refused(self, *paths: Path, **more: Any) -> str:
-        """Run the stage, which must fail as bad input and write nothing; return the message."""
-        task = self.task(self.config(*paths, **more))
-        result: TaskResult = do(task)
+        """Run the stages, which must refuse the input and join nothing; return the message."""
+        config = self.config(*paths, **more)
+        try:
+            task, result = self.outcome(config)
+        except InputDataError as error:
+            assert not (config.run_dir / "reference.parquet").exists()
+            return str(error)
         assert result.status == "failed"
         assert result.exit_code == 4, result.error
         assert not task.output().exists()
@@ -89,7 +119,9 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    # Two large cells instead of sixteen, which nearly all hold nothing.
+    monkeypatch.setattr(polygons_stage, "cells_of", partial(cells_of, side_m=200_000.0))
     return World(tmp_path)
 
 

@@ -52,12 +52,12 @@ def test_row_034_other_coordinate_system_is_projected(world: Any, places: Any) -
 
 
 def test_row_035_bow_tie_is_repaired_and_counted(world: Any, places: Any) -> None:
-    x, y = 600_000, 6_300_400
+    x, y = 560_000, 6_260_400
     tie = shapely.Polygon([(x, y), (x + 80, y + 80), (x + 80, y), (x, y + 80)])
     assert tie.area == 0
     flat = shapely.Polygon([(x, y + 500), (x + 90, y + 500), (x, y + 500)])
     table, summary = world.run(world.write([*four(places), tie, flat], [*FOUR, 11, 11]))
-    assert table.geometry[table.polygon_id == 4].area.sum() == pytest.approx(3200)
+    assert table.geometry[table.feature == 4].area.sum() == pytest.approx(3200)
     assert summary["reasons"]["repaired"]["11"]["count"] == 1
     assert summary["reasons"]["no area after repair"]["11"]["count"] == 1
     assert any("W-INPUT-035" in warning for warning in summary["warnings"])
@@ -66,10 +66,9 @@ def test_row_035_bow_tie_is_repaired_and_counted(world: Any, places: Any) -> Non
 def test_row_036_empty_and_absent_geometries_are_counted(world: Any, places: Any) -> None:
     geometries = [None, *four(places), shapely.Polygon()]
     table, summary = world.run(world.write(geometries, [11, *FOUR, 12]))
-    assert table.polygon_id.tolist() == [1, 2, 3, 4]
-    counts = summary["reasons"]["no geometry"]
-    assert {code: entry["count"] for code, entry in counts.items()} == {"11": 1, "12": 1}
-    assert any("W-INPUT-036" in warning for warning in summary["warnings"])
+    assert table.feature.tolist() == [1, 2, 3, 4]
+    (warning,) = (text for text in summary["warnings"] if "W-INPUT-036" in text)
+    said(warning, "2 of 6 features have no geometry", "p.gpkg")
 
 
 def test_row_037_points_and_lines_are_refused_with_counts(world: Any, places: Any) -> None:
@@ -88,7 +87,7 @@ def test_row_038_small_and_eroded_polygons_are_counted_per_class(world: Any, pla
     geometries = [*four(places), places(5, 0, 5), places(6, 0, 22), places(7, 0, 30)]
     path = world.write(geometries, [*FOUR, 11, 12, 12])
     table, summary = world.run(path, reference={"erosion_m": 10, "min_area_m2": 90})
-    assert table.polygon_id.tolist() == [0, 1, 2, 3, 6]
+    assert table.feature.tolist() == [0, 1, 2, 3, 6]
     assert table.geometry.area.round(6).tolist() == [6400] * 4 + [100]
     assert summary["classes"]["11"]["reasons"]["eroded away"] == 1
     assert summary["classes"]["12"]["reasons"]["too small"] == 1
@@ -98,7 +97,7 @@ def test_row_038_small_and_eroded_polygons_are_counted_per_class(world: Any, pla
 def test_row_039_overlap_of_classes_is_taken_from_both(world: Any, places: Any) -> None:
     geometries = [*four(places), places(0.25, 0.25)]
     table, summary = world.run(world.write(geometries, [*FOUR, 12]))
-    areas = table.geometry.area.groupby(table.polygon_id).sum()
+    areas = table.geometry.area.groupby(table.feature).sum()
     assert areas.round(6).to_dict() == {0: 7500, 1: 10000, 2: 10000, 3: 10000, 4: 7500}
     counts = summary["reasons"]["overlap with another class"]
     assert counts == {
@@ -116,7 +115,7 @@ def test_row_040_duplicates_are_dropped_also_across_sources(world: Any, places: 
     )
     second = world.write([turned, places(9, 9)], [11, 11], "q.gpkg")
     table, summary = world.run(first, second)
-    assert table.polygon_id.tolist() == [0, 1, 2, 3, 6]
+    assert table.feature.tolist() == [0, 1, 2, 3, 1]
     assert table.source.tolist() == ["p.gpkg"] * 4 + ["q.gpkg"]
     assert summary["reasons"]["duplicate"]["11"]["count"] == 2
     assert any("W-INPUT-040" in warning for warning in summary["warnings"])
@@ -141,7 +140,7 @@ def test_row_042_unknown_codes_are_named_with_their_features(world: Any, places:
     message = world.refused(path)
     said(message, "E-INPUT-042", "2 features", "'99' (feature 4)", "oso17", "unknown_codes: drop")
     table, summary = world.run(path, reference={"unknown_codes": "drop"})
-    assert table.polygon_id.tolist() == [0, 1, 2, 3]
+    assert table.feature.tolist() == [0, 1, 2, 3]
     assert summary["left_out"] == {"p.gpkg": {"unknown code": 2}}
     assert any("W-INPUT-042" in warning for warning in summary["warnings"])
 
@@ -270,8 +269,10 @@ def test_all_missing_files_are_named_before_anything_runs(world: Any) -> None:
 def test_problems_of_all_sources_are_reported_together(world: Any, places: Any) -> None:
     one = world.write(four(places), [11, 11, 12, 98], "one.gpkg")
     two = world.write(four(places), FOUR, "two.shp")
-    two.with_suffix(".prj").unlink()
-    three = world.write([shapely.Point(0, 0)], [None], "three.gpkg")
+    three = world.write([places(0, 0).centroid], [None], "three.gpkg")
     message = world.refused(one, two, three)
-    said(message, "E-INPUT-042", "one.gpkg", "E-INPUT-033", "two.shp")
-    said(message, "E-INPUT-037", "E-INPUT-043", "three.gpkg")
+    said(message, "E-INPUT-042", "one.gpkg", "E-INPUT-037", "E-INPUT-043", "three.gpkg")
+    two.with_suffix(".prj").unlink()
+    message = world.refused(one, two, three, source={"code_field": "cod"})
+    said(message, "E-INPUT-041", "one.gpkg", "three.gpkg", "E-INPUT-033", "two.shp")
+    assert not (world.folder / "run").exists() or not any((world.folder / "run").rglob("*.parquet"))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import geopandas
 import numpy as np
 import pandas as pd
-import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.reference.rare import check_sides
 from oso_pipeline.reference.split import SplitRules, add_split, polygon_table, verify_split
 
 CLASSES = [(11, "a"), (12, "a"), (11, "b"), (222, "b")]
@@ -23,6 +22,7 @@ def rules(**more: Any) -> SplitRules:
         "method": "random",
         "train_share": 0.7,
         "block_size_m": 1000.0,
+        "buffer_m": 0.0,
         "runs": 1,
         "folds": None,
         "seed": 0,
@@ -30,7 +30,7 @@ def rules(**more: Any) -> SplitRules:
     return SplitRules(**{**plain, **more})
 
 
-def table_of(counts: list[int], seed: int = 0) -> geopandas.GeoDataFrame:
+def table_of(counts: list[int], seed: int = 0) -> pd.DataFrame:
     """Return as many squares per class and stratum; every third polygon has two parts."""
     rng = np.random.default_rng(seed)
     labels = [label for label, n in zip(CLASSES, counts, strict=True) for _ in range(n)]
@@ -38,14 +38,27 @@ def table_of(counts: list[int], seed: int = 0) -> geopandas.GeoDataFrame:
     rows = []
     for polygon_id, position in enumerate(order):
         code, stratum = labels[position]
-        for part in range(2 if polygon_id % 3 == 0 else 1):
-            x, y = rng.uniform(0, 20_000, 2)
-            rows.append((polygon_id, code, stratum, "", shapely.box(x, y, x + 50 + part, y + 50)))
-    columns = ["polygon_id", "code", "stratum", "side", "geometry"]
-    return geopandas.GeoDataFrame(pd.DataFrame(rows, columns=columns), crs=2154)
+        rows += [
+            (polygon_id, code, stratum, "", *rng.uniform(0, 20_000, 2), 50.0 + part)
+            for part in range(2 if polygon_id % 3 == 0 else 1)
+        ]
+    columns = ["polygon_id", "code", "stratum", "side", "x_min", "y_min", "width"]
+    return measured(pd.DataFrame(rows, columns=columns))
 
 
-def sides_of(table: geopandas.GeoDataFrame, column: str) -> pd.DataFrame:
+def measured(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add what is known of each rectangle, 50 m high."""
+    width = rows["width"]
+    return rows.assign(
+        x_max=rows["x_min"] + width,
+        y_max=rows["y_min"] + 50,
+        x=rows["x_min"] + width / 2,
+        y=rows["y_min"] + 25,
+        area_m2=width * 50,
+    )
+
+
+def sides_of(table: pd.DataFrame, column: str) -> pd.DataFrame:
     grouped = table.groupby("polygon_id")
     assert grouped[column].nunique().max() == 1, "a polygon lies on both sides"
     return grouped[["code", "stratum", column]].first()
@@ -126,8 +139,8 @@ def test_order_of_rows_and_other_classes_do_not_change_a_draw() -> None:
 
 def test_a_polygon_in_two_strata_is_dealt_once_where_most_of_it_lies() -> None:
     table = table_of([4, 4, 4, 4])
-    big = table.iloc[:1].assign(geometry=shapely.box(0, 0, 500, 500), stratum="z")
-    both = pd.concat([table, big], ignore_index=True)
+    big = table.iloc[:1].assign(width=500.0, stratum="z")
+    both = measured(pd.concat([table, big], ignore_index=True))
     chosen = polygon_table(both)["stratum"]
     assert chosen[table.polygon_id[0]] == "z"
     sides_of(add_split(both, rules()), "split_0")
@@ -140,21 +153,49 @@ def test_column_dictates_the_split() -> None:
     assert split["split_0"].tolist() == table["side"].tolist()
 
 
-@pytest.mark.parametrize("what", ["polygons", "geometries"])
-def test_row_049_leaks_are_found(what: str) -> None:
+def test_row_049_leaks_are_found() -> None:
     split = add_split(table_of([4, 4, 4, 4]), rules())
     problems = Problems()
     verify_split(split, ["split_0"], problems)
     assert len(problems) == 0
-    train = split[split["split_0"] == "train"].iloc[:1]
-    leak = train.assign(split_0="validation")
-    leak = (
-        leak.assign(geometry=shapely.box(0, 0, 1, 1))
-        if what == "polygons"
-        else leak.assign(polygon_id=999)
-    )
+    leak = split[split["split_0"] == "train"].iloc[:1].assign(split_0="validation")
     verify_split(pd.concat([split, leak], ignore_index=True), ["split_0"], problems)
     (problem,) = problems
     assert problem.code == "E-INPUT-049"
-    assert what in problem.message
-    assert "both sides of split_0" in problem.message
+    assert "1 polygons lie on both sides of split_0" in problem.message
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 99), buffer_m=st.sampled_from([50.0, 300.0, 2000.0]))
+def test_no_training_within_the_buffer_of_validation(seed: int, buffer_m: float) -> None:
+    table = table_of([60, 50, 40, 30], seed)
+    split = add_split(table, rules(method="blocks", seed=seed, buffer_m=buffer_m))
+    plain = add_split(table, rules(method="blocks", seed=seed))
+    boxes = shapely.box(*(split[name] for name in ("x_min", "y_min", "x_max", "y_max")))
+    train, held_out = split["split_0"] == "train", split["split_0"] == "validation"
+    nearest = shapely.distance(boxes[train], shapely.union_all(boxes[held_out]))
+    assert (nearest > buffer_m).all()
+    unused = split["split_0"] == ""
+    assert (plain["split_0"][unused] == "train").all()
+    assert (plain["split_0"][~unused] == split["split_0"][~unused]).all()
+    near = shapely.distance(boxes[plain["split_0"] == "train"], shapely.union_all(boxes[held_out]))
+    dropped = set(table["polygon_id"][plain["split_0"] == "train"][near <= buffer_m])
+    assert set(table["polygon_id"][unused]) == dropped  # rectangles are their own boxes
+    sides_of(split, "split_0")
+
+
+def test_a_class_on_one_side_is_refused_with_a_proposal() -> None:
+    table = table_of([4, 4, 4, 4])
+    lone = table[
+        (table.code != 222) | (table.polygon_id == table.polygon_id[table.code == 222].min())
+    ]
+    split = add_split(lone.reset_index(drop=True), rules())
+    problems = Problems()
+    check_sides(split, rules(), "error", problems)
+    (problem,) = problems
+    assert problem.code == "E-INPUT-048"
+    assert "[222]" in problem.message
+    assert "merge strata" in (problem.hint or "")
+    problems = Problems()
+    check_sides(split, rules(), "drop", problems)
+    assert [one.code for one in problems] == ["W-INPUT-048"]

@@ -31,13 +31,14 @@ def test_flanders_parcels(world: Any, shared_data: Path, year: int, kept: int) -
         nomenclature=str(folder / "nomenclature.csv"),
         reference={"rare_classes": "drop", "erosion_m": 10, "min_area_m2": 0},
         validation={"folds": 5},
+        imagery={"paths": [folder], "tiles": ["31UDS", "31UES"]},
     )
     plain = geopandas.read_file(folder / "parcels.gpkg").to_crs(2154)
     survivors = plain[~plain.buffer(-10).is_empty]
     assert len(survivors) == 17  # as the description of the data says
     frequent = survivors["crop_code"].value_counts()
     expected = survivors[survivors["crop_code"].isin(frequent.index[frequent >= 2])]
-    assert sorted(set(table.polygon_id)) == expected.index.tolist()
+    assert sorted(set(table.feature)) == expected.index.tolist()
     assert len(set(table.code)) == 3
     assert summary["polygons"] == len(expected)
     assert set(table.year) == {year}
@@ -47,11 +48,14 @@ def test_flanders_parcels(world: Any, shared_data: Path, year: int, kept: int) -
 
 def test_columns_types_and_summary(world: Any, places: Any) -> None:
     table, summary = world.run(world.write(four(places), FOUR), validation={"runs": 2})
-    assert table.columns.tolist()[:7] == [
+    assert table.columns.tolist()[:10] == [
         "polygon_id",
+        "part",
         "code",
         "source",
+        "source_id",
         "year",
+        "rule",
         "stratum",
         "split_0",
         "split_1",
@@ -68,10 +72,12 @@ def test_columns_types_and_summary(world: Any, places: Any) -> None:
 
 
 def test_output_is_byte_identical_and_committed(world: Any, places: Any) -> None:
-    task = world.task(world.config(world.write(four(places), FOUR)))
+    config = world.config(world.write(four(places), FOUR))
+    task = world.task(config)
     digests = []
-    for _ in range(2):
-        assert do(task).status == "done"
+    for order in (1, -1):
+        for one in [*world.cells(config)[::order], task]:
+            assert do(one).status == "done"
         digests.append(hashlib.sha256(task.output().read_bytes()).hexdigest())
     assert digests[0] == digests[1]
     assert task.state().status == "done"
@@ -131,7 +137,7 @@ def regions(world: Any, *boxes: tuple[str | None, Any]) -> dict[str, Any]:
 
 
 def half(first: int, last: int) -> Any:
-    return shapely.box(600_000 + first, 6_299_000, 600_000 + last, 6_301_000)
+    return shapely.box(560_000 + first, 6_259_000, 560_000 + last, 6_261_000)
 
 
 def test_strata_cut_polygons_and_keep_their_split(world: Any, places: Any) -> None:
@@ -140,11 +146,11 @@ def test_strata_cut_polygons_and_keep_their_split(world: Any, places: Any) -> No
     codes = [11, 12, 11, 12, 11] * 3
     table, summary = world.run(world.write(geometries, codes), strata=strata)
     assert set(table.stratum) == {"east", "west"}
-    cut = table[table.polygon_id == 2]
+    cut = table[table.feature == 2]
     areas = dict(zip(cut.stratum, cut.geometry.area.round(), strict=True))
     assert areas == pytest.approx({"west": 3000, "east": 7000}, abs=2)
     assert cut["split_0"].nunique() == 1
-    assert 4 not in set(table.polygon_id)
+    assert 4 not in set(table.feature)
     assert summary["reasons"]["outside every stratum"]["11"]["count"] == 3
     assert summary["reasons"]["outside every stratum"]["11"]["hectares"] == pytest.approx(
         3, abs=0.01
@@ -172,7 +178,7 @@ def test_overlapping_strata_give_every_place_one_model(world: Any, places: Any) 
     strata = regions(world, ("b", half(-500, 500)), ("a", half(430, 900)))
     table, summary = world.run(world.write(four(places), FOUR), strata=strata)
     assert table.geometry.area.sum() == pytest.approx(40_000, abs=2)
-    assert set(table.stratum[table.polygon_id == 2]) == {"a", "b"}
+    assert set(table.stratum[table.feature == 2]) == {"a", "b"}
     assert any("strata overlap" in text for text in summary["warnings"])
 
 
