@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from oso_pipeline.reference.prepare import GRID_M, polygonal
+from oso_pipeline.reference.geometry import GRID_M, polygonal
 
 Geometries = npt.NDArray[np.object_]
 Squares = npt.NDArray[np.int64]

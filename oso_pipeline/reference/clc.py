@@ -15,9 +15,9 @@ from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.closing import Zones
 from oso_pipeline.reference.codes import normal_text
 from oso_pipeline.reference.features import ALIASES, projected, resolved
+from oso_pipeline.reference.geometry import polygonal
 from oso_pipeline.reference.labelling import Labels
 from oso_pipeline.reference.plain_database import Content, Kind, PlainDatabase
-from oso_pipeline.reference.prepare import polygonal
 from oso_pipeline.reference.sources import LabelledPolygons, Labelling
 from oso_pipeline.reference.window import Window
 

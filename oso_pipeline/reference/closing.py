@@ -22,7 +22,7 @@ from oso_pipeline.reference.buildings import (
     squares_of,
 )
 from oso_pipeline.reference.features import ID, Features, projected
-from oso_pipeline.reference.prepare import polygonal
+from oso_pipeline.reference.geometry import polygonal
 from oso_pipeline.reference.rule_set import Rule
 from oso_pipeline.reference.sources import labelled_frame
 from oso_pipeline.reference.window import Window

@@ -148,7 +148,12 @@ def prepare_cell(task: Task) -> Summary:
         "left_out": {one.name: dict(one.left_out) for one in read},
         "values": {one.name: dict(one.values) for one in read},
         "reprojected": _reprojected(read, epsg),
-        "warnings": [str(warning) for warning in work.problems.warnings],
+        # Unknown values are told once, with their counts in all cells.
+        "warnings": [
+            str(warning)
+            for warning in work.problems.warnings
+            if warning.code != "W-INPUT-042" or not any(one.values for one in read)
+        ],
     }
 
 

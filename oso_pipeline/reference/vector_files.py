@@ -325,5 +325,6 @@ def count_features(path: Path, layer: str | None) -> int:
     """Return how many features a file holds, those without geometry included."""
     if path.suffix.lower() == ".parquet":
         return int(pyarrow.parquet.read_metadata(path).num_rows)
-    info = pyogrio.read_info(path, layer=layer, force_feature_count=True)
+    with readable(path) as whole:
+        info = pyogrio.read_info(whole, layer=layer, force_feature_count=True)
     return int(info["features"])
