@@ -142,17 +142,18 @@ def prepare_cell(task: Task) -> Summary:
     table = clip(attach_strata(table, regions, work), cell)
     write_cell(table, task.output())
     _publish_events(work.log.table(), task)
+    unknown = {one.name: dict(one.values) for one in read}
     return {
         "rows": len(table),
         "features": {one.name: one.n_features for one in read},
         "left_out": {one.name: dict(one.left_out) for one in read},
-        "values": {one.name: dict(one.values) for one in read},
+        "values": unknown,
         "reprojected": _reprojected(read, epsg),
         # Unknown values are told once, with their counts in all cells.
         "warnings": [
             str(warning)
             for warning in work.problems.warnings
-            if warning.code != "W-INPUT-042" or not any(one.values for one in read)
+            if warning.code != "W-INPUT-042" or not any(unknown.values())
         ],
     }
 
