@@ -159,10 +159,9 @@ def _read(
 def _plain(values: pd.Series) -> npt.NDArray[np.object_]:
     """Return values as objects; what GeoPackages hold as boolean, shapefiles hold as words."""
     plain = values.astype(object).where(values.notna(), None)
-    words = {True: "Oui", False: "Non"}
-    return np.array(
-        [words[bool(v)] if isinstance(v, bool | np.bool_) else v for v in plain], dtype=object
-    )
+    if pd.api.types.infer_dtype(plain, skipna=True) == "boolean":
+        plain = plain.map({True: "Oui", False: "Non"})
+    return plain.to_numpy(dtype=object)
 
 
 def _without_doubles(features: Features, delivery: npt.NDArray[np.int_]) -> Features:

@@ -150,6 +150,8 @@ def decoded(values: pd.Series) -> pd.Series:
 
 
 def _as_utf8(text: str) -> str:
+    if text.isascii():
+        return text
     raw = text.encode(BYTES_AS_THEY_ARE)
     try:
         return raw.decode("utf-8")
