@@ -90,10 +90,14 @@ class Closing:
 
 
 def whole_squares(window: Window) -> Window:
-    """Return what must be read so that every square that reaches into a window is whole."""
+    """Return what must be read so that each square that reaches into a window is whole.
+
+    The window means with its margin.
+    """
     if not window.is_bounded:
         return window
-    x_min, y_min, x_max, y_max = window.widened(_LONGEST_BUILDING_M).bounds
+    reach = window.margin_m + _LONGEST_BUILDING_M
+    x_min, y_min, x_max, y_max = window.widened(reach).bounds
     left, bottom = (math.floor(edge / SQUARE_M) * SQUARE_M for edge in (x_min, y_min))
     right, top = (math.ceil(edge / SQUARE_M) * SQUARE_M for edge in (x_max, y_max))
     return Window(left, bottom, right, top, window.epsg)
@@ -154,7 +158,8 @@ class BuiltUp:
         if not self.window.is_bounded or not len(buildings):
             return built_up_units(buildings, closing.radius_m)
         squares = squares_of(buildings.geometries)
-        place = shapely.box(*self.window.widened(2 * closing.radius_m).bounds)
+        reach = self.window.margin_m + 2 * closing.radius_m
+        place = shapely.box(*self.window.widened(reach).bounds)
         near = shapely.intersects(shapely.box(*shapely.bounds(shapes).T), place)
         code = squares[:, 0] * 2**32 + squares[:, 1]
         return built_up_units(buildings[np.isin(code, np.unique(code[near]))], closing.radius_m)

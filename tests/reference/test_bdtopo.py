@@ -175,6 +175,16 @@ def windows_of(side: float) -> Iterator[Window]:
             yield Window(x, y, x + side, y + side, 2154)
 
 
+def test_margin_of_a_window_is_read_and_not_counted(vectors: Path, clc: Clc) -> None:
+    source = database(vectors / "bdtopo_v3_12174", clc, incomplete="skip")
+    x, y = 664_000, 6_359_600
+    bare = read(source, Window(x, y, x + 400, y + 400, 2154))
+    wide = read(source, Window(x, y, x + 400, y + 400, 2154, margin_m=700))
+    reached = read(source, Window(x - 700, y - 700, x + 1100, y + 1100, 2154))
+    assert (wide.n_features, wide.left_out) == (bare.n_features, bare.left_out)
+    assert set(wide.frame.source_id) == set(reached.frame.source_id) > set(bare.frame.source_id)
+
+
 def test_nothing_depends_on_the_window(vectors: Path, clc: Clc) -> None:
     source = database(vectors / "bdtopo_v3_12174", clc, incomplete="skip")
     whole = read(source)
