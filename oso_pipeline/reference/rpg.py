@@ -16,9 +16,11 @@ from pyproj import CRS
 
 from oso_pipeline.config.reference import RpgSource
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.reference.deliveries import Layer
 from oso_pipeline.reference.features import ID, Features
 from oso_pipeline.reference.field_names import find_field, nearest
 from oso_pipeline.reference.labelling import Labels, report_unknown
+from oso_pipeline.reference.layer_check import check_systems
 from oso_pipeline.reference.rpg_files import (
     CODE_FIELD,
     ILOTS,
@@ -84,10 +86,12 @@ class Rpg:
         """Check files, fields, coordinate systems, generation, tables of groups and rules.
 
         Problems found: those of `find_files`, `check_content`, `VectorFile.check`, `load_rules`,
-        and for blocks those of `read_groups`.
+        `check_systems`, and for blocks those of `read_groups`.
         """
         self._rules(problems)
-        for file in self._found(problems):
+        found = self._found(problems)
+        check_systems([self._layer(file) for file in found], problems)
+        for file in found:
             fields = self._fields(file, problems)
             if fields is None:
                 continue
@@ -109,6 +113,9 @@ class Rpg:
         found = labels.result(self.name, _common_system(usable, window))
         report_unknown(found, self.source, self.labelling, problems)
         return None if len(problems.errors) > before else found
+
+    def _layer(self, file: RpgFile) -> Layer:
+        return Layer(file.region or file.vector.name, None, self._generation.layer, file.vector)
 
     @property
     def _generation(self) -> Generation:

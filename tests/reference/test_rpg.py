@@ -197,6 +197,9 @@ def test_regions_in_folders_keep_their_numbers_apart(tmp_path: Path) -> None:
         shift = {"R28": 0, "R11": 10, "D974": 20}[region]
         shapes = [square(shift + i) for i in range(2)]
         write(tmp_path / name / "PARCELLES_GRAPHIQUES.shp", ["BTH", "MIS"], epsg, geometry=shapes)
+    problems = Problems()
+    rpg(tmp_path, 2019).check(problems)
+    assert [problem.code for problem in problems] == ["W-INPUT-034"]
     found = read(rpg(tmp_path, 2019))
     assert sorted(found.frame.source_id) == [
         "D974/1000", "D974/1001", "R11/1000", "R11/1001", "R28/1000", "R28/1001",
