@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from oso_pipeline.core.kernels import kernel
 
 MOST_BINS = 256
 """Bins are numbered in one byte."""
@@ -63,7 +64,7 @@ def bin_features(features: npt.NDArray[np.int16]) -> BinnedFeatures:
     return binned
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _bin_columns(columns, bins, lowest, highest):  # type: ignore[no-untyped-def]
     """Bin some features, each by the counts of its values."""
     counts = np.empty(_VALUES, np.int64)
@@ -77,7 +78,7 @@ def _bin_columns(columns, bins, lowest, highest):  # type: ignore[no-untyped-def
             bins[row, pixel] = number[columns[row, pixel] - _LOWEST]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _edges(counts, n_pixels, number, lowest, highest):  # type: ignore[no-untyped-def]
     """Form bins from left to right, each with an equal share of the pixels left.
 

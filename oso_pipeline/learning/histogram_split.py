@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections import namedtuple
 
 import numpy as np
-from numba import njit
+
+from oso_pipeline.core.kernels import kernel
 
 FEW_PIXELS = 12
 """Nodes of at most this many pixels are sorted by insertion."""
@@ -43,7 +44,7 @@ Scratch = namedtuple("Scratch", ["order", "bins", "keys", "counts", "histogram",
 """Working memory of a tree; ``order`` is a permutation of the features."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def new_scratch(n_features, n_classes):  # type: ignore[no-untyped-def]
     """Return the working memory of a tree."""
     return Scratch(
@@ -56,7 +57,7 @@ def new_scratch(n_features, n_classes):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def best_split(table, node, max_features, min_leaf, scratch, state):  # type: ignore[no-untyped-def]
     """Return the best split among features drawn at random, and the generator's state.
 
@@ -79,7 +80,7 @@ def best_split(table, node, max_features, min_leaf, scratch, state):  # type: ig
     return best, state
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def random_below(state, n):  # type: ignore[no-untyped-def]
     """Return the next state of a splitmix64 generator and a whole number in ``[0, n)``.
 
@@ -93,7 +94,7 @@ def random_below(state, n):  # type: ignore[no-untyped-def]
     return state, np.int64((high * np.uint64(n)) >> np.uint64(32))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _split_of(column, node, min_leaf, scratch):  # type: ignore[no-untyped-def]
     """Return the bins beside the best split and its score; equal bins for a constant feature.
 
@@ -109,7 +110,7 @@ def _split_of(column, node, min_leaf, scratch):  # type: ignore[no-untyped-def]
     return _split_sorted(node, min_leaf, scratch.keys, scratch.left)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sort_by_insertion(column, node, keys):  # type: ignore[no-untyped-def]
     for pixel in range(len(node.row)):
         key = (np.uint32(column[node.row[pixel]]) << _BIN) | node.label[pixel]
@@ -120,7 +121,7 @@ def _sort_by_insertion(column, node, keys):  # type: ignore[no-untyped-def]
         keys[place] = key
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sort_by_counting(column, node, scratch):  # type: ignore[no-untyped-def]
     bins, keys, place = scratch.bins, scratch.keys, scratch.counts
     place[:] = 0
@@ -139,7 +140,7 @@ def _sort_by_counting(column, node, scratch):  # type: ignore[no-untyped-def]
         place[number] += np.uint64(1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _split_sorted(node, min_leaf, keys, left):  # type: ignore[no-untyped-def]
     """Look between all pixels, sorted by bin.
 
@@ -169,7 +170,7 @@ def _split_sorted(node, min_leaf, keys, left):  # type: ignore[no-untyped-def]
     return np.int64(first), np.int64(last), best
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _split_by_histogram(column, node, min_leaf, scratch):  # type: ignore[no-untyped-def]
     """Look between all bins, from the weight of each class in each bin."""
     n, n_classes = len(node.row), len(node.classes)
@@ -209,7 +210,7 @@ def _split_by_histogram(column, node, min_leaf, scratch):  # type: ignore[no-unt
     return best_left, best_right, best
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _score(node, weight, squares, cross):  # type: ignore[no-untyped-def]
     """Return the criterion from sums over the left side, with one division."""
     left, right = float(weight), float(node.weight - weight)

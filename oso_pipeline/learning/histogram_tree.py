@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import namedtuple
 
 import numpy as np
-from numba import njit
 
+from oso_pipeline.core.kernels import kernel
 from oso_pipeline.learning.forest import LEAF
 from oso_pipeline.learning.histogram_split import (
     Node,
@@ -31,7 +31,7 @@ Pixels = namedtuple("Pixels", ["row", "label", "local", "spare_row", "spare_labe
 the same with the class counted within the node, and room to partition."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bootstrap(n_pixels, state):  # type: ignore[no-untyped-def]
     """Draw as many pixels as there are, with replacement.
 
@@ -49,7 +49,7 @@ def bootstrap(n_pixels, state):  # type: ignore[no-untyped-def]
     return weights, state
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def grow_tree(by_feature, by_pixel, edges, labels, n_classes, weights, limits, state):  # type: ignore[no-untyped-def]
     """Grow a tree.
 
@@ -153,7 +153,7 @@ def grow_tree(by_feature, by_pixel, edges, labels, n_classes, weights, limits, s
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _drawn_pixels(labels, weights):  # type: ignore[no-untyped-def]
     n = np.count_nonzero(weights)
     pixels = Pixels(
@@ -172,7 +172,7 @@ def _drawn_pixels(labels, weights):  # type: ignore[no-untyped-def]
     return pixels
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_classes(pixels, first, last, totals, local):  # type: ignore[no-untyped-def]
     """Count the classes of a node, number them from 0 in their order, return how many there are.
 
@@ -197,7 +197,7 @@ def _count_classes(pixels, first, last, totals, local):  # type: ignore[no-untyp
     return n_local
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_zone(by_pixel, row, bins):  # type: ignore[no-untyped-def]
     """Copy the bins of a branch, pixel after pixel, and note where each pixel now lies."""
     n_features = by_pixel.shape[1]
@@ -207,7 +207,7 @@ def _fill_zone(by_pixel, row, bins):  # type: ignore[no-untyped-def]
         row[place] = start
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _partition(pixels, first, last, table, split):  # type: ignore[no-untyped-def]
     """Put the pixels left of a split before the others, both in the order they had."""
     row, label = pixels.row, pixels.label
