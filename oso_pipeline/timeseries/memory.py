@@ -19,8 +19,11 @@ CHUNK_PIXELS = 16_384
 PIECE_PIXELS = 2**19
 """Pixels read at once where memory allows; larger pieces are read no faster."""
 
-FIXED_BYTES = 450_000_000
-"""Interpreter, libraries, open files and the block cache of GDAL."""
+FIXED_BYTES = 350_000_000
+"""Interpreter, libraries, compiled code and the block cache of GDAL."""
+
+FILE_BYTES = 250_000
+"""An open file in strips of one row: GDAL keeps the place of each of its 10980 strips."""
 
 SHARE_OF_MEMORY = 0.8
 """Of the memory of a worker; the rest is for models and what libraries leave lying about."""
@@ -30,6 +33,7 @@ BLOCK_BYTES = 32
 written and read back."""
 
 _MASK_BYTES = 6
+_MASKS = 3
 _LEAST_PIXELS = 4096
 
 
@@ -37,6 +41,11 @@ def pixel_bytes(n_products: int, bands: tuple[str, ...]) -> float:
     """Return the memory of a pixel of a series and of the masks while they are read."""
     n_fine = sum(band in BANDS_10M for band in bands)
     return n_products * (2 * n_fine + (len(bands) - n_fine) / 2 + 1) + _MASK_BYTES
+
+
+def fixed_bytes(n_products: int, n_bands: int) -> int:
+    """Return the memory of a worker that holds no image but has all files open."""
+    return FIXED_BYTES + n_products * (n_bands + _MASKS) * FILE_BYTES
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,7 @@ class WorkerMemory:
     @property
     def _fixed(self) -> float:
         chunk = self.n_products * (2 * len(self.layout.bands) + 1) + 2 * self.layout.size
-        return FIXED_BYTES + CHUNK_PIXELS * chunk
+        return fixed_bytes(self.n_products, len(self.layout.bands)) + CHUNK_PIXELS * chunk
 
 
 def unit_pixels(file_blocks: tuple[int, int]) -> int:

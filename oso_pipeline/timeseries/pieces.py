@@ -13,9 +13,9 @@ from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.timeseries.blocking import block_shape
 from oso_pipeline.timeseries.memory import (
     BLOCK_BYTES,
-    FIXED_BYTES,
     SHARE_OF_MEMORY,
     Pieces,
+    fixed_bytes,
     pixel_bytes,
     unit_pixels,
 )
@@ -78,7 +78,8 @@ class PieceReader:
         InputDataError
             As :meth:`~oso_pipeline.timeseries.reader.BlockReader.read`.
         """
-        before = max(process_bytes(), FIXED_BYTES) + block.pixels * BLOCK_BYTES
+        fixed = fixed_bytes(self.reader.n_products, len(self.reader.spec.bands))
+        before = max(process_bytes(), fixed) + block.pixels * BLOCK_BYTES
         rest = [block]
         with ThreadPoolExecutor(1, thread_name_prefix="read") as thread:
             pieces = self._fitting(before)

@@ -14,7 +14,7 @@ from rasterio.windows import Window
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.timeseries import memory, pieces
-from oso_pipeline.timeseries.memory import FIXED_BYTES, Pieces, pixel_bytes
+from oso_pipeline.timeseries.memory import Pieces, fixed_bytes, pixel_bytes
 from oso_pipeline.timeseries.pieces import PieceReader, cut
 from oso_pipeline.timeseries.rasters import OpenRasters
 from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
@@ -125,7 +125,7 @@ def test_no_block_of_a_file_is_decoded_twice(inventory, monkeypatch: pytest.Monk
 def test_a_piece_that_took_more_than_stated_makes_the_next_ones_smaller(
     inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    per_pixel = pixel_bytes(5, SPEC.bands)
+    per_pixel, fixed = pixel_bytes(5, SPEC.bands), fixed_bytes(5, len(SPEC.bands))
     monkeypatch.setattr(memory, "PIECE_PIXELS", 1024)
     monkeypatch.setattr(memory, "_LEAST_PIXELS", 4)
     monkeypatch.setattr(pieces, "BLOCK_BYTES", 0)
@@ -133,7 +133,7 @@ def test_a_piece_that_took_more_than_stated_makes_the_next_ones_smaller(
 
     def process_bytes() -> int:
         """Every pixel takes thrice what is thought."""
-        return int(FIXED_BYTES + 3 * 2 * per_pixel * sum(held[-1:]))
+        return int(fixed + 3 * 2 * per_pixel * sum(held[-1:]))
 
     monkeypatch.setattr(pieces, "process_bytes", process_bytes)
     read = BlockReader.read
@@ -143,7 +143,7 @@ def test_a_piece_that_took_more_than_stated_makes_the_next_ones_smaller(
         return read(self, place, wanted)
 
     monkeypatch.setattr(BlockReader, "read", noted)
-    allowed = (FIXED_BYTES + 2 * 1024 * per_pixel) / memory.SHARE_OF_MEMORY + 1000
+    allowed = (fixed + 2 * 1024 * per_pixel) / memory.SHARE_OF_MEMORY + 1000
     found = assembled(inventory, Block(TILE, 0, 0, 64, 64), np.ones((64, 64), bool), allowed)
     assert held[0] == 1024
     assert held[-1] <= 1024 // 3
