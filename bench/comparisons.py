@@ -197,7 +197,7 @@ def points(bench: Bench) -> Outcome:
 def blocks(bench: Bench) -> Outcome:
     """Compare a whole block without reading and writing, from reflectances to classes."""
     outcome = Outcome()
-    for leaf in bench.material.size.leaves[:2]:
+    for leaf in bench.material.size.block_leaves:
         _blocks_of(bench, leaf, outcome)
     return outcome
 
@@ -240,7 +240,7 @@ def _blocks_of(bench: Bench, leaf: int, outcome: Outcome) -> None:
 def training(bench: Bench) -> Outcome:
     """Compare training on the same samples, one thread each."""
     outcome = Outcome()
-    trees = max(2, bench.material.size.trees // 5)
+    trees = bench.material.size.trees // 10
     bench.say(f"training {trees} trees, min_samples_leaf 5")
     case = {"trees": trees, "leaf": 5}
     ours, peer = "training", "sklearn training"

@@ -18,27 +18,28 @@ from bench.environments import own_versions, peers
 def describe() -> dict[str, Any]:
     """Return processor, memory, load, versions and the commit of the project."""
     load = [round(figure, 2) for figure in os.getloadavg()]
+    cores = len(os.sched_getaffinity(0))
     return {
         "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores,
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "system": platform.platform(),
         "load_before": load,
+        "otherwise_idle": load[0] < 0.3 * cores,
         "steal_percent": round(float(getattr(psutil.cpu_times_percent(1.0), "steal", 0.0)), 1),
         "commit": _git("rev-parse", "--short=12", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "versions": own_versions(),
-        "peers": {
-            name: list(peer.versions) or [f"not installed: {peer.reason}"]
-            for name, peer in peers().items()
-        },
     }
 
 
-def is_quiet(machine: dict[str, Any]) -> bool:
-    """Return whether nothing else of weight ran when the bench began."""
-    return bool(machine["load_before"][0] < 0.3 * machine["cores"])
+def peer_versions() -> dict[str, list[str]]:
+    """Return what was installed of every peer, or why it was not."""
+    return {
+        name: list(peer.versions) or [f"not installed: {peer.reason}"]
+        for name, peer in peers().items()
+    }
 
 
 def _processor() -> str:

@@ -37,6 +37,8 @@ class Size:
         Trees of a forest.
     leaves
         Least samples in a leaf, one forest each.
+    block_leaves
+        Those of them that whole blocks are classified with.
     rounds
         Rounds of each comparison.
     slow_pixels
@@ -49,6 +51,7 @@ class Size:
     samples: int = 60_000
     trees: int = 100
     leaves: tuple[int, ...] = (25, 5, 1)
+    block_leaves: tuple[int, ...] = (25, 5)
     rounds: int = 5
     slow_pixels: int = 4096
     points: int = 10_000
@@ -56,7 +59,7 @@ class Size:
     @classmethod
     def quick(cls) -> Size:
         """Return a size that takes a minute or two on two cores."""
-        small = cls(side=128, samples=6000, trees=20, leaves=(25, 1))
+        small = cls(side=128, samples=6000, trees=20, leaves=(25, 1), block_leaves=(25,))
         return replace(small, rounds=3, slow_pixels=1024, points=1000)
 
 

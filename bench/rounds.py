@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -92,10 +93,11 @@ class Failed(Exception):
     """A contender that did not answer as it should."""
 
 
-def compete(entries: Sequence[Entry], rounds: int, deadline_s: float = 3600) -> dict[str, Run]:
+def compete(entries: Sequence[Entry], rounds: int, deadline_s: float = 900) -> dict[str, Run]:
     """Run the contenders in turn, `rounds` times after a round of warming up.
 
-    One that cannot be installed or fails gets a status that says so; the others go on.
+    One that cannot be installed, fails, or does not answer for `deadline_s` seconds gets a
+    status that says so; the others go on.
     """
     runs = {entry.name: Run(entry) for entry in entries}
     with ExitStack() as stack, tempfile.TemporaryDirectory(dir=_made(WORK)) as folder:
@@ -145,8 +147,9 @@ def _take(run: Run, servers: dict[str, _Server], request: str) -> None:
 class _Server:
     """The process of a contender."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], deadline_s: float) -> None:
         self._process = process
+        self._deadline_s = deadline_s
 
     def ask(self, request: str) -> dict[str, Any]:
         """Send a request and return the answer."""
@@ -161,7 +164,10 @@ class _Server:
     def answer(self) -> dict[str, Any]:
         """Wait for an answer."""
         assert self._process.stdout is not None
+        alarm = threading.Timer(self._deadline_s, self._process.kill)
+        alarm.start()
         line = self._process.stdout.readline()
+        alarm.cancel()
         if not line:
             raise Failed(f"its process ended with code {self._process.wait()}")
         content: dict[str, Any] = json.loads(line)
@@ -178,12 +184,12 @@ def _served(entry: Entry, deadline_s: float) -> Iterator[_Server]:
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
     with (_made(WORK) / f"{entry.name.replace('/', '_')}.log").open("w") as log:
         process = subprocess.Popen(
-            ["timeout", str(int(deadline_s)), *command, json.dumps(dict(entry.case))],
+            [*command, json.dumps(dict(entry.case))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
             env={**os.environ, **ONE_THREAD, "PYTHONPATH": path}, cwd=PROJECT,
         )  # fmt: skip
         try:
-            yield _Server(process)
+            yield _Server(process, deadline_s)
         finally:
             assert process.stdin is not None
             process.stdin.close()

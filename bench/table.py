@@ -62,13 +62,12 @@ def write(readme: Path, content: str) -> bool:
 
 
 def _machine(machine: dict[str, Any], kind: str) -> str:
-    load = machine["load_before"][0]
-    quiet = "otherwise idle" if load < 0.3 * machine["cores"] else "**busy with other work**"
+    quiet = "otherwise idle" if machine["otherwise_idle"] else "**busy with other work**"
     changed = " with changes" if machine["uncommitted_changes"] else ""
     return (
         f"*{kind}, {machine['measured']} at commit `{machine['commit']}`{changed}: "
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, "
-        f"{quiet} (load {load}).*"
+        f"{quiet} (load {machine['load_before'][0]}).*"
     )
 
 

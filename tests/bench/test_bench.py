@@ -16,6 +16,7 @@ RESULTS = {
     "machine": {
         "measured": "2026-01-01 00:00 UTC", "commit": "abc", "uncommitted_changes": False,
         "processor": "P", "cores": 2, "memory_gb": 24.0, "load_before": [0.1, 0, 0],
+        "otherwise_idle": True,
     },
     "rows": [
         {"what": "ours against a", "times": {"median": 7.25, "least": 6.0, "greatest": 123.4},
