@@ -240,7 +240,7 @@ def _blocks_of(bench: Bench, leaf: int, outcome: Outcome) -> None:
 def training(bench: Bench) -> Outcome:
     """Compare training on the same samples, one thread each."""
     outcome = Outcome()
-    trees = bench.material.size.trees // 10
+    trees = 10
     bench.say(f"training {trees} trees, min_samples_leaf 5")
     case = {"trees": trees, "leaf": 5}
     ours, peer = "training", "sklearn training"

@@ -21,6 +21,8 @@ def table(results: dict[str, Any], whole_tile: dict[str, Any] | None = None) -> 
     """
     lines = [
         _machine(results["machine"], f"{results['kind']} bench"),
+        "Times: how many times our processor time the other takes for the same work, one thread "
+        "each, medians of rounds in turn.",
         "",
         "| what | times (least to greatest) | reach / aim | ours | peak memory, ours / theirs "
         "| results |",
