@@ -108,7 +108,7 @@ def _hedges(land: KnownLand, rng: np.random.Generator) -> Geometries:
 
 def _water(land: KnownLand) -> Batch:
     rng = land.rng("bdtopo", "water")
-    water = land.fields((51,), "bdtopo", _KNOWN_SHARE)
+    water, _ = land.lakes_and_sea(_KNOWN_SHARE)
     ice = land.fields((53,), "bdtopo", _KNOWN_SHARE)
     meadows = land.fields((211,), "ponds", 0.08)
     ponds = shapely.buffer(shapely.points(land.world.seeds[meadows]), 9.0, quad_segs=4)

@@ -26,7 +26,7 @@ _KNOWN_SHARE = 0.85
 def write_clc(land: KnownLand, folder: Path) -> Path:
     """Write the land cover; return its shapefile."""
     fields = land.fields(_CODES, "clc", _KNOWN_SHARE)
-    sea = land.fields((51,), "sea", 0.3)
+    _, sea = land.lakes_and_sea(_KNOWN_SHARE)
     codes = [_CODES[int(code)] for code in land.world.codes[fields]] + ["523"] * sea.size
     shapes = [*land.inset(fields, 1.0), *land.inset(sea, 1.0)]
     taken = shapely.MultiPolygon()

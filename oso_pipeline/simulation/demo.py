@@ -15,7 +15,7 @@ from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.simulation.simulate import simulate
 from oso_pipeline.simulation.world import WorldSpec
 
-_CONTENT = 2
+_CONTENT = 3
 """Raised when the same specification gives other files, so that older worlds are made anew."""
 
 

@@ -17,6 +17,8 @@ Indices = npt.NDArray[np.int64]
 _AROUND_M = 150.0
 """Databases do not end where the images end."""
 _LEAST_KNOWN = 12
+_SEA_LEVEL = 0.02
+"""Water on the lowest two hundredths of the land is the sea."""
 
 
 class KnownLand:
@@ -61,6 +63,15 @@ class KnownLand:
             seen = np.flatnonzero(of_class & self._seen)
             known[seen[np.argsort(lot[seen])[:_LEAST_KNOWN]]] = True
         return np.flatnonzero(known)
+
+    def lakes_and_sea(self, share: float) -> tuple[Indices, Indices]:
+        """Return the known fields of water by who draws them: BD TOPO lakes, land cover the sea.
+
+        No field is drawn by both: what one leaves of the other would be a second unit there.
+        """
+        water = self.fields((51,), "water", share)
+        at_sea = self.world.heights[water] < _SEA_LEVEL
+        return water[~at_sea], water[at_sea]
 
     def inset(self, fields: Indices, metres: float) -> Geometries:
         """Return outlines that end `metres` inside the fields."""
