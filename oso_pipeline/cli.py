@@ -239,3 +239,7 @@ def _tiles(text: str, config: Config) -> tuple[str, ...]:
             raise typer.BadParameter(f"{name} is not among the tiles of the config: {known}")
         names.append(name)
     return tuple(names)
+
+
+if __name__ == "__main__":
+    main()
