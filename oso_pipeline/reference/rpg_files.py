@@ -46,7 +46,9 @@ class Generation:
     edition
         As the rules call it.
     layer
-        Name of the layer.
+        Name of the layer, which names of files and layers contain.
+    later_layer
+        Another name of it, in later editions.
     years
         When, in words.
     identifier
@@ -57,17 +59,24 @@ class Generation:
 
     edition: str
     layer: str
+    later_layer: str
     years: str
     identifier: str
     meaning: str
 
 
 ILOTS = Generation(
-    "ilots", "ILOTS_ANONYMES", f"up to {LAST_YEAR_OF_ILOTS}", "NUM_ILOT", "groups of two digits"
+    "ilots",
+    "ILOTS_ANONYMES",
+    "ILOTS_ANONYMES",
+    f"up to {LAST_YEAR_OF_ILOTS}",
+    "NUM_ILOT",
+    "groups of two digits",
 )
 PARCELS = Generation(
     "parcels",
     "PARCELLES_GRAPHIQUES",
+    "RPG_Parcelles",
     f"since {LAST_YEAR_OF_ILOTS + 1}",
     "ID_PARCEL",
     "crops of three letters",
@@ -116,8 +125,14 @@ def find_files(source: RpgSource, problems: Problems) -> tuple[RpgFile, ...]:
         if _year(path) not in (None, source.year):
             _report_years(source, [path], problems)
             return ()
-        layer = _layer_in(path, generation) if path.suffix.lower() == ".gpkg" else None
-        return (_rpg_file(path, layer, source),)
+        layers = _layers_in(path) if path.suffix.lower() == ".gpkg" else []
+        if len(layers) < 2:
+            return (_rpg_file(path, None, source),)
+        matching = _matching(path, generation)
+        if not matching:
+            message = f"no layer {generation.layer} in the file, which holds {', '.join(layers)}"
+            problems.error("E-INPUT-058", message, path, _RIGHT_YEAR)
+        return tuple(_rpg_file(path, layer, source) for layer in matching)
     below = sorted(_below(path))
     vectors = [file for file in below if file.suffix.lower() in _SUFFIXES]
     found = [(file, layer) for file in vectors for layer in _matching(file, generation)]
@@ -211,21 +226,23 @@ def _matching(path: Path, generation: Generation) -> list[str | None]:
     """Return the layers of a file that are those of a generation."""
     if path.suffix.lower() != ".gpkg":
         return [None] if _is_layer(path.stem, generation) else []
-    layer = _layer_in(path, generation)
-    return [] if layer is None and not _is_layer(path.stem, generation) else [layer]
+    layers = _layers_in(path)
+    named: list[str | None] = [name for name in layers if _is_layer(name, generation)]
+    if named or len(layers) > 1:
+        return named[:1]
+    return [None] if _is_layer(path.stem, generation) else []
 
 
-def _layer_in(path: Path, generation: Generation) -> str | None:
+def _layers_in(path: Path) -> list[str]:
     try:
-        layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
+        return [str(name) for name in pyogrio.list_layers(path)[:, 0]]
     except DataSourceError:  # reading it says what is wrong
-        return None
-    named = [name for name in layers if _is_layer(name, generation)]
-    return named[0] if named and len(layers) > 1 else None
+        return []
 
 
 def _is_layer(name: str, generation: Generation) -> bool:
-    return plain_name(generation.layer) in plain_name(name)
+    plain = plain_name(name)
+    return plain_name(generation.layer) in plain or plain == plain_name(generation.later_layer)
 
 
 def _report_years(source: RpgSource, files: Sequence[Path], problems: Problems) -> None:

@@ -481,6 +481,33 @@ def test_several_layers_in_one_geopackage(tmp_path: Path) -> None:
         frame.to_file(path, layer=layer)
     assert classes(read(rpg(tmp_path, 2019))) == {12: 1}
     assert classes(read(rpg(path, 2019))) == {12: 1}
+    others = tmp_path / "others"
+    others.mkdir()
+    for layer in ("communes", "departements"):
+        frame.to_file(others / "ign.gpkg", layer=layer)
+    (problem,) = refused(rpg(others / "ign.gpkg", 2019))
+    assert problem.message == (
+        "no layer PARCELLES_GRAPHIQUES in the file, which holds communes, departements"
+    )
+    (problem,) = refused(rpg(others, 2019))
+    assert "in this folder or below" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("file", "layer"),
+    [
+        ("RPG_Parcelles.gpkg", "rpg_parcelles"),  # RPG 3.0, of 2024
+        ("PARCELLES_GRAPHIQUES.gpkg", "parcelles_graphiques"),
+        ("mine.gpkg", "parcelles_graphiques"),
+        ("Parcelles_graphiques_31.gpkg", "sheet"),
+    ],
+)
+def test_names_of_files_and_layers(tmp_path: Path, file: str, layer: str) -> None:
+    frame = geopandas.GeoDataFrame(
+        {"id_parcel": ["1"], "code_cultu": ["BTH"]}, geometry=[square(0)], crs=2154
+    )
+    frame.to_file(tmp_path / file, layer=layer)
+    assert classes(read(rpg(tmp_path, 2024))) == {12: 1}
 
 
 def test_problems_of_all_regions_at_once(tmp_path: Path) -> None:
