@@ -534,3 +534,53 @@ def test_result_does_not_depend_on_the_order_of_folders(tmp_path: Path) -> None:
             write(path, ["BTH", "MIS", "BTH"], geometry=shapes)
         tables.append(read(rpg(root, 2019)).frame)
     pd.testing.assert_frame_equal(pd.DataFrame(tables[0]), pd.DataFrame(tables[1]))
+
+
+# Through the stage.
+
+
+def test_both_forms_become_polygons_of_the_reference(world: Any, tmp_path: Path) -> None:
+    lines = [f"031-{n};{group};1;x" for n, group in enumerate(["01", "01", "18", "18", "18"])]
+    write_ilots(
+        tmp_path / "RPG_1-0_SHP_LAMB93_R073-2014",
+        ["01", "01", "18", "18", "18"],
+        [*lines, "031-4;05;2;x"],
+        numbers=[f"031-{n}" for n in range(5)],
+        geometry=[square(n, 0) for n in range(5)],
+    )
+    write(
+        tmp_path / "RPG_2-0_SHP_LAMB93_R76_2018-01-01" / "PARCELLES_GRAPHIQUES.shp",
+        ["MIS", "MIE", "BTH", "PTR", "ORH", "NR"],
+        geometry=[square(n, 5) for n in range(6)],
+    )
+
+    def prepared(**source: Any) -> tuple[Any, geopandas.GeoDataFrame, dict[str, Any]]:
+        sources = [
+            {"kind": "rpg", "path": tmp_path, "year": 2014},
+            {"kind": "rpg", "path": tmp_path, "year": 2018, **source},
+        ]
+        config = world.config(reference={"sources": sources, "erosion_m": 10})
+        task, result = world.outcome(config)
+        assert result.status == "done", result.error
+        return task, geopandas.read_parquet(task.output()), result.summary
+
+    task, table, summary = prepared()
+    found = {row.source_id: (row.code, row.year, row.source) for row in table.itertuples()}
+    assert found == {
+        "R073/031-0": (12, 2014, "RPG 2014"),
+        "R073/031-1": (12, 2014, "RPG 2014"),
+        "R073/031-2": (211, 2014, "RPG 2014"),
+        "R073/031-3": (211, 2014, "RPG 2014"),
+        "R76/1000": (11, 2018, "RPG 2018"),
+        "R76/1001": (11, 2018, "RPG 2018"),
+        "R76/1002": (12, 2018, "RPG 2018"),
+        "R76/1004": (12, 2018, "RPG 2018"),
+    }
+    assert table.area.tolist() == pytest.approx([6400.0] * 8)
+    assert summary["left_out"] == {
+        "RPG 2014": {SEVERAL_GROUPS: 1},
+        "RPG 2018": {NOT_DECLARED: 1, "an option that is not switched on: PTR": 1},
+    }
+    again, table, _ = prepared(options=["PTR"])
+    assert again.key != task.key
+    assert table.set_index("source_id").code["R76/1003"] == 211
