@@ -31,6 +31,7 @@ from oso_pipeline.core.task import Task, do
 from oso_pipeline.learning.model_file import Model, load_model, save_model
 from oso_pipeline.learning.stage import STAGE as TRAIN
 from oso_pipeline.prediction.block_map import predict_pixels
+from oso_pipeline.prediction.kernel import probabilities
 from oso_pipeline.prediction.samples import predict_samples
 from oso_pipeline.prediction.series_quality import (
     LONG_GAP_DAYS,
@@ -383,3 +384,23 @@ def test_burning_does_not_depend_on_the_window(seed: int, height: int, width: in
         near |= shapely.distance(shapely.boundary(shape), points) < 1e-6
         expected[shapely.contains_xy(shape, x, y)] = number
     np.testing.assert_array_equal(whole.ravel()[~near], expected[~near])
+
+
+def test_soft_votes_change_the_map_and_need_no_other_forest(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    forests = [task.key for task in run.stages["train"]]
+    hard = [task.key for task in run.plan(STAGE)]
+    run.config = run.configured(learning={"n_trees": 8, "min_samples_leaf": 1, "vote": "soft"})
+    assert [task.key for task in run.plan(TRAIN)] == forests
+    assert not {task.key for task in run.plan(STAGE)} & set(hard)
+    run.run(STAGE)
+    table = pq.read_table(run.run_dir / "samples" / "31TCJ.parquet")
+    models = {"all": load_model(run.run_dir / "models" / "run0" / "all")}
+    code, confidence = predict_samples(models, table, "soft")
+    column, row = ~tile_grid("31TCJ").affine @ (table["x"].to_numpy(), table["y"].to_numpy())
+    layers = mosaic(run)[:, row.astype(int), column.astype(int)]
+    np.testing.assert_array_equal([code, confidence], layers[:2])
+    forest = models["all"].forest
+    features = np.stack([table[name].to_numpy() for name in models["all"].layout.names])
+    shares = probabilities(forest, features)
+    assert np.abs(shares.max(axis=0) * 100 - confidence).max() <= 0.501
