@@ -124,7 +124,7 @@ def run(
             raise typer.BadParameter(f"no stage {name!r}; the stages are {known}")
     outcome = session.run(
         planner,
-        Selection(until, stage, _tiles(tiles, planner.config)),
+        Selection(until, stage, tiles=_tiles(tiles, planner.config)),
         session.Manner(workers, json_log),
     )
     if not json_log:
@@ -164,6 +164,39 @@ def report(run_folder: RunPath) -> None:
         session.print_outcome(planner.config, outcome)
         raise typer.Exit(int(outcome.exit_code))
     out.print(planner.config.run_dir / "report.html")
+
+
+@app.command()
+def reference(
+    config: ConfigPath,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="A polygon_id, or an identifier of a source."),
+    ] = None,
+    set_: Overrides = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+) -> None:
+    """Prepare the reference polygons alone, and show what became of them."""
+    from oso_pipeline.core.nomenclature import load_nomenclature
+    from oso_pipeline.reference.explain import biographies
+    from oso_pipeline.runtime import session, tables
+    from oso_pipeline.runtime.runner import Selection
+
+    planner = session.planner_of(session.load(config, set_))
+    outcome = session.run(planner, Selection(goal="reference"), session.Manner(workers))
+    if outcome.failures:
+        session.print_outcome(planner.config, outcome)
+        raise typer.Exit(int(outcome.exit_code))
+    if explain is not None:
+        nomenclature = load_nomenclature(planner.config.nomenclature)
+        for one in biographies(planner.config.run_dir, explain):
+            out.print("\n".join(one.lines(nomenclature)), markup=False)
+        return
+    summary = planner.stage("reference").gather(planner.tasks("reference"))
+    out.print(tables.reference_table(summary))
+    for text in summary["warnings"]:
+        err.print(text, markup=False)
+    out.print(planner.config.run_dir / "reference.parquet")
 
 
 @app.command()

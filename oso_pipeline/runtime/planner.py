@@ -93,6 +93,15 @@ class Planner:
         asked = self._upstream.get(stage.name, set())
         return [before for before in self.stages if before.name in asked]
 
+    def needed(self, goal: Stage) -> list[Stage]:
+        """Return a stage and all that it reads, directly or not, in the order of the flow."""
+        wanted, open_ends = {goal.name}, [goal]
+        while open_ends:
+            found = [stage for stage in self.upstream(open_ends.pop()) if stage.name not in wanted]
+            wanted |= {stage.name for stage in found}
+            open_ends += found
+        return [stage for stage in self.stages if stage.name in wanted]
+
     def stage(self, name: str) -> Stage:
         """Return the stage of that name."""
         for stage in self.stages:

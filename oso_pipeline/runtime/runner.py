@@ -55,6 +55,8 @@ class Selection:
         Last stage to run.
     only
         The one stage to run; the stages before it must be done.
+    goal
+        A stage to run with those that it reads, and no others.
     tiles
         Do only the share of these tiles in stages that work per tile. Stages that need all
         tiles run when the others are done too.
@@ -62,6 +64,7 @@ class Selection:
 
     until: str | None = None
     only: str | None = None
+    goal: str | None = None
     tiles: tuple[str, ...] = ()
 
 
@@ -174,6 +177,8 @@ def _selected(planner: Planner, selection: Selection) -> Sequence[Stage]:
         stage = planner.stage(selection.only)
         planner.require_complete(stage)
         return [stage]
+    if selection.goal is not None:
+        return planner.needed(planner.stage(selection.goal))
     if selection.until is not None:
         return planner.stages[: planner.stages.index(planner.stage(selection.until)) + 1]
     return planner.stages

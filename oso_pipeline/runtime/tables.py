@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 
 from oso_pipeline.runtime.forecast import Forecast, Ledger
 from oso_pipeline.runtime.planner import StagePlan
+
+_NOT_LOST = ("read", "kept", "repaired")
 
 
 def plan_table(plans: Sequence[StagePlan], forecast: Forecast) -> Table:
@@ -40,6 +43,29 @@ def ledger_table(ledger: Ledger) -> Table:
             f"{actual.memory_bytes / 1e9:.2f} GB",
             f"{expected.memory_bytes / 1e9:.2f} GB",
         )
+    return table
+
+
+def reference_table(summary: Mapping[str, Any]) -> Table:
+    """Return one row per class and source: polygons read and kept, hectares, losses by reason."""
+    table = _table("class", "source", "read", "kept", "hectares", "lost")
+    for name in ("class", "source", "lost"):
+        next(column for column in table.columns if column.header == name).justify = "left"
+    for code, one in summary["classes"].items():
+        for source, reasons in one["sources"].items():
+            kept = reasons.get("kept", {"count": 0, "hectares": 0.0})
+            lost = [f"{r} {n['count']}" for r, n in reasons.items() if r not in _NOT_LOST]
+            table.add_row(
+                f"{code} {one['name']}",
+                source,
+                str(reasons.get("read", {"count": 0})["count"]),
+                str(kept["count"]),
+                f"{kept['hectares']:.1f}",
+                ", ".join(lost),
+            )
+    for column, sides in summary["splits"].items():
+        amounts = [f"{side} {n['polygons']} ({n['hectares']:.1f} ha)" for side, n in sides.items()]
+        table.add_row(column, "", "", "", "", ", ".join(amounts))
     return table
 
 
