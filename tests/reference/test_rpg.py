@@ -500,14 +500,17 @@ def test_several_layers_in_one_geopackage(tmp_path: Path) -> None:
         ("PARCELLES_GRAPHIQUES.gpkg", "parcelles_graphiques"),
         ("mine.gpkg", "parcelles_graphiques"),
         ("Parcelles_graphiques_31.gpkg", "sheet"),
+        ("RPG_2-0__SHP_LAMB93_FR-2017_2024-01-01/PARCELLES_GRAPHIQUES.gpkg", "x"),
     ],
 )
 def test_names_of_files_and_layers(tmp_path: Path, file: str, layer: str) -> None:
     frame = geopandas.GeoDataFrame(
         {"id_parcel": ["1"], "code_cultu": ["BTH"]}, geometry=[square(0)], crs=2154
     )
+    (tmp_path / file).parent.mkdir(exist_ok=True)
     frame.to_file(tmp_path / file, layer=layer)
-    assert classes(read(rpg(tmp_path, 2024))) == {12: 1}
+    found = read(rpg(tmp_path, 2024))
+    assert (classes(found), found.frame.source_id.tolist()) == ({12: 1}, ["1"])
 
 
 def test_problems_of_all_regions_at_once(tmp_path: Path) -> None:
