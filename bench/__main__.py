@@ -34,7 +34,11 @@ def main() -> int:
         print(f"[{time.perf_counter() - started:6.0f} s] {text}", flush=True)
 
     if options.table:
-        table.write(PROJECT / "README.md", table.table(_stored(RESULTS), _stored(full_tile.RESULT)))
+        stored = _stored(RESULTS)
+        if not stored:
+            print(f"{RESULTS} is not there: nothing has been measured yet, run `make bench`")
+            return 2
+        table.write(PROJECT / "README.md", table.table(stored, _stored(full_tile.RESULT)))
         return 0
     machine = describe()
     environments.install(say, environments.SMALL if options.quick else None)
