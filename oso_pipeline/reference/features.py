@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import shapely
-from pyproj import CRS, Transformer
+from pyproj import CRS
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.deliveries import Layer
 from oso_pipeline.reference.field_names import find_field
 from oso_pipeline.reference.vector_files import Schema
-from oso_pipeline.reference.window import Window
+from oso_pipeline.reference.window import Window, transformer
 
 ID = "ID"
 Names = Mapping[str, tuple[str, ...]]
@@ -135,7 +135,7 @@ def projected(
     """Return geometries in another coordinate system, axes as in GIS."""
     if crs == target:
         return geometries
-    there = Transformer.from_crs(crs, target, always_xy=True)
+    there = transformer(crs, target)
     return np.asarray(shapely.transform(geometries, there.transform, interleaved=False))
 
 

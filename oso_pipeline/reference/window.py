@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,7 @@ class Window:
         if CRS.from_user_input(crs) == CRS.from_epsg(self.epsg):
             return bounds
         try:
-            there = Transformer.from_crs(self.epsg, crs, always_xy=True)
+            there = transformer(self.epsg, crs)
             left, bottom, right, top = there.transform_bounds(*bounds, densify_pts=51)
         except ProjError:
             return None
@@ -93,6 +94,12 @@ class Window:
         present, first = np.unique(rows, return_index=True)
         x, y = coordinates[first].T
         if CRS.from_user_input(crs) != CRS.from_epsg(self.epsg):
-            x, y = Transformer.from_crs(crs, self.epsg, always_xy=True).transform(x, y)
+            x, y = transformer(crs, self.epsg).transform(x, y)
         owned[present] = (x >= self.x_min) & (x < self.x_max) & (y >= self.y_min) & (y < self.y_max)
         return owned
+
+
+@lru_cache(maxsize=64)
+def transformer(source: CRS | int, target: CRS | int) -> Transformer:
+    """Return a transformer with axes as in GIS; making one takes longer than most of its uses."""
+    return Transformer.from_crs(source, target, always_xy=True)

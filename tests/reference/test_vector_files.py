@@ -101,12 +101,14 @@ def test_other_declared_encodings_are_believed(tmp_path: Path) -> None:
     assert read(VectorFile(path), "NATURE").NATURE.tolist() == ["Łąka"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=0x17F)), max_size=20))
 def test_utf8_is_always_recognised(texts: list[str]) -> None:
     raw = pd.Series([text.encode().decode("latin-1") for text in texts], dtype=object)
     assert decoded(raw).tolist() == texts
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("aeiou -'éèêëàâçôùûîïÉÀŒ".replace("Œ", ""))))
 def test_french_latin1_is_always_recognised(text: str) -> None:
     assert decoded(pd.Series([text], dtype=object)).tolist() == [text]
@@ -242,7 +244,7 @@ def test_window_in_another_system(vectors: Path, tmp_path: Path, epsg: int, form
     assert len(part) < len(frame) / 2
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     x=st.floats(100_000, 1_150_000),
     y=st.floats(6_100_000, 7_050_000),
