@@ -16,7 +16,7 @@ from pyproj import CRS
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.deliveries import Layer
 from oso_pipeline.reference.field_names import find_field
-from oso_pipeline.reference.vector_files import Schema
+from oso_pipeline.reference.vector_schema import Schema
 from oso_pipeline.reference.window import Window, transformer
 
 ID = "ID"

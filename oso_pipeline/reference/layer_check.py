@@ -9,7 +9,7 @@ from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.deliveries import Layer
 from oso_pipeline.reference.features import ALIASES, ID, resolved
 from oso_pipeline.reference.rule_set import RuleSet
-from oso_pipeline.reference.vector_files import Schema
+from oso_pipeline.reference.vector_schema import Schema
 
 _SHOWN = 5
 

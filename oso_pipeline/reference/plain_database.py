@@ -16,7 +16,7 @@ from oso_pipeline.reference.labelling import Labels, report_unknown
 from oso_pipeline.reference.layer_check import check_systems
 from oso_pipeline.reference.rule_set import RuleSet, load_rules
 from oso_pipeline.reference.sources import LabelledPolygons, Labelling
-from oso_pipeline.reference.vector_files import Schema
+from oso_pipeline.reference.vector_schema import Schema
 from oso_pipeline.reference.window import Window
 
 _SHOWN = 5

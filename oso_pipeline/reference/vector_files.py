@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import geopandas
 import numpy as np
@@ -14,7 +13,6 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 import pyogrio
-import pyproj
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from oso_pipeline.core.commit import digest, sha256_file
@@ -29,6 +27,7 @@ from oso_pipeline.reference.shapefiles import (
     lacking_bytes,
     readable,
 )
+from oso_pipeline.reference.vector_schema import Schema, system_of
 from oso_pipeline.reference.window import Window
 
 _COMPANIONS: dict[str, tuple[str, ...]] = {
@@ -39,30 +38,6 @@ _COMPANIONS: dict[str, tuple[str, ...]] = {
     ".gpkg": (".gpkg-wal",),
 }
 _UNREADABLE = (DataSourceError, DataLayerError, OSError, ValueError, pyarrow.ArrowInvalid)
-
-
-class Schema(NamedTuple):
-    """What a layer is, known without reading its features.
-
-    Parameters
-    ----------
-    layer
-        Name of the layer.
-    fields
-        Names of the columns.
-    geometry_type
-        As GDAL names it, ``Polygon Z`` for example; None for a table without geometry.
-    crs
-        Coordinate system, None where the file names none and none was given.
-    n_features
-        How many features; negative where the format does not tell.
-    """
-
-    layer: str
-    fields: tuple[str, ...]
-    geometry_type: str | None
-    crs: pyproj.CRS | None
-    n_features: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,20 +237,13 @@ class VectorFile:
             return None
         info = pyogrio.read_info(path, layer=layer, encoding=self._encoding)
         fields = tuple(str(name) for name in info["fields"])
-        crs = self._system(info["crs"])
+        crs = system_of(info["crs"], self.crs)
         return Schema(layer, fields, info["geometry_type"], crs, int(info["features"]))
 
     def _schema_of_parquet(self) -> Schema:
         found = parquet_schema(self.path)
-        crs = self._system(found.crs)
+        crs = system_of(found.crs, self.crs)
         return Schema(self.path.stem, found.fields, "Unknown", crs, found.n_rows)
-
-    def _system(self, found: Any) -> pyproj.CRS | None:
-        crs = None if found is None else pyproj.CRS.from_user_input(found)
-        # GeoPackages name their "none": undefined Cartesian and undefined geographic system.
-        if crs is not None and not crs.name.casefold().startswith("undefined"):
-            return crs
-        return None if self.crs is None else pyproj.CRS.from_user_input(self.crs)
 
     def _is_cut(self, problems: Problems) -> bool:
         cut = False
