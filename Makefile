@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test slow lint schema clean bench bench-quick bench-full-tile
+.PHONY: demo test slow lint schema clean bench bench-quick bench-full-tile bench-reference
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
@@ -32,6 +32,9 @@ bench-quick: $(VENV)/.installed  ## the same in small: do results agree? (under 
 
 bench-full-tile: $(VENV)/.installed  ## write a tile of 10980 x 10980 pixels, 40 dates, map it, delete it
 	$(BIN)/python -m bench.full_tile --rows 10980
+
+bench-reference: $(VENV)/.installed  ## prepare 100k, 500k and 1.5 million parcels; writes the table in the docs
+	$(BIN)/python -m bench.reference_scale
 
 clean:  ## remove the environment and the demo
 	rm -rf $(VENV) demo bench/work

@@ -179,7 +179,7 @@ def _summary(path: Path) -> Summary:
     record = read_sidecar(path)
     if record is None:
         message = "the polygons of this cell were not committed, or were changed since"
-        problem = Problem("E-INPUT-059", message, str(path), "run stage polygons again")
+        problem = Problem("E-RUN-STAGE", message, str(path), "run stage polygons again")
         raise InputDataError(problem)
     found: Summary = record["summary"]
     return found

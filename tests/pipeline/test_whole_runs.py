@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import rasterio
 from pipeline_tools import digests, overall_accuracy, write_config
@@ -75,6 +76,20 @@ def test_every_committed_file_has_its_sidecar(finished: Path) -> None:
     ]
     assert len(committed) > 10
     assert [file for file in committed if not Path(f"{file}.json").exists()] == []
+
+
+def test_no_polygon_has_samples_on_both_sides(finished: Path) -> None:
+    tables = [pd.read_parquet(file) for file in run_dir(finished).glob("samples/*.parquet")]
+    samples = pd.concat(tables, ignore_index=True)
+    assert samples.groupby("polygon_id")["split_0"].nunique().max() == 1
+    assert set(samples["split_0"]) == {"train", "validation"}
+    assert len(tables) == 2  # tiles of two zones that overlap
+    reference = pd.read_parquet(
+        run_dir(finished) / "reference.parquet", columns=["polygon_id", "split_0"]
+    )
+    dealt = reference.drop_duplicates().set_index("polygon_id")["split_0"]
+    assert dealt.index.is_unique
+    assert (dealt[samples["polygon_id"]].to_numpy() == samples["split_0"].to_numpy()).all()
 
 
 def test_second_run_redoes_nothing(finished: Path) -> None:
