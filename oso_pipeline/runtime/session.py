@@ -128,8 +128,13 @@ def run(planner: Planner, selection: Selection, manner: Manner) -> Outcome:
 
 def print_outcome(config: Config, outcome: Outcome) -> None:
     """Say what failed, where the products are and how accurate the map is."""
-    for failure in outcome.failures[:20]:
-        err.print(f"{failure.stage} {failure.name} failed:\n{failure.error}", markup=False)
+    # Cells that meet the same flaw of a file say the same.
+    alike: dict[str | None, list[str]] = {}
+    for failure in outcome.failures:
+        alike.setdefault(failure.error, []).append(f"{failure.stage} {failure.name}")
+    for error, names in [*alike.items()][:20]:
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        err.print(f"{names[0]}{others} failed:\n{error}", markup=False)
     if outcome.waiting_for_tiles:
         out.print(outcome.waiting_for_tiles)
     if not outcome.failures:
