@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from oso_pipeline.config.model import Config, Learning
 from oso_pipeline.core.commit import verified
 from oso_pipeline.core.seeds import derived_seed
-from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
+from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
+from oso_pipeline.learning.cost import training_cost
 from oso_pipeline.learning.engines import fit_forest
 from oso_pipeline.learning.label_check import Floats, Verdicts, check_labels
 from oso_pipeline.learning.training_set import (
@@ -28,7 +29,6 @@ from oso_pipeline.prediction.kernel import probabilities
 from oso_pipeline.reference.strata import strata_names
 from oso_pipeline.timeseries.layout import FeatureLayout
 
-_SECONDS_PER_VALUE_AND_TREE = 1e-7
 _TREES = 50
 """Enough for mean probabilities; the forests of the check make no map."""
 _SHOWN = 20
@@ -207,8 +207,7 @@ def _task(context: PlanContext[Config], variant: str, stratum: str) -> Task:
     rules = config.label_check
     samples = context.tasks("samples")
     layout = FeatureLayout.of(config)
-    pixels = 20 * rules.pixels_per_class
-    seconds = pixels * layout.size**0.5 * 25 * _TREES * _SECONDS_PER_VALUE_AND_TREE
+    one = training_cost(context, rules.pixels_per_class, Learning(n_trees=_TREES))
     return Task(
         stage="labels",
         name=f"{variant}/{stratum}",
@@ -228,9 +227,5 @@ def _task(context: PlanContext[Config], variant: str, stratum: str) -> Task:
         },
         inputs={f"{task.stage}/{task.name}": task.key for task in samples},
         options={"samples": sorted(task.outputs[0] for task in samples), "threads": 1},
-        cost=Cost(
-            pixels=pixels,
-            memory_bytes=300_000_000 + 2 * pixels * layout.size * 8,
-            core_seconds=rules.folds * seconds,
-        ),
+        cost=replace(one, core_seconds=rules.folds * one.core_seconds),
     )

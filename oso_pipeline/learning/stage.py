@@ -9,7 +9,8 @@ from oso_pipeline.config.model import Config, Learning
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.seeds import derived_seed
-from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
+from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
+from oso_pipeline.learning.cost import training_cost
 from oso_pipeline.learning.engines import SOFTWARE, fit_forest
 from oso_pipeline.learning.label_stage import excluded_polygons
 from oso_pipeline.learning.model_file import (
@@ -30,11 +31,6 @@ from oso_pipeline.learning.training_set import (
 from oso_pipeline.learning.variants import split_columns, variants
 from oso_pipeline.reference.strata import strata_names
 from oso_pipeline.timeseries.layout import FeatureLayout
-
-_SECONDS_PER_VALUE_AND_TREE = {"histogram": 1e-8, "sklearn": 1e-7}
-"""Training time per pixel, tried feature and tree; for planning only."""
-_BYTES_PER_VALUE = {"histogram": 4, "sklearn": 6}
-"""Features as int16 besides their copy: two bytes of bins, or a float32."""
 
 
 class TrainStage:
@@ -136,7 +132,7 @@ def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int
             "reference": reference.outputs[0],
             "threads": threads,
         },
-        cost=_cost(config, layout),
+        cost=training_cost(context, config.sampling.max_train_pixels, config.learning),
     )
 
 
@@ -152,17 +148,6 @@ def _threads(config: Config, n_tasks: int) -> int:
     """Return how many cores a forest may use while the others of the stage run too."""
     workers = config.runtime.workers or os.cpu_count() or 1
     return max(1, workers // min(workers, n_tasks))
-
-
-def _cost(config: Config, layout: FeatureLayout) -> Cost:
-    classes = len(load_nomenclature(config.nomenclature).codes)
-    pixels = classes * (config.sampling.max_train_pixels or 10_000)
-    learning = config.learning
-    tried = layout.size**0.5 * learning.max_depth
-    memory = 300_000_000 + pixels * layout.size * _BYTES_PER_VALUE[learning.engine]
-    per_value = _SECONDS_PER_VALUE_AND_TREE[learning.engine]
-    seconds = pixels * tried * learning.n_trees * per_value
-    return Cost(pixels, 2 * pixels * layout.size, memory, seconds)
 
 
 def _summary(model: Model, chosen: TrainingSet, problems: Problems) -> Summary:
