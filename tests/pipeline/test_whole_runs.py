@@ -165,7 +165,7 @@ def test_json_log_is_json(small_world: Path, tmp_path: Path) -> None:
     lines = oso("run", config, "--until", "reference", "--json-log").splitlines()
     events = [json.loads(line) for line in lines]
     assert {event["event"] for event in events} == {"stage_begins", "task_ended", "stage_ends"}
-    assert {event["stage"] for event in events} == {"inventory", "reference"}
+    assert {event["stage"] for event in events} == {"inventory", "polygons", "reference"}
 
 
 def test_runs_give_intervals_over_splits(small_world: Path, tmp_path: Path) -> None:
