@@ -30,6 +30,8 @@ def check_paths(config: Config) -> Problems:
             _check(f"{key}.{table}", path, "file", problems)
     if config.strata is not None:
         _check("strata.path", config.strata.path, "any", problems)
+    if config.map.area is not None:
+        _check("map.area.path", config.map.area.path, "any", problems)
     if (independent := config.validation.independent) is not None:
         _check("validation.independent.path", independent.path, "any", problems)
         if isinstance(independent.crosswalk, Path):

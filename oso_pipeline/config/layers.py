@@ -23,6 +23,7 @@ PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("strata", "path"),
     ("validation", "independent", "path"),
     ("validation", "independent", "crosswalk"),
+    ("map", "area", "path"),
 )
 """Keys that hold paths; ``*`` stands for every item of a list."""
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from oso_pipeline.config.reference import Reference
+from oso_pipeline.config.reference import CRS_PATTERN, Reference
 from oso_pipeline.config.section import Section
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.tiles import Tile
@@ -186,6 +186,18 @@ class Validation(Section):
         return self
 
 
+class Area(Section):
+    """The part of the tiles that is mapped."""
+
+    path: Path
+    """Vector file with polygons; a pixel is mapped if its centre lies in one of them. Training
+    and validation use the polygons outside as well."""
+    layer: str | None = None
+    """Layer of a file that holds several."""
+    crs: str | None = Field(None, pattern=CRS_PATTERN)
+    """Coordinate system, as EPSG:2154, of a file that names none."""
+
+
 class Map(Section):
     """The grid and the names of the map."""
 
@@ -193,6 +205,8 @@ class Map(Section):
     """Projected coordinate system of the map, in metres."""
     resolution_m: float = Field(10.0, gt=0)
     """Side of a pixel; edges lie on multiples of it."""
+    area: Area | None = None
+    """What to map; by default all of the tiles. Nothing outside is read or computed."""
     allow_partial: bool = False
     """Accept a map with holes where tasks failed; the map then says so in its metadata."""
 
@@ -269,6 +283,8 @@ class Config(Section):
         left_out: dict[str, Any] = {"runtime": True, "run_dir": True, "validation": measuring}
         if self.label_check.exclude_below is None:
             left_out["label_check"] = True
+        if self.map.area is None:
+            left_out["map"] = {"area": True}
         content = self.model_dump(mode="json", exclude=left_out)
         content = _names_of_paths(content, self.model_dump(exclude=left_out))
         return {**content, "nomenclature": Path(self.nomenclature).name}

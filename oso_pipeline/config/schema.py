@@ -189,7 +189,8 @@ def _default(key: Key) -> str:
     if key.path == ("run_dir",):
         return "`runs/<name>`"
     if key.section:
-        return "none" if key.path in (("strata",), ("validation", "independent")) else ""
+        optional = (("strata",), ("validation", "independent"), ("map", "area"))
+        return "none" if key.path in optional else ""
     return f"`{written(key.default)}`"
 
 

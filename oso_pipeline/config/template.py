@@ -19,6 +19,7 @@ _EXAMPLES: dict[tuple[str, ...], str] = {
     ("strata", "path"): "regions.gpkg",
     ("strata", "field"): "region",
     ("validation", "independent", "path"): "points.gpkg",
+    ("map", "area", "path"): "area.gpkg",
 }
 """Values of the keys that have no default."""
 

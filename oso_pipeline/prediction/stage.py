@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.config.model import Config, Strata
+from oso_pipeline.config.model import Area, Config, Strata
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.commit import sha256_file
-from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.grids import grid_from_json, grid_to_json
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
@@ -29,6 +29,7 @@ from oso_pipeline.prediction.series_quality import (
     quality_warnings,
     total_quality,
 )
+from oso_pipeline.reference.interest import area_mask, digest_of, mask_of_task, task_parts
 from oso_pipeline.timeseries.blocking import (
     block_cost,
     block_shape,
@@ -44,19 +45,39 @@ from oso_pipeline.timeseries.windows import Part
 
 
 class PredictStage:
-    """Plans one task per block that holds an owned pixel."""
+    """Plans one task per block that holds an owned pixel of the area of interest."""
 
     name = "predict"
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
-        """List the blocks of all tiles that have images."""
+        """List the blocks of all tiles that have images.
+
+        Raises
+        ------
+        ConfigError
+            If the area of interest holds no pixel at all (``E-INPUT-031``).
+        InputDataError
+            If its file cannot be used.
+        """
         inventories = context.tasks("inventory")
         layouts, ownership = tiles_to_read(context)
-        return [
+        tasks = [
             task
             for inventory in inventories
             for task in _tasks_of(context, inventory, layouts[inventory.name], ownership)
         ]
+        area = context.config.map.area
+        if inventories and not tasks and area is not None:
+            tiles = ", ".join(sorted(layouts))
+            raise ConfigError(
+                Problem(
+                    "E-INPUT-031",
+                    f"the area of interest holds no pixel centre of the images of {tiles}",
+                    str(area.path),
+                    "draw a larger area, or choose the tiles that it lies in",
+                )
+            )
+        return tasks
 
     def gather(self, tasks: tuple[Task, ...]) -> Summary:
         """Return numbers of blocks and pixels, quality of the series, and pixels per class."""
@@ -95,6 +116,9 @@ def predict(task: Task) -> Summary:
         strata = Strata(path=Path(task.options["strata"]), **params["strata"])
         labels = stratum_labels(strata, task.inputs["strata"], ownership.epsg, grid, block)
     owned = ownership.owned(block.tile, block.crop(grid))
+    area = mask_of_task(task, grid)
+    if area is not None:
+        owned &= area.block(block)
     labels = outside(owned, labels)
     models = _models(task, layout, np.unique(labels[labels >= 0]))
     inventory = read_inventory(task.input_path(task.options["inventory"]))
@@ -145,7 +169,8 @@ def _tasks_of(
     shape = block_shape(grid_shape, tile.block_shape, most_pixels(config, memory))
     near = ownership.neighbours(inventory.name).to_json()
     models = {t.params["stratum"]: t for t in context.tasks("train") if _makes_map(t, config)}
-    strata = config.strata
+    strata, area = config.strata, config.map.area
+    parts = task_parts(area)
     shared: Mapping[str, Any] = {
         "tile": inventory.name,
         "grid": grid_to_json(tile.grid),
@@ -154,14 +179,16 @@ def _tasks_of(
         "layout": layout.to_json(),
         "vote": config.learning.vote,
         "strata": None if strata is None else {"layer": strata.layer, "field": strata.field},
+        **parts.params,
     }
-    inputs = {f"model/{stratum}": model.key for stratum, model in models.items()}
+    inputs = {f"model/{stratum}": model.key for stratum, model in models.items()} | parts.inputs
     inputs["inventory"] = inventory.key
     options: dict[str, Any] = {
         "inventory": inventory.outputs[0],
         # The map does not depend on how much is read at once.
         "memory_bytes": memory.allowed_bytes,
         "models": {s: str(PurePosixPath(t.outputs[0]).parent) for s, t in models.items()},
+        **parts.options,
     }
     if strata is not None:
         inputs["strata"] = sha256_file(strata.path)
@@ -178,17 +205,35 @@ def _tasks_of(
             options=options,
             cost=block_cost(block, memory),
         )
-        for block in _owned_blocks(json.dumps(near), inventory.name, shape)
+        for block in _owned_blocks(
+            json.dumps(near),
+            inventory.name,
+            shape,
+            None if area is None else (area, digest_of(area)),
+        )
     ]
 
 
 @lru_cache(maxsize=256)
-def _owned_blocks(ownership: str, tile: str, shape: tuple[int, int]) -> tuple[Block, ...]:
-    """Return the blocks that hold an owned pixel; kept, since plans are made again and again."""
+def _owned_blocks(
+    ownership: str, tile: str, shape: tuple[int, int], area: tuple[Area, str] | None
+) -> tuple[Block, ...]:
+    """Return the blocks with an owned pixel of the area, which comes with its digest.
+
+    They are kept, since plans are made again and again.
+    """
     rule = Ownership.from_json(json.loads(ownership))
     grid = rule.grids[tile]
     blocks = blocks_of(tile, (int(grid.shape[0]), int(grid.shape[1])), shape)
-    return tuple(block for block in blocks if rule.owned(tile, block.crop(grid)).any())
+    if area is None:
+        return tuple(block for block in blocks if rule.owned(tile, block.crop(grid)).any())
+    mask = area_mask(*area, grid)
+    asked = ((block, mask.block(block)) for block in blocks)
+    return tuple(
+        block
+        for block, inside in asked
+        if inside.any() and (inside & rule.owned(tile, block.crop(grid))).any()
+    )
 
 
 def _makes_map(training: Task, config: Config) -> bool:

@@ -48,6 +48,20 @@ def map_grid(grids: Mapping[str, GeoBox], epsg: int, resolution_m: float) -> Geo
     return GeoBox((top - bottom, right - left), corner, f"EPSG:{epsg}")
 
 
+def cropped(grid: GeoBox, bounds: tuple[float, float, float, float]) -> GeoBox:
+    """Return the part of the grid of a map around left, bottom, right and top, snapped outwards.
+
+    Pixel edges stay where they are; what `bounds` has beyond the grid is left out.
+    """
+    left, top = ~grid.affine @ (bounds[0], bounds[3])
+    right, bottom = ~grid.affine @ (bounds[2], bounds[1])
+    rows, columns = grid.shape
+    return grid[
+        max(0, math.floor(top)) : min(rows, math.ceil(bottom)),
+        max(0, math.floor(left)) : min(columns, math.ceil(right)),
+    ]
+
+
 def windows(grid: GeoBox, size: int) -> Iterator[Window]:
     """Cut a grid into windows of at most `size` x `size` pixels, row by row."""
     rows, columns = grid.shape

@@ -14,6 +14,7 @@ from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.products.committed import TileBlocks
 from oso_pipeline.products.grid import Locator, nearest
 from oso_pipeline.products.layers import Layer
+from oso_pipeline.reference.interest import AreaMask
 
 
 @dataclass
@@ -53,9 +54,12 @@ class Mosaic:
     ownership
         Which tile each place belongs to.
     blocks
-        The blocks of each tile, opened for the band of the layer.
+        The blocks of each tile, opened for the band of the layer. A tile without an entry was
+        asked for no block; places that it owns are nodata.
     block_shapes
         Rows and columns of the blocks of each tile; only used to name missing ones.
+    areas
+        Which pixels of a tile are mapped; all of them where a tile has no entry.
     """
 
     def __init__(
@@ -64,16 +68,18 @@ class Mosaic:
         ownership: Ownership,
         blocks: Mapping[str, TileBlocks],
         block_shapes: Mapping[str, tuple[int, int]],
+        areas: Mapping[str, AreaMask] | None = None,
     ) -> None:
         self.grid = grid
         self.holes = Holes()
         self._ownership = ownership
         self._blocks = blocks
         self._block_shapes = block_shapes
-        self._locators = {tile: Locator(grid, ownership.grids[tile]) for tile in ownership.tiles}
+        self._areas = areas or {}
+        self._locators = {tile: Locator(grid, ownership.grids[tile]) for tile in blocks}
 
     def read(self, window: Window, layer: Layer) -> npt.NDArray[np.uint16]:
-        """Return a window of the map, nodata where there is no tile or no block.
+        """Return a window of the map, nodata outside tiles and area and where a block is missing.
 
         Pixels whose block is missing are added to `holes`.
         """
@@ -85,8 +91,16 @@ class Mosaic:
         result = np.full(owners.shape, layer.nodata, np.uint16)
         for index in np.unique(owners[owners >= 0]):
             tile = self._ownership.tiles[index]
+            if tile not in self._blocks:
+                continue
             mine = owners == index
             rows, columns = self._pixels(tile, window, mine)
+            if tile in self._areas:
+                inside = self._areas[tile].pixels(rows, columns)
+                if not inside.any():
+                    continue
+                mine[mine] = inside
+                rows, columns = rows[inside], columns[inside]
             values, covered = self._blocks[tile].gather(rows, columns)
             result[mine] = np.where(covered, values, layer.nodata)
             if not covered.all():

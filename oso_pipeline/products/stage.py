@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from odc.geo.geobox import GeoBox
 
 from oso_pipeline import __version__
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import digest, publish_bytes, staged
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.core.grids import grid_from_json
 from oso_pipeline.core.nomenclature import NODATA_CODE, Nomenclature, load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
@@ -23,7 +23,7 @@ from oso_pipeline.products.committed import (
     committed_blocks,
     family,
 )
-from oso_pipeline.products.grid import map_grid
+from oso_pipeline.products.grid import cropped, map_grid
 from oso_pipeline.products.layers import CLASS, CONFIDENCE, LAYERS, Layer, map_path
 from oso_pipeline.products.mosaic import Holes, Mosaic
 from oso_pipeline.products.raster import (
@@ -37,11 +37,13 @@ from oso_pipeline.products.raster import (
 )
 from oso_pipeline.products.run_id import run_id
 from oso_pipeline.products.style import attribute_table, qgis_style
+from oso_pipeline.reference.interest import AreaMask, mask_of_task, task_parts
 
 # Measured: 0.2 microseconds per pixel and a peak of 250 MB, whatever the size of the map.
 _SECONDS_PER_PIXEL = 0.2e-6
 _MEMORY_BYTES = 300 * 2**20
 _NAMED_BLOCKS = 10
+_IMAGE_PIXEL_M = 10.0
 
 
 class MosaicStage:
@@ -61,10 +63,9 @@ class MosaicStage:
             by_tile[block_of_task(task).tile].append(task)
         if not by_tile:
             return []
-        # A tile without blocks owns no place, so the others share the map as they did there.
-        grids = {t: grid_from_json(tasks[0].params["grid"]) for t, tasks in sorted(by_tile.items())}
+        ownership = _ownership(by_tile)
         inputs, options = _sources(context.config, by_tile)
-        return [_task(context, layer, grids, inputs, options) for layer in LAYERS.values()]
+        return [_task(context, layer, ownership, inputs, options) for layer in LAYERS.values()]
 
     def gather(self, tasks: tuple[Task, ...]) -> Summary:
         """Return the summary of each committed layer by its name."""
@@ -91,9 +92,11 @@ def make_layer(task: Task) -> Summary:
     layer = LAYERS[task.params["layer"]]
     nomenclature = Nomenclature.from_json(task.params["nomenclature"])
     ownership = Ownership.from_json(task.params["ownership"])
-    blocks = {tile: _open(task, tile, grid, layer) for tile, grid in ownership.grids.items()}
-    grid = map_grid(ownership.grids, ownership.epsg, task.params["resolution_m"])
-    mosaic = Mosaic(grid, ownership, blocks, task.options["block_shapes"])
+    grids = {tile: ownership.grids[tile] for tile in task.options["families"]}
+    blocks = {tile: _open(task, tile, grid, layer) for tile, grid in grids.items()}
+    areas = _areas(task, grids)
+    grid = _map_grid(task, grids, areas)
+    mosaic = Mosaic(grid, ownership, blocks, task.options["block_shapes"], areas)
     spec = _spec(task, grid, layer, nomenclature)
     with staged(task.output()) as temporary, flat_raster(temporary) as flat:
         written = write_flat(flat, spec, lambda window: mosaic.read(window, layer))
@@ -108,6 +111,35 @@ def make_layer(task: Task) -> Summary:
         publish_bytes(task.output(1), qgis_style(nomenclature))
         publish_bytes(task.output(2), attribute_table(nomenclature, written.histogram))
     return _summary(layer, spec, written, mosaic.holes)
+
+
+def _ownership(by_tile: Mapping[str, list[Task]]) -> Ownership:
+    """Return how the tiles shared the map when the blocks were planned.
+
+    Neighbours without a block count: what they own has no block elsewhere.
+    """
+    shares = [Ownership.from_json(tasks[0].params["ownership"]) for tasks in by_tile.values()]
+    grids = {tile: grid for share in shares for tile, grid in share.grids.items()}
+    return Ownership(grids, shares[0].epsg)
+
+
+def _areas(task: Task, grids: Mapping[str, GeoBox]) -> dict[str, AreaMask]:
+    """Return which pixels of the tiles are mapped; empty where all are."""
+    found = {tile: mask_of_task(task, grid) for tile, grid in grids.items()}
+    return {tile: mask for tile, mask in found.items() if mask is not None}
+
+
+def _map_grid(task: Task, grids: Mapping[str, GeoBox], areas: Mapping[str, AreaMask]) -> GeoBox:
+    """Return the grid of the map: the tiles, or what the area covers of them."""
+    epsg = task.params["ownership"]["epsg"]
+    whole = map_grid(grids, epsg, task.params["resolution_m"])
+    bounds = [b for mask in areas.values() if (b := mask.bounds_in(epsg)) is not None]
+    if not bounds:
+        return whole
+    # The centre of a map pixel lies in the image pixel it shows, less than a pixel from the
+    # centre that decides about the area.
+    low, high = np.min(bounds, axis=0) - _IMAGE_PIXEL_M, np.max(bounds, axis=0) + _IMAGE_PIXEL_M
+    return cropped(whole, (low[0], low[1], high[2], high[3]))
 
 
 def _sources(
@@ -135,11 +167,14 @@ def _sources(
 def _task(
     context: PlanContext[Config],
     layer: Layer,
-    grids: Mapping[str, GeoBox],
+    ownership: Ownership,
     inputs: Mapping[str, str],
     options: Mapping[str, Any],
 ) -> Task:
     config = context.config
+    area = task_parts(config.map.area)
+    tiles = sorted(options["families"])
+    grids = {tile: ownership.grids[tile] for tile in tiles}
     path = map_path(config.year, layer)
     style = (path.removesuffix(".tif") + ".qml", path + ".aux.xml") if layer is CLASS else ()
     pixels = sum(grid.shape[0] * grid.shape[1] for grid in grids.values())
@@ -151,13 +186,14 @@ def _task(
         outputs=(path, *style),
         params={
             "layer": layer.name,
-            "ownership": Ownership(grids, config.map.epsg).to_json(),
+            "ownership": ownership.to_json(),
             "resolution_m": config.map.resolution_m,
             "nomenclature": load_nomenclature(config.nomenclature).to_json(),
-            "tags": {**_tags(config), "OSO_TILES": " ".join(sorted(grids))},
+            "tags": {**_tags(config), "OSO_TILES": " ".join(tiles)},
+            **area.params,
         },
-        inputs=inputs,
-        options=options,
+        inputs={**inputs, **area.inputs},
+        options={**options, **area.options},
         cost=Cost(
             pixels=pixels,
             bytes_read=3 * pixels,

@@ -19,6 +19,7 @@ from oso_pipeline.core.errors import (
     InputDataError,
     Problem,
 )
+from oso_pipeline.reference.interest import check_area
 from oso_pipeline.runtime import progress, runner
 from oso_pipeline.runtime.calibration import NOMINAL, remembered
 from oso_pipeline.runtime.executors import SerialExecutor, executor_of, n_workers
@@ -33,7 +34,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def load(path: Path, overrides: list[str] | None) -> Config:
-    """Load a configuration and check the paths it names; every problem is reported."""
+    """Load a configuration, check the paths it names and the area; every problem is reported."""
     config = load_config(path, overrides or ())
     problems = check_paths(config)
     for warning in problems.warnings:
@@ -41,6 +42,7 @@ def load(path: Path, overrides: list[str] | None) -> Config:
     # A file that is not there is missing input; everything else is a mistake in the config.
     missing = all(error.code == "E-INPUT-058" for error in problems.errors)
     problems.raise_errors(InputDataError if missing else ConfigError)
+    check_area(config).raise_errors(InputDataError)
     return config
 
 

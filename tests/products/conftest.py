@@ -16,6 +16,7 @@ from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.commit import sidecar_of, write_sidecar
 from oso_pipeline.core.grids import grid_to_json
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.task import Task
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.prediction.block_file import BANDS, write_block
@@ -72,7 +73,12 @@ class World:
             "nowhere:nothing",
             self.run_dir,
             (f"blocks/{block.tile}/{block.name}.tif",),
-            params={"block": window, "grid": grid_to_json(self.grids[block.tile]), "seed": 0},
+            params={
+                "block": window,
+                "grid": grid_to_json(self.grids[block.tile]),
+                "ownership": Ownership(self.grids, 2154).to_json(),
+                "seed": 0,
+            },
             inputs={"inventory": "a" * 64},
         )
 
