@@ -33,6 +33,7 @@ Bounds = tuple[float, float, float, float]
 
 _WGS84, _LAMBERT_93, _LAMBERT_2 = 4326, 2154, 27572
 _EDGE_POINTS = 51
+_SQUARE = 512
 _PARTS_OF_TILE = 100
 """Edges are cut in pieces of a hundredth of a tile before they travel to another system: a
 straight line bends there, over a kilometre by a few millimetres."""
@@ -169,7 +170,7 @@ class AreaMask:
 
     @cached_property
     def _burner(self) -> Burner:
-        return Burner(self.grid, shapely.get_parts(self.geometry))
+        return Burner(self.grid, _in_squares(self.geometry, self.grid))
 
 
 class TaskParts(NamedTuple):
@@ -268,6 +269,25 @@ def _within(outline: Outline, grid: GeoBox) -> shapely.Geometry:
     )
     moved, _ = repaired(np.array([moved]))
     return _area_of(shapely.intersection(moved[0], shapely.box(*grid.boundingbox.bbox)))
+
+
+def _in_squares(geometry: shapely.Geometry, grid: GeoBox) -> npt.NDArray[np.object_]:
+    """Cut an area in squares, since drawing a window takes the time of all vertices near it.
+
+    The cuts run along the edges of pixels, so no centre lies on one.
+    """
+    rows, columns = grid.shape
+    pieces: list[shapely.Geometry] = []
+    for left in range(0, columns, _SQUARE):
+        strip = grid[:, left : min(left + _SQUARE, columns)]
+        within = _area_of(shapely.intersection(geometry, shapely.box(*strip.boundingbox.bbox)))
+        if shapely.is_empty(within):
+            continue
+        for top in range(0, rows, _SQUARE):
+            box = shapely.box(*strip[top : min(top + _SQUARE, rows), :].boundingbox.bbox)
+            pieces.append(_area_of(shapely.intersection(within, box)))
+    parts: npt.NDArray[np.object_] = shapely.get_parts(np.array(pieces, object))
+    return parts
 
 
 def _area_of(geometry: shapely.Geometry) -> shapely.Geometry:

@@ -10,6 +10,7 @@ from pathlib import Path
 import geopandas
 import pytest
 import rasterio
+import shapely
 from pipeline_tools import write_config
 from rasterio.crs import CRS
 
@@ -185,6 +186,23 @@ def test_row_30_a_missing_tile_that_is_allowed_is_seen_in_the_report(
     report = (config.parent / "run" / "report.html").read_text(encoding="utf-8")
     assert "tile 30UYD has no product: the map has a hole there" in report
     assert f"tile {TILE} has no product" not in report
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run"])
+def test_rows_31_and_32_an_area_elsewhere_or_with_swapped_coordinates(
+    oso: Oso, config: Path, command: str
+) -> None:
+    paris = shapely.box(2.2, 48.8, 2.5, 48.9)
+    for shape, words in (
+        (paris, ("E-INPUT-031", "outside all tiles", "x 2.2 to 2.5, y 48.8 to 48.9", "the tiles")),
+        (shapely.box(52.4, 0.3, 52.9, 0.8), ("E-INPUT-032", "look swapped", "EPSG:4326", "fix:")),
+    ):
+        path = config.parent / f"{words[0]}.gpkg"
+        geopandas.GeoDataFrame(geometry=[shape], crs=4326).to_file(path)
+        said = oso(4, command, config, "--set", f"map.area.path={path}")
+        for word in (str(path), *words):
+            assert word in said
+    assert not (config.parent / "run").exists()
 
 
 def test_row_33_polygons_without_coordinate_system(oso: Oso, config: Path) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import geopandas
+import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import shapely
 from pipeline_tools import digests, overall_accuracy, write_config
+from rasterio.windows import from_bounds
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
@@ -187,6 +192,30 @@ def test_strata_have_models_of_their_own(small_world: Path, tmp_path: Path) -> N
     with rasterio.open(tmp_path / "run" / "maps" / LAYERS[0], driver="GTiff") as source:
         assert (source.read(1) > 0).mean() > 0.5
     assert overall_accuracy(tmp_path / "run") > 0.5
+
+
+def test_an_area_is_the_full_map_cut_out(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(run_dir(finished), tmp_path / "run")
+    with rasterio.open(run_dir(finished) / "maps" / LAYERS[0], driver="GTiff") as source:
+        full, bounds, transform = source.read(1), source.bounds, source.transform
+    middle = (bounds.left + bounds.right) / 2, (bounds.bottom + bounds.top) / 2
+    disc = shapely.Point(middle).buffer(400)
+    geopandas.GeoDataFrame(geometry=[disc], crs=2154).to_file(tmp_path / "area.gpkg")
+    area = ("--set", f"map.area.path={tmp_path}/area.gpkg", "--set", f"run_dir={tmp_path}/run")
+    oso("run", finished, *area)
+    with rasterio.open(tmp_path / "run" / "maps" / LAYERS[0], driver="GTiff") as source:
+        found = source.read(1)
+        window = from_bounds(*source.bounds, transform)
+        x, y = source.transform @ tuple(np.indices(source.shape)[::-1] + 0.5)
+        assert "OSO_PARTIAL" not in source.tags()
+    full = full[window.round_offsets().round_lengths().toslices()]
+    assert ((found == full) | (found == 0)).all()
+    inside = shapely.contains_xy(disc.buffer(-8), x, y)
+    assert (found == full)[inside].all()
+    assert (found[~shapely.contains_xy(disc.buffer(8), x, y)] == 0).all()
+    assert (found > 0).sum() > 3000
+    # The same model was judged by the same polygons, inside and outside.
+    assert overall_accuracy(tmp_path / "run") == overall_accuracy(run_dir(finished))
 
 
 def test_non_ascii_paths_and_c_locale(small_world: Path, tmp_path: Path) -> None:
