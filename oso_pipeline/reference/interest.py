@@ -19,19 +19,17 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
-from oso_pipeline.config.model import Area, Config
+from oso_pipeline.config.model import Area
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.errors import InputDataError, Problem, Problems
 from oso_pipeline.core.rasterise import Burner
 from oso_pipeline.core.task import Task
-from oso_pipeline.core.tiles import Tile
 from oso_pipeline.reference.geometry import polygonal, repaired
 from oso_pipeline.reference.vector_files import VectorFile
 
 Mask = npt.NDArray[np.bool_]
 Bounds = tuple[float, float, float, float]
 
-_WGS84, _LAMBERT_93, _LAMBERT_2 = 4326, 2154, 27572
 _EDGE_POINTS = 51
 _SQUARE = 512
 _PARTS_OF_TILE = 100
@@ -83,40 +81,6 @@ def read_outline(area: Area, problems: Problems) -> Outline | None:
         problems.error("E-INPUT-031", message, area.path, "draw a polygon, or remove map.area")
         return None
     return Outline(geometry, frame.crs)
-
-
-def check_area(config: Config) -> Problems:
-    """Check that the area of interest can be used and meets one of the tiles.
-
-    Besides the problems of `read_outline`: an area outside all tiles (``E-INPUT-031``), and
-    one whose coordinates would meet a tile if they were swapped or of another system
-    (``E-INPUT-032``).
-    """
-    problems = Problems()
-    area = config.map.area
-    outline = None if area is None else read_outline(area, problems)
-    if area is None or outline is None:
-        return problems
-    tiles = [Tile(name).geobox() for name in config.imagery.tiles]
-    boxes = list(_boxes(tiles, outline.crs))
-    if any(shapely.intersects(outline.geometry, box) for box in boxes):
-        return problems
-    system = _name(outline.crs)
-    message = f"the area of interest lies outside all tiles: it covers {_text(outline.geometry)} "
-    if boxes:
-        message += f"in {system}, the tiles {_text(shapely.union_all(boxes))}"
-    else:
-        tiles_box = shapely.union_all(list(_boxes(tiles, CRS.from_epsg(config.map.epsg))))
-        message += f"in {system}, the tiles {_text(tiles_box)} in EPSG:{config.map.epsg}"
-    hint = "choose tiles that the area meets (imagery.tiles), or correct map.area"
-    if why := _explanation(outline, tiles, config.map.epsg):
-        problems.error("E-INPUT-032", f"{message}; {why}", area.path, _REMEDY)
-    else:
-        problems.error("E-INPUT-031", message, area.path, hint)
-    return problems
-
-
-_REMEDY = "write x (east, longitude) before y (north, latitude), and name the right system"
 
 
 class AreaMask:
@@ -257,7 +221,7 @@ def _within(outline: Outline, grid: GeoBox) -> shapely.Geometry:
     It is cut before it travels: what lies far away may have no place in the system of the tile.
     """
     nowhere = shapely.MultiPolygon()
-    box = next(_boxes([grid], outline.crs), None)
+    box = next(boxes_in([grid], outline.crs), None)
     if box is None:
         return nowhere
     left, bottom, right, top = box.bounds
@@ -294,7 +258,7 @@ def _area_of(geometry: shapely.Geometry) -> shapely.Geometry:
     return polygonal(np.array([geometry]))[0]
 
 
-def _boxes(grids: Collection[GeoBox], crs: Any) -> Iterator[shapely.Geometry]:
+def boxes_in(grids: Collection[GeoBox], crs: Any) -> Iterator[shapely.Geometry]:
     """Yield the box around each grid in a system; nothing for one that has no place there."""
     for grid in grids:
         way = Transformer.from_crs(grid.crs.epsg, crs, always_xy=True)
@@ -305,30 +269,3 @@ def _boxes(grids: Collection[GeoBox], crs: Any) -> Iterator[shapely.Geometry]:
             continue
         if np.isfinite(bounds).all() and bounds[0] < bounds[2]:
             yield shapely.box(*bounds)
-
-
-def _explanation(outline: Outline, tiles: list[GeoBox], epsg: int) -> str | None:
-    """Return how the coordinates would meet a tile, None if in no way that is known."""
-    swapped = shapely.transform(outline.geometry, lambda xy: xy[:, ::-1])
-    systems = [outline.crs] + [
-        CRS.from_epsg(code)
-        for code in (_WGS84, epsg, *(t.crs.epsg for t in tiles), _LAMBERT_93, _LAMBERT_2)
-    ]
-    for crs in systems:
-        boxes = list(_boxes(tiles, crs))
-        for geometry, order in ((outline.geometry, "wrong"), (swapped, "swapped")):
-            if any(shapely.intersects(geometry, box) for box in boxes):
-                if order == "swapped":
-                    return f"x and y look swapped: read as y, x in {_name(crs)} it meets a tile"
-                return f"the system looks swapped: read in {_name(crs)} it meets a tile"
-    return None
-
-
-def _name(crs: CRS) -> str:
-    code = crs.to_epsg()
-    return crs.name if code is None else f"EPSG:{code}"
-
-
-def _text(geometry: shapely.Geometry) -> str:
-    left, bottom, right, top = (f"{value:.7g}" for value in geometry.bounds)
-    return f"x {left} to {right}, y {bottom} to {top}"

@@ -19,7 +19,7 @@ from oso_pipeline.core.errors import (
     InputDataError,
     Problem,
 )
-from oso_pipeline.reference.interest import check_area
+from oso_pipeline.reference.interest_check import check_area
 from oso_pipeline.runtime import progress, runner
 from oso_pipeline.runtime.calibration import NOMINAL, remembered
 from oso_pipeline.runtime.executors import SerialExecutor, executor_of, n_workers
