@@ -117,7 +117,9 @@ def _predict(tile: FullTile, workers: int, part: Part) -> dict[str, Any]:
     """Predict all blocks anew and return what it took."""
     run = tile.config.parent / "run"
     shutil.rmtree(run / "blocks", ignore_errors=True)
-    wall, watch = _oso(tile, "--stage", "predict", "--workers", str(workers))
+    # A worker reads ahead in a thread: without a core of its own, one would use two.
+    cores = sorted(os.sched_getaffinity(0))[:workers]
+    wall, watch = _oso(tile, "--stage", "predict", "--workers", str(workers), cores=cores)
     begun, ended, tasks = _stage(run / "log.jsonl")
     pixels = sum(summary["pixels"] for summary in _summaries((run / "blocks").rglob("*.tif.json")))
     core = sum(task["cpu_seconds"] for task in tasks)
@@ -135,8 +137,11 @@ def _predict(tile: FullTile, workers: int, part: Part) -> dict[str, Any]:
     }
 
 
-def _oso(tile: FullTile, *arguments: str) -> tuple[float, Watch]:
-    """Run ``oso run`` to its end; return the wall seconds and what its processes took."""
+def _oso(
+    tile: FullTile, *arguments: str, cores: Iterable[int] | None = None
+) -> tuple[float, Watch]:
+    """Run ``oso run`` on some cores; return the wall seconds and what its processes took."""
+    allowed = os.sched_getaffinity(0) if cores is None else set(cores)
     command = [sys.executable, "-m", "bench.full_tile", "--oso", "run", str(tile.config)]
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
     log = WORK / "tile.log"
@@ -146,6 +151,7 @@ def _oso(tile: FullTile, *arguments: str) -> tuple[float, Watch]:
         process = subprocess.Popen(
             [*command, *arguments],
             stdout=stream, stderr=stream, cwd=PROJECT, env={**os.environ, "PYTHONPATH": path},
+            preexec_fn=lambda: os.sched_setaffinity(0, allowed),
         )  # fmt: skip
         watch = Watch(process.pid)
         while process.poll() is None:

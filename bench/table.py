@@ -111,8 +111,8 @@ def _tile(tile: dict[str, Any]) -> list[str]:
         )
     if {"1", "2"} <= tile["runs"].keys():
         one, two = (tile["runs"][n]["wall_s"]["median"] for n in ("1", "2"))
-        lines += ["", f"Two workers are **{one / two:.2f} times** as fast as one. "
-                  f"From products to map and report: {tile['end_to_end_s']:.0f} s."]  # fmt: skip
+        speed = f"Two workers are **{one / two:.2f} times** as fast as one, a core for each."
+        lines += ["", f"{speed} From products to map and report: {tile['end_to_end_s']:.0f} s."]
     return lines
 
 
