@@ -32,7 +32,7 @@ from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
 
-_SECONDS_EACH = 6.0
+_SECONDS_EACH = 4.0
 _COLUMNS, _ROWS, _STEP = 10_980, 256, 64
 _DATES, _PIXELS, _SAMPLES, _CLASSES = 40, 16_384, 6_000, 20
 
@@ -64,7 +64,7 @@ class Speed:
         )
 
 
-NOMINAL = Speed(190e6, 250e3, "2 virtual cores of an AMD EPYC (Zen 3)")
+NOMINAL = Speed(310e6, 400e3, "2 virtual cores of an AMD EPYC (Zen 3)")
 """What the estimates in tasks were measured on."""
 
 
