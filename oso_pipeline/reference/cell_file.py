@@ -71,10 +71,14 @@ def write_cell(table: geopandas.GeoDataFrame, final: Path) -> None:
 
 
 def read_small(paths: Sequence[Path]) -> pd.DataFrame:
-    """Return the columns `SMALL` of all cells, with ``cell`` and ``row`` in it."""
+    """Return the columns `SMALL` of all cells, with ``cell`` and ``row`` in it.
+
+    ``order`` numbers the objects as their sources list them, by name of the source and
+    identifier (of two numbers the smaller first).
+    """
     parts = []
     for number, path in enumerate(paths):
-        columns = [name for name in SMALL if name in _FIELDS]
+        columns = [*(name for name in SMALL if name in _FIELDS), "source_id"]
         table = pq.read_table(path, columns=[*columns, "bbox"])
         box = table["bbox"].combine_chunks()
         edges = {
@@ -86,7 +90,16 @@ def read_small(paths: Sequence[Path]) -> pd.DataFrame:
     whole = pd.concat(parts, ignore_index=True)
     for name in ("source", "side", "stratum"):
         whole[name] = whole[name].astype(str).astype("category")
-    return whole
+    return whole.assign(order=_order(whole)).drop(columns="source_id")
+
+
+def _order(parts: pd.DataFrame) -> npt.NDArray[np.int64]:
+    objects = parts.drop_duplicates("polygon_id")
+    names = objects["source_id"].astype(str)
+    keys = pd.DataFrame({"source": objects["source"].astype(str), "size": names.str.len()})
+    ranked = keys.assign(name=names).sort_values(["source", "size", "name"]).index
+    place = pd.Series(np.arange(len(ranked)), index=objects.loc[ranked, "polygon_id"])
+    return place.loc[parts["polygon_id"]].to_numpy(dtype=np.int64)
 
 
 def join_cells(

@@ -90,7 +90,8 @@ def add_split(parts: pd.DataFrame, rules: SplitRules) -> pd.DataFrame:
     parts
         The pieces of polygons, with ``polygon_id``, ``code``, ``stratum``, ``side``,
         ``area_m2``, their centroid ``x``, ``y`` and their bounds ``x_min``, ``y_min``,
-        ``x_max``, ``y_max`` in metres of the map.
+        ``x_max``, ``y_max`` in metres of the map; ``order``, the number of the polygon among
+        all as their sources list them.
     rules
         How polygons are dealt.
 
@@ -99,8 +100,8 @@ def add_split(parts: pd.DataFrame, rules: SplitRules) -> pd.DataFrame:
     table
         With ``fold`` (int8), or ``split_<run>``: train, validation, or nothing (`NEAR`).
         Polygons are dealt within their class and stratum (``random``), by the square that
-        holds their centroid (``blocks``), or as ``side`` says (``column``). Ascending
-        ``polygon_id`` and the seed decide, never the order of rows. A draw does not depend
+        holds their centroid (``blocks``), or as ``side`` says (``column``). ``order`` and
+        the seed decide, never the order of rows. A draw does not depend
         on another class, stratum or run (``random``).
     """
     polygons = polygon_table(parts)
@@ -128,8 +129,8 @@ def add_split(parts: pd.DataFrame, rules: SplitRules) -> pd.DataFrame:
 def polygon_table(parts: pd.DataFrame) -> pd.DataFrame:
     """Return one row per polygon: ``code``, ``stratum``, ``x``, ``y`` and ``area_m2``.
 
-    Indexed by ``polygon_id``, ascending; class and stratum are those with most of its area,
-    x and y are those of the centroid in metres, the area is in m2.
+    Indexed by ``polygon_id``, ascending by ``order``; class and stratum are those with most of
+    its area, x and y are those of the centroid in metres, the area is in m2.
     """
     areas = parts["area_m2"].to_numpy()
     weighted = pd.DataFrame(
@@ -145,7 +146,8 @@ def polygon_table(parts: pd.DataFrame) -> pd.DataFrame:
     polygons["y"] /= polygons["area_m2"]
     for column in ("code", "stratum"):
         polygons[column] = most_of_area(parts, column)
-    return polygons
+    order = parts.groupby("polygon_id", sort=True)["order"].first()
+    return polygons.iloc[np.argsort(order.to_numpy(), kind="stable")]
 
 
 def verify_split(parts: pd.DataFrame, columns: Sequence[str], problems: Problems) -> None:
@@ -179,7 +181,7 @@ def _at_random(polygons: pd.DataFrame, rules: SplitRules, run: int) -> Sides:
     strata, codes = polygons["stratum"].to_numpy(), polygons["code"].to_numpy()
     for stratum, code in sorted(set(zip(strata.tolist(), codes.tolist(), strict=True))):
         seed = derived_seed(rules.seed, "split", stratum, code, run)
-        members = np.flatnonzero((strata == stratum) & (codes == code))  # ascending by id
+        members = np.flatnonzero((strata == stratum) & (codes == code))  # in order
         drawn = np.random.default_rng(seed).permutation(members)
         if rules.folds:
             # Small classes begin at different folds, so that no fold gets all of them.

@@ -80,7 +80,8 @@ def parts_of(counts: dict[int, int], seed: int = 0) -> pd.DataFrame:
         for i in range(n)
         for area in ([4e4] if i % 4 else [1e4, 3e4])  # every fourth polygon has two pieces
     ]
-    return pd.DataFrame(rows, columns=["polygon_id", "code", "stratum", "x", "y", "area_m2"])
+    table = pd.DataFrame(rows, columns=["polygon_id", "code", "stratum", "x", "y", "area_m2"])
+    return table.assign(order=table["polygon_id"])
 
 
 def test_caps_bind_each_class_alone() -> None:

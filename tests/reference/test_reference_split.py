@@ -55,6 +55,7 @@ def measured(rows: pd.DataFrame) -> pd.DataFrame:
         x=rows["x_min"] + width / 2,
         y=rows["y_min"] + 25,
         area_m2=width * 50,
+        order=rows["polygon_id"],
     )
 
 
