@@ -111,7 +111,7 @@ def _tile(tile: dict[str, Any]) -> list[str]:
         )
     if {"1", "2"} <= tile["runs"].keys():
         one, two = (tile["runs"][n]["wall_s"]["median"] for n in ("1", "2"))
-        speed = f"Two workers are **{one / two:.2f} times** as fast as one, a core for each."
+        speed = f"Two workers are **{one / two:.2f} times** as fast as one."
         lines += ["", f"{speed} From products to map and report: {tile['end_to_end_s']:.0f} s."]
     return lines
 
