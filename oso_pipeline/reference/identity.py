@@ -26,7 +26,7 @@ def polygon_ids(source: str, source_ids: Iterable[str]) -> npt.NDArray[np.int64]
     Examples
     --------
     >>> polygon_ids("RPG 2019", ["11", "12"]).tolist()
-    [345, 678]
+    [91587895045036908, 6522668771535617763]
     """
     start = hashlib.blake2b(f"{source}\0".encode(), digest_size=8)
 

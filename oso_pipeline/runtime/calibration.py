@@ -64,7 +64,7 @@ class Speed:
         )
 
 
-NOMINAL = Speed(310e6, 400e3, "2 virtual cores of an AMD EPYC (Zen 3)")
+NOMINAL = Speed(310e6, 400e3, "one virtual core of an AMD EPYC")
 """What the estimates in tasks were measured on."""
 
 
