@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
 from typing import Literal
 
 from oso_pipeline.config.model import Config
+from oso_pipeline.config.season_check import check_adaptation
 from oso_pipeline.core.errors import ConfigError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 
@@ -18,11 +20,12 @@ def check_paths(config: Config) -> Problems:
     Every path is tried as the run will use it, and every problem is collected: missing, a
     file where a folder is expected or the reverse, no permission (``E-INPUT-058``); a run
     folder that is or lies in an input (``E-INPUT-059``); a nomenclature that cannot
-    be used (``E-INPUT-044``, ``-045``, ``-058``, ``-063``).
+    be used (``E-INPUT-044``, ``-045``, ``-058``, ``-063``); past seasons that do not fit
+    (``E-INPUT-072`` to ``-074``).
     """
     problems = Problems()
-    for index, path in enumerate(config.imagery.paths):
-        _check(f"imagery.paths[{index}]", path, "folder", problems)
+    for key, path in _image_folders(config):
+        _check(key, path, "folder", problems)
     for index, source in enumerate(config.reference.sources):
         key = f"reference.sources[{index}]"
         _check(f"{key}.path", source.path, "any", problems)
@@ -37,7 +40,8 @@ def check_paths(config: Config) -> Problems:
         if isinstance(independent.crosswalk, Path):
             _check("validation.independent.crosswalk", independent.crosswalk, "file", problems)
     try:
-        load_nomenclature(config.nomenclature, Path())
+        nomenclature = load_nomenclature(config.nomenclature, Path())
+        problems.extend(check_adaptation(config, nomenclature))
     except ConfigError as error:
         problems.extend(error.problems)
     _check_run_dir(config, problems)
@@ -77,6 +81,15 @@ def check_block(config: Config, fitting: int, worker_bytes: float) -> Problems:
     return problems
 
 
+def _image_folders(config: Config) -> Iterator[tuple[str, Path]]:
+    """Yield the folders with images of all seasons, by the key that names them."""
+    for index, path in enumerate(config.imagery.paths):
+        yield f"imagery.paths[{index}]", path
+    for number, past in enumerate(config.adaptation.sources if config.adaptation else ()):
+        for index, path in enumerate(past.imagery.paths):
+            yield f"adaptation.sources[{number}].imagery.paths[{index}]", path
+
+
 def _check(
     key: str, path: Path, kind: Literal["file", "folder", "any"], problems: Problems
 ) -> None:
@@ -107,8 +120,8 @@ def _check(
 def _check_run_dir(config: Config, problems: Problems) -> None:
     run_dir = config.run_dir.resolve()
     hint = "choose a run_dir apart from the input"
-    for index, path in enumerate(config.imagery.paths):
-        folder, key = path.resolve(), f"imagery.paths[{index}]"
+    for key, path in _image_folders(config):
+        folder = path.resolve()
         if run_dir == folder:
             message = f"run_dir: is the same folder as {key}"
         elif run_dir.is_relative_to(folder):

@@ -17,6 +17,7 @@ PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("run_dir",),
     ("nomenclature",),
     ("imagery", "paths", "*"),
+    ("adaptation", "sources", "*", "imagery", "paths", "*"),
     ("reference", "sources", "*", "path"),
     ("reference", "sources", "*", "crosswalk"),
     ("reference", "sources", "*", "rules"),

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
+from oso_pipeline.config.adaptation import Adaptation
 from oso_pipeline.config.reference import CRS_PATTERN, Reference
 from oso_pipeline.config.section import Section
 from oso_pipeline.core.dates import DateGrid
@@ -247,6 +248,8 @@ class Config(Section):
     """What they are turned into."""
     reference: Reference
     """The labelled polygons."""
+    adaptation: Adaptation | None = None
+    """Past seasons whose labels map this year; none learns from this year's labels alone."""
     strata: Strata | None = None
     """Regions with a model of their own."""
     sampling: Sampling = Sampling()
@@ -283,6 +286,8 @@ class Config(Section):
         left_out: dict[str, Any] = {"runtime": True, "run_dir": True, "validation": measuring}
         if self.label_check.exclude_below is None:
             left_out["label_check"] = True
+        if self.adaptation is None:
+            left_out["adaptation"] = True
         if self.map.area is None:
             left_out["map"] = {"area": True}
         content = self.model_dump(mode="json", exclude=left_out)

@@ -189,8 +189,7 @@ def _default(key: Key) -> str:
     if key.path == ("run_dir",):
         return "`runs/<name>`"
     if key.section:
-        optional = (("strata",), ("validation", "independent"), ("map", "area"))
-        return "none" if key.path in optional else ""
+        return "none" if key.default is None else ""
     return f"`{written(key.default)}`"
 
 

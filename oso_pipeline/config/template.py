@@ -7,7 +7,14 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from oso_pipeline.config.describe import Key, is_mark, keys, kinds_below, texts_of_kinds
+from oso_pipeline.config.describe import (
+    Key,
+    is_mark,
+    keys,
+    kinds_below,
+    names_below,
+    texts_of_kinds,
+)
 
 _EXAMPLES: dict[tuple[str, ...], str] = {
     ("year",): "2018",
@@ -16,6 +23,9 @@ _EXAMPLES: dict[tuple[str, ...], str] = {
     ("imagery", "paths"): "[products]",
     ("imagery", "tiles"): "[31TCJ]",
     ("reference", "sources", "path"): "reference.gpkg",
+    ("adaptation", "sources", "year"): "2017",
+    ("adaptation", "sources", "imagery", "paths"): "[products]",
+    ("adaptation", "sources", "season", "start"): "2017-01-01",
     ("strata", "path"): "regions.gpkg",
     ("strata", "field"): "region",
     ("validation", "independent", "path"): "points.gpkg",
@@ -54,7 +64,7 @@ def _lines() -> Iterator[str]:
         needed = active[key.plain[:-1]] and key.required
         active[key.plain] = needed
         indent = "  " * (len(key.path) - 1)
-        dash = is_mark((above or ("",))[-1]) and key.path[-1] == "path"
+        dash = is_mark((above or ("",))[-1]) and key.path[-1] == names_below(above)[0]
         if dash:  # the first key of an item of a list
             indent = indent[:-2]
         if not above:

@@ -103,7 +103,7 @@ def test_template_loads_as_it_is_and_with_every_key_taken_up(tmp_path: Path) -> 
     plain = tmp_path / "plain.yaml"
     plain.write_text(template(), encoding="utf-8")
     full = tmp_path / "full.yaml"
-    every = re.sub(r"^( *)#(?=[a-z])", r"\1", template(), flags=re.MULTILINE)
+    every = re.sub(r"^( *)#(?=[a-z]|- )", r"\1", template(), flags=re.MULTILINE)
     full.write_text(every, encoding="utf-8")
     first, second = load_config(plain, (), {}), load_config(full, (), {})
     assert isinstance(first, Config)
