@@ -15,6 +15,7 @@ from rich.console import Console
 from oso_pipeline.core.errors import (
     ConfigError,
     EnvironmentFailure,
+    ExitCode,
     OsoError,
     Problem,
 )
@@ -150,6 +151,24 @@ def status(
         if why:
             for reason, count in plan.reasons.most_common():
                 out.print(f"           {count}: {reason}")
+
+
+@app.command()
+def verify(
+    run_folder: RunPath,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Let the next run make damaged files again.")
+    ] = False,
+) -> None:
+    """Read every file of a run folder and compare it with the checksum it was committed with."""
+    from oso_pipeline.runtime import session, verification
+
+    found = session.verify(run_folder, repair)
+    out.print("\n".join(verification.lines(found)), markup=False)
+    if found.condemned:
+        if not repair:
+            raise typer.Exit(int(ExitCode.INPUT))
+        out.print("their commits are withdrawn: the next `oso run` makes these files again")
 
 
 @app.command()

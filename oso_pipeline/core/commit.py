@@ -76,6 +76,24 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
     return None
 
 
+def withdraw_unless(path: Path, key: str) -> None:
+    """Withdraw the commit of `path` before it is replaced, unless `key` made it.
+
+    Else a process killed between file and sidecar would leave the new file under the commit of
+    the old one, and a return to the old configuration would take that at its word. What the
+    same key makes is the same, so two workers at one task do not take away each other's commit.
+    """
+    sidecar = sidecar_of(path)
+    try:
+        if json.loads(sidecar.read_text(encoding="utf-8"))["key"] == key:
+            return
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # what cannot be read commits nothing
+    sidecar.unlink(missing_ok=True)
+
+
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of the file's content, in hexadecimal."""
     with path.open("rb") as stream:

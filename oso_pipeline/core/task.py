@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from oso_pipeline.core.commit import digest, read_sidecar, write_sidecar
+from oso_pipeline.core.commit import digest, read_sidecar, withdraw_unless, write_sidecar
 from oso_pipeline.core.errors import ExitCode, OsoError
 
 log = logging.getLogger(__name__)
@@ -210,6 +210,8 @@ def do(task: Task) -> TaskResult:
     started, cpu_started = time.perf_counter(), time.process_time()
     _forget_peak()
     try:
+        for output in task.outputs:
+            withdraw_unless(task.run_dir / output, task.key)
         summary = _load(task.function)(task)
         record = {
             "key": task.key,

@@ -20,10 +20,11 @@ from oso_pipeline.core.errors import (
     Problem,
 )
 from oso_pipeline.reference.interest_check import check_area
-from oso_pipeline.runtime import progress, runner
+from oso_pipeline.runtime import progress, runner, verification
 from oso_pipeline.runtime.calibration import NOMINAL, remembered
 from oso_pipeline.runtime.executors import SerialExecutor, executor_of, n_workers
 from oso_pipeline.runtime.forecast import Forecast, Ledger
+from oso_pipeline.runtime.lock import RunLock
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Outcome, Selection
 from oso_pipeline.runtime.stages import STAGES
@@ -126,6 +127,26 @@ def run(planner: Planner, selection: Selection, manner: Manner) -> Outcome:
         if not manner.json_log:
             out.print(ledger_table(ledger))
     return outcome
+
+
+def verify(run_folder: Path, repair: bool) -> verification.Verification:
+    """Compare a run folder with its commits; withdraw those that do not hold, where asked to.
+
+    Raises
+    ------
+    InputDataError
+        If no run has written the folder.
+    EnvironmentFailure
+        If commits are to be withdrawn while a run works there.
+    """
+    folder = run_folder if run_folder.is_dir() else load_config(run_folder).run_dir
+    config_of(folder)  # refuses what is no run folder
+    if not repair:
+        return verification.verify_run(folder)
+    with RunLock(folder):
+        found = verification.verify_run(folder)
+        verification.repair(found)
+    return found
 
 
 def print_outcome(config: Config, outcome: Outcome) -> None:

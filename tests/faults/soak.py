@@ -1,0 +1,228 @@
+"""Run the demo again and again under random faults, and look for anything lost.
+
+Each loop begins with an empty or a damaged run folder, lets some attempts meet a fault, and
+ends with an attempt that is left alone. After every attempt holds: a commit tells the truth
+about its file. After the last one: every file has its commit, and all are those of a clean run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from soak_damage import DAMAGES
+from soak_run import ATTACKS, Attempt, Ended, attempt, verify
+from soak_table import write_figures
+
+UNCOMMITTED = {"run.json", "config.yaml", "log.jsonl", "run.lock"}
+CHANGING = {"report.html"}
+"""What tells of the run itself, as how long it took."""
+
+ALLOWED_CODES = {0, 5, 6, 130, 143, -9}
+"""Ends of an attempt that met a fault: well, with failed tasks, machine, signals; never a bug."""
+
+
+class Lost(AssertionError):
+    """An invariant does not hold."""
+
+
+@dataclass
+class Soak:
+    """What has happened so far."""
+
+    folder: Path
+    draw: random.Random
+    clean: dict[str, str]
+    clean_seconds: float
+    loops: int = 0
+    attempts: int = 0
+    struck: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+
+    @property
+    def run_dir(self) -> Path:
+        """The run folder under attack."""
+        return self.folder / "run"
+
+    def loop(self) -> None:
+        """Do one loop; what does not hold is noted and the folder kept."""
+        self.loops += 1
+        try:
+            self._begin()
+            for _ in range(self.draw.choice((1, 1, 2, 3))):
+                self._damage()
+                self._attack()
+                check_commits(self.run_dir)
+            self._end()
+        except Lost as error:
+            self.lost.append(f"loop {self.loops}: {error}")
+            self.run_dir.rename(self.folder / f"lost-{self.loops}")
+
+    def _begin(self) -> None:
+        if not self.run_dir.exists() or self.draw.random() < 0.4:
+            shutil.rmtree(self.run_dir, ignore_errors=True)
+            self.run_dir.mkdir()
+        else:  # something to do, from some stage on
+            parts = ("inventory", "reference", "samples", "labels", "models", "blocks", "maps")
+            for part in self.draw.sample(parts, self.draw.choice((1, 1, 2, 3))):
+                shutil.rmtree(self.run_dir / part, ignore_errors=True)
+
+    def _damage(self) -> None:
+        for name in self.draw.sample(sorted(DAMAGES), self.draw.choice((0, 1, 1, 2))):
+            damaged = DAMAGES[name](self.run_dir, self.draw)
+            if damaged is None:  # nothing there yet to be damaged
+                continue
+            self.struck[name] += 1
+            if name == "bit flipped":
+                found = verify(self.folder)
+                if found.code != 4 or str(damaged) not in found.output:
+                    raise Lost(f"a flipped bit was not found: {damaged}\n{found.output}")
+                repaired = verify(self.folder, "--repair")
+                if repaired.code != 0:
+                    raise Lost(f"verify --repair failed:\n{repaired.output}")
+
+    def _attack(self) -> None:
+        name = self.draw.choice(sorted(ATTACKS))
+        plan = Attempt(self.folder, self.draw, self.clean_seconds)
+        ended = ATTACKS[name](plan)
+        self.attempts += 1
+        self.codes[str(ended.code)] += 1
+        self.struck.update({name: n for name, n in ended.struck.items() if n})
+        if ended.code not in ALLOWED_CODES:
+            raise Lost(f"{name} ended with {ended.code}:\n{ended.output[-4000:]}")
+
+    def _end(self) -> None:
+        ended = attempt(self.folder)
+        self.attempts += 1
+        self.codes[str(ended.code)] += 1
+        if ended.code != 0:
+            raise Lost(f"the run left alone ended with {ended.code}:\n{ended.output[-4000:]}")
+        check_commits(self.run_dir)
+        check_complete(self.run_dir)
+        found = verify(self.folder)
+        if found.code != 0:
+            raise Lost(f"verify of the finished run:\n{found.output}")
+        compare(self.clean, digests(self.run_dir))
+
+    def figures(self, minutes: float) -> dict[str, Any]:
+        """Return what to write down."""
+        return {
+            "loops": self.loops,
+            "attempts": self.attempts,
+            "minutes": round(minutes, 1),
+            "faults": dict(sorted(self.struck.items())),
+            "exit_codes": dict(sorted(self.codes.items())),
+            "lost": self.lost,
+        }
+
+
+def committed_files(run_dir: Path) -> dict[Path, dict[str, Any]]:
+    """Return the files with a commit record that counts, by plain reading."""
+    found = {}
+    for file in run_dir.rglob("*"):
+        record = file.with_name(f"{file.name}.json")
+        if "extracted" in file.parts or not record.is_file() or not file.is_file():
+            continue
+        try:
+            content = json.loads(record.read_bytes())
+        except ValueError:
+            continue  # damaged by us; counts for nothing
+        if isinstance(content, dict) and content.get("size") == file.stat().st_size:
+            found[file] = content
+    return found
+
+
+def check_commits(run_dir: Path) -> None:
+    """Raise Lost if the content of a committed file is not what was committed."""
+    for file, record in committed_files(run_dir).items():
+        if hashlib.sha256(file.read_bytes()).hexdigest() != record["sha256"]:
+            raise Lost(f"a commit does not tell the truth: {file}")
+
+
+def check_complete(run_dir: Path) -> None:
+    """Raise Lost if a file of a finished run has no commit."""
+    committed = committed_files(run_dir)
+    records = {file.with_name(f"{file.name}.json") for file in committed}
+    for file in run_dir.rglob("*"):
+        known = file in committed or file in records or file.name in UNCOMMITTED
+        if file.is_file() and not known and "extracted" not in file.parts:
+            raise Lost(f"a file without commit: {file}")
+
+
+def digests(run_dir: Path) -> dict[str, str]:
+    """Return the committed SHA-256 of everything that must not depend on what went wrong."""
+    return {
+        str(file.relative_to(run_dir)): record["sha256"]
+        for file, record in committed_files(run_dir).items()
+        if file.name not in CHANGING
+    }
+
+
+def compare(expected: dict[str, str], found: dict[str, str]) -> None:
+    """Raise Lost unless all files are those of the clean run."""
+    differ = sorted(
+        name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+    )
+    if differ:
+        raise Lost(f"other files than those of the clean run: {differ[:10]}")
+
+
+def prepare(folder: Path) -> tuple[dict[str, str], float]:
+    """Make the demo's world and a clean run; return its digests and how long it took."""
+    from oso_pipeline.simulation.demo import prepare_demo
+
+    prepare_demo(folder)
+    if not (folder / "clean").is_dir():
+        shutil.rmtree(folder / "run", ignore_errors=True)
+        started = time.monotonic()
+        ended: Ended = attempt(folder)
+        if ended.code != 0:
+            raise Lost(f"the clean run failed:\n{ended.output}")
+        (folder / "run").rename(folder / "clean")
+        (folder / "seconds").write_text(str(time.monotonic() - started))
+    return digests(folder / "clean"), float((folder / "seconds").read_text())
+
+
+def main() -> int:
+    """Soak for some minutes and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=Path("soak"))
+    parser.add_argument("--write", action="store_true", help="the figures, into the docs")
+    asked = parser.parse_args()
+    folder = asked.folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    soak = Soak(folder, random.Random(asked.seed), *prepare(folder))
+    begun, started = datetime.now(UTC), time.monotonic()
+    while time.monotonic() - started < asked.minutes * 60:
+        soak.loop()
+        figures = soak.figures((time.monotonic() - started) / 60)
+        figures |= {
+            "seed": asked.seed,
+            "begun": begun.isoformat(timespec="minutes"),
+            "clean_run_seconds": round(soak.clean_seconds, 1),
+            "cores": len(os.sched_getaffinity(0)),
+        }
+        (folder / "soak.json").write_text(json.dumps(figures, indent=1) + "\n")
+        print(f"{soak.loops} loops, {sum(soak.struck.values())} faults, lost: {soak.lost}")
+        sys.stdout.flush()
+    if asked.write:
+        write_figures(folder / "soak.json")
+    return 1 if soak.lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
