@@ -65,7 +65,7 @@ class Run:
             if file_size is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
 
-        self._output = tempfile.TemporaryFile("w+")
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the run
         command = [sys.executable, "-m", "oso_pipeline.cli", "run", str(folder / "demo.yaml")]
         self.process = subprocess.Popen(
             [*command, *_OPTIONS],
