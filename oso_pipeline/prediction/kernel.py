@@ -13,9 +13,10 @@ from oso_pipeline.learning.model_file import Model
 from oso_pipeline.prediction.compiled import Vote, compiled, joined
 from oso_pipeline.prediction.lanes import LANES
 from oso_pipeline.prediction.walk import exact_winner, new_arena, walk_chunk
-from oso_pipeline.timeseries.chunks import CHUNK, aligned, features_chunk, new_scratch
+from oso_pipeline.timeseries.chunks import features_chunk, new_scratch
 from oso_pipeline.timeseries.features import source_and_recipe
 from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.rows import CHUNK, aligned
 from oso_pipeline.timeseries.series import BlockSeries
 
 NODATA_CLASS = 0

@@ -15,7 +15,7 @@ import numpy as np
 
 from oso_pipeline.core.kernels import kernel
 from oso_pipeline.prediction.lanes import LANES, add_where, at_most, first_of, how_many
-from oso_pipeline.timeseries.chunks import CHUNK, aligned
+from oso_pipeline.timeseries.rows import CHUNK, aligned
 
 _TREES = 4
 """Trees walked together: 2 to 8 are about equally fast."""

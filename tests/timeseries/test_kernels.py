@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from oso_pipeline.timeseries import reference
-from oso_pipeline.timeseries.chunks import CHUNK
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.gapfill import gapfill, longest_gap_days
 from oso_pipeline.timeseries.layout import INDEX_BANDS, FeatureLayout
+from oso_pipeline.timeseries.rows import CHUNK
 from oso_pipeline.timeseries.series import BlockSeries
 
 INDICES = tuple(INDEX_BANDS)
