@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from oso_pipeline.config.model import SENTINEL2_BANDS
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.simulation.growing_year import USUAL_YEAR, GrowingYear
 from oso_pipeline.simulation.world import Floats
 
 # Reflectance x 1000 in B2, B3, B4, B5, B6, B7, B8, B8A, B11, B12: rounded values of the order
@@ -104,9 +105,12 @@ class Phenology:
     ----------
     land
         Each of its fields gets a timing, vigour and brightness of its own.
+    year
+        What the year is like; the brightness of the ground is the same in all.
     """
 
-    def __init__(self, land: Land) -> None:
+    def __init__(self, land: Land, year: GrowingYear = USUAL_YEAR) -> None:
+        self._year = year
         self._codes = land.codes
         self._heights = land.heights
         n = land.codes.size
@@ -124,16 +128,22 @@ class Phenology:
             rng.normal(0, 0.06, n)[:, None] + rng.normal(0, 0.02, (n, bands))
         )
         self._mown = rng.uniform(140, 172, n)
+        if year.name:
+            rng = np.random.default_rng(year.seed(land.seed, "phenology"))
+            self._timing = rng.standard_normal(n) * [c.timing_days for c in covers]
+            self._vigour = np.clip(rng.normal(1, 0.14, n), 0.6, 1.25)
+            self._mown = rng.uniform(140, 172, n)
 
     def green_share(self, day_of_year: float) -> Floats:
         """Return the share of the ground under green leaves, 0 to 1, shape ``(field,)``."""
         share = np.zeros(self._codes.size)
+        season_day = day_of_year - self._year.shift_days
         for code, cover in _COVERS.items():
             at = np.flatnonzero(self._codes == code)
-            days = day_of_year - self._timing[at]
+            days = season_day - self._timing[at]
             grown = sum((_grown(growth, days) for growth in cover.growths), np.zeros(at.size))
             if cover.mown:
-                since = day_of_year - self._mown[at]
+                since = season_day - self._mown[at]
                 grown -= np.where(since >= 0, 0.38 * np.exp(-np.maximum(since, 0) / 16), 0)
             share[at] = cover.floor + self._floor[at] + grown * self._vigour[at]
         return np.clip(share, 0, 0.97)
@@ -149,11 +159,15 @@ class Phenology:
         return is_high | (self._codes == 53)
 
     def reflectance(self, day_of_year: float) -> npt.NDArray[np.float32]:
-        """Return surface reflectance per field and band, shape ``(field, band)``, unitless."""
+        """Return surface reflectance per field and band, shape ``(field, band)``, unitless.
+
+        As the processor of the year sees it.
+        """
         share = self.green_share(day_of_year)[:, None]
         table = self._bare * (1 - share) + self._green * share
         snow = self.snow(day_of_year) & (self._codes != 53)
         table[snow] = 0.2 * table[snow] + 0.8 * SNOW
+        table *= self._year.gain
         return table.astype(np.float32)
 
 

@@ -14,6 +14,8 @@ from oso_pipeline.simulation.world import MAP_EPSG, World
 
 _MARGIN_M = 6.0
 """Parcels end this far inside their field, as digitised parcels do."""
+_TRUTH_MARGIN_M = 10.0
+_LEAST_TRUE_M2 = 1000.0
 _KNOWN_SHARE = 0.65
 _LEAST_KNOWN = 12
 
@@ -46,6 +48,26 @@ def parcels(world: World) -> gpd.GeoDataFrame:
         "parcel_id": np.arange(1, fields.size + 1, dtype=np.int64),
         "code": world.codes[fields].astype(np.int32),
     }
+    return gpd.GeoDataFrame(columns, geometry=cut[fields], crs=f"EPSG:{MAP_EPSG}")
+
+
+def true_fields(world: World, past: World | None = None) -> gpd.GeoDataFrame:
+    """Return the true land cover of every field, away from its borders, EPSG:2154.
+
+    What no database knows is there too: the set to hold a map of the world against.
+
+    Returns
+    -------
+    GeoDataFrame
+        Columns `field_id` (int64), `code` (int32, OSO 17), `past_code` where a past year is
+        given, and the geometry.
+    """
+    outlines = shapely.buffer(world.outline_of_fields(), -_TRUTH_MARGIN_M, join_style="mitre")
+    cut = shapely.intersection(outlines, shapely.buffer(world.footprint, -_TRUTH_MARGIN_M))
+    fields = np.flatnonzero(shapely.area(cut) >= _LEAST_TRUE_M2)
+    columns = {"field_id": fields.astype(np.int64), "code": world.codes[fields].astype(np.int32)}
+    if past is not None:
+        columns["past_code"] = past.codes[fields].astype(np.int32)
     return gpd.GeoDataFrame(columns, geometry=cut[fields], crs=f"EPSG:{MAP_EPSG}")
 
 

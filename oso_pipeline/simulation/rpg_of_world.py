@@ -1,12 +1,13 @@
 """The register of agricultural land of the simulated world, in both of its forms.
 
-The year of the images comes as parcels with a crop each, an earlier year as îlots of one to four
-parcels with their greatest crop group. Annual crops rotate in between; a few perennial fields
-of the earlier year have been ploughed since.
+The year of the map comes as parcels with a crop each, earlier years as îlots of one to four
+parcels with their greatest crop group: 2014, and the past year of which there are images. Annual
+crops rotate in between; a few perennial fields of 2014 have been ploughed since.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -69,11 +70,43 @@ def write_parcels(land: KnownLand, folder: Path) -> Path:
     return root / "PARCELLES_GRAPHIQUES.shp"
 
 
+@dataclass(frozen=True)
+class _Declared:
+    """What farmers declared in a year: fields and their classes, and the draws of that year."""
+
+    year: int
+    fields: Indices
+    codes: npt.NDArray[np.int16]
+    rng: np.random.Generator
+
+
 def write_ilots(land: KnownLand, folder: Path) -> Path:
-    """Write the RPG of the earlier year: îlots and the table of their groups."""
+    """Write the RPG of 2014, for which the world has no images; return its shapefile."""
     fields = land.fields((*_ANNUAL, *_PERENNIAL), "ilots", _KNOWN_SHARE)
     rng = land.rng("ilots", "crops")
     codes = _earlier(land.world.codes[fields], rng)
+    return _write_ilots(land, _Declared(ILOTS_YEAR, fields, codes, rng), folder)
+
+
+def write_past_ilots(past: KnownLand, folder: Path) -> Path:
+    """Write the RPG of the past year in the form until 2014; return its shapefile.
+
+    Parameters
+    ----------
+    past
+        The land as it was in that year.
+    folder
+        Where deliveries of the RPG lie.
+    """
+    fields = past.fields((*_ANNUAL, *_PERENNIAL), "rpg", _KNOWN_SHARE)
+    year = past.world.spec.year
+    declared = _Declared(year, fields, past.world.codes[fields], past.rng("ilots", year))
+    return _write_ilots(past, declared, folder)
+
+
+def _write_ilots(land: KnownLand, declared: _Declared, folder: Path) -> Path:
+    """Write îlots and the table of their groups."""
+    fields, codes, rng = declared.fields, declared.codes, declared.rng
     groups = np.array([rng.choice(_GROUPS[int(code)]) for code in codes])
     ilots = _ilots(land, fields, codes, rng)
     group_of = dict(zip(fields.tolist(), groups.tolist(), strict=True))
@@ -90,7 +123,7 @@ def write_ilots(land: KnownLand, folder: Path) -> Path:
         "CODE_CULTU": np.array([f"{group:02d}" for group in main]),
         "NOM_CULTU": np.array([layouts.GROUP_NAMES[int(group)] for group in main]),
     }  # fmt: skip
-    root = layouts.ilots_folder(folder, ILOTS_YEAR, OLD_REGION)
+    root = layouts.ilots_folder(folder, declared.year, OLD_REGION)
     batch = with_flaws(Batch(geometry, columns), rng, DUPLICATES, INVALID, slivers=0)
     layouts.RPG_ILOTS.write(root / "ILOTS_ANONYMES.shp", [batch])
     lines = [

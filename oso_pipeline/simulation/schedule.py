@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
-from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.simulation.sky import Overpass
 from oso_pipeline.simulation.world import World
 
@@ -32,14 +31,13 @@ def overpasses(world: World, orbit: int) -> list[Overpass]:
     without long gaps.
     """
     spec = world.spec
-    rng = np.random.default_rng(derived_seed(spec.seed, "schedule", orbit))
+    rng = np.random.default_rng(world.year.seed(spec.seed, "schedule", orbit))
     days = [date(spec.year, 1, 1) + timedelta(days=n) for n in range(365)]
-    possible = [day for day in days if (day - _PASSED[orbit]).days % 5 == 0]
+    possible = [(day, name) for day in days if (name := _platform(day, orbit))]
+    count = min(spec.dates_per_orbit, len(possible))
     passes = []
-    for number, part in enumerate(np.array_split(np.arange(len(possible)), spec.dates_per_orbit)):
-        day = possible[int(rng.choice(part))]
-        is_a = (day - _PASSED[orbit]).days % 10 == 0
-        platform = "SENTINEL2A" if is_a else "SENTINEL2B"
+    for number, part in enumerate(np.array_split(np.arange(len(possible)), count)):
+        day, platform = possible[int(rng.choice(part))]
         second = timedelta(seconds=int(rng.integers(60)), milliseconds=int(rng.integers(1000)))
         acquired = datetime.combine(day, _AT[orbit], tzinfo=UTC) + second
         share = _cloud_share(rng, day)
@@ -49,6 +47,12 @@ def overpasses(world: World, orbit: int) -> list[Overpass]:
             platform = "SENTINEL2C"
         passes.append(Overpass(acquired, platform, orbit, share))
     return passes
+
+
+def _platform(day: date, orbit: int) -> str | None:
+    """Return the satellite that flies an orbit on a day: each every ten days, once launched."""
+    platform = {0: "SENTINEL2A", 5: "SENTINEL2B"}.get((day - _PASSED[orbit]).days % 10)
+    return platform if platform and day > _LAUNCH[platform] else None
 
 
 def main_orbit(world: World, tile: str) -> int:

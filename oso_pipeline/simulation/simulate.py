@@ -1,4 +1,4 @@
-"""Writes a whole simulated world: products of a year, reference polygons, databases, truth."""
+"""Writes a whole simulated world: products of one year or two, polygons, databases, truth."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ import rasterio
 from oso_pipeline.simulation.databases import Databases, write_databases
 from oso_pipeline.simulation.muscate_metadata import ProductFacts
 from oso_pipeline.simulation.muscate_writer import Make, product_id, write_product
+from oso_pipeline.simulation.past_world import PastWorld
 from oso_pipeline.simulation.phenology import Phenology
-from oso_pipeline.simulation.reference_polygons import parcels, regions, write_vector
+from oso_pipeline.simulation.reference_polygons import (
+    parcels,
+    regions,
+    true_fields,
+    write_vector,
+)
 from oso_pipeline.simulation.scene import Painter, Scene
 from oso_pipeline.simulation.schedule import (
     METADATA_ONLY,
@@ -23,7 +29,8 @@ from oso_pipeline.simulation.schedule import (
     partial_passes,
 )
 from oso_pipeline.simulation.sky import Overpass
-from oso_pipeline.simulation.world import Variant, World, WorldSpec
+from oso_pipeline.simulation.spec import Variant, WorldSpec
+from oso_pipeline.simulation.world import World
 
 # Numbers of the overpasses of a tile's main orbit that are delivered in a special way.
 _TWO_VERSIONS, _TWO_STRIPS = 2, 4
@@ -50,14 +57,29 @@ class SimulatedWorld:
         The same land as RPG, BD TOPO and Corine Land Cover deliver it.
     truth
         True land cover per tile: uint8 GeoTIFF on the tile's 10 m grid.
+    fields
+        GeoPackage of the same as polygons, away from the borders of the fields.
     product_ids
-        Names of all products, in the order of writing.
+        Names of all products of the year of the map, in the order of writing.
+    past
+        The past year, where there is one.
     """
 
     products: Path
     reference: Path
     regions: Path
     databases: Databases
+    truth: dict[str, Path]
+    fields: Path
+    product_ids: tuple[str, ...]
+    past: ImagedYear | None = None
+
+
+@dataclass(frozen=True)
+class ImagedYear:
+    """Images and truth of a year; attributes as those of :class:`SimulatedWorld`."""
+
+    products: Path
     truth: dict[str, Path]
     product_ids: tuple[str, ...]
 
@@ -78,24 +100,39 @@ def simulate(folder: Path, spec: WorldSpec | None = None) -> SimulatedWorld:
         If the folder already holds a world.
     """
     world = World(spec or WorldSpec())
-    phenology = Phenology(world)
-    products = folder / "products"
+    past = PastWorld(world.spec) if world.spec.past else None
+    images = _write_year(folder / "products", folder / "truth", world)
+    past_images = None
+    if past is not None:
+        name = f"products_{past.spec.year}"
+        past_images = _write_year(folder / name, folder / "truth" / past.year.name, past)
+    fields = folder / "truth" / "fields.gpkg"
+    write_vector(true_fields(world, past), fields, "fields")
+    reference, strata = folder / "reference.gpkg", folder / "regions.gpkg"
+    write_vector(parcels(world), reference, "parcels")
+    write_vector(regions(world), strata, "regions")
+    databases = write_databases(folder, world, past)
+    return SimulatedWorld(
+        images.products, reference, strata, databases, images.truth, fields, images.product_ids,
+        past_images,
+    )  # fmt: skip
+
+
+def _write_year(products: Path, truth: Path, world: World) -> ImagedYear:
+    """Write the products of a year, in one folder per tile, and the true land cover."""
     products.mkdir(parents=True)
-    (folder / "truth").mkdir()
+    truth.mkdir()
+    phenology = Phenology(world, world.year)
     written: list[str] = []
-    truth = {}
+    rasters = {}
     for tile in world.spec.tiles:
         tile_folder = products / f"T{tile}"
         tile_folder.mkdir()
         delivery = _Delivery(tile_folder, world, tile, Painter(world, phenology, tile))
         written += delivery.deliver()
-        truth[tile] = folder / "truth" / f"{tile}.tif"
-        _write_truth(truth[tile], world, tile)
-    reference, strata = folder / "reference.gpkg", folder / "regions.gpkg"
-    write_vector(parcels(world), reference, "parcels")
-    write_vector(regions(world), strata, "regions")
-    databases = write_databases(folder, world)
-    return SimulatedWorld(products, reference, strata, databases, truth, tuple(written))
+        rasters[tile] = truth / f"{tile}.tif"
+        _write_truth(rasters[tile], world, tile)
+    return ImagedYear(products, rasters, tuple(written))
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,7 @@ the same land where they overlap. Fields are the Voronoi cells of a jittered, ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +17,13 @@ from pyproj import Transformer
 
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.tiles import Tile
+from oso_pipeline.simulation.growing_year import USUAL_YEAR
+from oso_pipeline.simulation.spec import WorldSpec
 
 MAP_EPSG = 2154
 """EPSG code of the map coordinates: RGF93 / Lambert-93."""
 
 Floats = npt.NDArray[np.float64]
-Variant = Literal["missing_fre", "missing_band", "truncated_band"]
 
 # From the highest to the lowest land; the share of each class in the number of fields. Rare
 # classes are commoner than in France, so that a small world holds enough fields of each.
@@ -41,70 +40,8 @@ _ROTATION_DEG = 24.0
 _JITTER = 0.25  # up to this much of a cell the nearest seed is within one cell (checked below)
 
 
-@dataclass(frozen=True)
-class WorldSpec:
-    """What to simulate.
-
-    Parameters
-    ----------
-    tiles
-        Names of Sentinel-2 tiles; the default pair lies in zones 30 and 31, with upper-left
-        corners 680 m apart.
-    size_px
-        Side of the simulated upper-left corner of each tile in 10 m pixels; even.
-    year
-        Calendar year of the acquisitions.
-    seed
-        Everything random derives from it.
-    field_area_m2
-        Mean area of a field.
-    dates_per_orbit
-        Acquisitions of each relative orbit over the tile that it covers best.
-    partial_dates
-        Acquisitions of the other orbit, which sees only a part of the tile.
-    variants
-        Faults to put in, one product each in the first tile: ``missing_fre`` (only SRE was
-        produced), ``missing_band`` (one file is absent), ``truncated_band`` (one file is cut).
-    """
-
-    tiles: tuple[str, ...] = ("30UYD", "31UCU")
-    size_px: int = 256
-    year: int = 2018
-    seed: int = 0
-    field_area_m2: float = 15_000.0
-    dates_per_orbit: int = 34
-    partial_dates: int = 7
-    variants: tuple[Variant, ...] = ()
-
-    def __post_init__(self) -> None:
-        for tile in self.tiles:
-            Tile(tile)
-        if not self.tiles or len(set(self.tiles)) < len(self.tiles):
-            raise ValueError(f"tiles must be different and at least one, got {self.tiles}")
-        if self.size_px < 64 or self.size_px % 2:
-            raise ValueError(f"size_px must be even and at least 64, got {self.size_px}")
-        if not 10 <= self.dates_per_orbit <= 73:
-            raise ValueError(f"dates_per_orbit must lie in 10 to 73, got {self.dates_per_orbit}")
-        if not 0 <= self.partial_dates <= 73:
-            raise ValueError(f"partial_dates must lie in 0 to 73, got {self.partial_dates}")
-        if not 2_000 <= self.field_area_m2 <= 200_000:
-            raise ValueError(f"field_area_m2 must be 2000 to 200000, got {self.field_area_m2}")
-
-    @classmethod
-    def tiny(cls, seed: int = 0, variants: tuple[Variant, ...] = ()) -> WorldSpec:
-        """Return a world for tests: 96 x 96 pixels, all classes, few dates, small fields."""
-        return cls(
-            size_px=96,
-            seed=seed,
-            field_area_m2=6_500.0,
-            dates_per_orbit=12,
-            partial_dates=3,
-            variants=variants,
-        )
-
-
 class World:
-    """The land that a :class:`WorldSpec` describes.
+    """The land that a :class:`~oso_pipeline.simulation.spec.WorldSpec` describes.
 
     Attributes
     ----------
@@ -114,7 +51,11 @@ class World:
         Class of each field, int16.
     heights
         Rank of each field from the lowest (0) to the highest land (1).
+    year
+        What the year is like.
     """
+
+    year = USUAL_YEAR
 
     def __init__(self, spec: WorldSpec) -> None:
         self.spec = spec
