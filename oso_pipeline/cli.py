@@ -22,10 +22,12 @@ from oso_pipeline.core.errors import (
 
 if TYPE_CHECKING:
     from oso_pipeline.config import Config
+    from oso_pipeline.runtime.shard import Shard
 
 EPILOG = (
     "Exit codes: 0 ok, 1 bug, 2 usage, 3 config, 4 bad or missing input, 5 some tasks failed, "
-    "6 environment (disk, memory, lock), 130 interrupted, 143 terminated."
+    "6 environment (disk, memory, lock), 75 stopped in time with some left, 130 interrupted, "
+    "143 terminated."
 )
 app = typer.Typer(
     help="Land-cover maps from time series of Sentinel-2 images.",
@@ -111,6 +113,15 @@ def run(
     set_: Overrides = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
     json_log: Annotated[bool, typer.Option("--json-log", help="JSON lines on stdout.")] = False,
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Do only this share of each stage, as 3/20.")
+    ] = "",
+    wait_lock: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Wait for another run to end.")
+    ] = 0,
+    break_lock: Annotated[
+        bool, typer.Option("--break-lock", help="Take the folder away from whoever holds it.")
+    ] = False,
 ) -> None:
     """Run what is missing or outdated; run it again after any interruption."""
     from oso_pipeline.runtime import session
@@ -125,8 +136,8 @@ def run(
             raise typer.BadParameter(f"no stage {name!r}; the stages are {known}")
     outcome = session.run(
         planner,
-        Selection(until, stage, tiles=_tiles(tiles, planner.config)),
-        session.Manner(workers, json_log),
+        Selection(until, stage, tiles=_tiles(tiles, planner.config), shard=_shard(shard)),
+        session.Manner(workers, json_log, wait_lock_s=wait_lock, break_lock=break_lock),
     )
     if not json_log:
         session.print_outcome(planner.config, outcome)
@@ -275,6 +286,15 @@ def _writing_into(folder: Path) -> Iterator[None]:
         raise EnvironmentFailure(
             Problem("E-FOLDER", problem, str(folder), "name a folder that you may write")
         ) from error
+
+
+def _shard(text: str) -> Shard | None:
+    from oso_pipeline.runtime.shard import Shard
+
+    try:
+        return Shard.parse(text) if text else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--shard") from error
 
 
 def _tiles(text: str, config: Config) -> tuple[str, ...]:

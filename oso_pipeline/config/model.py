@@ -225,6 +225,8 @@ class Runtime(Section):
     """Most pixels of a block, the unit of work; by default 2 million, or what memory allows."""
     task_deadline_s: float = Field(3600.0, gt=0)
     """A task that takes longer is given up and reported as failed."""
+    stop_grace_s: float = Field(240.0, gt=0)
+    """After SIGUSR1 no task begins; what runs may end within this time and is then dropped."""
 
 
 class Config(Section):

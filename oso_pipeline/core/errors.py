@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     INPUT = 4
     FAILED_TASKS = 5
     ENVIRONMENT = 6
+    SOME_LEFT = 75
     INTERRUPTED = 130
     TERMINATED = 143
 

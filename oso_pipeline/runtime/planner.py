@@ -11,6 +11,7 @@ from typing import Any
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.task import Stage, Task, TaskState
+from oso_pipeline.runtime.shard import Shard
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,16 @@ class Planner:
                 return stage
         raise KeyError(f"no stage {name!r}; there are {', '.join(s.name for s in self.stages)}")
 
-    def plan(self, stage: Stage, tiles: Iterable[str] = ()) -> StagePlan:
-        """Return the tasks of a stage and their states, of some tiles only where given."""
+    def plan(
+        self, stage: Stage, tiles: Iterable[str] = (), shard: Shard | None = None
+    ) -> StagePlan:
+        """Return the tasks of a stage and their states, of some tiles or a shard where given."""
         tasks = self.tasks(stage.name)
         wanted = set(tiles)
         if wanted and is_per_tile(tasks, self.config):
             tasks = tuple(task for task in tasks if tile_of(task) in wanted)
+        if shard is not None:
+            tasks = shard.share(tasks)
         return StagePlan(stage, tasks, tuple(task.state() for task in tasks))
 
     def require_complete(self, before: Stage) -> None:

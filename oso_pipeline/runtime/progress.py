@@ -19,7 +19,9 @@ from rich.progress import (
 )
 
 from oso_pipeline.core.task import TaskResult
+from oso_pipeline.runtime.lock import ACTIVITY, file_stem
 from oso_pipeline.runtime.planner import StagePlan
+from oso_pipeline.runtime.shard import Shard
 
 PLAIN_LINE_EVERY_S = 30.0
 
@@ -145,10 +147,14 @@ class JsonProgress:
 
 
 class LogFile:
-    """``log.jsonl`` of the run folder: every task that ran, appended, for people."""
+    """``log.jsonl`` of the run folder: every task that ran, appended, for people.
 
-    def __init__(self, run_dir: Path) -> None:
-        self.path = run_dir / "log.jsonl"
+    Shards write ``activity/shard-....jsonl`` each: appends of several hosts to one file get
+    lost on network file systems.
+    """
+
+    def __init__(self, run_dir: Path, shard: Shard | None = None) -> None:
+        self.path = log_path(run_dir, shard)
 
     def stage_begins(self, plan: StagePlan) -> None:
         """Note the plan of the stage."""
@@ -171,6 +177,13 @@ class LogFile:
     def _append(self, content: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"ts": _now(), **content}) + "\n")
+
+
+def log_path(run_dir: Path, shard: Shard | None = None) -> Path:
+    """Return the log of a driver or of a shard."""
+    if shard is None:
+        return run_dir / "log.jsonl"
+    return run_dir / ACTIVITY / f"{file_stem(shard)}.jsonl"
 
 
 def task_record(result: TaskResult) -> dict[str, Any]:

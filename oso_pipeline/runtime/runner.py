@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import platform
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 from ruamel.yaml import YAML
 
@@ -23,10 +21,8 @@ from oso_pipeline.core.task import Stage, TaskResult
 from oso_pipeline.runtime.executors import Executor
 from oso_pipeline.runtime.lock import RunLock
 from oso_pipeline.runtime.planner import Planner, StagePlan, is_per_tile
-
-
-class Terminated(BaseException):
-    """The process was asked to end (SIGTERM)."""
+from oso_pipeline.runtime.shard import Shard
+from oso_pipeline.runtime.stopping import Stop, UntilTold
 
 
 class Observer(Protocol):
@@ -60,26 +56,42 @@ class Selection:
     tiles
         Do only the share of these tiles in stages that work per tile. Stages that need all
         tiles run when the others are done too.
+    shard
+        Do only this share of each stage. A shard never waits: it ends where a stage needs
+        what other shards have not done yet.
     """
 
     until: str | None = None
     only: str | None = None
     goal: str | None = None
     tiles: tuple[str, ...] = ()
+    shard: Shard | None = None
+
+    @property
+    def others(self) -> str | None:
+        """Who else works on the stages, where this is only a part."""
+        return "shards" if self.shard else "tiles" if self.tiles else None
 
 
 @dataclass
 class Outcome:
-    """What a run did."""
+    """What a run did.
+
+    ``waiting`` says which others a partial run would have to wait for, ``stopped`` that the
+    end was announced before all was done.
+    """
 
     done: int = 0
     up_to_date: int = 0
     failures: list[TaskResult] = field(default_factory=list)
-    waiting_for_tiles: str | None = None
+    waiting: str | None = None
+    stopped: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
-        """0, the code of the cause where all failures share one, otherwise 5."""
+        """0, 75 if stopped, the code that all failures share, otherwise 5."""
+        if self.stopped:
+            return ExitCode.SOME_LEFT
         if not self.failures:
             return ExitCode.OK
         codes = {failure.exit_code for failure in self.failures}
@@ -90,9 +102,15 @@ class Outcome:
 
 
 def run(
-    planner: Planner, executor: Executor, observers: Sequence[Observer], selection: Selection
+    planner: Planner,
+    executor: Executor,
+    observers: Sequence[Observer],
+    selection: Selection,
+    lock: RunLock | None = None,
 ) -> Outcome:
     """Run what is to do and return what was done.
+
+    `lock` is the one to hold, where it is not simply that of the run folder.
 
     A failed task does not stop the others of its stage. The stages after it are only run
     when the configuration accepts a partial map.
@@ -107,59 +125,94 @@ def run(
         If the run folder is locked or cannot be written.
     Terminated
         On SIGTERM.
+    OutOfTime
+        If what ran when SIGUSR1 announced the end did not end within the grace.
     """
-    outcome = Outcome()
     _prepare_folder(planner.run_dir)
-    with RunLock(planner.run_dir), _sigterm_raises():
-        sweep_temporaries(planner.run_dir)
+    held = lock or RunLock(planner.run_dir, selection.shard)
+    stop = Stop(planner.config.runtime.stop_grace_s)
+    with stop.listening(), held:
+        if selection.shard is None:  # other shards write files just now
+            sweep_temporaries(planner.run_dir)
         run_id = describe_run(planner.config)
         with executor:
             stages = _selected(planner, selection)
             _foresee(planner, stages[-1])
+            course = _Course(planner, executor, observers, selection, run_id, held, stop)
             for stage in stages:
-                if not _stage(planner, stage, executor, observers, selection, run_id, outcome):
+                if not course.stage(stage):
                     break
-    return outcome
+        held.require_held()
+    return course.outcome
 
 
-def _stage(
-    planner: Planner,
-    stage: Stage,
-    executor: Executor,
-    observers: Sequence[Observer],
-    selection: Selection,
-    run_id: str,
-    outcome: Outcome,
-) -> bool:
-    """Run one stage; return whether the next may follow."""
-    if selection.tiles and not is_per_tile(planner.tasks(stage.name), planner.config):
-        unfinished = [
-            before.name for before in planner.upstream(stage) if planner.plan(before).todo
-        ]
-        if unfinished:
-            outcome.waiting_for_tiles = (
-                f"stage {stage.name} waits for {', '.join(unfinished)} of the other tiles"
-            )
+class _Course:
+    """The way of a run through its stages."""
+
+    def __init__(
+        self,
+        planner: Planner,
+        executor: Executor,
+        observers: Sequence[Observer],
+        selection: Selection,
+        run_id: str,
+        lock: RunLock,
+        stop: Stop,
+    ) -> None:
+        self.planner, self.executor, self.observers = planner, executor, observers
+        self.selection, self.run_id = selection, run_id
+        self.lock, self.stop = lock, stop
+        self.outcome = Outcome()
+
+    def stage(self, stage: Stage) -> bool:
+        """Run one stage; return whether the next may follow."""
+        if self._must_wait(stage):
             return False
-    plan = planner.plan(stage, selection.tiles)
-    if not plan.tasks:  # the configuration does not ask for it
-        return True
-    for observer in observers:
-        observer.stage_begins(plan)
-    failed = 0
-    for result in executor.run(plan.todo, run_id):
-        if result.status == "failed":
-            failed += 1
-            outcome.failures.append(result)
-        else:
-            outcome.done += 1
-        for observer in observers:
-            observer.task_ended(result)
-    outcome.up_to_date += plan.count("done")
-    for observer in observers:
-        observer.stage_ends(plan, failed)
-    planner.forget()
-    return not failed or planner.config.map.allow_partial
+        plan = self.planner.plan(stage, self.selection.tiles, self.selection.shard)
+        if not plan.tasks:  # the configuration does not ask for it
+            return True
+        for observer in self.observers:
+            observer.stage_begins(plan)
+        failed, ended = self._tasks(plan)
+        for observer in self.observers:
+            observer.stage_ends(plan, failed)
+        self.outcome.up_to_date += plan.count("done")
+        self.planner.forget()
+        if ended < len(plan.todo):
+            self.outcome.stopped = True
+            return False
+        return not failed or self.planner.config.map.allow_partial
+
+    def _tasks(self, plan: StagePlan) -> tuple[int, int]:
+        """Run what is to do; return how many tasks failed and how many ended."""
+        failed = ended = 0
+        for result in self.executor.run(UntilTold(plan.todo, self._is_told), self.run_id):
+            ended += 1
+            if result.status == "failed":
+                failed += 1
+                self.outcome.failures.append(result)
+            else:
+                self.outcome.done += 1
+            for observer in self.observers:
+                observer.task_ended(result)
+        return failed, ended
+
+    def _is_told(self) -> bool:
+        return self.stop.announced or self.lock.lost
+
+    def _must_wait(self, stage: Stage) -> bool:
+        """Tell whether a part of a run ends here, since others have not done their part."""
+        others = self.selection.others
+        if others is None:
+            return False
+        if others == "tiles" and is_per_tile(self.planner.tasks(stage.name), self.planner.config):
+            return False
+        before = self.planner.upstream(stage)
+        unfinished = [one.name for one in before if self.planner.plan(one).todo]
+        if unfinished:
+            names = ", ".join(unfinished)
+            self.outcome.waiting = f"stage {stage.name} waits for {names} of the other {others}"
+        return bool(unfinished)
 
 
 def _foresee(planner: Planner, last: Stage) -> None:
@@ -218,15 +271,3 @@ def _prepare_folder(run_dir: Path) -> None:
                 "set `run_dir` to a folder that you may write",
             )
         ) from error
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    def end(number: int, frame: FrameType | None) -> Any:
-        raise Terminated
-
-    previous = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -28,6 +28,7 @@ from oso_pipeline.runtime.lock import RunLock
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Outcome, Selection
 from oso_pipeline.runtime.stages import STAGES
+from oso_pipeline.runtime.stopping import OutOfTime, Terminated
 from oso_pipeline.runtime.tables import ledger_table
 
 out = Console(highlight=False, soft_wrap=True)
@@ -91,11 +92,17 @@ class Manner:
         JSON lines instead of bars and tables.
     serial
         In this process, whatever is configured.
+    wait_lock_s
+        Wait so long for another run in the folder to end.
+    break_lock
+        Take the run folder away from whoever holds it.
     """
 
     workers: int | None = None
     json_log: bool = False
     serial: bool = False
+    wait_lock_s: float = 0
+    break_lock: bool = False
 
 
 def run(planner: Planner, selection: Selection, manner: Manner) -> Outcome:
@@ -104,24 +111,29 @@ def run(planner: Planner, selection: Selection, manner: Manner) -> Outcome:
     Raises
     ------
     SystemExit
-        On Ctrl-C and SIGTERM; the same command goes on with the run.
+        On Ctrl-C, SIGTERM, and where what ran at SIGUSR1 had to be dropped; the same command
+        goes on with the run.
     """
     executor = SerialExecutor() if manner.serial else executor_of(planner.config, manner.workers)
     bars = progress.BarProgress(out) if sys.stdout.isatty() and not manner.json_log else None
     shown = bars or (
         progress.JsonProgress(sys.stdout) if manner.json_log else progress.PlainProgress(sys.stdout)
     )
-    log = progress.LogFile(planner.run_dir)
+    log = progress.LogFile(planner.run_dir, selection.shard)
+    lock = RunLock(planner.run_dir, selection.shard, manner.wait_lock_s, manner.break_lock)
     ledger = Ledger(forecast_of(planner.config, manner.workers))
     try:
         with bars or nullcontext():
-            outcome = runner.run(planner, executor, [log, ledger, shown], selection)
+            outcome = runner.run(planner, executor, [log, ledger, shown], selection, lock)
     except KeyboardInterrupt:
         err.print("interrupted; run the same command again to go on")
         sys.exit(ExitCode.INTERRUPTED)
-    except runner.Terminated:
+    except Terminated:
         err.print("terminated; run the same command again to go on")
         sys.exit(ExitCode.TERMINATED)
+    except OutOfTime:
+        err.print("stopped, what was running is dropped; run the same command again to go on")
+        sys.exit(ExitCode.SOME_LEFT)
     if ledger.expected:
         log.needs(ledger.as_json())
         if not manner.json_log:
@@ -158,8 +170,10 @@ def print_outcome(config: Config, outcome: Outcome) -> None:
     for error, names in [*alike.items()][:20]:
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         err.print(f"{names[0]}{others} failed:\n{error}", markup=False)
-    if outcome.waiting_for_tiles:
-        out.print(outcome.waiting_for_tiles)
+    if outcome.waiting:
+        out.print(outcome.waiting)
+    if outcome.stopped:
+        out.print("stopped before all was done; run the same command again to go on")
     if not outcome.failures:
         redone = f"{outcome.done} tasks done" if outcome.done else "nothing had to be redone"
         out.print(f"{redone}, {outcome.up_to_date} were up to date")

@@ -1,0 +1,87 @@
+"""How a run is asked to end: at once, or after what it is doing."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, overload
+
+from oso_pipeline.core.task import Task
+
+
+class Terminated(BaseException):
+    """The process was asked to end at once (SIGTERM)."""
+
+
+class OutOfTime(BaseException):
+    """What was running when the end was announced (SIGUSR1) did not end in time."""
+
+
+class Stop:
+    """Whether the end was announced, as batch systems do some minutes before the walltime.
+
+    SIGUSR1 announces it: no further task begins. Those that run may end within `grace_s`;
+    then they are dropped, as after SIGTERM.
+    """
+
+    def __init__(self, grace_s: float) -> None:
+        self.grace_s = grace_s
+        self.announced = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear SIGUSR1 and SIGTERM while the body runs; only in the main thread."""
+        handlers: dict[int, Callable[[int, FrameType | None], Any]] = {
+            signal.SIGUSR1: self._announce,
+            signal.SIGALRM: _raise(OutOfTime),
+            signal.SIGTERM: _raise(Terminated),
+        }
+        before = {number: signal.signal(number, handlers[number]) for number in handlers}
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _announce(self, number: int, frame: FrameType | None) -> None:
+        if not self.announced:
+            self.announced = True
+            signal.setitimer(signal.ITIMER_REAL, self.grace_s)
+
+
+class UntilTold(Sequence[Task]):
+    """Tasks that nobody is given any more once `told` says so.
+
+    Executors take tasks one by one as they have room for them; they need not know why there
+    are no more.
+    """
+
+    def __init__(self, tasks: Sequence[Task], told: Callable[[], bool]) -> None:
+        self._tasks = tasks
+        self._told = told
+
+    def __iter__(self) -> Iterator[Task]:
+        for task in self._tasks:
+            if self._told():
+                return
+            yield task
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @overload
+    def __getitem__(self, index: int) -> Task: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Task]: ...
+    def __getitem__(self, index: int | slice) -> Task | Sequence[Task]:
+        return self._tasks[index]
+
+
+def _raise(kind: type[BaseException]) -> Callable[[int, FrameType | None], Any]:
+    def end(number: int, frame: FrameType | None) -> Any:
+        raise kind
+
+    return end
