@@ -86,8 +86,11 @@ class RpgSource(Database):
     year: int = Field(ge=2006, le=2100)
     """Year of the declarations. It decides how CODE_CULTU is read: up to 2014 the group of
     crops that covers most of a block, since 2015 the crop of a parcel."""
+    form: Literal["auto", "ilots", "parcels"] = "auto"
+    """Whether CODE_CULTU is read as the group of a block or the crop of a parcel; auto tells by
+    the year. For registers that were converted to the other form, and simulated ones."""
     purity: Literal["pure", "majority"] = "pure"
-    """Up to 2014. pure: only blocks with a single group of crops, by the table of groups that
+    """Of blocks. pure: only blocks with a single group of crops, by the table of groups that
     comes with the blocks. majority: every block, with its main group."""
 
 

@@ -119,7 +119,7 @@ class Rpg:
 
     @property
     def _generation(self) -> Generation:
-        return generation_of(self.source.year)
+        return generation_of(self.source)
 
     @property
     def _needs_groups(self) -> bool:

@@ -83,9 +83,11 @@ PARCELS = Generation(
 )
 
 
-def generation_of(year: int) -> Generation:
-    """Return the form in which the RPG of a year is published."""
-    return ILOTS if year <= LAST_YEAR_OF_ILOTS else PARCELS
+def generation_of(source: RpgSource) -> Generation:
+    """Return the form of a source: the one it names, or that in which its year is published."""
+    if source.form == "auto":
+        return ILOTS if source.year <= LAST_YEAR_OF_ILOTS else PARCELS
+    return ILOTS if source.form == "ilots" else PARCELS
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def find_files(source: RpgSource, problems: Problems) -> tuple[RpgFile, ...]:
     Problems found: nothing of the generation is there, or only a table without geometry
     (``E-INPUT-058``, ``-037``); only the other generation, or other years (``E-INPUT-067``).
     """
-    generation = generation_of(source.year)
+    generation = generation_of(source)
     path = source.path
     if not path.exists():
         hint = "correct the path; relative paths begin at the configuration file"
@@ -186,14 +188,15 @@ def report_contradiction(
     values: pd.Series, file: RpgFile, source: RpgSource, problems: Problems
 ) -> bool:
     """Report codes of the other generation (``E-INPUT-067``), and return whether there are any."""
-    generation = generation_of(source.year)
+    generation = generation_of(source)
     other = PARCELS if generation is ILOTS else ILOTS
     found = contradicts(values, generation)
     if found is None:
         return False
+    when = "when" if source.form == "auto" else f"of form {source.form}, where"
     problems.error(
         "E-INPUT-067",
-        f"the source is of {source.year}, when {CODE_FIELD} held {generation.meaning}, but "
+        f"the source is of {source.year}, {when} {CODE_FIELD} held {generation.meaning}, but "
         f"{found}: this is an RPG {other.years}, with {other.meaning}",
         file.vector.path,
         _RIGHT_YEAR,
@@ -254,7 +257,7 @@ def _report_years(source: RpgSource, files: Sequence[Path], problems: Problems) 
 def _report_nothing(
     source: RpgSource, of_other_years: Sequence[Path], below: Sequence[Path], problems: Problems
 ) -> None:
-    generation = generation_of(source.year)
+    generation = generation_of(source)
     other = PARCELS if generation is ILOTS else ILOTS
     tables = [f for f in below if f.suffix.lower() == ".dbf" and _is_layer(f.stem, generation)]
     if of_other_years:

@@ -401,6 +401,17 @@ def test_parcels_in_files_of_blocks_and_the_reverse(tmp_path: Path) -> None:
     assert "when CODE_CULTU held crops of three letters, but 3 of 4" in problem.message
 
 
+def test_the_form_may_be_named(tmp_path: Path) -> None:
+    write_ilots(tmp_path, ["01", "02"], ["008-1;01;1;x", "008-2;02;1;x"])
+    assert classes(read(rpg(tmp_path, 2017, form="ilots"))) == {12: 1, 11: 1}
+    write(tmp_path / "PARCELLES_GRAPHIQUES.shp", ["BTH", "MIS", "MIS"])
+    assert classes(read(rpg(tmp_path, 2017))) == {12: 1, 11: 2}
+    write_ilots(tmp_path / "wrong", ["BTH"], ["008-1;1;1;x"])
+    (problem,) = refused(rpg(tmp_path / "wrong", 2017, form="ilots"))
+    assert problem.code == "E-INPUT-067"
+    assert "of 2017, of form ilots, where CODE_CULTU held groups" in problem.message
+
+
 def test_old_blocks_given_as_a_new_year(tmp_path: Path) -> None:
     write_ilots(tmp_path, ["01"], ["008-1;01;1;x"])
     (problem,) = refused(rpg(tmp_path, 2016))
