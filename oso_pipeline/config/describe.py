@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from oso_pipeline.config.cluster import ADDRESS_PATTERN, WALLTIME_PATTERN
 from oso_pipeline.config.model import NAME_PATTERN, Config
 from oso_pipeline.config.reference import CRS_PATTERN
 
 _PATTERNS = {
     NAME_PATTERN: "letters, digits, _ . -",
+    WALLTIME_PATTERN: "a time as 02:00:00",
+    ADDRESS_PATTERN: "an address as tls://node1:8786",
     CRS_PATTERN: "a code as EPSG:2154",
 }
 GIVEN_BY_LOADER = ("name", "run_dir")
@@ -25,7 +28,8 @@ class Key:
     Parameters
     ----------
     path
-        Names from the root; ``[]`` marks an item of a list, ``[rpg]`` one of kind rpg.
+        Names from the root; ``[]`` marks an item of a list, ``[rpg]`` an item or a section of
+        kind rpg.
     text
         What the key means.
     allowed
@@ -52,7 +56,7 @@ class Key:
 
 
 def is_mark(part: str) -> bool:
-    """Whether a part of a path stands for an item of a list."""
+    """Whether a part of a path stands for an item of a list, or for a kind."""
     return part.startswith("[")
 
 
@@ -87,7 +91,7 @@ def names_below(path: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def kinds_below(path: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the kinds of items of the list at `path`; empty where there is one kind only."""
+    """Return the kinds of a section, or of items of a list, at `path`; empty where all are one."""
     n = len(path)
     marks = [k.path[n] for k in keys() if k.path[:n] == path and len(k.path) == n + 2]
     return tuple(dict.fromkeys(mark[1:-1] for mark in marks if is_mark(mark) and mark != "[]"))
@@ -147,20 +151,24 @@ def _resolved(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sections_of(node: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the sections that a key holds by their mark, which is empty outside of lists."""
+    """Return the sections that a key holds by their mark, which is empty for a plain section."""
     node = _resolved(node)
     if "properties" in node:
         return {"": node}
+    if kinds := _kinds_of(node):
+        return kinds
     if node.get("type") == "array":
         item = _resolved(node["items"])
-        kinds = [_resolved(option) for option in item.get("oneOf", ())]
-        if kinds:
-            return {f"[{one['properties']['kind']['const']}]": one for one in kinds}
-        return {"[]": item} if "properties" in item else {}
+        return _kinds_of(item) or ({"[]": item} if "properties" in item else {})
     for option in node.get("anyOf", ()):
         if "properties" in _resolved(option):
             return {"": _resolved(option)}
     return {}
+
+
+def _kinds_of(node: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    kinds = [_resolved(option) for option in node.get("oneOf", ())]
+    return {f"[{one['properties']['kind']['const']}]": one for one in kinds}
 
 
 def _keys(node: dict[str, Any], path: tuple[str, ...]) -> Iterator[Key]:

@@ -114,7 +114,8 @@ def _unknown_key(path: Path, tree: Node) -> Problem:
     if kinds := _kinds_with(name, marks):
         own = marks[-2][1:-1]
         message = f"{dotted(path)}: not a key of kind {own}, allowed: {', '.join(known)}"
-        advice = f"{name} is a key of kind {', '.join(kinds)}; `kind` of this item is {own}"
+        what = "item" if isinstance(path[-2], int) else "section"
+        advice = f"{name} is a key of kind {', '.join(kinds)}; `kind` of this {what} is {own}"
         return Problem("E-INPUT-055", message, where(tree, path, of_key=True), advice)
     close = nearest(name, known)
     hint = f"did you mean {close}?" if close else None
@@ -126,7 +127,8 @@ def _unknown_key(path: Path, tree: Node) -> Problem:
 
 
 def _unknown_kind(path: Path, tree: Node) -> Problem:
-    known = kinds_below(_marked(path[:-2], tree))
+    section = path[:-2] if isinstance(path[-2], int) else path[:-1]
+    known = kinds_below(_marked(section, tree))
     node = _node_at(tree, path)
     found = node.value if node is not None else None
     close = nearest(str(found), known)
@@ -139,7 +141,7 @@ def _unknown_kind(path: Path, tree: Node) -> Problem:
 
 
 def _kinds_with(name: str, marks: tuple[str, ...]) -> list[str]:
-    """Return the other kinds of the same list that have a key."""
+    """Return the other kinds of the same list or section that have a key."""
     kinds = kinds_below(marks[:-2])
     return [kind for kind in kinds if name in names_below((*marks[:-2], f"[{kind}]"))]
 
@@ -148,14 +150,21 @@ def _marked(path: Path, tree: Node) -> tuple[str, ...]:
     """Return a path with the marks that keys are described under: the kind of an item counts."""
     marks: list[str] = []
     for position, part in enumerate(path):
-        if isinstance(part, str):
-            marks.append(part)
-            continue
         kinds = kinds_below(tuple(marks))
-        item = _node_at(tree, path[: position + 1])
-        kind = kind_of(None if item is None else item.plain())
-        marks.append(f"[{kind if kind in kinds else kinds[0]}]" if kinds else "[]")
+        if isinstance(part, int):
+            marks.append(_kind_at(path[: position + 1], tree, kinds) if kinds else "[]")
+            continue
+        if kinds:  # a section that comes in kinds
+            marks.append(_kind_at(path[:position], tree, kinds))
+        marks.append(part)
     return tuple(marks)
+
+
+def _kind_at(path: Path, tree: Node, kinds: tuple[str, ...]) -> str:
+    """Return the mark of the kind that a node claims to be of, or of the first."""
+    node = _node_at(tree, path)
+    kind = None if node is None else kind_of(node.plain())
+    return f"[{kind if kind in kinds else kinds[0]}]"
 
 
 def _node_at(tree: Node, path: Path) -> Node | None:

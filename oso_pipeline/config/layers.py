@@ -25,6 +25,7 @@ PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("validation", "independent", "path"),
     ("validation", "independent", "crosswalk"),
     ("map", "area", "path"),
+    ("runtime", "cluster", "tls"),
 )
 """Keys that hold paths; ``*`` stands for every item of a list."""
 
@@ -90,8 +91,14 @@ def read_files(
 
 
 def merge(below: Node, above: Node) -> Node:
-    """Lay one tree over another: mappings join key by key, all else is replaced."""
+    """Lay one tree over another: mappings join key by key, all else is replaced.
+
+    So is a section of another kind, as its keys mean nothing to the new one.
+    """
     if not (isinstance(below.value, dict) and isinstance(above.value, dict)):
+        return above
+    kinds = [tree.value["kind"].value for tree in (below, above) if "kind" in tree.value]
+    if len(kinds) == 2 and kinds[0] != kinds[1]:
         return above
     values = dict(below.value)
     for key, node in above.value.items():

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from oso_pipeline.config.adaptation import Adaptation
 from oso_pipeline.config.reference import CRS_PATTERN, Reference
+from oso_pipeline.config.runtime import Runtime
 from oso_pipeline.config.section import Section
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.tiles import Tile
@@ -210,23 +211,6 @@ class Map(Section):
     """What to map; by default all of the tiles. Nothing outside is read or computed."""
     allow_partial: bool = False
     """Accept a map with holes where tasks failed; the map then says so in its metadata."""
-
-
-class Runtime(Section):
-    """How the work is run; nothing here changes a result."""
-
-    executor: Literal["local", "serial"] = "local"
-    """local: a dask cluster on this machine. serial: in this process, for debugging."""
-    workers: int | None = Field(None, ge=1)
-    """Worker processes; by default one per core."""
-    memory_per_worker_gb: float = Field(1.5, ge=0.25)
-    """Memory a worker may use; as much is read at once as fits."""
-    block_pixels: int | None = Field(None, ge=256)
-    """Most pixels of a block, the unit of work; by default 2 million, or what memory allows."""
-    task_deadline_s: float = Field(3600.0, gt=0)
-    """A task that takes longer is given up and reported as failed."""
-    stop_grace_s: float = Field(240.0, gt=0)
-    """After SIGUSR1 no task begins; what runs may end within this time and is then dropped."""
 
 
 class Config(Section):

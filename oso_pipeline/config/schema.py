@@ -65,7 +65,7 @@ def json_schema() -> dict[str, Any]:
     """
     result = copy.deepcopy(schema())
     for name, definition in result["$defs"].items():
-        if name not in _items_of_lists(result):
+        if name not in _whole_ones(result):
             definition.pop("required", None)
     needed = [key for key in result.pop("required") if key not in GIVEN_BY_LOADER]
     result["properties"] = {
@@ -111,14 +111,13 @@ def schema_text() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _items_of_lists(content: dict[str, Any]) -> set[str]:
-    return {
-        item["$ref"].rsplit("/", 1)[1]
-        for definition in content["$defs"].values()
-        for part in definition.get("properties", {}).values()
-        for item in (part.get("items", {}), *part.get("items", {}).get("oneOf", ()))
-        if "$ref" in item
-    }
+def _whole_ones(content: dict[str, Any]) -> set[str]:
+    """Return the sections that no extended file completes: items of lists, and kinds."""
+    parts = [p for d in content["$defs"].values() for p in d.get("properties", {}).values()]
+    parts += [part["items"] for part in parts if "items" in part]
+    whole = [part.get("items", {}) for part in parts]
+    whole += [kind for part in parts for kind in part.get("oneOf", ())]
+    return {one["$ref"].rsplit("/", 1)[1] for one in whole if "$ref" in one}
 
 
 def _below(key: Key, section: Key) -> bool:

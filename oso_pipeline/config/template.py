@@ -11,6 +11,7 @@ from oso_pipeline.config.describe import (
     Key,
     is_mark,
     keys,
+    keys_by_path,
     kinds_below,
     names_below,
     texts_of_kinds,
@@ -33,8 +34,8 @@ _EXAMPLES: dict[tuple[str, ...], str] = {
 }
 """Values of the keys that have no default."""
 
-_SHOWN = ("[]", "[vector]")
-"""Items whose keys are written out."""
+_SHOWN = ("[]", "[vector]", "[local]")
+"""Items and kinds whose keys are written out."""
 
 _HEAD = """\
 # A land-cover map from Sentinel-2 time series.
@@ -63,8 +64,8 @@ def _lines() -> Iterator[str]:
         above = key.path[:-1]
         needed = active[key.plain[:-1]] and key.required
         active[key.plain] = needed
-        indent = "  " * (len(key.path) - 1)
-        dash = is_mark((above or ("",))[-1]) and key.path[-1] == names_below(above)[0]
+        indent = "  " * _depth(key)
+        dash = _of_item(above) and key.path[-1] == names_below(above)[0]
         if dash:  # the first key of an item of a list
             indent = indent[:-2]
         if not above:
@@ -73,13 +74,25 @@ def _lines() -> Iterator[str]:
         value = "" if key.section else f" {_value(key)}"
         yield f"{indent}{'' if needed else '#'}{'- ' if dash else ''}{key.path[-1]}:{value}"
         if kinds := kinds_below(key.path):
-            yield from _kinds(kinds, indent)
+            of_what = "an item" if key.allowed.startswith("list") else "this section"
+            yield from _kinds(kinds, of_what, indent)
     yield ""
 
 
-def _kinds(kinds: tuple[str, ...], indent: str) -> Iterator[str]:
-    """Say which kinds an item may be of; the keys shown are those of the first."""
-    yield f"{indent}  # `kind` of an item, each with keys of its own (docs/config.md):"
+def _of_item(path: tuple[str, ...]) -> bool:
+    """Whether a path ends in the mark of an item of a list, not of a kind of section."""
+    return bool(path) and is_mark(path[-1]) and keys_by_path()[path[:-1]].allowed.startswith("list")
+
+
+def _depth(key: Key) -> int:
+    """Return how many steps a key is indented: one for each section and each item of a list."""
+    paths = [key.path[: position + 1] for position in range(len(key.path) - 1)]
+    return sum(not is_mark(path[-1]) or _of_item(path) for path in paths)
+
+
+def _kinds(kinds: tuple[str, ...], of_what: str, indent: str) -> Iterator[str]:
+    """Say which kinds there are; the keys shown are those of the first."""
+    yield f"{indent}  # `kind` of {of_what}, each with keys of its own (docs/config.md):"
     for kind in kinds:
         yield f"{indent}  #   {kind}: {texts_of_kinds()[kind]}"
 

@@ -1,0 +1,36 @@
+"""Section ``runtime``: how the work is run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from oso_pipeline.config.cluster import AnyCluster, LocalCluster
+from oso_pipeline.config.section import Section
+
+
+class Runtime(Section):
+    """How the work is run; nothing here changes a result."""
+
+    cluster: AnyCluster = LocalCluster()
+    """Who does the work: this machine by default, or a cluster."""
+    workers: int | None = Field(None, ge=1)
+    """Worker processes; by default one per core, or what the jobs of a pilot hold."""
+    memory_per_worker_gb: float = Field(1.5, ge=0.25)
+    """Memory a worker may use; as much is read at once as fits."""
+    block_pixels: int | None = Field(None, ge=256)
+    """Most pixels of a block, the unit of work; by default 2 million, or what memory allows."""
+    task_deadline_s: float = Field(3600.0, gt=0)
+    """A task that takes longer is given up and reported as failed."""
+    stop_grace_s: float = Field(240.0, gt=0)
+    """After SIGUSR1 no task begins; what runs may end within this time and is then dropped."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _formerly_executor(cls, content: Any) -> Any:
+        """Read ``executor: serial`` of earlier versions as ``cluster: {kind: serial}``."""
+        if not isinstance(content, dict) or content.get("executor") not in ("local", "serial"):
+            return content
+        rest = {key: value for key, value in content.items() if key != "executor"}
+        return {"cluster": {"kind": content["executor"]}, **rest}

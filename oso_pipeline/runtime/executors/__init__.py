@@ -1,0 +1,54 @@
+"""Where tasks run: in this process, on this machine, or on a cluster.
+
+All executors give results as they come and know nothing of stages. Only tasks and their small
+results travel; whatever is lost with a process is found missing on disk by the next run.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+
+from oso_pipeline.config import Config
+from oso_pipeline.config.cluster import ExistingCluster, PilotCluster, SerialCluster
+from oso_pipeline.runtime.executors.interface import Executor
+from oso_pipeline.runtime.executors.local import LocalExecutor
+from oso_pipeline.runtime.executors.serial import SerialExecutor
+
+__all__ = ["Executor", "LocalExecutor", "SerialExecutor", "executor_of", "n_workers"]
+
+
+def executor_of(config: Config, workers: int | None = None) -> Executor:
+    """Return the executor that the configuration asks for.
+
+    Parameters
+    ----------
+    config
+        ``runtime.cluster`` chooses.
+    workers
+        Worker processes in place of those configured; jobs are rounded up.
+    """
+    runtime = config.runtime
+    cluster = runtime.cluster
+    if isinstance(cluster, SerialCluster):
+        return SerialExecutor()
+    if isinstance(cluster, PilotCluster):
+        from oso_pipeline.runtime.executors.pilot import PilotExecutor
+
+        jobs = math.ceil(n_workers(config, workers) / cluster.workers_per_job)
+        return PilotExecutor(cluster.model_copy(update={"jobs": jobs}), runtime, config.run_dir)
+    if isinstance(cluster, ExistingCluster):
+        from oso_pipeline.runtime.executors.existing import ExistingExecutor
+
+        return ExistingExecutor(cluster, runtime.task_deadline_s)
+    return LocalExecutor(n_workers(config, workers), runtime.task_deadline_s, cluster.dashboard)
+
+
+def n_workers(config: Config, workers: int | None = None) -> int:
+    """Return how many processes share the work: as asked for, as configured, or one per core."""
+    cluster = config.runtime.cluster
+    if isinstance(cluster, SerialCluster):
+        return 1
+    if isinstance(cluster, PilotCluster):
+        return workers or config.runtime.workers or cluster.jobs * cluster.workers_per_job
+    return workers or config.runtime.workers or len(os.sched_getaffinity(0))

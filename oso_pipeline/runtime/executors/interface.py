@@ -1,0 +1,26 @@
+"""What a run asks of an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from oso_pipeline.core.task import Task, TaskResult
+
+
+class Executor(Protocol):
+    """Runs tasks of one stage and gives their results in the order they end."""
+
+    def __enter__(self) -> Executor: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def run(self, tasks: Sequence[Task], run_id: str) -> Iterator[TaskResult]:
+        """Run the tasks; every task gives exactly one result.
+
+        Raises
+        ------
+        EnvironmentFailure
+            If there is nobody left to run them: no workers, or the scheduler is gone.
+        """
+        ...

@@ -1,0 +1,58 @@
+"""Workers on the cores of this machine."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from oso_pipeline.runtime.executors import settings
+from oso_pipeline.runtime.executors.crew import DaskExecutor
+
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster
+
+
+class LocalExecutor(DaskExecutor):
+    """Runs tasks on a `distributed.LocalCluster`, one process per worker, on loopback only.
+
+    Parameters
+    ----------
+    workers
+        Number of worker processes.
+    deadline_s
+        A task that keeps a worker longer is given up and its worker replaced.
+    dashboard
+        Serve dask's dashboard on loopback.
+    """
+
+    def __init__(self, workers: int, deadline_s: float, dashboard: bool = False) -> None:
+        super().__init__(deadline_s)
+        self.workers = workers
+        self.dashboard = dashboard
+        self._cluster: LocalCluster | None = None
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        if self._cluster is not None:
+            self._cluster.close(timeout=20)
+
+    def expected_workers(self) -> int:
+        """Return the number of worker processes; the cluster replaces those that die."""
+        return self.workers
+
+    def _start(self) -> Client:
+        from distributed import Client, LocalCluster
+
+        settings.apply()
+        self._cluster = LocalCluster(
+            n_workers=self.workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            # Any free port: the scheduler serves HTTP on loopback even without dashboard.
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": self.dashboard},
+            worker_dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+        return Client(self._cluster)

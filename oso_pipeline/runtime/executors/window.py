@@ -1,0 +1,162 @@
+"""The tasks in flight. Dask's scheduler never sees more than a few per worker."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, Problem
+from oso_pipeline.core.task import Task, TaskResult, do
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+PER_WORKER = 3
+"""Tasks in flight for each worker: one runs, the others wait so that it never does."""
+
+
+class Crew(Protocol):
+    """Who works on the tasks."""
+
+    def expected_workers(self) -> int:
+        """Return how many workers there are, or will be soon."""
+        ...
+
+    def tend(self, working: int) -> None:
+        """Look after the workers; raise EnvironmentFailure where it is hopeless."""
+        ...
+
+
+class Window:
+    """Hands tasks to the workers of a client, a few at a time, and gives every result back.
+
+    Parameters
+    ----------
+    client
+        Connected to the scheduler.
+    crew
+        Who looks after the workers.
+    deadline_s
+        A task that keeps a worker longer is given up and its worker replaced.
+    run_id
+        Part of the keys of the tasks on the scheduler.
+    """
+
+    POLL_S = 2.0
+
+    def __init__(self, client: Client, crew: Crew, deadline_s: float, run_id: str) -> None:
+        self.client = client
+        self.crew = crew
+        self.deadline_s = deadline_s
+        self.run_id = run_id
+        self.flying: dict[Future, tuple[Task, float]] = {}
+        self._started: dict[tuple[str, Any], float] = {}
+        self._looked = 0.0
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
+        """Run the tasks and give their results as they come."""
+        from distributed import wait
+
+        waiting = iter(tasks)
+        self._fill(waiting)
+        while self.flying:
+            try:
+                ended = wait(list(self.flying), timeout=self.POLL_S, return_when="FIRST_COMPLETED")
+                done = ended.done
+            except TimeoutError:
+                done = set()
+            self._require_scheduler()
+            results = [self._result(future) for future in done]
+            if time.monotonic() - self._looked >= self.POLL_S:
+                results += self._look_around()
+            self._fill(waiting)
+            yield from results
+
+    def _fill(self, waiting: Iterator[Task]) -> None:
+        room = PER_WORKER * max(1, self.crew.expected_workers()) - len(self.flying)
+        for task in itertools.islice(waiting, max(0, room)):
+            # A tuple key keeps all tasks of a stage in one group, which dask then queues;
+            # with plain strings it sends every task to a worker at once.
+            key = (f"{task.stage}-{self.run_id}", task.name)
+            future = self.client.submit(do, task, key=key, retries=2, pure=False)
+            self.flying[future] = (task, time.monotonic())
+
+    def _result(self, future: Future) -> TaskResult:
+        task, submitted = self.flying.pop(future)
+        # Never ask for the status of a future: it can go back after the loss of a worker.
+        try:
+            result: TaskResult = future.result(timeout=60)
+        except Exception as error:  # noqa: BLE001 - whatever dask raises is one lost task
+            self._require_scheduler()
+            result = _lost(task, _describe(error), submitted)
+        future.release()
+        return result
+
+    def _look_around(self) -> list[TaskResult]:
+        """Let the crew be tended and give up the tasks that are past their deadline."""
+        try:
+            processing = self.client.processing()
+        except Exception:  # noqa: BLE001 - whatever is raised, the question is the same
+            self._require_scheduler()
+            return []
+        self.crew.tend(len(processing))
+        now = self._looked = time.monotonic()
+        # A task waits for a worker before it starts, on a busy cluster for hours.
+        running = {(worker, key) for worker, keys in processing.items() for key in keys}
+        self._started = {one: self._started.get(one, now) for one in running}
+        late = {
+            key: worker
+            for (worker, key), since in self._started.items()
+            if now - since > self.deadline_s
+        }
+        return [
+            self._give_up(future, late[future.key])
+            for future in [*self.flying]
+            if future.key in late
+        ]
+
+    def _give_up(self, future: Future, worker: str) -> TaskResult:
+        task, since = self.flying.pop(future)
+        self.client.cancel([future], force=True)
+        self.client.restart_workers([worker], timeout=60, raise_for_error=False)
+        return _lost(task, "gave no result before the deadline (`runtime.task_deadline_s`)", since)
+
+    def _require_scheduler(self) -> None:
+        """Raise EnvironmentFailure if the connection to the scheduler is lost.
+
+        The tasks in flight are lost with it, as the scheduler forgets those of a client that
+        is gone; what the workers committed is not.
+        """
+        if self.client.status != "running":
+            address = self.client.scheduler.address if self.client.scheduler else "it"
+            raise EnvironmentFailure(
+                Problem(
+                    "E-CLUSTER-LOST",
+                    f"the connection to dask's scheduler at {address} is lost",
+                    None,
+                    "look whether it was killed or the network failed; what is committed is "
+                    "kept, run the same command again",
+                )
+            )
+
+
+def _lost(task: Task, reason: str, submitted: float) -> TaskResult:
+    return TaskResult(
+        task.stage,
+        task.name,
+        "failed",
+        seconds=time.monotonic() - submitted,
+        error=f"task {task.stage} {task.name} {reason}",
+        exit_code=int(ExitCode.FAILED_TASKS),
+    )
+
+
+def _describe(error: Any) -> str:
+    if type(error).__name__ == "KilledWorker":
+        return (
+            "killed every worker that tried it; the usual cause is memory: lower "
+            "`runtime.block_pixels` or the number of workers"
+        )
+    return f"was lost: {type(error).__name__}: {error}"
