@@ -186,13 +186,13 @@ def cluster_class(system: str) -> type[JobQueueCluster]:
         signal.signal(signal.SIGINT, handler)
     base: Any = {"slurm": SLURMCluster, "pbs": PBSCluster}[system]
 
-    class Job(base.job_cls):  # type: ignore[misc]
+    class Job(base.job_cls):
         """A job that gets its keys by the environment, where odd paths do no harm."""
 
         def __init__(self, *args: Any, security: Any = None, **options: Any) -> None:
             super().__init__(*args, **options)
 
-    class Cluster(base):  # type: ignore[misc]
+    class Cluster(base):
         job_cls = Job
 
     return Cluster

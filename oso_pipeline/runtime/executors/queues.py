@@ -9,8 +9,21 @@ from dataclasses import dataclass
 
 ANSWER_S = 60
 ENDED = frozenset(
-    "BOOT_FAIL CANCELLED COMPLETED COMPLETING DEADLINE FAILED NODE_FAIL OUT_OF_MEMORY PREEMPTED "
-    "TIMEOUT F E X".split()
+    [
+        "BOOT_FAIL",
+        "CANCELLED",
+        "COMPLETED",
+        "COMPLETING",
+        "DEADLINE",
+        "FAILED",
+        "NODE_FAIL",
+        "OUT_OF_MEMORY",
+        "PREEMPTED",
+        "TIMEOUT",
+        "F",
+        "E",
+        "X",
+    ]
 )
 """States of jobs that give no worker any more, of Slurm and of PBS."""
 
