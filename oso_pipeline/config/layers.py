@@ -24,6 +24,7 @@ PATH_KEYS: tuple[tuple[str, ...], ...] = (
     ("strata", "path"),
     ("validation", "independent", "path"),
     ("validation", "independent", "crosswalk"),
+    ("validation", "independent", "compare", "*"),
     ("map", "area", "path"),
     ("runtime", "cluster", "tls"),
 )
@@ -214,6 +215,12 @@ def _resolve(
     if keys[0] == "*" and isinstance(value, list):
         items = [_resolve(item, keys[1:], key, environ, problems) for item in value]
         return Node(items, node.where, node.folder)
+    if keys[0] == "*" and isinstance(value, dict):
+        named = {
+            name: _resolve(item, keys[1:], f"{key}.{name}", environ, problems)
+            for name, item in value.items()
+        }
+        return Node(named, node.where, node.folder, node.keys)
     if isinstance(value, dict) and keys[0] in value:
         child = _resolve(value[keys[0]], keys[1:], key, environ, problems)
         return Node({**value, keys[0]: child}, node.where, node.folder, node.keys)

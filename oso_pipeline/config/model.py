@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field, model_validator
 
 from oso_pipeline.config.adaptation import Adaptation
+from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.config.reference import CRS_PATTERN, Reference
 from oso_pipeline.config.runtime import Runtime
 from oso_pipeline.config.section import Section
@@ -149,21 +150,6 @@ class Learning(Section):
     """hard: each tree has one vote, for the largest class of the leaf; confidence is the share
     of the trees. soft: a tree gives the shares of the classes in the leaf; confidence is their
     mean, as scikit-learn's probability. Models serve both ways."""
-
-
-class IndependentSet(Section):
-    """Points or polygons with a class that took no part in the production."""
-
-    path: Path
-    """Any vector file. What lies in polygons that train the map is left out."""
-    layer: str | None = None
-    """Layer of a file that holds several."""
-    code_field: str = "code"
-    """Column with the class."""
-    crosswalk: Path | dict[str | int, int | None] | None = None
-    """From the values of `code_field` to codes of the nomenclature, as for polygons."""
-    crs: str | None = None
-    """Coordinate system, as EPSG:2154, of a file that names none."""
 
 
 class Validation(Section):

@@ -6,7 +6,6 @@ lies in polygons that train the map is not independent of it and is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import shapely
 from rasterio.features import geometry_mask
 from rasterio.windows import Window, from_bounds
 
-from oso_pipeline.config.model import IndependentSet
+from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
 from oso_pipeline.learning.variants import training_rows
@@ -38,6 +37,8 @@ OUTSIDE, NO_CLASS, NO_CENTRE, TRAINS = (
     "polygons_without_pixel_centre",
     "points_or_polygons_in_training_polygons",
 )
+Ints = npt.NDArray[np.int64]
+
 _POINT, _POLYGON, _MULTIPOLYGON = 0, 3, 6
 _KNOWN = (_POINT, _POLYGON, _MULTIPOLYGON)
 _ROWS_AT_ONCE = 65_536
@@ -64,6 +65,28 @@ class Units:
     def take(self, rows: npt.NDArray[np.bool_]) -> Units:
         """Return the units where `rows` is true."""
         return Units(self.feature[rows], self.code[rows], self.geometry[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class MapPixels:
+    """Pixels of the map that lie in units and have a class.
+
+    Parameters
+    ----------
+    feature, code, predicted
+        Number of the unit, its class and that on the map, int64, shape ``(pixel,)``.
+    x, y
+        Centres of the pixels in the coordinates of the map, shape ``(pixel,)``.
+    excluded
+        What could not be compared, by reason.
+    """
+
+    feature: npt.NDArray[np.int64]
+    code: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+    x: npt.NDArray[np.float64]
+    y: npt.NDArray[np.float64]
+    excluded: dict[str, int]
 
 
 def read_units(
@@ -126,41 +149,47 @@ def against_map(units: Units, path: Path) -> Predictions:
         One row per pixel of a unit that has a class on the map. `excluded` counts pixels outside
         the map and without class, and polygons without a pixel centre.
     """
+    found = pixels_on_map(units, path)
+    return Predictions(VARIANT, found.feature, found.code, found.predicted, found.excluded)
+
+
+def pixels_on_map(units: Units, path: Path) -> MapPixels:
+    """Return the pixels of a raster of classes that lie in units; 0 is no class."""
     excluded = {OUTSIDE: 0, NO_CLASS: 0, NO_CENTRE: 0}
-    rows: list[tuple[int, int, npt.NDArray[np.int64]]] = []
+    parts = [np.empty((5, 0))]
     with rasterio.open(path) as raster:
-        for number, values, outside in _values(units, raster):
+        for number in _in_order(units, raster):
+            rows, columns, outside = _pixels(units.geometry[number], raster)
+            values = _values(raster, rows, columns)
+            known = values > 0
             excluded[OUTSIDE] += outside
             excluded[NO_CENTRE] += len(values) + outside == 0
-            known = values[values > 0]
-            excluded[NO_CLASS] += len(values) - len(known)
-            rows.append((int(units.feature[number]), int(units.code[number]), known))
-    counts = [len(values) for _, _, values in rows]
-    return Predictions(
-        VARIANT,
-        np.repeat(np.array([feature for feature, _, _ in rows], np.int64), counts),
-        np.repeat(np.array([code for _, code, _ in rows], np.int64), counts),
-        np.concatenate([np.empty(0, np.int64), *(values for _, _, values in rows)]),
-        excluded,
-    )
+            excluded[NO_CLASS] += int((~known).sum())
+            x, y = raster.transform @ (columns[known] + 0.5, rows[known] + 0.5)
+            ours = [units.feature[number], units.code[number]]
+            parts.append(np.stack([*(np.full(x.size, one) for one in ours), values[known], x, y]))
+    table = np.concatenate(parts, axis=1)  # doubles hold whole numbers below 2**53
+    feature, code, predicted = table[:3].astype(np.int64)
+    return MapPixels(feature, code, predicted, table[3], table[4], excluded)
 
 
-def _values(
-    units: Units, raster: rasterio.DatasetReader
-) -> Iterator[tuple[int, npt.NDArray[np.int64], int]]:
-    """Yield number, values inside the map, and the number of pixels outside, per unit."""
-    for number in _in_order(units, raster):
-        window, chosen = _footprint(units.geometry[number], raster)
-        whole = Window(0, 0, raster.width, raster.height)
-        row, column = np.nonzero(chosen)
-        row, column = row + window.row_off, column + window.col_off
-        inside = (row >= 0) & (row < raster.height) & (column >= 0) & (column < raster.width)
-        values = np.empty(0, np.int64)
-        if inside.any():
-            part = window.intersection(whole)
-            pixels = raster.read(1, window=part)
-            values = pixels[row[inside] - part.row_off, column[inside] - part.col_off]
-        yield number, values.astype(np.int64), int((~inside).sum())
+def _pixels(geometry: shapely.Geometry, raster: rasterio.DatasetReader) -> tuple[Ints, Ints, int]:
+    """Return rows and columns of the pixels inside the map, and the number of those outside."""
+    window, chosen = _footprint(geometry, raster)
+    row, column = np.nonzero(chosen)
+    row, column = row + window.row_off, column + window.col_off
+    inside = (row >= 0) & (row < raster.height) & (column >= 0) & (column < raster.width)
+    return row[inside], column[inside], int((~inside).sum())
+
+
+def _values(raster: rasterio.DatasetReader, rows: Ints, columns: Ints) -> Ints:
+    """Return the values at pixels, through the window that holds them all."""
+    if not rows.size:
+        return np.empty(0, np.int64)
+    top, left = int(rows.min()), int(columns.min())
+    window = Window(left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1)
+    values = raster.read(1, window=window)[rows - top, columns - left]
+    return np.asarray(values, dtype=np.int64)
 
 
 def _in_order(units: Units, raster: rasterio.DatasetReader) -> list[int]:

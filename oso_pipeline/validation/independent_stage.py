@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from oso_pipeline.config.model import Config, IndependentSet
-from oso_pipeline.core.commit import publish_bytes, publish_json, sha256_file
+from oso_pipeline.config.independent import IndependentSet
+from oso_pipeline.config.model import Config
+from oso_pipeline.core.commit import publish_bytes, publish_json, read_sidecar, sha256_file
 from oso_pipeline.core.errors import InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
 from oso_pipeline.learning.variants import map_variant, split_columns
 from oso_pipeline.reference.vector_files import VectorFile
-from oso_pipeline.validation.accuracy import Method, assess
+from oso_pipeline.validation.accuracy import Method, Predictions, assess
 from oso_pipeline.validation.independent import (
     DESIGN,
     TRAINS,
-    against_map,
+    VARIANT,
     apart_from_training,
+    pixels_on_map,
     read_units,
 )
+from oso_pipeline.validation.other_maps import compared
 from oso_pipeline.validation.tables import classes_csv, confusion_csv
 
 OUTPUTS = (
@@ -48,7 +50,7 @@ class IndependentStage:
             return []
         (reference,) = context.tasks("reference")
         (layer,) = (t for t in context.tasks("mosaic") if t.params["layer"] == "class")
-        plain = rules.model_dump(mode="json", exclude={"path", "crosswalk"})
+        plain = rules.model_dump(mode="json", exclude={"path", "crosswalk", "compare"})
         in_file = isinstance(rules.crosswalk, Path)
         task = Task(
             stage=self.name,
@@ -77,6 +79,7 @@ class IndependentStage:
                 "reference": reference.outputs[0],
                 "path": str(rules.path),
                 "crosswalk": str(rules.crosswalk) if in_file else None,
+                "compare": {name: str(path) for name, path in rules.compare.items()},
             },
             cost=Cost(memory_bytes=500_000_000, core_seconds=10.0),
         )
@@ -114,19 +117,24 @@ def validate(task: Task) -> Summary:
         raise ValueError(f"{rules.path} was refused without a reason")
     reference = task.input_path(options["reference"])
     free = apart_from_training(units, reference, params["variant"], params["columns"])
-    found = against_map(free, task.input_path(options["map"]))
-    excluded = {**found.excluded, TRAINS: len(units.code) - len(free.code)}
-    found = replace(found, excluded=excluded)
-    if not len(found.code):
+    pixels = pixels_on_map(free, task.input_path(options["map"]))
+    excluded = {**pixels.excluded, TRAINS: len(units.code) - len(free.code)}
+    if not len(pixels.code):
         raise _nothing_to_compare(rules, excluded)
+    found = Predictions(VARIANT, pixels.feature, pixels.code, pixels.predicted, excluded)
     method = Method(
         nomenclature, params["bootstrap"], params["confidence_level"], params["seed"], folds=False
     )
     accuracy = {**assess([found], method), "design": DESIGN}
+    maps = {name: Path(path) for name, path in options.get("compare", {}).items()}
+    if maps:
+        accuracy["compared_maps"] = compared(pixels, params["epsg"], maps, method, problems)
+        problems.raise_errors(InputDataError)
     publish_bytes(task.output(1), confusion_csv(accuracy))
     publish_bytes(task.output(2), classes_csv({2: accuracy, 1: accuracy["level1"]}))
     publish_json(task.output(0), accuracy)
-    keys = ("overall_accuracy", "kappa", "pixels", "polygons", "excluded")
+    keys = ["overall_accuracy", "kappa", "pixels", "polygons", "excluded"]
+    keys += ["compared_maps"] if maps else []
     warnings = [f"warning[{one['code']}] {one['message']}" for one in accuracy["warnings"]]
     return {**{key: accuracy[key] for key in keys}, "warnings": warnings}
 
@@ -137,6 +145,10 @@ def _digests(rules: IndependentSet) -> dict[str, str]:
         digests["independent"] = VectorFile(rules.path, rules.layer).digest()
         if isinstance(rules.crosswalk, Path):
             digests["independent crosswalk"] = sha256_file(rules.crosswalk)
+        for name, path in rules.compare.items():
+            # The map of another run says its digest itself: a country is not read to plan.
+            committed = read_sidecar(path) or {}
+            digests[f"compared map {name}"] = committed.get("sha256") or sha256_file(path)
     except OSError as error:
         message = f"validation.independent cannot be read: {error.strerror}"
         hint = "correct the path; relative paths begin at the configuration file"

@@ -72,7 +72,14 @@ def _independent(files: RunFiles) -> dict[str, Any]:
     content = files.json("validation/independent/accuracy.json") if done else {}
     if not content:
         return {}
-    return {"content": content, "levels": _levels(files.nomenclature, content)}
+    maps = content.get("compared_maps", [])
+    classes = [
+        {"class": one, "f_scores": [of["f_score"].get(str(one.code), {}) for of in maps]}
+        for one in files.nomenclature.classes
+        if content["classes"].get(str(one.code), {}).get("pixels")
+    ]
+    levels = _levels(files.nomenclature, content)
+    return {"content": content, "levels": levels, "maps": maps, "classes": classes}
 
 
 def _maps(files: RunFiles) -> dict[str, Any]:

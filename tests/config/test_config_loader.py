@@ -301,7 +301,7 @@ def test_every_path_of_the_models_is_resolved() -> None:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             fields = kind.model_fields.items()
             return set().union(*(paths(f.annotation, (*keys, name)) for name, f in fields))
-        star = ("*",) if getattr(kind, "__origin__", None) is tuple else ()
+        star = ("*",) if getattr(kind, "__origin__", None) in (tuple, dict) else ()
         return set().union(*(paths(part, (*keys, *star)) for part in get_args(kind)))
 
     assert paths(Config, ()) == set(PATH_KEYS) - {("nomenclature",)}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rasterio.features import rasterize
 from rasterio.transform import from_origin
 
-from oso_pipeline.config.model import IndependentSet
+from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.task import Task, do

@@ -287,6 +287,24 @@ def test_names_from_data_are_escaped(tmp_path: Path) -> None:
     assert EVIL not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+def test_other_maps_are_shown_beside_this_one(full: Path) -> None:
+    path = full / "validation/independent/accuracy.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    other = {
+        "name": f"2017 {EVIL}", "pixels": 900, "polygons": 40,
+        "overall_accuracy": {"run": 0.934, "other": 0.901},
+        "difference": {"estimate": 0.033, "low": 0.011, "high": 0.052},
+        "only_run_right": 37, "only_other_right": 7,
+        "f_score": {"11": {"run": 0.876, "other": 0.765}},
+    }  # fmt: skip
+    publish_json(path, content | {"compared_maps": [other]})
+    commit(path, {})
+    page = page_of(full)
+    for text in ("Against other maps", EVIL, "90.1 %", "+3.3 points", "+1.1 to +5.2", "76.5 %"):
+        assert text in page.text, text
+    assert EVIL not in (full / "report.html").read_text(encoding="utf-8")
+
+
 def test_report_of_an_empty_run_folder(tmp_path: Path) -> None:
     page = page_of(tmp_path)
     assert "No map was made yet" in page.text

@@ -1,0 +1,152 @@
+"""Other maps judged by the same independent set at the same pixels as the map of the run.
+
+Accuracies of two maps measured on one set differ by less than their intervals suggest, as both
+meet the same easy and hard places; so the difference has an interval of its own, by resampling
+points or polygons with what both maps say of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from pyproj import CRS, Transformer
+
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.validation.accuracy import Method, number_or_none
+from oso_pipeline.validation.confusion import Confusion
+from oso_pipeline.validation.independent import MapPixels
+
+_SAMPLES_AT_ONCE = 1 << 22
+
+
+def compared(
+    pixels: MapPixels, epsg: int, maps: Mapping[str, Path], method: Method, problems: Problems
+) -> list[dict[str, Any]]:
+    """Hold other maps against the same pixels.
+
+    Parameters
+    ----------
+    pixels
+        Those of the map of the run.
+    epsg
+        Its coordinate system.
+    maps
+        Rasters of classes by name; 0 and no data are no class.
+    method
+        Classes, number of resamples and level of the intervals.
+    problems
+        Gets what is wrong with the maps: not a raster with coordinates (``E-INPUT-037``), codes
+        that are not of the nomenclature (``E-INPUT-042``), nothing in common (``E-INPUT-065``).
+
+    Returns
+    -------
+    list of dict
+        One per usable map: `name`, `pixels` and `polygons` where both maps have a class,
+        `overall_accuracy` of the run and of the other map, their `difference` with its interval,
+        how often only one of them is right, and F-scores by class.
+    """
+    found = []
+    for name, path in maps.items():
+        theirs = _classes_at(path, pixels, epsg, problems)
+        if theirs is None:
+            continue
+        both = theirs > 0
+        strange = sorted(set(np.unique(theirs[both]).tolist()) - set(method.nomenclature.codes))
+        if strange:
+            message = f"codes {strange[:10]} are no classes of {method.nomenclature.name}"
+            problems.error("E-INPUT-042", message, path, "compare maps of one nomenclature")
+        elif not both.any():
+            message = (
+                "no pixel of the independent set has a class on this map and on that of the run"
+            )
+            problems.error("E-INPUT-065", message, path, "compare maps of the same land")
+        else:
+            found.append({"name": name, **_comparison(pixels, theirs, both, method)})
+    return found
+
+
+def _comparison(
+    pixels: MapPixels, theirs: npt.NDArray[np.int64], both: npt.NDArray[np.bool_], method: Method
+) -> dict[str, Any]:
+    code, codes = pixels.code[both], method.nomenclature.codes
+    maps = {"run": pixels.predicted[both], "other": theirs[both]}
+    right = {name: predicted == code for name, predicted in maps.items()}
+    units, unit = np.unique(pixels.feature[both], return_inverse=True)
+    gain = right["run"].astype(np.float64) - right["other"]
+    scores = {name: Confusion.of(codes, code, one).scores for name, one in maps.items()}
+    return {
+        "pixels": int(both.sum()),
+        "polygons": len(units),
+        "overall_accuracy": {name: float(one.mean()) for name, one in right.items()},
+        "difference": {
+            "estimate": float(gain.mean()),
+            **_interval(np.bincount(unit, gain).astype(np.float64), np.bincount(unit), method),
+        },
+        "only_run_right": int((gain > 0).sum()),
+        "only_other_right": int((gain < 0).sum()),
+        "f_score": {
+            str(one): {name: number_or_none(of.f_score[place]) for name, of in scores.items()}
+            for place, one in enumerate(sorted(codes))
+        },
+    }
+
+
+def _interval(
+    gain: npt.NDArray[np.float64], size: npt.NDArray[np.int64], method: Method
+) -> dict[str, float | None]:
+    """Return the percentile interval of ``sum(gain) / sum(size)`` by resampling units."""
+    if len(size) < 2:
+        return {"low": None, "high": None}
+    rng = np.random.default_rng(derived_seed(method.seed, "validate", "bootstrap", "other maps"))
+    at_once = max(1, _SAMPLES_AT_ONCE // len(size))
+    means = []
+    for start in range(0, method.replicates, at_once):
+        number = min(at_once, method.replicates - start)
+        drawn = rng.integers(0, len(size), (number, len(size)))
+        means.append(gain[drawn].sum(axis=1) / size[drawn].sum(axis=1))
+    low, high = np.quantile(np.concatenate(means), [0.5 - method.level / 2, 0.5 + method.level / 2])
+    return {"low": float(low), "high": float(high)}
+
+
+def _classes_at(
+    path: Path, pixels: MapPixels, epsg: int, problems: Problems
+) -> npt.NDArray[np.int64] | None:
+    """Return the class of another map at the centres of pixels; 0 where it has none."""
+    try:
+        with rasterio.open(path) as raster:
+            if raster.crs is None or raster.transform.is_identity:
+                raise rasterio.errors.RasterioError("it has no coordinates")
+            theirs = CRS.from_user_input(raster.crs.to_wkt())
+            turn = Transformer.from_crs(epsg, theirs, always_xy=True)
+            x, y = turn.transform(pixels.x, pixels.y)
+            columns, rows = ~raster.transform @ (np.asarray(x), np.asarray(y))
+            return _read_at(raster, np.floor(rows), np.floor(columns))
+    except rasterio.errors.RasterioError as error:
+        message = f"the map to compare with cannot be read: {error}"
+        problems.error("E-INPUT-037", message, path, "name a GeoTIFF of classes")
+        return None
+
+
+def _read_at(
+    raster: rasterio.DatasetReader, rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
+    """Return values at pixels, row of blocks by row of blocks; 0 outside and for no data."""
+    values = np.zeros(rows.shape, np.int64)
+    inside = (rows >= 0) & (rows < raster.height) & (columns >= 0) & (columns < raster.width)
+    height = raster.block_shapes[0][0]
+    for strip in np.unique(rows[inside] // height):
+        chosen = np.flatnonzero(inside & (rows // height == strip))
+        top = int(strip) * height
+        left, right = int(columns[chosen].min()), int(columns[chosen].max()) + 1
+        window = rasterio.windows.Window(left, top, right - left, min(height, raster.height - top))
+        part = raster.read(1, window=window)
+        values[chosen] = part[rows[chosen].astype(int) - top, columns[chosen].astype(int) - left]
+    if raster.nodata is not None:
+        values[values == raster.nodata] = 0
+    return values
