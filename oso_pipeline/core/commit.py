@@ -7,17 +7,28 @@ commit. A process may be killed at any moment; what has no sidecar does not coun
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import secrets
+import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from oso_pipeline.core.errors import EnvironmentFailure, InputDataError, OsoError, Problem
+
 TEMPORARY_SUFFIX = ".tmp"
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LITTLE_BYTES = 1_000_000
+"""With less room than this an error without number, as GDAL's, is taken for a full disk."""
+_STALE_PAUSES_S = (0.1, 1.0, 5.0)
 
 
 @contextmanager
@@ -26,17 +37,27 @@ def staged(final: Path) -> Iterator[Path]:
 
     The body must write the file and may read it back to verify it. If the body raises, the
     temporary file is removed and `final` is left as it was.
+
+    Raises
+    ------
+    EnvironmentFailure
+        If the system refuses to write (``E-DISK``): it names `final` and the room that is left.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
     unique = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
     temporary = final.parent / f".{final.name}.{unique}{TEMPORARY_SUFFIX}"
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _flush(temporary)
-        temporary.replace(final)
-        _flush(final.parent)
+        _persistently(_flush, temporary)
+        _persistently(temporary.replace, final)
+        _persistently(_flush, final.parent)
+    except OsoError:
+        raise
+    except OSError as error:
+        raise _refused(final, temporary, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def publish_bytes(final: Path, content: bytes) -> None:
@@ -94,6 +115,37 @@ def withdraw_unless(path: Path, key: str) -> None:
     sidecar.unlink(missing_ok=True)
 
 
+def require_sound(path: Path) -> None:
+    """Refuse a committed file whose content is not what was committed.
+
+    Each content is read once a process. A file without a commit record passes: whether it
+    may be used is for the plan to say.
+
+    Raises
+    ------
+    InputDataError
+        If the content has changed (``E-FAULT-024``).
+    """
+    record = read_sidecar(path)
+    if record is None:
+        return
+    status = path.stat()
+    if _content(path, status.st_mtime_ns, status.st_size) != record["sha256"]:
+        raise InputDataError(
+            Problem(
+                "E-FAULT-024",
+                "a file has changed since it was committed; is the disk sound?",
+                str(path),
+                "`oso verify RUN --repair`, then run again: it is made anew",
+            )
+        )
+
+
+@lru_cache(maxsize=4096)
+def _content(path: Path, modified_ns: int, size: int) -> str:
+    return sha256_file(path)
+
+
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of the file's content, in hexadecimal."""
     with path.open("rb") as stream:
@@ -122,6 +174,35 @@ def verified(write: Callable[[Path], None], check: Callable[[Path], None], final
     with staged(final) as temporary:
         write(temporary)
         check(temporary)
+
+
+def _persistently(action: Callable[[Path], Any], path: Path) -> None:
+    """Do `action`, again where a network file system has lost its handle (ESTALE)."""
+    for pause_s in _STALE_PAUSES_S:
+        try:
+            action(path)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            time.sleep(pause_s)
+        else:
+            return
+    action(path)
+
+
+def _refused(final: Path, temporary: Path, error: OSError) -> EnvironmentFailure:
+    """Say what the system refused, with the room that is left where it may be that."""
+    message, hint = f"the file cannot be written: {error}", "look after the disk, then run again"
+    with suppress(OSError):
+        free = shutil.disk_usage(final.parent).free
+        written = temporary.stat().st_size if temporary.exists() else 0
+        if error.errno in _FULL or free < _LITTLE_BYTES:
+            message = (
+                f"the disk is full: {error}; {written / 1e6:.1f} MB of the file were written, "
+                f"{free / 1e6:.1f} MB are free"
+            )
+            hint = f"free more than that on the disk of {final.parent}, then run again"
+    return EnvironmentFailure(Problem("E-DISK", message, str(final), hint))
 
 
 def _flush(path: Path) -> None:

@@ -21,8 +21,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from oso_pipeline.core.commit import digest, read_sidecar, withdraw_unless, write_sidecar
-from oso_pipeline.core.errors import ExitCode, OsoError
+from oso_pipeline.core.commit import (
+    digest,
+    read_sidecar,
+    require_sound,
+    withdraw_unless,
+    write_sidecar,
+)
+from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, OsoError, Problem
 
 log = logging.getLogger(__name__)
 
@@ -111,8 +117,16 @@ class Task:
         return self.run_dir / self.outputs[index]
 
     def input_path(self, relative: str) -> Path:
-        """Return the absolute path of a file that an earlier stage committed."""
-        return self.run_dir / relative
+        """Return the absolute path of a file or folder that an earlier stage committed.
+
+        Raises
+        ------
+        InputDataError
+            If it is a file whose content is not what was committed.
+        """
+        path = self.run_dir / relative
+        require_sound(path)
+        return path
 
     def committed(self) -> dict[str, Any] | None:
         """Return the commit record of the task if all its outputs are committed and current."""
@@ -210,9 +224,11 @@ def do(task: Task) -> TaskResult:
     started, cpu_started = time.perf_counter(), time.process_time()
     _forget_peak()
     try:
+        folder = _identity(task.run_dir)
         for output in task.outputs:
             withdraw_unless(task.run_dir / output, task.key)
         summary = _load(task.function)(task)
+        _require_same(task.run_dir, folder)
         record = {
             "key": task.key,
             "recipe": task.recipe,
@@ -239,6 +255,28 @@ def do(task: Task) -> TaskResult:
         peak_rss_bytes=_peak_rss_bytes(),
         summary=summary,
     )
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another of the same name; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _require_same(folder: Path, before: tuple[int, int] | None) -> None:
+    """Refuse to commit into a folder that took the place of the run folder meanwhile."""
+    if before is not None and _identity(folder) != before:
+        raise EnvironmentFailure(
+            Problem(
+                "E-RUN-FOLDER",
+                "the run folder has vanished while a task was at work",
+                str(folder),
+                "bring its disk back, or run again to begin anew",
+            )
+        )
 
 
 def _load(function: str) -> Callable[[Task], Summary]:

@@ -139,7 +139,7 @@ def read_inventory(path: Path) -> Inventory:
                 "E-INPUT-058",
                 f"the inventory cannot be read: {error}",
                 str(path),
-                "run the stage `inventory` again",
+                "`oso verify RUN --repair`, then run again: it is made anew",
             )
         ) from error
     return Inventory(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pyarrow.parquet as pq
-
 from oso_pipeline.config.model import Config, Learning
+from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.task import Cost, PlanContext
 from oso_pipeline.timeseries.layout import FeatureLayout
@@ -23,9 +22,11 @@ def training_cost(context: PlanContext[Config], per_class: int | None, learning:
     config = context.config
     layout = FeatureLayout.of(config)
     pixels = len(load_nomenclature(config.nomenclature).codes) * (per_class or 10_000)
-    files = [task.output() for task in context.tasks("samples")]
-    if files and all(path.exists() for path in files):
-        pixels = min(pixels, sum(pq.read_metadata(path).num_rows for path in files))
+    # What the commit says: a file may be damaged, and a plan must not fail of that.
+    records = [read_sidecar(task.output()) for task in context.tasks("samples")]
+    if records and all(records):
+        rows = [sum(record["summary"]["pixels"].values()) for record in records if record]
+        pixels = min(pixels, sum(rows))
     values = pixels * layout.size
     tried = layout.size**0.5 * learning.max_depth
     seconds = pixels * tried * learning.n_trees * _SECONDS_PER_VALUE_AND_TREE[learning.engine]
