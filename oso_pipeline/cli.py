@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from oso_pipeline.core.errors import (
     ConfigError,
@@ -19,6 +18,7 @@ from oso_pipeline.core.errors import (
     OsoError,
     Problem,
 )
+from oso_pipeline.runtime.terminal import err, out
 
 if TYPE_CHECKING:
     from oso_pipeline.config import Config
@@ -36,8 +36,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the run.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or its YAML file.")]
@@ -272,6 +270,9 @@ def main() -> None:
     except OsoError as error:
         err.print(str(error), markup=False)
         sys.exit(int(error.exit_code))
+    except OSError as error:  # what the system refuses is no bug: a full disk, too many files
+        err.print(f"error[E-SYSTEM] {error}", markup=False)
+        sys.exit(int(ExitCode.ENVIRONMENT))
 
 
 @contextmanager

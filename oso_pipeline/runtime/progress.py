@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +19,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from oso_pipeline.core.errors import EnvironmentFailure, Problem
 from oso_pipeline.core.task import TaskResult
 from oso_pipeline.runtime.lock import ACTIVITY, file_stem
 from oso_pipeline.runtime.planner import StagePlan
 from oso_pipeline.runtime.shard import Shard
+from oso_pipeline.runtime.terminal import write_or_go_silent
+
+logger = logging.getLogger(__name__)
 
 PLAIN_LINE_EVERY_S = 30.0
 
@@ -75,8 +80,7 @@ class PlainProgress:
             self._line(f"  {plan.name} took {seconds:.1f} s{failures}")
 
     def _line(self, text: str) -> None:
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        write_or_go_silent(self._stream, text)
 
 
 class BarProgress:
@@ -142,8 +146,8 @@ class JsonProgress:
         self._write("stage_ends", {"stage": plan.name, "failed": failed})
 
     def _write(self, event: str, content: dict[str, Any]) -> None:
-        self._stream.write(json.dumps({"ts": _now(), "event": event, **content}) + "\n")
-        self._stream.flush()
+        line = json.dumps({"ts": _now(), "event": event, **content})
+        write_or_go_silent(self._stream, line)
 
 
 class LogFile:
@@ -175,8 +179,18 @@ class LogFile:
         self._append({"event": "needs", "stages": stages})
 
     def _append(self, content: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"ts": _now(), **content}) + "\n")
+        line = json.dumps({"ts": _now(), **content}) + "\n"
+        try:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(line)
+        except FileNotFoundError as error:
+            message = "the run folder has vanished while the run was at work"
+            hint = "bring its disk back, or run again to begin anew"
+            where = str(self.path.parent)
+            raise EnvironmentFailure(Problem("E-RUN-FOLDER", message, where, hint)) from error
+        except OSError as error:
+            # The log is for people; what a full disk means for the results, their tasks tell.
+            logger.warning("%s cannot be written: %s", self.path, error)
 
 
 def log_path(run_dir: Path, shard: Shard | None = None) -> Path:

@@ -8,8 +8,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from oso_pipeline.config import Config
 from oso_pipeline.config.check import check_paths
 from oso_pipeline.config.loader import load_config
@@ -20,7 +18,7 @@ from oso_pipeline.core.errors import (
     Problem,
 )
 from oso_pipeline.reference.interest_check import check_area
-from oso_pipeline.runtime import progress, runner, verification
+from oso_pipeline.runtime import preflight, progress, runner, verification
 from oso_pipeline.runtime.calibration import NOMINAL, remembered
 from oso_pipeline.runtime.executors import SerialExecutor, executor_of, n_workers
 from oso_pipeline.runtime.forecast import Forecast, Ledger
@@ -30,9 +28,7 @@ from oso_pipeline.runtime.runner import Outcome, Selection
 from oso_pipeline.runtime.stages import STAGES
 from oso_pipeline.runtime.stopping import OutOfTime, Terminated
 from oso_pipeline.runtime.tables import ledger_table
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+from oso_pipeline.runtime.terminal import err, out
 
 
 def load(path: Path, overrides: list[str] | None) -> Config:
@@ -114,6 +110,7 @@ def run(planner: Planner, selection: Selection, manner: Manner) -> Outcome:
         On Ctrl-C, SIGTERM, and where what ran at SIGUSR1 had to be dropped; the same command
         goes on with the run.
     """
+    preflight.require_drivers()
     executor = SerialExecutor() if manner.serial else executor_of(planner.config, manner.workers)
     bars = progress.BarProgress(out) if sys.stdout.isatty() and not manner.json_log else None
     shown = bars or (

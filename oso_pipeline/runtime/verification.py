@@ -17,6 +17,7 @@ from typing import Any
 from oso_pipeline.core.commit import TEMPORARY_SUFFIX, sha256_file, sidecar_of
 from oso_pipeline.core.errors import Problem, Problems
 from oso_pipeline.imagery.stage import EXTRACTED
+from oso_pipeline.runtime.lock import ACTIVITY
 
 _RECORD_SUFFIX = ".json"
 _RECORD_KEYS = {"sha256", "size", "key"}
@@ -161,11 +162,11 @@ def _note_stray(found: Verification, path: Path, records: set[Path], folder: Pat
 
 
 def _files_of(folder: Path) -> Iterator[Path]:
-    """Give the files that belong to the run; images out of archives are input."""
+    """Give the files that are results; images out of archives are input, activity is neither."""
     for root, folders, names in os.walk(folder):
         here = Path(root)
-        if here == folder and EXTRACTED in folders:
-            folders.remove(EXTRACTED)
+        if here == folder:
+            folders[:] = [name for name in folders if name not in (EXTRACTED, ACTIVITY)]
         yield from (here / name for name in names)
 
 
