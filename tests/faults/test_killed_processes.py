@@ -216,6 +216,7 @@ def test_a_unit_that_crashes_its_process(toy: Toy) -> None:
 def test_a_worker_that_stops(toy: Toy) -> None:
     ended = toy.run("local", "in_unit@numbers/n3:stop")
     assert ended.code in (0, 5), ended.errors
+    # What the stopped worker had done before is done, though nobody can ask it any more.
     for name, error, _ in ended.told["failures"]:
         assert name == "n3"
         assert "deadline" in error
@@ -227,11 +228,12 @@ def test_a_worker_that_stops(toy: Toy) -> None:
     row=10, injected="one task is 20 times slower", outcome="the others go on meanwhile"
 )
 def test_a_straggler_stalls_nobody(toy: Toy) -> None:
+    toy.count = 16
     ended = toy.run("local", "in_unit@numbers/n1:pause")
     assert ended.code == 0, ended.errors
     log = (toy.run_dir / "log.jsonl").read_text().splitlines()
     order = [line for line in log if '"task_ended"' in line and '"numbers"' in line]
-    assert '"n1"' in order[-1]
+    assert ['"n1"' in line for line in order].index(True) >= toy.count // 2
     sound(toy)
 
 

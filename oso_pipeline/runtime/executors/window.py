@@ -143,11 +143,17 @@ class Window:
 
 
 def _lost(task: Task, reason: str, submitted: float) -> TaskResult:
+    """Report a task that dask lost: as failed, unless only the word of its end was lost."""
+    seconds = time.monotonic() - submitted
+    record = task.committed()
+    if record is not None:
+        summary = record.get("summary", {})
+        return TaskResult(task.stage, task.name, "done", seconds=seconds, summary=summary)
     return TaskResult(
         task.stage,
         task.name,
         "failed",
-        seconds=time.monotonic() - submitted,
+        seconds=seconds,
         error=f"task {task.stage} {task.name} {reason}",
         exit_code=int(ExitCode.FAILED_TASKS),
     )
