@@ -143,6 +143,29 @@ def run(
 
 
 @app.command()
+def submit(
+    config: ConfigPath,
+    site: Annotated[Path, typer.Option(metavar="SITE", help="YAML file of the computing site.")],
+    set_: Overrides = None,
+    print_script: Annotated[
+        bool, typer.Option("--print-script", help="Show the scripts; write and submit nothing.")
+    ] = False,
+    attempt: Annotated[int, typer.Option(min=0, hidden=True)] = 0,
+) -> None:
+    """Write the batch scripts of a run into its folder and submit them (Slurm, PBS)."""
+    from oso_pipeline.config.site import load_site
+    from oso_pipeline.runtime import batch, session
+
+    where = load_site(site)
+    loaded = session.load(config, [*batch.settings_of(where), *(set_ or [])])
+    jobs = batch.Submission.of(loaded, where, session.planner_of(loaded).stages, attempt)
+    if print_script:
+        sys.stdout.write(jobs.text())
+        return
+    raise typer.Exit(jobs.carry_out(out.print))
+
+
+@app.command()
 def status(
     run_folder: RunPath,
     why: Annotated[bool, typer.Option("--why", help="Say why tasks have to run.")] = False,

@@ -20,6 +20,8 @@ from oso_pipeline.imagery.stage import EXTRACTED
 from oso_pipeline.runtime.lock import ACTIVITY
 
 _RECORD_SUFFIX = ".json"
+_FOLDERS_APART = {EXTRACTED, ACTIVITY, "batch"}
+"""Images out of archives are input; the others hold what runs tell of themselves."""
 _RECORD_KEYS = {"sha256", "size", "key"}
 _UNCOMMITTED = {"run.json", "config.yaml", "log.jsonl", "run.lock"}
 """Files at the top of the run folder that tell of the run and are no result of a task."""
@@ -162,11 +164,11 @@ def _note_stray(found: Verification, path: Path, records: set[Path], folder: Pat
 
 
 def _files_of(folder: Path) -> Iterator[Path]:
-    """Give the files that are results; images out of archives are input, activity is neither."""
+    """Give the files that belong to the run."""
     for root, folders, names in os.walk(folder):
         here = Path(root)
         if here == folder:
-            folders[:] = [name for name in folders if name not in (EXTRACTED, ACTIVITY)]
+            folders[:] = [name for name in folders if name not in _FOLDERS_APART]
         yield from (here / name for name in names)
 
 

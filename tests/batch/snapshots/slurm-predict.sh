@@ -1,0 +1,38 @@
+#!/bin/bash
+#SBATCH --job-name=essai.predict
+#SBATCH --output=logs/predict-%A_%a.log
+#SBATCH --open-mode=append
+#SBATCH --partition=compute
+#SBATCH --account=land
+#SBATCH --qos=normal
+#SBATCH --time=02:00:00
+#SBATCH --nodes=1
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=9500M
+#SBATCH --requeue
+#SBATCH --signal=B:USR1@300
+#SBATCH --array=1-20%5
+#SBATCH --mail-type=NONE
+# Written by `oso submit`, which overwrites it: change the site file instead.
+
+export GDAL_DATA='/opt/it'"'"'s here'
+export TMPDIR="$TMPDIR"
+module load python
+# The configuration was complete when the job was submitted.
+unset "${!OSO_@}"
+
+trap 'told=1; kill -USR1 "$run"' USR1
+trap 'told=1; kill -TERM "$run"' TERM INT
+'/opt/py env/bin/python' -m oso_pipeline.cli run '/data/été d'"'"'essai/run 1/batch/config.yaml' --stage predict --wait-lock 600 --shard "$SLURM_ARRAY_TASK_ID/20" &
+run=$!
+# A signal interrupts wait: wait again for the code of the run.
+while told=; wait "$run"; code=$?; [ -n "$told" ]; do :; done
+trap '' USR1
+
+[ "$code" -ne 138 ] || code=75
+if [ "$code" -eq 75 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 10 ]
+then
+  scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"
