@@ -157,7 +157,7 @@ def submit(
     from oso_pipeline.runtime import batch, session
 
     where = load_site(site)
-    loaded = session.load(config, [*batch.settings_of(where), *(set_ or [])])
+    loaded = session.load(config, set_)
     jobs = batch.Submission.of(loaded, where, session.planner_of(loaded).stages, attempt)
     if print_script:
         sys.stdout.write(jobs.text())

@@ -97,6 +97,11 @@ class Site(Section):
             raise ValueError("qos: is a matter of Slurm; name the queue instead")
         if self.mode == "pilot" and self.system == "shell":
             raise ValueError("mode: pilot needs a batch system")
+        if self.mode == "pilot" and self.tls is None and not self.insecure_network:
+            raise ValueError(
+                "tls: workers on other machines need encryption: make keys with "
+                "`oso cluster-keys DIR` and name their folder"
+            )
         if self.walltime_s <= 2 * self.notice_s:
             raise ValueError(
                 f"walltime: {self.walltime} leaves no time to work before the notice of "

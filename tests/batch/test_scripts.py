@@ -238,6 +238,7 @@ def test_every_site_that_is_shipped_is_read(path: Path) -> None:
         ("system: slurm\ndirectives: [mem=3]\n", 2, "directives[0]: found 'mem=3'"),
         ('system: slurm\nprologue: ["a\\nb"]\n', 2, "prologue[0]: found"),
         ("system: slurm\nenvironment: {API_KEY: x}\n", 2, "API_KEY looks like a secret"),
+        ("system: slurm\nmode: pilot\n", 1, "tls: workers on other machines need encryption"),
         ("cores: 2\n", 1, "system: is missing"),
     ],
 )

@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from oso_pipeline.config import Config
+from oso_pipeline.config.runtime import Runtime
 from oso_pipeline.config.section import Section
 from oso_pipeline.config.site import Site
 from oso_pipeline.core.commit import publish_bytes, staged
-from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, Problem
+from oso_pipeline.core.errors import ConfigError, EnvironmentFailure, ExitCode, Problem
 from oso_pipeline.core.task import Stage
 from oso_pipeline.runtime.batch.chain import Link, chain_of
 from oso_pipeline.runtime.batch.script import JobFolder, script_of
@@ -55,6 +57,7 @@ class Submission:
     @classmethod
     def of(cls, config: Config, site: Site, stages: Sequence[Stage], attempt: int) -> Submission:
         """Return the jobs that do `stages`; `attempt` counts how often that was begun before."""
+        config = fitted(config, site)
         folder = JobFolder(config.run_dir / "batch", config.name, attempt)
         return cls(config, site, chain_of(stages, site), folder)
 
@@ -116,14 +119,38 @@ class Submission:
             ) from error
 
 
-def settings_of(site: Site) -> list[str]:
-    """Return the settings that fit a configuration to the jobs of a site, as ``--set`` takes."""
-    return [
-        f"runtime.workers={site.cores}",
-        f"runtime.memory_per_worker_gb={site.memory_per_worker_gb}",
-        f"runtime.stop_grace_s={site.notice_s * 0.7}",
-        "runtime.executor=local",
-    ]
+def fitted(config: Config, site: Site) -> Config:
+    """Return the configuration that the jobs of a site run: nothing but `runtime` differs.
+
+    Raises
+    ------
+    ConfigError
+        If the two do not go together.
+    """
+    cluster: dict[str, object] = {"kind": "local"}
+    if site.mode == "pilot":
+        qos = (f"--qos={site.qos}",) if site.qos else ()
+        cluster = {
+            "kind": "pilot",
+            **site.model_dump(include={"system", "queue", "account", "walltime", "jobs"}),
+            **site.model_dump(include={"prologue", "tls", "insecure_network"}),
+            "directives": (*site.directives, *qos),
+            "workers_per_job": site.cores,
+            "margin_min": site.notice_s / 60,
+            **({"scratch": site.scratch} if site.scratch else {}),
+        }
+    own = {
+        "cluster": cluster,
+        "workers": None if site.mode == "pilot" else site.cores,
+        "memory_per_worker_gb": site.memory_per_worker_gb,
+        "stop_grace_s": site.notice_s * 0.7,
+    }
+    try:
+        runtime = Runtime.model_validate({**config.runtime.model_dump(), **own})
+    except ValidationError as error:
+        said = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+        raise ConfigError(Problem("E-SITE", f"the site and the configuration: {said}")) from error
+    return config.model_copy(update={"runtime": runtime})
 
 
 def submit(folder: JobFolder, site: Site, links: Sequence[Link]) -> list[Submitted]:
