@@ -1,0 +1,90 @@
+"""Workers in jobs of a real Slurm: what happens to a job must not happen to the run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from napping import Naps
+from slurm import Slurm, wait_until
+
+from oso_pipeline.config import Config
+from oso_pipeline.core.errors import EnvironmentFailure
+from oso_pipeline.runtime.executors import executor_of
+from oso_pipeline.runtime.executors.pilot import PilotExecutor
+from oso_pipeline.runtime.planner import Planner
+from oso_pipeline.runtime.runner import Outcome, Selection, run
+
+pytestmark = [pytest.mark.hpc, pytest.mark.timeout(240)]
+HERE = Path(__file__).parent
+PILOT = {"kind": "pilot", "system": "slurm", "host": "127.0.0.1"}
+
+
+def config_of(folder: Path, **cluster: object) -> Config:
+    runtime = {"cluster": {**PILOT, **cluster}, "memory_per_worker_gb": 0.5}
+    content = {
+        "name": "naps",
+        "year": 2018,
+        "run_dir": folder / "run",
+        "season": {"start": "2018-01-01", "end": "2018-12-31"},
+        "imagery": {"paths": ["products"], "tiles": ["31TCJ"]},
+        "reference": {"sources": [{"path": "reference.gpkg"}]},
+        "runtime": runtime,
+    }
+    return Config.model_validate(content)
+
+
+@pytest.fixture(autouse=True)
+def workers_find_the_stage(monkeypatch: pytest.MonkeyPatch, slurm: Slurm) -> None:
+    paths = [str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    monkeypatch.setattr(PilotExecutor, "TEND_EVERY_S", 2.0)
+
+
+def run_naps(naps: Naps, config: Config) -> Outcome:
+    return run(Planner(config, [naps]), executor_of(config), [], Selection())
+
+
+class Meanwhile(threading.Thread):
+    """Something that happens to the jobs while the run waits for them."""
+
+    def __init__(self, deed) -> None:
+        super().__init__(daemon=True)
+        self._deed = deed
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._deed()
+        except Exception as error:  # noqa: BLE001 - shown by the test
+            self.error = error
+
+    def ended_well(self) -> bool:
+        self.join(60)
+        if self.error is not None:
+            raise self.error
+        return not self.is_alive()
+
+
+def test_cancelled_job_is_replaced_and_its_task_done_again(slurm: Slurm, tmp_path: Path) -> None:
+    naps = Naps(24, 1.0, tmp_path / "notes")
+    before = signal.getsignal(signal.SIGINT)
+
+    def cancel() -> None:
+        wait_until(lambda: len(naps.begun()) >= 4, 60, slurm.logs)
+        slurm.call("scancel", naps.begun()[0])
+
+    meanwhile = Meanwhile(cancel)
+    outcome = run_naps(naps, config_of(tmp_path, jobs=2))
+    assert meanwhile.ended_well()
+    assert (outcome.done, outcome.failures) == (24, [])
+    assert len(set(naps.begun())) == 3, "two jobs, and one in place of the cancelled"
+    assert signal.getsignal(signal.SIGINT) is before, "Ctrl-C still is ours"
+    wait_until(lambda: not slurm.jobs(), 20)
