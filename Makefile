@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test slow lint schema clean bench bench-quick bench-full-tile bench-reference
+.PHONY: demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
@@ -14,6 +14,9 @@ test: $(VENV)/.installed-test  ## run the tests (the slow ones: make slow)
 
 slow: $(VENV)/.installed-test  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow --timeout 1800
+
+test-hpc: $(VENV)/.installed-hpc  ## run what needs a real Slurm; as root, starts its daemons on loopback
+	$(BIN)/python -m pytest -m hpc tests/hpc
 
 lint: $(VENV)/.installed-lint  ## format, style, types, layers
 	$(BIN)/ruff format --check .
@@ -51,6 +54,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(INSTALL) -e '.[test]'
+	@touch $@
+
+$(VENV)/.installed-hpc: $(VENV)/.installed-test
+	$(INSTALL) -e '.[hpc]'
 	@touch $@
 
 $(VENV)/.installed-lint: $(VENV)/.installed

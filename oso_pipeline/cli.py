@@ -109,6 +109,12 @@ def run(
     stage: Annotated[str | None, typer.Option(help="The one stage to run.")] = None,
     tiles: Annotated[str, typer.Option(help="Only these tiles, as 31TCJ,30TYP.")] = "",
     set_: Overrides = None,
+    cluster: Annotated[
+        str,
+        typer.Option(
+            metavar="WHO", help="local, serial, pilot, or tls://HOST:PORT of a scheduler."
+        ),
+    ] = "",
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
     json_log: Annotated[bool, typer.Option("--json-log", help="JSON lines on stdout.")] = False,
     shard: Annotated[
@@ -127,7 +133,8 @@ def run(
 
     if until is not None and stage is not None:
         raise typer.BadParameter("--until and --stage exclude each other; give one of them")
-    planner = session.planner_of(session.load(config, set_))
+    overrides = [*(set_ or ()), *_cluster(cluster)]
+    planner = session.planner_of(session.load(config, overrides))
     for name in (until, stage):
         if name is not None and name not in [known.name for known in planner.stages]:
             known = ", ".join(known.name for known in planner.stages)
@@ -268,6 +275,19 @@ def simulate(
     out.print(f"{'wrote' if made else 'up to date:'} {folder}")
 
 
+@app.command("cluster-keys")
+def cluster_keys(
+    folder: Annotated[Path, typer.Argument(help="Folder that all machines see; gets the keys.")],
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How long they are valid.")] = 365,
+) -> None:
+    """Make the keys with which a run and its workers talk on a network (TLS)."""
+    from oso_pipeline.runtime.executors.tls import make_keys
+
+    for path in make_keys(folder, days):
+        out.print(path)
+    out.print(f"only you may read them, for {days} days; in the config: runtime.cluster.tls")
+
+
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Folder of the demo.")] = Path("demo"),
@@ -310,6 +330,14 @@ def _writing_into(folder: Path) -> Iterator[None]:
         raise EnvironmentFailure(
             Problem("E-FOLDER", problem, str(folder), "name a folder that you may write")
         ) from error
+
+
+def _cluster(who: str) -> list[str]:
+    """Return the override of the configuration that `--cluster` stands for."""
+    if not who:
+        return []
+    content = {"kind": "existing", "address": who} if "://" in who else {"kind": who}
+    return [f"runtime.cluster={json.dumps(content)}"]
 
 
 def _shard(text: str) -> Shard | None:

@@ -81,7 +81,7 @@ class Slurm:
         self.call("slurmctld", "-c")
         for node in NODES:
             self.call("slurmd", "-N", node)
-        wait_until(lambda: self.states() == {node: "idle" for node in NODES}, 60, self.logs)
+        wait_until(lambda: self.states() == dict.fromkeys(NODES, "idle"), 60, self.logs)
 
     def stop(self) -> None:
         """Cancel all jobs and end the daemons."""

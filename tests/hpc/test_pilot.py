@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -88,3 +85,74 @@ def test_cancelled_job_is_replaced_and_its_task_done_again(slurm: Slurm, tmp_pat
     assert len(set(naps.begun())) == 3, "two jobs, and one in place of the cancelled"
     assert signal.getsignal(signal.SIGINT) is before, "Ctrl-C still is ours"
     wait_until(lambda: not slurm.jobs(), 20)
+
+
+def test_job_at_its_walltime_is_replaced_and_the_run_goes_on(slurm: Slurm, tmp_path: Path) -> None:
+    naps = Naps(200, 2.0, tmp_path / "notes")
+
+    def shorten() -> None:
+        wait_until(naps.begun, 60, slurm.logs)
+        (job,) = slurm.jobs()
+        slurm.call("scontrol", "update", f"jobid={job}", "timelimit=1")
+        wait_until(lambda: len(set(naps.begun())) == 2, 150, slurm.logs)
+        naps.enough()
+
+    meanwhile = Meanwhile(shorten)
+    outcome = run_naps(naps, config_of(tmp_path, jobs=1, workers_per_job=2))
+    assert meanwhile.ended_well()
+    assert (outcome.done, outcome.failures) == (200, [])
+    first = min(naps.begun(), key=int)
+    assert "JobState=TIMEOUT" in slurm.call("scontrol", "show", "job", first)
+
+
+def test_workers_end_by_themselves_before_the_walltime(slurm: Slurm, tmp_path: Path) -> None:
+    naps = Naps(100, 1.0, tmp_path / "notes")
+
+    def wait_for_the_next() -> None:
+        wait_until(lambda: len(set(naps.begun())) == 2, 90, slurm.logs)
+        naps.enough()
+
+    meanwhile = Meanwhile(wait_for_the_next)
+    outcome = run_naps(naps, config_of(tmp_path, walltime="00:00:36", margin_min=0.25))
+    assert meanwhile.ended_well()
+    assert (outcome.done, outcome.failures) == (100, [])
+    first = min(naps.begun(), key=int)
+    assert "JobState=COMPLETED" in slurm.call("scontrol", "show", "job", first)
+
+
+def test_drained_and_lost_node_is_survived(slurm: Slurm, tmp_path: Path) -> None:
+    naps = Naps(100, 1.0, tmp_path / "notes")
+
+    def lose_a_node() -> None:
+        wait_until(lambda: len(set(naps.begun())) == 2, 60, slurm.logs)
+        before = slurm.jobs("RUNNING")
+        node = slurm.node_of(min(before, key=int))
+        slurm.call("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
+        assert set(slurm.jobs("RUNNING")) == set(before), "what runs on a drained node goes on"
+        slurm.call("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+        wait_until(lambda: len(set(slurm.jobs("RUNNING")) - set(before)) >= 1, 60, slurm.logs)
+        after = slurm.jobs("RUNNING")
+        assert node not in {slurm.node_of(job) for job in after}
+        wait_until(lambda: set(naps.begun()) - set(before), 60, slurm.logs)
+        slurm.call("scontrol", "update", f"nodename={node}", "state=resume")
+        naps.enough()
+
+    meanwhile = Meanwhile(lose_a_node)
+    outcome = run_naps(naps, config_of(tmp_path, jobs=2))
+    assert meanwhile.ended_well()
+    assert (outcome.done, outcome.failures) == (100, [])
+
+
+def test_queue_that_gives_no_worker_ends_the_run_and_says_why(slurm: Slurm, tmp_path: Path) -> None:
+    naps = Naps(2, 0.1, tmp_path / "notes")
+    config = config_of(tmp_path, directives=["--hold"], no_workers_timeout_min=0.1)
+    with pytest.raises(EnvironmentFailure, match=r"PENDING \(JobHeldUser") as caught:
+        run_naps(naps, config)
+    assert caught.value.exit_code == 6
+    wait_until(lambda: not slurm.jobs(), 20)
+
+
+def test_jobs_that_are_refused_end_the_run_and_say_why(slurm: Slurm, tmp_path: Path) -> None:
+    naps = Naps(2, 0.1, tmp_path / "notes")
+    with pytest.raises(EnvironmentFailure, match="invalid partition"):
+        run_naps(naps, config_of(tmp_path, queue="nowhere"))

@@ -41,7 +41,7 @@ class ExistingExecutor(DaskExecutor):
     def expected_workers(self) -> int:
         """Return how many workers are connected."""
         if self._client is not None and time.monotonic() - self._asked > self.SIZE_EVERY_S:
-            self._size = self._require_single_threads(self._client)
+            self._size = len(self._client.nthreads())
             self._asked = time.monotonic()
         return self._size
 
@@ -52,7 +52,7 @@ class ExistingExecutor(DaskExecutor):
         security = security_of(self.cluster.tls) if self.cluster.tls is not None else None
         address = self.cluster.address
         try:
-            client = Client(address, security=security, timeout=CONNECT_S)
+            return Client(address, security=security, timeout=CONNECT_S)
         except OSError as error:
             raise EnvironmentFailure(
                 Problem(
@@ -62,24 +62,6 @@ class ExistingExecutor(DaskExecutor):
                     "look whether it runs, and with the keys that `runtime.cluster.tls` names",
                 )
             ) from error
-        self._require_single_threads(client)
-        return client
-
-    def _require_single_threads(self, client: Client) -> int:
-        """Return the number of workers; raise EnvironmentFailure if one has several threads."""
-        threads = client.nthreads()
-        several = sorted(worker for worker, count in threads.items() if count > 1)
-        if several:
-            raise EnvironmentFailure(
-                Problem(
-                    "E-CLUSTER-THREADS",
-                    f"{len(several)} of {len(threads)} workers have more than one thread, as "
-                    f"{several[0]}; a task measures and limits its whole process",
-                    None,
-                    "start them with: dask worker --nthreads 1 --nworkers N ADDRESS",
-                )
-            )
-        return len(threads)
 
     def _nobody(self, seconds: float) -> Problem:
         return Problem(

@@ -9,8 +9,9 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from oso_pipeline.config.cluster import PilotCluster
 from oso_pipeline.config.runtime import Runtime
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 OVERHEAD_GB = 0.25
 """What the process that watches over a worker takes."""
+REFUSALS = 3
+"""After so many submissions refused one after the other the run ends."""
 DEATH_TIMEOUT_S = 120
 """A worker that finds no scheduler for so long ends."""
 
@@ -76,13 +79,16 @@ class PilotExecutor(DaskExecutor):
         if self._jobs is None or time.monotonic() - self._tended < self.TEND_EVERY_S:
             return
         self._tended = time.monotonic()
+        if len(self._jobs.refusals) >= REFUSALS:
+            raise EnvironmentFailure(self._refused(self._jobs.refusals[-1]))
         alive = self.queue.alive()
         if alive is None:  # the batch system does not answer; the next look may tell more
             return
         gone = [name for name, job in self._jobs.workers.items() if job.job_id not in alive]
         if gone:
             log.info("jobs gone from the queue: %s; submitting others", ", ".join(map(str, gone)))
-            self._jobs.sync(self._jobs.scale_down, gone)
+            with suppress(RuntimeError):  # of a submission that was refused, which is counted
+                self._jobs.sync(self._jobs.scale_down, gone)
         self._jobs.scale(jobs=self.cluster.jobs)
 
     def _start(self) -> Client:
@@ -151,6 +157,14 @@ class PilotExecutor(DaskExecutor):
             "job_extra_directives": [*output, *given],
         }
 
+    def _refused(self, words: str) -> Problem:
+        return Problem(
+            "E-CLUSTER-SUBMIT",
+            f"{self.queue.submit} refused the jobs: {words}",
+            None,
+            "correct queue, account, walltime, memory or directives in `runtime.cluster`",
+        )
+
     def _nobody(self, seconds: float) -> Problem:
         return Problem(
             "E-CLUSTER-WORKERS",
@@ -184,6 +198,8 @@ def cluster_class(system: str) -> type[JobQueueCluster]:
         ) from error
     finally:
         signal.signal(signal.SIGINT, handler)
+    from distributed.core import Status
+
     base: Any = {"slurm": SLURMCluster, "pbs": PBSCluster}[system]
 
     class Job(base.job_cls):
@@ -192,8 +208,20 @@ def cluster_class(system: str) -> type[JobQueueCluster]:
         def __init__(self, *args: Any, security: Any = None, **options: Any) -> None:
             super().__init__(*args, **options)
 
+        async def _submit_job(self, script_filename: str) -> Any:
+            try:
+                answer = await super()._submit_job(script_filename)
+            except RuntimeError as error:
+                Cluster.refusals.append(str(error).partition("stderr:")[2].strip() or str(error))
+                self.status = Status.failed  # or the cluster complains when it is closed
+                raise
+            Cluster.refusals.clear()
+            return answer
+
     class Cluster(base):
         job_cls = Job
+        refusals: ClassVar[list[str]] = []
+        """What the batch system said to each submission since the last that it took."""
 
     return Cluster
 

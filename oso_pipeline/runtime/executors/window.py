@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from oso_pipeline import __version__
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, Problem
-from oso_pipeline.core.task import Task, TaskResult, do
+from oso_pipeline.core.task import Task, TaskResult
+from oso_pipeline.runtime.executors.remote import do_here
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -57,7 +59,7 @@ class Window:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Run the tasks and give their results as they come."""
-        from distributed import wait
+        from distributed import CancelledError, wait
 
         waiting = iter(tasks)
         self._fill(waiting)
@@ -67,6 +69,8 @@ class Window:
                 done = ended.done
             except TimeoutError:
                 done = set()
+            except CancelledError:
+                done = {future for future in self.flying if future.cancelled()}
             self._require_scheduler()
             results = [self._result(future) for future in done]
             if time.monotonic() - self._looked >= self.POLL_S:
@@ -80,7 +84,7 @@ class Window:
             # A tuple key keeps all tasks of a stage in one group, which dask then queues;
             # with plain strings it sends every task to a worker at once.
             key = (f"{task.stage}-{self.run_id}", task.name)
-            future = self.client.submit(do, task, key=key, retries=2, pure=False)
+            future = self.client.submit(do_here, task, __version__, key=key, retries=2, pure=False)
             self.flying[future] = (task, time.monotonic())
 
     def _result(self, future: Future) -> TaskResult:
@@ -89,7 +93,7 @@ class Window:
         try:
             result: TaskResult = future.result(timeout=60)
         except Exception as error:  # noqa: BLE001 - whatever dask raises is one lost task
-            self._require_scheduler()
+            self._require_scheduler(getattr(error, "reason", None))
             result = _lost(task, _describe(error), submitted)
         future.release()
         return result
@@ -123,13 +127,13 @@ class Window:
         self.client.restart_workers([worker], timeout=60, raise_for_error=False)
         return _lost(task, "gave no result before the deadline (`runtime.task_deadline_s`)", since)
 
-    def _require_scheduler(self) -> None:
+    def _require_scheduler(self, reason: str | None = None) -> None:
         """Raise EnvironmentFailure if the connection to the scheduler is lost.
 
         The tasks in flight are lost with it, as the scheduler forgets those of a client that
         is gone; what the workers committed is not.
         """
-        if self.client.status != "running":
+        if self.client.status != "running" or reason == "scheduler-connection-lost":
             address = self.client.scheduler.address if self.client.scheduler else "it"
             raise EnvironmentFailure(
                 Problem(

@@ -1,0 +1,152 @@
+"""Workers of a scheduler that somebody else started, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_runner import World
+
+from oso_pipeline.config.cluster import ExistingCluster
+from oso_pipeline.core.errors import EnvironmentFailure
+from oso_pipeline.runtime.executors import existing, window
+from oso_pipeline.runtime.executors.existing import ExistingExecutor
+from oso_pipeline.runtime.executors.tls import make_keys, worker_variables
+
+HERE = Path(__file__).parent
+
+
+class Cluster:
+    """A dask scheduler with TLS and workers, started as an operator starts them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.keys = folder / "keys"
+        make_keys(self.keys)
+        self.log = folder / "scheduler.log"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        scheduler = {
+            name.replace("__WORKER__", "__SCHEDULER__"): value
+            for name, value in worker_variables(self.keys).items()
+        }
+        options = ["--protocol", "tls", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+        with self.log.open("wb") as stream:
+            self._start("scheduler", options, scheduler, stream)
+        while (found := re.search(r"tls://[\d.]+:\d+", self.log.read_text())) is None:
+            time.sleep(0.1)
+        self.address = found[0]
+
+    def work(self, threads: int = 1) -> None:
+        options = [self.address, "--nworkers", "2", "--nthreads", str(threads), "--no-dashboard"]
+        self._start("worker", options, worker_variables(self.keys), None)
+
+    def executor(self, no_workers_timeout_min: float = 5) -> ExistingExecutor:
+        cluster = ExistingCluster(
+            kind="existing",
+            address=self.address,
+            tls=self.keys,
+            no_workers_timeout_min=no_workers_timeout_min,
+        )
+        return ExistingExecutor(cluster, deadline_s=60)
+
+    def _start(self, what: str, options: list[str], variables: dict[str, str], stream) -> None:
+        paths = os.pathsep.join([str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
+        self.processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "dask", what, *options],
+                env={**os.environ, **variables, "PYTHONPATH": paths},
+                stdout=stream or subprocess.DEVNULL,
+                stderr=subprocess.STDOUT,
+            )
+        )
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            process.wait(30)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_work_is_done_by_encrypted_workers_that_stay(world: World, cluster: Cluster) -> None:
+    cluster.work()
+    for values in ([1, 2, 3], [1, 2, 3, 4]):
+        world.values = values
+        assert not world.run(cluster.executor()).failures
+        assert world.total() == 2 * sum(values)
+    assert all(process.poll() is None for process in cluster.processes)
+
+
+@pytest.mark.fault(
+    row=5,
+    injected="SIGKILL of a scheduler in a process of its own while tasks are in flight",
+    outcome="the run ends with exit code 6 and says so; the same command goes on",
+)
+def test_killed_scheduler_ends_the_run_with_a_message(
+    world: World, cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.work()
+    (world.trouble / "hang-3").touch()
+
+    def kill() -> None:
+        while not (world.run_dir / "numbers" / "4.txt.json").exists():
+            time.sleep(0.1)
+        cluster.processes[0].kill()
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    with pytest.raises(EnvironmentFailure, match=r"scheduler at tls://.* is lost") as caught:
+        world.run(cluster.executor())
+    killed = time.monotonic()
+    assert caught.value.exit_code == 6
+    assert "run the same command again" in str(caught.value)
+    thread.join(1)
+    (world.trouble / "hang-3").unlink()
+    outcome = world.run()
+    assert (outcome.up_to_date, world.total()) == (3, 20)
+    assert time.monotonic() - killed < 60
+
+
+def test_scheduler_that_is_not_there(
+    world: World, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = cluster.executor()
+    monkeypatch.setattr(existing, "CONNECT_S", 2)
+    cluster.stop()
+    with pytest.raises(EnvironmentFailure, match="no dask scheduler answers at tls://"):
+        world.run(executor)
+
+
+def test_unfit_workers_are_refused(
+    world: World, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.work(threads=2)
+    outcome = world.run(cluster.executor())
+    assert {failure.exit_code for failure in outcome.failures} == {6}
+    assert "--nthreads 1" in (outcome.failures[0].error or "")
+    monkeypatch.setattr(window, "__version__", "0.0.1")
+    outcome = world.run(cluster.executor())
+    assert "the run 0.0.1" in (outcome.failures[0].error or "")
+    assert not (world.run_dir / "numbers").exists()
+
+
+def test_scheduler_without_workers_ends_the_run(world: World, cluster: Cluster) -> None:
+    with pytest.raises(EnvironmentFailure, match="has had no worker for"):
+        world.run(cluster.executor(no_workers_timeout_min=0.05))
