@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -63,13 +65,14 @@ class Cluster:
                 env={**os.environ, **variables, "PYTHONPATH": paths},
                 stdout=stream or subprocess.DEVNULL,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         )
 
     def stop(self) -> None:
         for process in self.processes:
-            process.terminate()
-        for process in self.processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # a worker's nanny ends slowly
             process.wait(30)
 
 
@@ -134,6 +137,7 @@ def test_scheduler_that_is_not_there(
         world.run(executor)
 
 
+@pytest.mark.slow
 def test_unfit_workers_are_refused(
     world: World, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
