@@ -176,20 +176,23 @@ def submit(
 def status(
     run_folder: RunPath,
     why: Annotated[bool, typer.Option("--why", help="Say why tasks have to run.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Again and again, until the run is complete.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option(min=0.5, metavar="SECONDS", help="With --watch: how often.")
+    ] = 10,
 ) -> None:
-    """Show what is done in a run folder and what is missing or outdated."""
-    from oso_pipeline.runtime import session
+    """Show how far a run is, who works on it, and what failed; from any host that sees it."""
+    from oso_pipeline.runtime import session, status_text
+    from oso_pipeline.runtime.status import Watch
 
-    planner = session.planner_of(session.load(session.config_of(run_folder), None))
-    for stage in planner.stages:
-        plan = planner.plan(stage)
-        if not plan.tasks:
-            continue
-        counts = ", ".join(f"{plan.count(s)} {s}" for s in ("done", "new", "outdated"))
-        out.print(f"{stage.name:<10} {counts}")
-        if why:
-            for reason, count in plan.reasons.most_common():
-                out.print(f"           {count}: {reason}")
+    look = Watch(session.planner_of(session.load(session.config_of(run_folder), None)))
+    if watch:
+        status_text.watch(look, why, every, out)
+        return
+    for line in status_text.lines(look.look(), why):
+        out.print(line, markup=False)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+from oso_pipeline.core.activity import under_way
 from oso_pipeline.core.commit import (
     digest,
     read_sidecar,
@@ -227,7 +228,8 @@ def do(task: Task) -> TaskResult:
         folder = _identity(task.run_dir)
         for output in task.outputs:
             withdraw_unless(task.run_dir / output, task.key)
-        summary = _load(task.function)(task)
+        with under_way(task.run_dir, task.stage, task.name):
+            summary = _load(task.function)(task)
         _require_same(task.run_dir, folder)
         record = {
             "key": task.key,

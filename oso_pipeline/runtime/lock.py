@@ -21,6 +21,7 @@ from types import TracebackType
 
 import psutil
 
+from oso_pipeline.core.activity import ACTIVITY
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
 from oso_pipeline.runtime.shard import Shard
 
@@ -28,8 +29,6 @@ RENEW_S = 15.0
 """Seconds between two signs of life of a holder."""
 SILENT_S = 180.0
 """A holder that gave none for so long is taken for dead."""
-ACTIVITY = "activity"
-"""Folder in the run folder for what runs tell of themselves; nothing in it is a product."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from oso_pipeline.core.activity import ACTIVITY
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
 from oso_pipeline.core.task import TaskResult
-from oso_pipeline.runtime.lock import ACTIVITY, file_stem
+from oso_pipeline.runtime.lock import file_stem
 from oso_pipeline.runtime.planner import StagePlan
 from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.runtime.terminal import write_or_go_silent

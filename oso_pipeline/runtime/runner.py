@@ -15,6 +15,7 @@ from typing import Protocol
 from ruamel.yaml import YAML
 
 from oso_pipeline.config import Config
+from oso_pipeline.core.activity import forget_signs
 from oso_pipeline.core.commit import digest, publish_json, staged, sweep_temporaries
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, InputDataError, Problem
 from oso_pipeline.core.task import Stage, TaskResult
@@ -134,6 +135,7 @@ def run(
     with stop.listening(), held:
         if selection.shard is None:  # other shards write files just now
             sweep_temporaries(planner.run_dir)
+            forget_signs(planner.run_dir)
         run_id = describe_run(planner.config)
         with executor:
             stages = _selected(planner, selection)

@@ -26,6 +26,7 @@ from oso_pipeline.runtime.lock import RunLock
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Outcome, Selection
 from oso_pipeline.runtime.stages import STAGES
+from oso_pipeline.runtime.status import ProgressFile
 from oso_pipeline.runtime.stopping import OutOfTime, Terminated
 from oso_pipeline.runtime.tables import ledger_table
 from oso_pipeline.runtime.terminal import err, out
@@ -53,6 +54,9 @@ def config_of(run_folder: Path) -> Path:
         If there is nothing at `run_folder`, or a folder that no run has written.
     """
     path = run_folder / "config.yaml" if run_folder.is_dir() else run_folder
+    submitted = run_folder / "batch" / "config.yaml"
+    if not path.exists() and submitted.exists():  # no job has begun yet
+        return submitted
     if not path.exists():
         found = "the folder holds no config.yaml" if run_folder.is_dir() else "there is nothing"
         raise InputDataError(
@@ -117,11 +121,12 @@ def run(planner: Planner, selection: Selection, manner: Manner) -> Outcome:
         progress.JsonProgress(sys.stdout) if manner.json_log else progress.PlainProgress(sys.stdout)
     )
     log = progress.LogFile(planner.run_dir, selection.shard)
+    told = ProgressFile(planner.run_dir, selection.shard)
     lock = RunLock(planner.run_dir, selection.shard, manner.wait_lock_s, manner.break_lock)
     ledger = Ledger(forecast_of(planner.config, manner.workers))
     try:
         with bars or nullcontext():
-            outcome = runner.run(planner, executor, [log, ledger, shown], selection, lock)
+            outcome = runner.run(planner, executor, [log, ledger, told, shown], selection, lock)
     except KeyboardInterrupt:
         err.print("interrupted; run the same command again to go on")
         sys.exit(ExitCode.INTERRUPTED)

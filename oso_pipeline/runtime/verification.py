@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oso_pipeline.core.activity import ACTIVITY
 from oso_pipeline.core.commit import TEMPORARY_SUFFIX, sha256_file, sidecar_of
 from oso_pipeline.core.errors import Problem, Problems
 from oso_pipeline.imagery.stage import EXTRACTED
-from oso_pipeline.runtime.lock import ACTIVITY
 
 _RECORD_SUFFIX = ".json"
 _FOLDERS_APART = {EXTRACTED, ACTIVITY, "batch"}
