@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import RandomForestClassifier
 
 from oso_pipeline.config.model import Learning
+from oso_pipeline.learning.bagging import PLAIN, BaggedForest, Bagging
 from oso_pipeline.learning.forest import Forest
 from oso_pipeline.learning.histogram_forest import fit_histogram_forest
 
-Fit = Callable[[npt.NDArray[np.int16], npt.NDArray[np.int32], Learning, int, int], Forest]
+Fit = Callable[
+    [npt.NDArray[np.int16], npt.NDArray[np.int32], Learning, int, int, Bagging], BaggedForest
+]
 
 SOFTWARE: Mapping[str, tuple[str, ...]] = {
     "histogram": ("oso_pipeline", "numba", "numpy"),
@@ -52,11 +56,36 @@ def fit_forest(
     ValueError
         If types or shapes do not fit, or there is no pixel.
     """
+    return fit_bagged_forest(features, codes, settings, seed, threads).forest
+
+
+def fit_bagged_forest(
+    features: npt.NDArray[np.int16],
+    codes: npt.NDArray[np.int32],
+    settings: Learning,
+    seed: int,
+    threads: int = 1,
+    bagging: Bagging = PLAIN,
+) -> BaggedForest:
+    """Train a forest as :func:`fit_forest`, and tell which pixels each tree has seen.
+
+    Parameters
+    ----------
+    features, codes, settings, seed, threads
+        As for :func:`fit_forest`.
+    bagging
+        How the pixels of a tree are drawn.
+
+    Raises
+    ------
+    ValueError
+        As :func:`fit_forest`, or if weights do not fit.
+    """
     if features.dtype != np.int16 or features.ndim != 2 or codes.shape != features.shape[:1]:
         raise ValueError("features must be int16 of shape (pixel, feature), with a code per pixel")
     if features.size == 0:
         raise ValueError("there is nothing to learn from: no pixel or no feature")
-    return _ENGINES[settings.engine](features, codes, settings, seed, threads)
+    return _ENGINES[settings.engine](features, codes, settings, seed, threads, bagging)
 
 
 def _fit_sklearn(
@@ -65,17 +94,27 @@ def _fit_sklearn(
     settings: Learning,
     seed: int,
     threads: int,
-) -> Forest:
+    bagging: Bagging,
+) -> BaggedForest:
     """Train with scikit-learn, on a copy in float32, which holds int16 values exactly."""
+    draws = bagging.draws_of(len(codes))
     forest = RandomForestClassifier(
         n_estimators=settings.n_trees,
         max_depth=settings.max_depth,
         min_samples_leaf=settings.min_samples_leaf,
         max_features=settings.max_features,
+        max_samples=None if bagging.draws is None else draws,
         random_state=seed,
         n_jobs=threads,
     )
-    return Forest.from_sklearn(forest.fit(features.astype(np.float32), codes))
+    forest.fit(features.astype(np.float32), codes, sample_weight=bagging.weights)
+
+    samples = cache(lambda: forest.estimators_samples_)  # drawn anew whenever asked for
+
+    def seen(number: int) -> npt.NDArray[np.bool_]:
+        return np.bincount(samples()[number], minlength=len(codes)) > 0
+
+    return BaggedForest(Forest.from_sklearn(forest), seen)
 
 
 _ENGINES: Mapping[str, Fit] = {"histogram": fit_histogram_forest, "sklearn": _fit_sklearn}

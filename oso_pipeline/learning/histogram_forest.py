@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,14 +12,21 @@ import numpy.typing as npt
 
 from oso_pipeline.config.model import Learning
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.learning.bagging import BaggedForest, Bagging
 from oso_pipeline.learning.binning import bin_features
 from oso_pipeline.learning.forest import Forest
-from oso_pipeline.learning.histogram_tree import Limits, bootstrap, grow_tree
+from oso_pipeline.learning.histogram_tree import Limits, bootstrap, grow_tree, weighted_bootstrap
 
 _MOST_FEATURES, _MOST_CLASSES, _MOST_NODES = 2**15 - 1, 2**16 - 1, 2**31 - 1
+_MOST_COUNT = 255
+"""A pixel counts in one byte; to be drawn more often takes weights of very few pixels."""
+_SUM_OF_WEIGHTS = 2**31
 
 Tree = tuple[npt.NDArray[Any], ...]
 """What :func:`~oso_pipeline.learning.histogram_tree.grow_tree` returns."""
+
+Drawer = Callable[[int], tuple[npt.NDArray[np.int64], np.uint64]]
+"""Returns how often each pixel counts in a tree, and the state of its generator afterwards."""
 
 
 def fit_histogram_forest(
@@ -27,7 +35,8 @@ def fit_histogram_forest(
     settings: Learning,
     seed: int,
     threads: int,
-) -> Forest:
+    bagging: Bagging,
+) -> BaggedForest:
     """Train a forest of which each tree sees a bootstrap sample and draws from its own seed.
 
     Settings mean what they mean in scikit-learn's ``RandomForestClassifier``:
@@ -52,16 +61,38 @@ def fit_histogram_forest(
         features_tried(settings.max_features, n_features),
     )
 
+    draw = _drawer(len(labels), bagging, seed)
+
     def tree(number: int) -> Tree:
-        state = np.uint64(derived_seed(seed, "tree", number))
-        weights, state = bootstrap(len(labels), state)
+        counts, state = draw(number)
         edges = binned.lowest, binned.highest
         tables = binned.by_feature, binned.by_pixel
-        return grow_tree(*tables, edges, labels, len(classes), weights, limits, np.uint64(state))
+        return grow_tree(*tables, edges, labels, len(classes), counts, limits, np.uint64(state))
 
     with ThreadPoolExecutor(threads) as pool:
         trees = list(pool.map(tree, range(settings.n_trees)))
-    return _joined(trees, classes.astype(np.int32))
+    forest = _joined(trees, classes.astype(np.int32))
+    return BaggedForest(forest, lambda number: draw(number)[0] > 0)
+
+
+def _drawer(n_pixels: int, bagging: Bagging, seed: int) -> Drawer:
+    """Return what draws the pixels of a tree, from its number alone."""
+    n_draws = bagging.draws_of(n_pixels)
+    if bagging.weights is None:
+        ends = None
+    else:
+        sums = np.cumsum(bagging.weights)
+        ends = np.rint(sums * (_SUM_OF_WEIGHTS / sums[-1])).astype(np.int64)
+
+    def draw(number: int) -> tuple[npt.NDArray[np.int64], np.uint64]:
+        state = np.uint64(derived_seed(seed, "tree", number))
+        if ends is None:
+            counts, state = bootstrap(n_pixels, n_draws, state)
+        else:
+            counts, state = weighted_bootstrap(ends, n_draws, state)
+        return np.minimum(counts, _MOST_COUNT), state
+
+    return draw
 
 
 def features_tried(max_features: str | float, n_features: int) -> int:

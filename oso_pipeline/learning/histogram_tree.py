@@ -32,21 +32,39 @@ the same with the class counted within the node, and room to partition."""
 
 
 @kernel
-def bootstrap(n_pixels, state):  # type: ignore[no-untyped-def]
-    """Draw as many pixels as there are, with replacement.
+def bootstrap(n_pixels, n_draws, state):  # type: ignore[no-untyped-def]
+    """Draw pixels with replacement, all alike.
 
     Returns
     -------
-    weights
+    counts
         How often each was drawn, int64, shape ``(pixel,)``.
     state
         State of the generator after the draw.
     """
-    weights = np.zeros(n_pixels, np.int64)
-    for _ in range(n_pixels):
+    counts = np.zeros(n_pixels, np.int64)
+    for _ in range(n_draws):
         state, pixel = random_below(state, n_pixels)
-        weights[pixel] += 1
-    return weights, state
+        counts[pixel] += 1
+    return counts, state
+
+
+@kernel
+def weighted_bootstrap(ends, n_draws, state):  # type: ignore[no-untyped-def]
+    """Draw pixels with replacement, each in proportion to its weight.
+
+    Parameters
+    ----------
+    ends
+        Sums of the weights up to each pixel, whole numbers below 2**32, int64.
+    n_draws, state
+        As for :func:`bootstrap`, which says what is returned.
+    """
+    counts = np.zeros(len(ends), np.int64)
+    for _ in range(n_draws):
+        state, place = random_below(state, ends[-1])
+        counts[np.searchsorted(ends, place, side="right")] += 1
+    return counts, state
 
 
 @kernel

@@ -161,7 +161,7 @@ def new_scratch(source, plan):  # type: ignore[no-untyped-def]
 def features_chunk(source, plan, start, scratch):  # type: ignore[no-untyped-def]
     """Compute features and validity of the pixels from `start` on; return how many they are."""
     size = min(len(source.places) - start, CHUNK)
-    n_in, n_bands, n_out = source.clear.shape[0], len(source.slots), len(plan.days_out)
+    n_in, n_bands = source.clear.shape[0], len(source.slots)
     places, halves = source.places[start : start + size], source.halves[start : start + size]
     together = side_by_side(source, start, size)
     gather_masks(source, start, size, together, scratch)
@@ -179,13 +179,31 @@ def features_chunk(source, plan, start, scratch):  # type: ignore[no-untyped-def
             else:
                 gather_band(source.coarse, -1 - slot, halves, together, raw)
             fill(plan, raw, 0, CHUNK, band, n_bands, n_in, scratch)
+    row = indices_chunk(plan, n_bands, scratch)
+    _blank(scratch, row)
+    return size
+
+
+@kernel
+def indices_chunk(plan, n_bands, scratch):  # type: ignore[no-untyped-def]
+    """Compute the indices from the bands of a chunk, and return the number of its rows.
+
+    Parameters
+    ----------
+    plan
+        Of it only the dates (how many), the indices and the places of their bands.
+    n_bands
+        Number of bands.
+    scratch
+        Of it only ``features``, with the bands written.
+    """
+    n_out = len(plan.days_out)
     row = n_out * n_bands
     for code in plan.indices:
         for date in range(n_out):
             _index(code, plan, date * n_bands, n_bands, row, scratch.features)
             row += 1
-    _blank(scratch, row)
-    return size
+    return row
 
 
 @kernel

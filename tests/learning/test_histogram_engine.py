@@ -236,7 +236,7 @@ def test_a_large_tree_of_many_values_is_nearly_as_pure(n: int) -> None:
 @given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 12))
 def test_limits_are_kept(seed: int, min_leaf: int, max_depth: int) -> None:
     features, codes = drawn_by_classes(600, 4, 5, seed)
-    weights, _ = bootstrap(600, np.uint64(seed))
+    weights, _ = bootstrap(600, 600, np.uint64(seed))
     tree = tree_of(features, codes, Limits(max_depth, min_leaf, 2), weights, seed)
     drawn = features[weights > 0]
     _, in_leaf = np.unique(leaves(tree, drawn), return_counts=True)
@@ -254,12 +254,12 @@ def test_limits_are_kept(seed: int, min_leaf: int, max_depth: int) -> None:
 
 
 def test_bootstrap_draws_like_a_bootstrap() -> None:
-    weights, state = bootstrap(20_000, np.uint64(3))
+    weights, state = bootstrap(20_000, 20_000, np.uint64(3))
     assert weights.sum() == 20_000
     expected = [20_000 * np.exp(-1) / f for f in (1, 1, 2, 6, 24)]
     found = np.bincount(weights, minlength=5)[:5]
     assert (np.abs(found - expected) < 5 * np.sqrt(expected)).all()
-    again, _ = bootstrap(20_000, state)
+    again, _ = bootstrap(20_000, 20_000, state)
     assert (weights != again).any()
 
 

@@ -1,0 +1,125 @@
+"""Whether two years differ so much that adaptation is worth its risk, without labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from oso_pipeline.learning.adaptation.domains import Features, Floats
+from oso_pipeline.learning.adaptation.options import AdaptationOptions
+
+Gate = Literal["auto", "always", "never"]
+
+_LEAST_PER_CLASS = 15
+_EM_STEPS, _PULL = 100, 0.05
+
+
+@dataclass(frozen=True)
+class GateStatistics:
+    """What the gate looks at.
+
+    Parameters
+    ----------
+    shift_days
+        Mean delay of the target.
+    discrepancy
+        See :func:`class_discrepancy`.
+    confidence_drop
+        See :func:`confidence_drop`.
+    """
+
+    shift_days: float
+    discrepancy: float
+    confidence_drop: float
+
+    def shows_a_shift(self, options: AdaptationOptions) -> bool:
+        """Return whether the statistics reach the thresholds of `options`."""
+        return abs(self.shift_days) >= options.gate_min_shift_days or (
+            self.discrepancy >= options.gate_min_discrepancy
+            and self.confidence_drop >= options.gate_min_accuracy_drop
+        )
+
+
+def class_discrepancy(
+    source: Features, source_shares: Floats, target: Features, target_shares: Floats
+) -> float:
+    """Return how far the means of the predicted classes lie apart, in variances.
+
+    For each class that at least 15 samples of both sides are predicted as: the mean over the
+    features of the squared difference of the means over the pooled variance, less what chance
+    gives, ``1/n_target + 1/n_source``. Shares of classes have no part in it.
+
+    Parameters
+    ----------
+    source, target
+        Samples, shape ``(sample, feature)``.
+    source_shares, target_shares
+        Predictions by a forest that has not seen the samples, shape ``(sample, class)``.
+
+    Returns
+    -------
+    discrepancy
+        Mean over these classes; 0 where there is none.
+    """
+    sides = [
+        (features, shares.argmax(axis=1))
+        for features, shares in ((source, source_shares), (target, target_shares))
+    ]
+    found = []
+    for number in range(source_shares.shape[1]):
+        a, b = (features[label == number].astype(np.float64) for features, label in sides)
+        if min(len(a), len(b)) < _LEAST_PER_CLASS:
+            continue
+        pooled = (len(a) * a.var(axis=0) + len(b) * b.var(axis=0)) / (len(a) + len(b))
+        varying = pooled > 0
+        apart = (a.mean(axis=0) - b.mean(axis=0)) ** 2
+        if varying.any():
+            noise = 1 / len(a) + 1 / len(b)
+            found.append((apart[varying] / pooled[varying]).mean() - noise)
+    return float(np.mean(found)) if found else 0.0
+
+
+def confidence_drop(
+    source_shares: Floats, source_class: npt.NDArray[np.integer], target_shares: Floats
+) -> float:
+    """Return the accuracy expected from the shares of the classes, less that of the confidences.
+
+    The first is the accuracy per class on unseen source samples, weighted with the shares of
+    the classes that expectation maximisation finds in the target (Saerens, Latinne and
+    Decaestecker 2002, doi:10.1162/089976602753284446). The second is the share of the target
+    whose confidence exceeds the threshold that as many source samples exceed as are right
+    (average thresholded confidence: Garg et al. 2022, arXiv:2201.04234). Neither is an estimate
+    of accuracy that deserves to be told; their difference shows that something changed.
+
+    Parameters
+    ----------
+    source_shares, target_shares
+        As for :func:`class_discrepancy`.
+    source_class
+        Column of the true class of each source sample.
+    """
+    right = source_shares.argmax(axis=1) == source_class
+    n_classes = source_shares.shape[1]
+    counts = np.bincount(source_class, minlength=n_classes)
+    hits = np.bincount(source_class, right, minlength=n_classes)
+    recall = np.divide(hits, counts, out=np.zeros(n_classes), where=counts > 0)
+    priors = target_priors(target_shares, counts / counts.sum())
+    confidence = source_shares.max(axis=1)
+    threshold = np.quantile(confidence, 1 - right.mean())
+    return float(recall @ priors - (target_shares.max(axis=1) > threshold).mean())
+
+
+def target_priors(shares: Floats, source_priors: Floats) -> Floats:
+    """Return the shares of the classes in the target by expectation maximisation."""
+    known = np.where(source_priors > 0, source_priors, 1)
+    priors = source_priors
+    for _ in range(_EM_STEPS):
+        belief = shares * (priors / known)
+        total = belief.sum(axis=1, keepdims=True)
+        belief = np.divide(belief, total, out=np.zeros_like(belief), where=total > 0)
+        priors = (1 - _PULL) * belief.mean(axis=0) + _PULL * source_priors
+        priors = priors / priors.sum()
+    return priors
