@@ -82,9 +82,10 @@ def plan(
     ] = False,
 ) -> None:
     """Show what a run would do, why, and how long it takes, without doing anything."""
-    from oso_pipeline.runtime import calibration, session, tables
+    from oso_pipeline.runtime import calibration, limits, session, tables
 
     planner = session.planner_of(session.load(config, set_))
+    limits.refuse_memory(planner, planner.stages)
     if calibrate:
         calibration.remember(calibration.measure())
     plans = [plan for stage in planner.stages if (plan := planner.plan(stage)).tasks]

@@ -30,6 +30,7 @@ from oso_pipeline.core.commit import (
     write_sidecar,
 )
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, OsoError, Problem
+from oso_pipeline.core.memory_mark import MemoryWatch, out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -217,10 +218,18 @@ def summaries(tasks: tuple[Task, ...] | list[Task]) -> list[Summary]:
     return [record.get("summary", {}) for record in records if record is not None]
 
 
-def do(task: Task) -> TaskResult:
+def do(task: Task, memory_bytes: float | None = None) -> TaskResult:
     """Run a task and commit its outputs; failures are returned, never raised.
 
     The sidecars are written last, after every output has been published and read back.
+
+    Parameters
+    ----------
+    task
+        What to do.
+    memory_bytes
+        What this process may use, where it is killed when it uses more: then a task that has
+        cost a worker comes back with less memory to read into, and after a second one fails.
     """
     started, cpu_started = time.perf_counter(), time.process_time()
     _forget_peak()
@@ -228,8 +237,11 @@ def do(task: Task) -> TaskResult:
         folder = _identity(task.run_dir)
         for output in task.outputs:
             withdraw_unless(task.run_dir / output, task.key)
-        with under_way(task.run_dir, task.stage, task.name):
-            summary = _load(task.function)(task)
+        with (
+            under_way(task.run_dir, task.stage, task.name),
+            MemoryWatch(task, memory_bytes) as lighter,
+        ):
+            summary = _load(task.function)(lighter)
         _require_same(task.run_dir, folder)
         record = {
             "key": task.key,
@@ -244,8 +256,8 @@ def do(task: Task) -> TaskResult:
     except OSError as error:
         return _failure(task, f"{type(error).__name__}: {error}", ExitCode.ENVIRONMENT, started)
     except MemoryError:
-        hint = "not enough memory; lower `runtime.block_pixels` or the number of workers"
-        return _failure(task, hint, ExitCode.ENVIRONMENT, started)
+        problem = str(out_of_memory(task, memory_bytes))
+        return _failure(task, problem, ExitCode.ENVIRONMENT, started)
     except Exception:  # noqa: BLE001 - a bug in one task must not stop the others
         return _failure(task, traceback.format_exc(), ExitCode.BUG, started)
     return TaskResult(

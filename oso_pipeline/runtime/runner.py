@@ -18,8 +18,10 @@ from oso_pipeline.config import Config
 from oso_pipeline.core.activity import forget_signs
 from oso_pipeline.core.commit import digest, publish_json, staged, sweep_temporaries
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, InputDataError, Problem
+from oso_pipeline.core.memory_mark import forget_verdicts
 from oso_pipeline.core.task import Stage, TaskResult
 from oso_pipeline.runtime.executors import Executor
+from oso_pipeline.runtime.limits import refuse_memory
 from oso_pipeline.runtime.lock import RunLock
 from oso_pipeline.runtime.planner import Planner, StagePlan, is_per_tile
 from oso_pipeline.runtime.shard import Shard
@@ -136,10 +138,11 @@ def run(
         if selection.shard is None:  # other shards write files just now
             sweep_temporaries(planner.run_dir)
             forget_signs(planner.run_dir)
+        forget_verdicts(planner.run_dir)
         run_id = describe_run(planner.config)
         with executor:
             stages = _selected(planner, selection)
-            _foresee(planner, stages[-1])
+            _foresee(planner, stages)
             course = _Course(planner, executor, observers, selection, run_id, held, stop)
             for stage in stages:
                 if not course.stage(stage):
@@ -217,13 +220,14 @@ class _Course:
         return bool(unfinished)
 
 
-def _foresee(planner: Planner, last: Stage) -> None:
-    """Raise ConfigError before any work if a later stage could not be planned with this config.
+def _foresee(planner: Planner, stages: Sequence[Stage]) -> None:
+    """Raise ConfigError before any work if a stage to come could not be planned or held.
 
     Input that is missing is left to the stage that meets it first, which tells more.
     """
     with suppress(InputDataError):
-        planner.tasks(last.name)
+        planner.tasks(stages[-1].name)
+    refuse_memory(planner, stages)
     planner.forget()
 
 

@@ -115,7 +115,10 @@ def run(planner: Planner, selection: Selection, manner: Manner) -> Outcome:
         goes on with the run.
     """
     preflight.require_drivers()
-    executor = SerialExecutor() if manner.serial else executor_of(planner.config, manner.workers)
+    memory = planner.config.runtime.memory_per_worker_bytes
+    executor = (
+        SerialExecutor(memory) if manner.serial else executor_of(planner.config, manner.workers)
+    )
     bars = progress.BarProgress(out) if sys.stdout.isatty() and not manner.json_log else None
     shown = bars or (
         progress.JsonProgress(sys.stdout) if manner.json_log else progress.PlainProgress(sys.stdout)

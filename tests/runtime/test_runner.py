@@ -252,7 +252,8 @@ def test_task_that_hangs_is_given_up_and_the_others_end(world: World, local: Loc
     (world.trouble / "hang-3").touch()
     outcome = world.run(local)
     assert outcome.done == 3
-    assert "deadline" in (outcome.failures[0].error or "")
+    assert "n3 gave no result within 3 s, twice" in (outcome.failures[0].error or "")
+    assert "`runtime.task_deadline_s`" in (outcome.failures[0].error or "")
     assert outcome.exit_code == ExitCode.FAILED_TASKS
 
 

@@ -29,9 +29,10 @@ def executor_of(config: Config, workers: int | None = None) -> Executor:
         Worker processes in place of those configured; jobs are rounded up.
     """
     runtime = config.runtime
+    memory = runtime.memory_per_worker_bytes
     cluster = runtime.cluster
     if isinstance(cluster, SerialCluster):
-        return SerialExecutor()
+        return SerialExecutor(memory)
     if isinstance(cluster, PilotCluster):
         from oso_pipeline.runtime.executors.pilot import PilotExecutor
 
@@ -40,8 +41,9 @@ def executor_of(config: Config, workers: int | None = None) -> Executor:
     if isinstance(cluster, ExistingCluster):
         from oso_pipeline.runtime.executors.existing import ExistingExecutor
 
-        return ExistingExecutor(cluster, runtime.task_deadline_s)
-    return LocalExecutor(n_workers(config, workers), runtime.task_deadline_s, cluster.dashboard)
+        return ExistingExecutor(cluster, runtime.task_deadline_s, memory)
+    size = n_workers(config, workers)
+    return LocalExecutor(size, runtime.task_deadline_s, cluster.dashboard, memory)
 
 
 def n_workers(config: Config, workers: int | None = None) -> int:

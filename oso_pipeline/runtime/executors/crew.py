@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
 from oso_pipeline.core.task import Task, TaskResult
+from oso_pipeline.runtime.executors.interface import Limits
 from oso_pipeline.runtime.executors.window import Window
 
 if TYPE_CHECKING:
@@ -26,10 +27,17 @@ class DaskExecutor:
         A task that keeps a worker longer is given up and its worker replaced.
     no_workers_s
         The run ends when there has been no worker for so long.
+    memory_bytes
+        What a worker may use; None where nobody looks.
     """
 
-    def __init__(self, deadline_s: float, no_workers_s: float = 600.0) -> None:
-        self.deadline_s = deadline_s
+    def __init__(
+        self,
+        deadline_s: float,
+        no_workers_s: float = 600.0,
+        memory_bytes: float | None = None,
+    ) -> None:
+        self.limits = Limits(deadline_s, memory_bytes)
         self.no_workers_s = no_workers_s
         self._client: Client | None = None
         self._last_worker = 0.0
@@ -49,7 +57,7 @@ class DaskExecutor:
             logging.getLogger("distributed").setLevel(logging.CRITICAL)
             self._client = self._start()
         self._last_worker = time.monotonic()
-        yield from Window(self._client, self, self.deadline_s, run_id).run(tasks)
+        yield from Window(self._client, self, self.limits, run_id).run(tasks)
 
     def expected_workers(self) -> int:
         """Return how many workers there are, or will be soon; the window follows it."""

@@ -28,12 +28,16 @@ class ExistingExecutor(DaskExecutor):
         Where the scheduler is.
     deadline_s
         A task that keeps a worker longer is given up and its worker replaced.
+    memory_bytes
+        What a worker may use.
     """
 
     SIZE_EVERY_S = 5.0
 
-    def __init__(self, cluster: ExistingCluster, deadline_s: float) -> None:
-        super().__init__(deadline_s, 60 * cluster.no_workers_timeout_min)
+    def __init__(
+        self, cluster: ExistingCluster, deadline_s: float, memory_bytes: float | None = None
+    ) -> None:
+        super().__init__(deadline_s, 60 * cluster.no_workers_timeout_min, memory_bytes)
         self.cluster = cluster
         self._size = 0
         self._asked = 0.0

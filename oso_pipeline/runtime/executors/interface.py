@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from oso_pipeline.core.task import Task, TaskResult
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a task may take.
+
+    Parameters
+    ----------
+    deadline_s
+        Seconds on a worker.
+    memory_bytes
+        Memory of the worker; None where nobody looks.
+    """
+
+    deadline_s: float
+    memory_bytes: float | None = None
 
 
 class Executor(Protocol):

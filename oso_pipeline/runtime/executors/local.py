@@ -23,10 +23,18 @@ class LocalExecutor(DaskExecutor):
         A task that keeps a worker longer is given up and its worker replaced.
     dashboard
         Serve dask's dashboard on loopback.
+    memory_bytes
+        A worker that uses more is killed and replaced; by default its share of the machine.
     """
 
-    def __init__(self, workers: int, deadline_s: float, dashboard: bool = False) -> None:
-        super().__init__(deadline_s)
+    def __init__(
+        self,
+        workers: int,
+        deadline_s: float,
+        dashboard: bool = False,
+        memory_bytes: float | None = None,
+    ) -> None:
+        super().__init__(deadline_s, memory_bytes=memory_bytes)
         self.workers = workers
         self.dashboard = dashboard
         self._cluster: LocalCluster | None = None
@@ -48,6 +56,7 @@ class LocalExecutor(DaskExecutor):
             n_workers=self.workers,
             threads_per_worker=1,
             processes=True,
+            memory_limit="auto" if self.limits.memory_bytes is None else self.limits.memory_bytes,
             host="127.0.0.1",
             # Any free port: the scheduler serves HTTP on loopback even without dashboard.
             dashboard_address="127.0.0.1:0",

@@ -54,7 +54,11 @@ class PilotExecutor(DaskExecutor):
     TEND_EVERY_S = 10.0
 
     def __init__(self, cluster: PilotCluster, runtime: Runtime, run_dir: Path) -> None:
-        super().__init__(runtime.task_deadline_s, 60 * cluster.no_workers_timeout_min)
+        super().__init__(
+            runtime.task_deadline_s,
+            60 * cluster.no_workers_timeout_min,
+            runtime.memory_per_worker_bytes,
+        )
         self.cluster = cluster
         self.memory_gb = runtime.memory_per_worker_gb
         self.log_dir = run_dir / "jobs"

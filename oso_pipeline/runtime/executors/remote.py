@@ -9,7 +9,7 @@ from oso_pipeline.core.errors import ExitCode, Problem
 from oso_pipeline.core.task import Task, TaskResult, do
 
 
-def do_here(task: Task, version: str) -> TaskResult:
+def do_here(task: Task, version: str, memory_bytes: float | None = None) -> TaskResult:
     """Do a task if this worker is fit for it.
 
     Parameters
@@ -19,6 +19,9 @@ def do_here(task: Task, version: str) -> TaskResult:
     version
         Version of the software that planned it; another might make another map.
 
+    memory_bytes
+        What this worker may use.
+
     Returns
     -------
     TaskResult
@@ -26,7 +29,7 @@ def do_here(task: Task, version: str) -> TaskResult:
     """
     problem = _unfit(task, version)
     if problem is None:
-        return do(task)
+        return do(task, memory_bytes)
     return TaskResult(
         task.stage,
         task.name,

@@ -8,7 +8,16 @@ from oso_pipeline.core.task import Task, TaskResult, do
 
 
 class SerialExecutor:
-    """Runs tasks one by one in this process."""
+    """Runs tasks one by one in this process.
+
+    Parameters
+    ----------
+    memory_bytes
+        What this process may use; nothing but the system holds it to that.
+    """
+
+    def __init__(self, memory_bytes: float | None = None) -> None:
+        self.memory_bytes = memory_bytes
 
     def __enter__(self) -> SerialExecutor:
         return self
@@ -18,4 +27,5 @@ class SerialExecutor:
 
     def run(self, tasks: Sequence[Task], run_id: str) -> Iterator[TaskResult]:
         """Run the tasks in the order given."""
-        yield from map(do, tasks)
+        for task in tasks:
+            yield do(task, self.memory_bytes)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from oso_pipeline import __version__
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, Problem
 from oso_pipeline.core.task import Task, TaskResult
+from oso_pipeline.runtime.executors.interface import Limits
 from oso_pipeline.runtime.executors.remote import do_here
 
 if TYPE_CHECKING:
@@ -40,20 +41,22 @@ class Window:
         Connected to the scheduler.
     crew
         Who looks after the workers.
-    deadline_s
-        A task that keeps a worker longer is given up and its worker replaced.
+    limits
+        What a task may take. One that keeps a worker longer is killed with it and tried once
+        more, on another worker where there is one.
     run_id
         Part of the keys of the tasks on the scheduler.
     """
 
     POLL_S = 2.0
 
-    def __init__(self, client: Client, crew: Crew, deadline_s: float, run_id: str) -> None:
+    def __init__(self, client: Client, crew: Crew, limits: Limits, run_id: str) -> None:
         self.client = client
         self.crew = crew
-        self.deadline_s = deadline_s
+        self.limits = limits
         self.run_id = run_id
         self.flying: dict[Future, tuple[Task, float]] = {}
+        self._late: set[str] = set()
         self._started: dict[tuple[str, Any], float] = {}
         self._looked = 0.0
 
@@ -81,11 +84,25 @@ class Window:
     def _fill(self, waiting: Iterator[Task]) -> None:
         room = PER_WORKER * max(1, self.crew.expected_workers()) - len(self.flying)
         for task in itertools.islice(waiting, max(0, room)):
-            # A tuple key keeps all tasks of a stage in one group, which dask then queues;
-            # with plain strings it sends every task to a worker at once.
-            key = (f"{task.stage}-{self.run_id}", task.name)
-            future = self.client.submit(do_here, task, __version__, key=key, retries=2, pure=False)
-            self.flying[future] = (task, time.monotonic())
+            self._submit(task)
+
+    def _submit(self, task: Task, workers: Sequence[str] = ()) -> None:
+        """Hand over a task, rather to these workers."""
+        # A tuple key keeps all tasks of a stage in one group, which dask then queues;
+        # with plain strings it sends every task to a worker at once.
+        key = (f"{task.stage}-{self.run_id}", task.name, int(task.name in self._late))
+        rather = {"workers": list(workers), "allow_other_workers": True} if workers else {}
+        future = self.client.submit(
+            do_here,
+            task,
+            __version__,
+            self.limits.memory_bytes,
+            key=key,
+            retries=2,
+            pure=False,
+            **rather,
+        )
+        self.flying[future] = (task, time.monotonic())
 
     def _result(self, future: Future) -> TaskResult:
         task, submitted = self.flying.pop(future)
@@ -113,19 +130,28 @@ class Window:
         late = {
             key: worker
             for (worker, key), since in self._started.items()
-            if now - since > self.deadline_s
+            if now - since > self.limits.deadline_s
         }
-        return [
-            self._give_up(future, late[future.key])
-            for future in [*self.flying]
-            if future.key in late
-        ]
+        overdue = [future for future in self.flying if future.key in late]
+        given_up = [self._kill(future, late[future.key], list(processing)) for future in overdue]
+        return [result for result in given_up if result is not None]
 
-    def _give_up(self, future: Future, worker: str) -> TaskResult:
+    def _kill(self, future: Future, worker: str, workers: Sequence[str]) -> TaskResult | None:
+        """Kill a task with its worker; the first time it is tried again, rather elsewhere."""
         task, since = self.flying.pop(future)
         self.client.cancel([future], force=True)
         self.client.restart_workers([worker], timeout=60, raise_for_error=False)
-        return _lost(task, "gave no result before the deadline (`runtime.task_deadline_s`)", since)
+        if task.name not in self._late:
+            self._late.add(task.name)
+            self._submit(task, _elsewhere(worker, workers))
+            return None
+        return _lost(
+            task,
+            f"gave no result within {self.limits.deadline_s:g} s, twice; set "
+            "`runtime.task_deadline_s` higher if it needs longer, else look at its worker "
+            f"{worker}",
+            since,
+        )
 
     def _require_scheduler(self, reason: str | None = None) -> None:
         """Raise EnvironmentFailure if the connection to the scheduler is lost.
@@ -144,6 +170,13 @@ class Window:
                     "kept, run the same command again",
                 )
             )
+
+
+def _elsewhere(worker: str, workers: Sequence[str]) -> list[str]:
+    """Return the workers on other machines, or else the other workers of this one."""
+    host = worker.rpartition(":")[0]
+    others = [other for other in workers if other != worker]
+    return [other for other in others if other.rpartition(":")[0] != host] or others
 
 
 def _lost(task: Task, reason: str, submitted: float) -> TaskResult:
@@ -166,7 +199,7 @@ def _lost(task: Task, reason: str, submitted: float) -> TaskResult:
 def _describe(error: Any) -> str:
     if type(error).__name__ == "KilledWorker":
         return (
-            "killed every worker that tried it; the usual cause is memory: lower "
-            "`runtime.block_pixels` or the number of workers"
+            "killed every worker that tried it; the usual cause is memory: set "
+            "`runtime.memory_per_worker_gb` higher or `runtime.block_pixels` lower"
         )
     return f"was lost: {type(error).__name__}: {error}"
