@@ -108,6 +108,11 @@ DAMAGES = [
 ]
 
 
+@pytest.mark.fault(
+    row=21,
+    injected="a band cut or missing when the inventory is made",
+    outcome="date left out, or run refused, as configured; file named",
+)
 @pytest.mark.parametrize(("damage", "finding"), DAMAGES)
 def test_row_03_a_missing_or_damaged_band_leaves_the_date_out_or_stops(
     images: Path, home: Path, damage: Callable[[Path], None], finding: str
@@ -341,6 +346,11 @@ def test_a_product_without_metadata_is_left_out_or_stops(images: Path, home: Pat
     assert "E-INPUT-071" in refused(images, incomplete="error")
 
 
+@pytest.mark.fault(
+    row=25,
+    injected="a member whose CRC is wrong",
+    outcome="product left out, or run refused, as configured; archive and member named",
+)
 def test_a_damaged_archive_is_left_out_or_stops(images: Path):
     archive = Muscate(A, size=64).write_zip(images)
     content = bytearray(archive.read_bytes())

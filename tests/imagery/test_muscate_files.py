@@ -113,6 +113,9 @@ def flip_a_byte_of(archive: Path, member: str) -> None:
     archive.write_bytes(bytes(content))
 
 
+@pytest.mark.fault(
+    row=23, injected="a byte flipped in an archive, stored and deflated", outcome="found by its CRC"
+)
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_flipped_byte_in_an_archive_is_found(tmp_path: Path, compression: int):
     archive = Muscate(A, size=64).write_zip(tmp_path, compression)
@@ -137,6 +140,11 @@ def test_only_needed_members_are_taken_and_none_leaves_the_folder(tmp_path: Path
     assert not list(tmp_path.rglob("evil.sh"))
 
 
+@pytest.mark.fault(
+    row=25,
+    injected="archives cut, with links, with doubles",
+    outcome="refused before anything is extracted",
+)
 def test_links_doubles_and_cut_archives_are_refused(tmp_path: Path):
     link = tmp_path / "link.zip"
     with zipfile.ZipFile(link, "w") as stream:

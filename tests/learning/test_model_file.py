@@ -67,6 +67,11 @@ def test_cached_by_key(saved: Path) -> None:
     assert cached_model(saved, "a") is not cached_model(saved, "b")
 
 
+@pytest.mark.fault(
+    row=46,
+    injected="model files cut or changed",
+    outcome="refused by their SHA-256 before they are used",
+)
 @pytest.mark.parametrize("name", ["model.json", "forest.npz"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
 def test_refuses_damaged_files(saved: Path, name: str, damage: str) -> None:
@@ -95,6 +100,7 @@ def test_refuses_other_format(saved: Path) -> None:
     assert "model format 1" in refused(saved)
 
 
+@pytest.mark.fault(row=46, injected="a pickle in place of arrays", outcome="refused, not executed")
 def test_refuses_pickles(saved: Path) -> None:
     forge(saved, classes=np.array([1, 2, {"a": 1}], dtype=object))
     assert "pickle" in refused(saved)

@@ -25,6 +25,11 @@ def finish(config: Path, *arguments: str) -> str:
     return output
 
 
+@pytest.mark.fault(
+    row=6,
+    injected="SIGINT and SIGTERM during a run",
+    outcome="exit 130 and 143, says how to go on, lock removed",
+)
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
@@ -46,6 +51,11 @@ def test_signal_ends_with_its_code_and_leaves_no_lock(
     assert not lock.exists()
 
 
+@pytest.mark.fault(
+    row=4,
+    injected="SIGKILL of the driver at 20 random moments",
+    outcome="maps equal those of a clean run byte for byte",
+)
 @pytest.mark.slow
 def test_killed_twenty_times_the_map_is_the_same(small_world: Path, tmp_path: Path) -> None:
     clean = write_config(tmp_path / "clean", small_world)

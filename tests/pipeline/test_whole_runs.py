@@ -103,6 +103,11 @@ def test_second_run_redoes_nothing(finished: Path) -> None:
     assert digests(run_dir(finished)) == before
 
 
+@pytest.mark.fault(
+    row=43,
+    injected="number of trees changed after a run",
+    outcome="training and what follows it outdated, samples kept; 20 -> 21 shown",
+)
 def test_plan_and_status_of_a_finished_run(finished: Path) -> None:
     plan = json.loads(oso("plan", finished, "--json"))
     assert [stage["stage"] for stage in plan][:3] == ["inventory", "polygons", "reference"]
@@ -131,6 +136,7 @@ def test_report_command_names_the_report(finished: Path) -> None:
     assert oso("report", run_dir(finished)).strip().endswith("report.html")
 
 
+@pytest.mark.fault(row=47, injected="blocks of another size", outcome="maps equal byte for byte")
 def test_maps_do_not_depend_on_block_size(
     finished: Path, small_world: Path, tmp_path: Path
 ) -> None:
@@ -142,6 +148,7 @@ def test_maps_do_not_depend_on_block_size(
     assert digests(tmp_path / "run") == digests(run_dir(finished))
 
 
+@pytest.mark.fault(row=47, injected="1 and 2 workers", outcome="maps equal byte for byte")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_maps_do_not_depend_on_workers(
     finished: Path, small_world: Path, tmp_path: Path, workers: int

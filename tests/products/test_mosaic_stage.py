@@ -117,6 +117,9 @@ def test_windows_do_not_matter(world: World, size: int) -> None:
     assert np.array_equal(whole, read(made(task))[0])
 
 
+@pytest.mark.fault(
+    row=47, injected="order of blocks, threads of GDAL", outcome="maps equal byte for byte"
+)
 def test_bytes_depend_neither_on_blocks_nor_on_their_order_nor_on_threads(
     tmp_path: Path, world_in: Callable[[Path], World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +269,9 @@ def test_stale_blocks_are_not_used(world: World) -> None:
         make_layer(world.plan(tasks)["class"])
 
 
+@pytest.mark.fault(
+    row=24, injected="a committed block changed", outcome="the mosaic refuses it by name"
+)
 def test_a_damaged_block_is_named(world: World) -> None:
     tasks = world.predict_tasks()
     world.commit(tasks)
@@ -303,6 +309,11 @@ def test_the_cache_of_blocks_is_bounded(world: World, monkeypatch: pytest.Monkey
     assert len(blocks._cache) <= 2
 
 
+@pytest.mark.fault(
+    row=13,
+    injected="maps beyond a limit on the size of files",
+    outcome="exit 6, no map left; made once there is room",
+)
 @pytest.mark.parametrize("most_bytes", [1_000, 3_000, 6_000, 12_000])
 def test_a_full_disk_leaves_nothing_behind(world: World, most_bytes: int) -> None:
     """A limit on the size of files makes writing fail as a full disk does."""

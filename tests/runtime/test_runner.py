@@ -74,6 +74,11 @@ def test_only_what_depends_on_a_new_input_runs_again(world: World) -> None:
     assert world.total() == 30
 
 
+@pytest.mark.fault(
+    row=43,
+    injected="a parameter changed between runs",
+    outcome="the stages that it concerns are outdated, with the reason",
+)
 def test_changed_parameter_outdates_the_chain_before_anything_runs(world: World) -> None:
     world.run()
     planner = world.planner(seed=1)
@@ -84,6 +89,9 @@ def test_changed_parameter_outdates_the_chain_before_anything_runs(world: World)
     assert next(iter(total.reasons)).startswith("input n1 changed")
 
 
+@pytest.mark.fault(
+    row=44, injected="output or commit record cut or gone", outcome="that unit alone is made again"
+)
 @pytest.mark.parametrize("damage", ["output gone", "sidecar gone", "sidecar cut", "output cut"])
 def test_what_is_missing_or_damaged_is_made_again(world: World, damage: str) -> None:
     world.run()
@@ -102,6 +110,9 @@ def test_what_is_missing_or_damaged_is_made_again(world: World, damage: str) -> 
     assert output.read_text() == "4"
 
 
+@pytest.mark.fault(
+    row=42, injected="times of all files set to 1970", outcome="nothing is done again"
+)
 def test_file_times_do_not_matter(world: World) -> None:
     world.run()
     for file in world.run_dir.rglob("*"):
@@ -248,6 +259,11 @@ def test_cluster_bounds_its_queue_listens_on_loopback_and_survives_deaths(
     assert max(watch.groups) <= 2, "one group per stage, or dask sends every task at once"
 
 
+@pytest.mark.fault(
+    row=9,
+    injected="a task that sleeps for ever",
+    outcome="given up at its deadline and named; the others are done",
+)
 def test_task_that_hangs_is_given_up_and_the_others_end(world: World, local: LocalExecutor) -> None:
     (world.trouble / "hang-3").touch()
     outcome = world.run(local)

@@ -223,6 +223,11 @@ def refused(products, *bands: str, **options) -> InputDataError:
     return caught.value
 
 
+@pytest.mark.fault(
+    row=21,
+    injected="an image cut to a share of its size, while it is read",
+    outcome="E-FAULT-021 names the file",
+)
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.01, 0])
 @pytest.mark.parametrize("which", ["band", "mask"])
 def test_a_truncated_image_is_named(products, share: float, which: str) -> None:
@@ -246,6 +251,11 @@ def test_a_truncated_image_is_named(products, share: float, which: str) -> None:
     assert "cut short" in str(error)
 
 
+@pytest.mark.fault(
+    row=22,
+    injected="HTML and nothing in place of a TIFF, while it is read",
+    outcome="E-FAULT-021 names the file",
+)
 def test_something_else_than_a_tiff_is_named(products) -> None:
     acquisition = products.add(DAY, {"B4": 100})
     reader = BlockReader(products.inventory(), spec("B4"), OpenRasters(8))
@@ -259,6 +269,9 @@ def test_something_else_than_a_tiff_is_named(products) -> None:
     )
 
 
+@pytest.mark.fault(
+    row=19, injected="a band deleted between two blocks", outcome="E-FAULT-019 names the file"
+)
 def test_a_vanished_image_is_named(products) -> None:
     acquisition = products.add(DAY, {"B4": 100})
     reader = BlockReader(products.inventory(), spec("B4"), OpenRasters(8))
@@ -291,6 +304,11 @@ def test_row_006_all_products_without_a_needed_band_or_mask_are_named_at_once(pr
     assert "lacks band B4" in str(error)
 
 
+@pytest.mark.fault(
+    row=20,
+    injected="a mask longer than in the inventory, a band gone",
+    outcome="both named at once",
+)
 def test_products_changed_since_the_inventory_are_named_at_once(products) -> None:
     changed = products.add("2018-05-01T10:00:00", {"B4": 100})
     gone = products.add("2018-05-11T10:00:00", {"B4": 100})

@@ -1,0 +1,235 @@
+"""Disks that are full, read-only or gone: said clearly, nothing broken left, resumed later."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from odc.geo.geobox import GeoBox
+from test_runner import World
+from toys import Toy
+
+from oso_pipeline.core.commit import publish_bytes, staged
+from oso_pipeline.core.errors import EnvironmentFailure, ExitCode
+from oso_pipeline.prediction.block_file import write_block
+from oso_pipeline.runtime.executors import SerialExecutor
+from oso_pipeline.runtime.planner import StagePlan
+from oso_pipeline.runtime.progress import LogFile
+from oso_pipeline.runtime.runner import Selection, run
+from oso_pipeline.runtime.verification import verify_run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder with room for 2 MB: a file system of its own, else a limit on files."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+        yield folder
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
+    yield folder
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def noise(side: int) -> tuple[np.ndarray, GeoBox]:
+    """Return a block that does not compress, and its grid."""
+    box = (600_000, 4_800_000, 600_000 + side * 10, 4_800_000 + side * 10)
+    layers = np.random.default_rng(0).integers(0, 65_535, (3, side, side)).astype(np.uint16)
+    return layers, GeoBox.from_bbox(box, "EPSG:32631", resolution=10)
+
+
+@pytest.mark.parametrize("threads", [None, "2"])
+@pytest.mark.fault(
+    row=14,
+    injected="a raster of 4 MB on a disk of 2 MB, also with GDAL_NUM_THREADS=2",
+    outcome="E-DISK names the file and the room left; no file, no temporary",
+)
+def test_a_full_disk_under_gdal(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, threads: str | None
+) -> None:
+    if threads:
+        monkeypatch.setenv("GDAL_NUM_THREADS", threads)
+    layers, grid = noise(820)
+    final = small_disk / "block.tif"
+    with pytest.raises(EnvironmentFailure, match="E-DISK") as caught:
+        write_block(final, layers, grid)
+    assert str(final) in str(caught.value)
+    assert list(small_disk.iterdir()) == []
+    write_block(final, *noise(200))
+
+
+@pytest.mark.fault(
+    row=13,
+    injected="an output of 3 MB on a disk of 2 MB",
+    outcome="E-DISK: what was written, what is free; no final file; done once there is room",
+)
+def test_a_full_disk_is_named_with_the_room_that_is_left(small_disk: Path) -> None:
+    final = small_disk / "big.bin"
+    with pytest.raises(EnvironmentFailure, match=r"full.* MB .*written, .* MB are free") as caught:
+        publish_bytes(final, bytes(3_000_000))
+    assert caught.value.exit_code == ExitCode.ENVIRONMENT
+    assert str(final) in str(caught.value)
+    assert list(small_disk.iterdir()) == []
+    publish_bytes(final, bytes(1_000_000))
+
+
+@pytest.mark.fault(
+    row=13,
+    injected="the disk of the run folder full, by a limit on files",
+    outcome="exit 6, no traceback; the same command goes on once there is room",
+)
+def test_a_run_on_a_full_disk_goes_on_when_there_is_room(toy: Toy) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))
+
+    ended = toy.run(prepare=limit)
+    assert ended.code == ExitCode.ENVIRONMENT
+    assert "E-DISK" in ended.errors + ended.output
+    assert "Traceback" not in ended.errors
+    assert not verify_run(toy.run_dir).problems.errors
+    assert toy.run().code == 0
+    assert toy.total() == toy.expected_total
+
+
+@pytest.mark.fault(
+    row=13,
+    injected="no room for the third of six outputs (ENOSPC)",
+    outcome="that unit fails with exit 6, the others are done; the next run does it",
+)
+def test_one_unit_without_room(toy: Toy) -> None:
+    ended = toy.run(fault="after_write@3.txt:disk_full")
+    assert ended.code == ExitCode.ENVIRONMENT
+    ((name, error, code),) = ended.told["failures"]
+    assert (name, code) == ("n3", ExitCode.ENVIRONMENT)
+    assert "the disk is full" in error
+    assert "3.txt" in error
+    assert not list(toy.run_dir.rglob(".*.tmp"))
+    ended = toy.run()
+    assert (ended.code, ended.told["done"]) == (0, 2)
+
+
+@pytest.mark.fault(
+    row=15,
+    injected="TMPDIR on a full disk",
+    outcome="workers need no temporary files, or the folder is named; no traceback",
+)
+def test_a_full_folder_for_temporary_files(toy: Toy, small_disk: Path) -> None:
+    (small_disk / "ballast").write_bytes(bytes(1_990_000))
+    toy.environment["TMPDIR"] = str(small_disk)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(small_disk))
+        ended = toy.run("local")
+    if ended.code == 0:
+        assert toy.total() == toy.expected_total
+    else:
+        assert ended.code == ExitCode.ENVIRONMENT, ended.errors
+        assert str(small_disk) in ended.errors
+
+
+@pytest.mark.fault(
+    row=17, injected="run folder on a read-only file system", outcome="E-RUN-FOLDER before any task"
+)
+def test_a_read_only_folder(world: World, tmp_path: Path) -> None:
+    world.run_dir.mkdir()
+    read_only(world.run_dir)
+    try:
+        with pytest.raises(EnvironmentFailure, match="E-RUN-FOLDER"):
+            world.run()
+    finally:
+        writable(world.run_dir)
+    assert world.run().done == 5
+
+
+def read_only(folder: Path) -> None:
+    """Take away the right to write: by the file system, as no mode stops root."""
+    command = ["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    if not mounted:
+        folder.chmod(0o555)
+        assert not os.access(folder, os.W_OK), "root without mount: this test needs one of them"
+
+
+def writable(folder: Path) -> None:
+    if subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False).returncode:
+        folder.chmod(0o755)
+
+
+class Vandal:
+    """Removes the run folder while tasks are at work."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def stage_begins(self, plan: StagePlan) -> None:
+        threading.Timer(0.5, shutil.rmtree, [self.folder]).start()
+
+    def task_ended(self, result: object) -> None: ...
+
+    def stage_ends(self, plan: StagePlan, failed: int) -> None: ...
+
+
+@pytest.mark.fault(
+    row=18,
+    injected="run folder removed while a task works",
+    outcome="E-RUN-FOLDER, exit 6; no commit in a folder that came into its place",
+)
+def test_the_run_folder_vanishes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toy_stages.publish_bytes", slow_publish)
+    observers = [LogFile(world.run_dir), Vandal(world.run_dir)]
+    text = ""
+    try:
+        outcome = run(world.planner(), SerialExecutor(), observers, Selection())
+    except EnvironmentFailure as error:  # the driver has noticed it first
+        text = str(error)
+    else:
+        text = str(outcome.failures[0].error)
+        assert outcome.exit_code == ExitCode.ENVIRONMENT
+    assert "E-RUN-FOLDER" in text
+    assert "vanished" in text
+    assert not list(world.run_dir.rglob("1.txt.json"))
+
+
+def slow_publish(final: Path, content: bytes) -> None:
+    time.sleep(0.8)
+    publish_bytes(final, content)
+
+
+@pytest.mark.fault(
+    row=51, injected="ESTALE from flush and rename, once each", outcome="tried again; all done"
+)
+def test_a_stale_handle_is_tried_again(toy: Toy) -> None:
+    ended = toy.run(fault="after_write@2.txt:stale;before_rename@4.txt:stale")
+    assert ended.code == 0, ended.errors
+    assert len(toy.struck()) == 2
+    assert toy.total() == toy.expected_total
+
+
+@pytest.mark.fault(
+    row=51, injected="ESTALE on rename, once, by the system call", outcome="tried again; renamed"
+)
+def test_a_stale_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename, calls = Path.replace, []
+
+    def stale_once(self: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) == 1:
+            raise OSError(116, "Stale file handle")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", stale_once)
+    with staged(tmp_path / "file.bin") as temporary:
+        temporary.write_bytes(b"content")
+    assert (tmp_path / "file.bin").read_bytes() == b"content"
+    assert len(calls) == 2
