@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference
+.PHONY: fault-table soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
@@ -39,8 +39,15 @@ bench-full-tile: $(VENV)/.installed  ## write a tile of 10980 x 10980 pixels, 40
 bench-reference: $(VENV)/.installed  ## prepare 100k, 500k and 1.5 million parcels; writes the table in the docs
 	$(BIN)/python -m bench.reference_scale
 
+fault-table: $(VENV)/.installed-test  ## write the table of injected faults from the marks of the tests
+	$(BIN)/python tests/faults/fault_table.py
+
+MINUTES ?= 20
+soak: $(VENV)/.installed-test  ## the demo in a loop under random faults; writes the figures into the docs
+	$(BIN)/python tests/faults/soak.py --minutes $(MINUTES) --write
+
 clean:  ## remove the environment and the demo
-	rm -rf $(VENV) demo bench/work
+	rm -rf $(VENV) demo soak bench/work
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from soak_damage import DAMAGES
-from soak_run import ATTACKS, Attempt, Ended, attempt, verify
+from soak_run import ATTACKS, ROOT, Attempt, Ended, attempt, verify
 from soak_table import write_figures
 
 UNCOMMITTED = {"run.json", "config.yaml", "log.jsonl", "run.lock"}
@@ -195,6 +196,12 @@ def prepare(folder: Path) -> tuple[dict[str, str], float]:
     return digests(folder / "clean"), float((folder / "seconds").read_text())
 
 
+def commit() -> str:
+    """Return the commit that is soaked."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def main() -> int:
     """Soak for some minutes and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -211,6 +218,7 @@ def main() -> int:
         soak.loop()
         figures = soak.figures((time.monotonic() - started) / 60)
         figures |= {
+            "commit": commit(),
             "seed": asked.seed,
             "begun": begun.isoformat(timespec="minutes"),
             "clean_run_seconds": round(soak.clean_seconds, 1),

@@ -174,6 +174,11 @@ def test_strays_of_killed_writers_are_swept(world: World) -> None:
     assert not stray.exists()
 
 
+@pytest.mark.fault(
+    row=39,
+    injected="a second run in the folder of a run at work",
+    outcome="refused; process and host of the holder named",
+)
 def test_second_run_in_one_folder_is_refused(world: World) -> None:
     with (
         RunLock(world.run_dir),
@@ -184,6 +189,9 @@ def test_second_run_in_one_folder_is_refused(world: World) -> None:
     assert world.run().done == 5
 
 
+@pytest.mark.fault(
+    row=40, injected="the lock of a process that is gone", outcome="recognised and taken over"
+)
 def test_lock_of_a_dead_process_is_taken_over(world: World) -> None:
     world.run_dir.mkdir()
     process = subprocess.Popen([sys.executable, "-c", "pass"])
@@ -273,6 +281,11 @@ def test_task_that_hangs_is_given_up_and_the_others_end(world: World, local: Loc
     assert outcome.exit_code == ExitCode.FAILED_TASKS
 
 
+@pytest.mark.fault(
+    row=11,
+    injected="a task that kills each worker that tries it",
+    outcome="named, with memory as the usual cause and the knob; the others are done",
+)
 @pytest.mark.slow
 def test_task_that_kills_every_worker_is_blamed(world: World, local: LocalExecutor) -> None:
     (world.trouble / "kill-always-3").touch()

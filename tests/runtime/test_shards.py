@@ -110,6 +110,9 @@ def held_elsewhere(run_dir: Path, silent_s: float, role: str = "driver") -> Path
     return path
 
 
+@pytest.mark.fault(
+    row=40, injected="a lock of another host that nobody renews", outcome="taken over"
+)
 @pytest.mark.parametrize("role", ["driver", "shard 1/2"])
 def test_a_lock_that_is_not_renewed_is_taken_over(world: World, role: str) -> None:
     held_elsewhere(world.run_dir, 60, role)
@@ -139,6 +142,9 @@ def test_patience_waits_until_the_holder_is_taken_for_dead(
         assert held.holder.host == socket.gethostname()
 
 
+@pytest.mark.fault(
+    row=40, injected="--break-lock while a run works", outcome="the run that lost its lock stops"
+)
 def test_a_broken_lock_stops_the_run_that_held_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
