@@ -151,6 +151,11 @@ class Task:
         return TaskState("done", "up to date")
 
 
+def tile_of(task: Task) -> str:
+    """Return the first part of the task's name, which is the tile in stages done per tile."""
+    return task.name.partition("/")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class TaskState:
     """Whether a task has to run, and why."""

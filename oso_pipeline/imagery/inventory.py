@@ -17,7 +17,7 @@ from oso_pipeline.config import Config
 from oso_pipeline.core.commit import staged
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.grids import grid_from_json, grid_to_json
-from oso_pipeline.core.task import PlanContext
+from oso_pipeline.core.task import PlanContext, tile_of
 from oso_pipeline.imagery.acquisition import Acquisition, Skipped
 from oso_pipeline.imagery.layout import TileLayout, peek_layout
 from oso_pipeline.imagery.readers import Candidate
@@ -157,7 +157,7 @@ def tile_layout(context: PlanContext[Config], tile: str) -> TileLayout:
     From the committed inventory, or else from the first product that can be read, so that a
     fresh run can be planned before anything ran.
     """
-    task = next((t for t in context.tasks("inventory") if t.name == tile), None)
+    task = next((t for t in context.tasks("inventory") if tile_of(t) == tile), None)
     if task is None:
         return peek_layout((), tile)
     if task.committed() is not None:

@@ -23,6 +23,7 @@ import numpy as np
 from oso_pipeline.core.commit import digest, publish_bytes, publish_json
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.learning.adaptation.record import AdaptationRecord
 from oso_pipeline.learning.forest import Forest
 from oso_pipeline.timeseries.layout import FeatureLayout
 
@@ -60,6 +61,8 @@ class Model:
         Settings of the forest.
     software
         Versions of the libraries that made it.
+    adaptation
+        What adaptation to the season of the map did; None without past seasons.
     """
 
     forest: Forest
@@ -72,6 +75,7 @@ class Model:
     counts: Mapping[int, int]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     software: Mapping[str, str] = field(default_factory=dict)
+    adaptation: AdaptationRecord | None = None
 
     def refuse_layout(self, layout: FeatureLayout, where: Path | None = None) -> None:
         """Raise InputDataError with the differences unless `layout` is that of the model."""
@@ -131,6 +135,8 @@ def save_model(folder: Path, model: Model) -> None:
         "software": dict(model.software),
         "forest_sha256": sha256(arrays).hexdigest(),
     }
+    if model.adaptation is not None:
+        description["adaptation"] = model.adaptation.as_json()
     publish_bytes(folder / ARRAYS, arrays)
     publish_json(folder / DESCRIPTION, {**description, "sha256": digest(description)})
 
@@ -172,6 +178,7 @@ def load_model(folder: Path) -> Model:
         counts={int(code): n for code, n in description["training_counts"].items()},
         parameters=description["parameters"],
         software=description["software"],
+        adaptation=_record(path, description.get("adaptation")),
     )
 
 
@@ -198,6 +205,15 @@ def _forest(path: Path, content: bytes, n_features: int) -> Forest:
     if faults:
         raise _refusal(path, "the arrays of the model are unsafe: " + "; ".join(faults))
     return forest
+
+
+def _record(path: Path, content: Mapping[str, Any] | None) -> AdaptationRecord | None:
+    if content is None:
+        return None
+    try:
+        return AdaptationRecord.from_json(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _refusal(path, f"the record of the adaptation cannot be read: {error}") from None
 
 
 def _refusal(path: Path, message: str) -> InputDataError:

@@ -10,6 +10,7 @@ from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
+from oso_pipeline.learning.adapted_stage import adapted_task
 from oso_pipeline.learning.cost import training_cost
 from oso_pipeline.learning.engines import SOFTWARE, fit_forest
 from oso_pipeline.learning.label_stage import excluded_polygons
@@ -43,7 +44,11 @@ class TrainStage:
         strata = strata_names(context.config)
         names = [(v, stratum) for v in variants(context.config) for stratum in strata]
         threads = _threads(context.config, len(names))
-        return [_task(context, variant, stratum, threads) for variant, stratum in names]
+        tasks = [_task(context, variant, stratum, threads) for variant, stratum in names]
+        adaptation = context.config.adaptation
+        if adaptation is None:
+            return tasks
+        return [adapted_task(task, context, adaptation) for task in tasks]
 
     def gather(self, tasks: tuple[Task, ...]) -> Summary:
         """Return the summaries of the forests, and their warnings together."""

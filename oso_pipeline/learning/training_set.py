@@ -114,7 +114,7 @@ def _read(
     taken = lowest(table["draw"].to_numpy(), group, choice.limit)
     ends = np.cumsum([0, *(len(part) for part in tables)])
     features = [
-        _features(path, layout, np.flatnonzero(taken[first:last]))
+        features_of(path, layout, np.flatnonzero(taken[first:last]))
         for path, first, last in zip(samples, ends[:-1], ends[1:], strict=True)
     ]
     return TrainingSet(np.concatenate(features), codes[taken].astype(np.int32), ids[taken])
@@ -217,9 +217,10 @@ def _chosen(table: Columns, choice: Choice, rows_of: RowsOf) -> npt.NDArray[np.b
     return np.asarray(rows & kept)
 
 
-def _features(
+def features_of(
     path: Path, layout: FeatureLayout, rows: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.int16]:
+    """Return the features of some rows of a file of samples, shape ``(row, feature)``."""
     features = np.empty((len(rows), layout.size), np.int16)
     if len(rows):
         table = pq.read_table(path, columns=list(layout.names)).take(rows)

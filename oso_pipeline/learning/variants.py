@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.config.model import Config
+from oso_pipeline.reference.split import IN_NO_FOLD
 
 TRAIN, VALIDATION = "train", "validation"
 """Values of the columns ``split_<run>``."""
@@ -70,7 +71,8 @@ def training_rows(table: Columns, variant: str) -> Mask:
         return np.ones(len(table), bool)
     column, value = _column(variant)
     if column == "fold":
-        return _values(table, column) != value
+        folds = _values(table, column)
+        return np.asarray((folds != value) & (folds != IN_NO_FOLD))
     return _values(table, column) == TRAIN
 
 

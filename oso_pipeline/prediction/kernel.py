@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.core.kernels import kernel
 from oso_pipeline.learning.forest import Forest
-from oso_pipeline.learning.model_file import Model
 from oso_pipeline.prediction.compiled import Vote, compiled, joined
 from oso_pipeline.prediction.lanes import LANES
 from oso_pipeline.prediction.walk import exact_winner, new_arena, walk_chunk
@@ -18,6 +18,9 @@ from oso_pipeline.timeseries.features import source_and_recipe
 from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.rows import CHUNK, aligned
 from oso_pipeline.timeseries.series import BlockSeries
+
+if TYPE_CHECKING:
+    from oso_pipeline.learning.model_file import Model
 
 NODATA_CLASS = 0
 """Class of a pixel that nothing is known about."""

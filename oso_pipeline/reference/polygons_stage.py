@@ -12,6 +12,7 @@ import shapely
 
 from oso_pipeline.config.model import Config, Strata
 from oso_pipeline.config.reference import Reference
+from oso_pipeline.config.seasons import target_config
 from oso_pipeline.core.commit import verified
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
@@ -51,7 +52,7 @@ class PolygonsStage:
             With everything that is wrong with the sources, as far as it can be told without
             reading them: files, layers, columns, coordinate systems, missing departments.
         """
-        config = context.config
+        config = target_config(context.config)
         nomenclature = load_nomenclature(config.nomenclature)
         problems = Problems()
         sources = open_sources(config.reference, nomenclature)

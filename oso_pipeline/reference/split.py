@@ -22,7 +22,10 @@ from oso_pipeline.reference.strata import most_of_area
 Sides = npt.NDArray[np.int8]
 
 NEAR = ""
-"""In a split column, in place of a side: too near to validation blocks to train."""
+"""In a split column, in place of a side: too near to what is held out to train."""
+
+IN_EVERY_FOLD, IN_NO_FOLD = -1, -2
+"""In the column of folds of a past season: no fold, or more than one, holds out its ground."""
 
 
 @dataclass(frozen=True)

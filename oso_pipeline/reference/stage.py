@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import geopandas
 import pandas as pd
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.reference import VectorSource
+from oso_pipeline.config.seasons import target_config
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
@@ -51,7 +53,7 @@ class ReferenceStage:
         ConfigError
             Where a column is to dictate folds.
         """
-        config = context.config
+        config = target_config(context.config)
         if config.validation.folds and config.reference.split.method == "column":
             problems = Problems()
             message = "validation.folds deals the polygons itself, but split.method is column"
@@ -98,7 +100,38 @@ STAGE = ReferenceStage()
 
 
 def gather_reference(task: Task) -> Summary:
-    """Join the cells, keep what the caps allow, split, and publish as GeoParquet.
+    """Join the cells, keep what the caps allow, split, and publish as GeoParquet; see `joined`."""
+    return joined(task, deal)
+
+
+class Deal(Protocol):
+    """Deals the pieces of polygons to the sides of the split."""
+
+    def __call__(
+        self, task: Task, parts: pd.DataFrame, seen: Tally, problems: Problems
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the pieces with the columns of the split, and those left out as too rare."""
+        ...
+
+
+def deal(
+    task: Task, parts: pd.DataFrame, seen: Tally, problems: Problems
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Deal polygons to training and validation as the configuration says."""
+    params = task.params
+    split = SplitRules(**params["split_rules"])
+    nomenclature = Nomenclature.from_json(task.options["nomenclature"])
+    policy = (params["rare_classes"], params["min_polygons"])
+    rare = rare_rows(parts, seen, nomenclature, policy, problems)
+    problems.raise_errors(InputDataError)
+    dealt = add_split(parts[~rare].reset_index(drop=True), split)
+    verify_split(dealt, split.columns, problems)
+    check_sides(dealt, split, params["rare_classes"], problems)
+    return dealt, parts[rare]
+
+
+def joined(task: Task, deal: Deal) -> Summary:
+    """Join the cells, keep what the caps allow, deal, and publish as GeoParquet.
 
     Only small columns of all cells are in memory at once; shapes pass through cell by cell.
 
@@ -136,17 +169,12 @@ def gather_reference(task: Task) -> Summary:
     parts = read_small(cells)
     kept = within_caps(parts, Caps(**params["caps"], seed=split.seed))
     left, capped = parts[kept], parts[~kept]
-    policy = (params["rare_classes"], params["min_polygons"])
-    rare = rare_rows(left, seen, nomenclature, policy, problems)
-    problems.raise_errors(InputDataError)
-    parts = add_split(left[~rare].reset_index(drop=True), split)
-    verify_split(parts, split.columns, problems)
-    check_sides(parts, split, params["rare_classes"], problems)
+    parts, rare = deal(task, left, seen, problems)
     problems.raise_errors(InputDataError)
     parts["part"] = parts.groupby("polygon_id").cumcount()
     kind = pa.int8() if split.folds else pa.string()
     join_cells(cells, parts, dict.fromkeys(split.columns, kind), task.output())
-    ends = ((tally.CAPPED, capped), (tally.RARE, left[rare]), (tally.KEPT, parts))
+    ends = ((tally.CAPPED, capped), (tally.RARE, rare), (tally.KEPT, parts))
     seen = Tally(merged([*logs, *(rows.assign(reason=reason) for reason, rows in ends)]))
     return {
         "polygons": int(parts["polygon_id"].nunique()),

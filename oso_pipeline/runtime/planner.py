@@ -10,7 +10,7 @@ from typing import Any
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import InputDataError, Problem
-from oso_pipeline.core.task import Stage, Task, TaskState
+from oso_pipeline.core.task import Stage, Task, TaskState, tile_of
 from oso_pipeline.runtime.shard import Shard
 
 
@@ -144,11 +144,6 @@ class Planner:
     def forget(self) -> None:
         """Plan anew: what is committed has changed."""
         self._tasks.clear()
-
-
-def tile_of(task: Task) -> str:
-    """Return the first part of the task's name, which is the tile in stages done per tile."""
-    return task.name.partition("/")[0]
 
 
 def is_per_tile(tasks: Sequence[Task], config: Config) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from oso_pipeline.config.past_stage import PastStage
 from oso_pipeline.core.task import Stage
 from oso_pipeline.imagery.stage import STAGE as INVENTORY
 from oso_pipeline.learning.label_stage import STAGE as LABELS
 from oso_pipeline.learning.stage import STAGE as TRAIN
 from oso_pipeline.prediction.stage import STAGE as PREDICT
 from oso_pipeline.products.stage import STAGE as MOSAIC
+from oso_pipeline.reference.past import beside_the_map
 from oso_pipeline.reference.polygons_stage import STAGE as POLYGONS
 from oso_pipeline.reference.stage import STAGE as REFERENCE
 from oso_pipeline.sampling.stage import STAGE as SAMPLES
@@ -20,6 +22,10 @@ STAGES: tuple[Stage, ...] = (
     POLYGONS,
     REFERENCE,
     SAMPLES,
+    PastStage(INVENTORY),
+    PastStage(POLYGONS),
+    PastStage(REFERENCE, beside_the_map),
+    PastStage(SAMPLES),
     LABELS,
     TRAIN,
     PREDICT,

@@ -51,8 +51,16 @@ class Pixels:
 
     def take(self, rows: npt.NDArray[np.intp]) -> Pixels:
         """Return some of the pixels."""
-        place = Candidates(*(getattr(self.place, f.name)[rows] for f in fields(Candidates)))
-        return Pixels(place, self.draw[rows], self.validity[rows], self.features[rows])
+        return Pixels(
+            self.place.take(rows), self.draw[rows], self.validity[rows], self.features[rows]
+        )
+
+    @classmethod
+    def none(cls, layout: FeatureLayout) -> Pixels:
+        """Return no pixels, with the features of `layout`."""
+        nowhere = Candidates(*(np.empty(0, t) for t in (int, int, float, float, int)))
+        nothing = np.empty((0, layout.size), np.int16)
+        return cls(nowhere, np.empty(0, np.uint64), np.empty(0, np.uint16), nothing)
 
     @classmethod
     def joined(cls, parts: Sequence[Pixels]) -> Pixels:
@@ -127,20 +135,18 @@ class Collector:
 
 
 def write_samples(
-    path: Path, pixels: Pixels | None, polygons: Polygons, layout: FeatureLayout
+    path: Path, pixels: Pixels | None, polygons: Polygons, layout: FeatureLayout, season: int
 ) -> pa.Table:
     """Publish the samples of a tile as Parquet; equal samples make equal bytes.
 
     Returns
     -------
     table
-        ``polygon_id, x, y, code, stratum, validity, draw``, the columns of the split, and one
-        int16 column per feature.
+        ``polygon_id, x, y, code, stratum, season, validity, draw``, the columns of the
+        split, and one int16 column per feature.
     """
     if pixels is None:
-        empty = Candidates(*(np.empty(0, t) for t in (int, int, float, float, int)))
-        nothing = np.empty((0, layout.size), np.int16)
-        pixels = Pixels(empty, np.empty(0, np.uint64), np.empty(0, np.uint16), nothing)
+        pixels = Pixels.none(layout)
     place = pixels.place
     known = polygons.table.take(place.polygon)
     content = {
@@ -149,6 +155,7 @@ def write_samples(
         "y": place.y,
         "code": known["code"].cast(pa.int32()),
         "stratum": known["stratum"].cast(pa.string()),
+        "season": np.full(len(pixels), season, np.int16),
         "validity": pixels.validity,
         "draw": pixels.draw,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import geopandas
@@ -68,6 +68,10 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.row)
 
+    def take(self, rows: npt.NDArray[np.intp]) -> Candidates:
+        """Return some of the pixels."""
+        return Candidates(*(getattr(self, f.name)[rows] for f in fields(self)))
+
 
 class CandidateFinder:
     """Finds the candidates of a tile block by block; blocks of any shape give the same.
@@ -91,10 +95,30 @@ class CandidateFinder:
     def find(self, block: Block) -> Candidates:
         """Return the candidates of `block`, row by row; no image is opened for that."""
         burnt = self._burner.block(block)
-        row, column = np.nonzero(burnt != NONE)
-        if len(row):
-            owned = self._ownership.owns(self.tile, block.crop(self.grid))[row, column]
-            row, column = row[owned], column[owned]
+        inside = burnt != NONE
+        if inside.any():
+            inside &= self._owned(block)
+        return self._candidates(block, inside, burnt)
+
+    def all_owned(self, block: Block, wanted: npt.NDArray[np.bool_]) -> Candidates:
+        """Return the pixels of `block` that the tile owns; `NONE` where in no polygon.
+
+        Parameters
+        ----------
+        block
+            Part of the tile.
+        wanted
+            Pixels that are asked for, shape ``(block.height, block.width)``.
+        """
+        return self._candidates(block, wanted & self._owned(block), self._burner.block(block))
+
+    def _owned(self, block: Block) -> npt.NDArray[np.bool_]:
+        return self._ownership.owns(self.tile, block.crop(self.grid))
+
+    def _candidates(
+        self, block: Block, chosen: npt.NDArray[np.bool_], burnt: npt.NDArray[np.int32]
+    ) -> Candidates:
+        row, column = np.nonzero(chosen)
         polygon = burnt[row, column].astype(np.int64)
         row, column = row + block.row, column + block.column
         x, y = self.grid.affine @ (column + 0.5, row + 0.5)

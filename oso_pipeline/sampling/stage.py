@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,11 @@ from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.grids import grid_from_json, grid_to_json
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
+from oso_pipeline.core.task import PlanContext, Summary, Task, summaries, tile_of
 from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.imagery.layout import TileLayout
 from oso_pipeline.learning.variants import split_columns, variants
+from oso_pipeline.sampling.area_parts import UnlabelledParts, area_draw
 from oso_pipeline.sampling.collect import Collector, Limits, Pixels, write_samples
 from oso_pipeline.sampling.polygons import (
     CandidateFinder,
@@ -53,7 +54,7 @@ class SamplesStage:
         """List the tiles that have images."""
         inventories = context.tasks("inventory")
         layouts, ownership = tiles_to_read(context)
-        return [_task(context, task, layouts[task.name], ownership) for task in inventories]
+        return [_task(context, task, layouts[tile_of(task)], ownership) for task in inventories]
 
     def gather(self, tasks: tuple[Task, ...]) -> Summary:
         """Return pixels per class, and polygons that gave none because no image shows them."""
@@ -82,7 +83,10 @@ STAGE = SamplesStage()
 
 
 def sample(task: Task) -> Summary:
-    """Draw the samples of a tile and publish them, reading each block of images once."""
+    """Draw the samples of a tile and publish them, reading each block of images once.
+
+    Where past seasons are to be adapted, unlabelled pixels are drawn from the same blocks.
+    """
     params = task.params
     layout = FeatureLayout.from_json(params["layout"])
     ownership = Ownership.from_json(params["ownership"])
@@ -98,28 +102,44 @@ def sample(task: Task) -> Summary:
     reader = BlockReader(inventory, ReadSpec.from_json(params["read"]))
     pieces = PieceReader(reader, task.options["memory_bytes"])
     codes = np.asarray(polygons.table["code"])
+    by_area = area_draw(task, finder, polygons)
     seen, not_clear = np.zeros(len(polygons), np.int64), np.zeros(len(polygons), np.int64)
-    blocks_read = 0
+
+    def usable(take: Callable[[Pixels], None]) -> Callable[[Pixels], None]:
+        return lambda pixels: take(
+            pixels.take(np.flatnonzero(pixels.validity >= params["min_validity"]))
+        )
+
+    collect, blocks_read = usable(collector.add), 0
 
     def add(pixels: Pixels) -> None:
-        usable = pixels.validity >= params["min_validity"]
+        cloudy = pixels.validity < params["min_validity"]
         np.add.at(seen, pixels.place.polygon, 1)
-        np.add.at(not_clear, pixels.place.polygon[~usable], 1)
-        collector.add(pixels.take(np.flatnonzero(usable)))
+        np.add.at(not_clear, pixels.place.polygon[cloudy], 1)
+        collect(pixels)
 
     for block in blocks_of(params["tile"], grid.shape, tuple(task.options["block_shape"])):
         candidates = finder.find(block)
-        if len(candidates) == 0:
-            continue
-        blocks_read += 1
         draw = draw_numbers(
             _draw_seed(params["seed"], params["tile"]),
             np.asarray(polygons.table["polygon_id"])[candidates.polygon],
             candidates.row,
             candidates.column,
         )
-        _featured(pieces, block, candidates, draw, layout, add)
-    table = write_samples(task.output(), collector.result(), polygons, layout)
+        asked = [Asked(candidates, draw, add)]
+        if by_area is not None:
+            asked.append(Asked(*by_area.find(block), usable(by_area.add)))
+        asked = [one for one in asked if len(one.place)]
+        if not asked:
+            continue
+        blocks_read += 1
+        _featured(pieces, block, asked, layout)
+        if by_area is not None:
+            by_area.close_block()
+    table = write_samples(task.output(), collector.result(), polygons, layout, params["season"])
+    unlabelled = None
+    if by_area is not None:
+        unlabelled = by_area.write(task.output(1), params["season"], layout)
     return {
         "tile": params["tile"],
         "polygons": _by_code(_count(codes, np.ones(len(codes), np.int64))),
@@ -128,32 +148,45 @@ def sample(task: Task) -> Summary:
         "not_clear": _by_code(_count(codes, not_clear)),
         "without_pixel": _without_pixel(polygons, finder, seen),
         "blocks_read": blocks_read,
+        "unlabelled": 0 if unlabelled is None else len(unlabelled),
     }
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Pixels of a block whose features are wanted, and what takes them."""
+
+    place: Candidates
+    draw: npt.NDArray[np.uint64]
+    add: Callable[[Pixels], None]
 
 
 def _featured(
     pieces: PieceReader,
     block: Block,
-    candidates: Candidates,
-    draw: npt.NDArray[np.uint64],
+    asked: Sequence[Asked],
     layout: FeatureLayout,
-    add: Callable[[Pixels], None],
 ) -> None:
-    """Hand the candidates of a block with their features to `add`, some at a time."""
-    row, column = candidates.row - block.row, candidates.column - block.column
+    """Hand the pixels asked for with their features to who asked, some at a time."""
     wanted = np.zeros((block.height, block.width), bool)
-    wanted[row, column] = True
+    for one in asked:
+        wanted[one.place.row - block.row, one.place.column - block.column] = True
 
     def use(part: Part, series: BlockSeries) -> None:
+        for one in asked:
+            give(one, part, series)
+
+    def give(one: Asked, part: Part, series: BlockSeries) -> None:
         (top, bottom), (left, right) = part.rows, part.columns
+        row, column = one.place.row - block.row, one.place.column - block.column
         inside = (row >= top) & (row < bottom) & (column >= left) & (column < right)
         numbers = np.flatnonzero(inside)
         for start in range(0, len(numbers), CHUNK_PIXELS):
             some = numbers[start : start + CHUNK_PIXELS]
             places = (row[some] - top) * series.shape[1] + column[some] - left
             features, validity = block_features(series, layout, places)
-            place = Candidates(*(getattr(candidates, f.name)[some] for f in fields(Candidates)))
-            add(Pixels(place, draw[some], validity, np.ascontiguousarray(features.T)))
+            found = np.ascontiguousarray(features.T)
+            one.add(Pixels(one.place.take(some), one.draw[some], validity, found))
 
     pieces.read(block, wanted, use)
 
@@ -164,21 +197,24 @@ def _task(
     config = context.config
     (reference,) = context.tasks("reference")
     layout = FeatureLayout.of(config)
+    name = tile_of(inventory)
+    unlabelled = UnlabelledParts.of(config)
     memory = WorkerMemory.of(config, len(inventory.inputs), layout, tile.block_shape)
     rows, columns = (int(size) for size in tile.grid.shape)
     shape = block_shape((rows, columns), tile.block_shape, most_pixels(config, memory))
-    largest = Block(inventory.name, 0, 0, min(shape[0], rows), min(shape[1], columns))
-    whole = block_cost(Block(inventory.name, 0, 0, rows, columns), memory)
+    largest = Block(name, 0, 0, min(shape[0], rows), min(shape[1], columns))
+    whole = block_cost(Block(name, 0, 0, rows, columns), memory)
     return Task(
         stage=SamplesStage.name,
-        name=inventory.name,
+        name=name,
         function="oso_pipeline.sampling.stage:sample",
         run_dir=context.run_dir,
-        outputs=(f"samples/{inventory.name}.parquet",),
+        outputs=(f"samples/{name}.parquet", *unlabelled.outputs(name)),
+        version=2,
         params={
-            "tile": inventory.name,
+            "tile": name,
             "grid": grid_to_json(tile.grid),
-            "ownership": ownership.neighbours(inventory.name).to_json(),
+            "ownership": ownership.neighbours(name).to_json(),
             "read": ReadSpec.of(config).to_json(),
             "layout": layout.to_json(),
             "columns": list(split_columns(config)),
@@ -187,14 +223,17 @@ def _task(
             "max_validation": config.sampling.max_validation_pixels,
             "min_validity": config.sampling.min_validity,
             "seed": config.seed,
+            "season": config.year,
+            **unlabelled.params,
         },
-        inputs={"inventory": inventory.key, "reference": reference.key},
+        inputs={"inventory": inventory.key, "reference": reference.key, **unlabelled.inputs},
         options={
             "inventory": inventory.outputs[0],
             "reference": reference.outputs[0],
             # Samples do not depend on how much of the images is read at once.
             "block_shape": list(shape),
             "memory_bytes": memory.allowed_bytes,
+            **unlabelled.options,
         },
         cost=replace(whole, memory_bytes=memory.needed(largest.pixels) + 200_000_000),
     )

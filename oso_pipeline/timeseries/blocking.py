@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from oso_pipeline.config.check import check_block
 from oso_pipeline.core.errors import ConfigError
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.core.task import Cost
+from oso_pipeline.core.task import Cost, tile_of
 from oso_pipeline.imagery.inventory import tile_layout
 from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.memory import SHARE_OF_MEMORY, WorkerMemory
@@ -129,6 +129,6 @@ def tiles_to_read(context: PlanContext[Config]) -> tuple[dict[str, TileLayout], 
     inventories = context.tasks("inventory")
     most_products = max((len(task.inputs) for task in inventories), default=0)
     refuse_large_blocks(context.config, most_products, FeatureLayout.of(context.config))
-    layouts = {task.name: tile_layout(context, task.name) for task in inventories}
+    layouts = {tile_of(task): tile_layout(context, tile_of(task)) for task in inventories}
     grids = {tile: layout.grid for tile, layout in layouts.items()}
     return layouts, Ownership(grids, context.config.map.epsg)

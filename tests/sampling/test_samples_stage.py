@@ -40,11 +40,12 @@ def test_columns_and_types(tiny: TinyRun) -> None:
     tiny.run(STAGE)
     table = pq.read_table(tiny.run_dir / "samples" / "31TCJ.parquet")
     layout = FeatureLayout.of(tiny.config)
-    light = ["polygon_id", "x", "y", "code", "stratum", "validity", "draw", "split_0"]
+    light = ["polygon_id", "x", "y", "code", "stratum", "season", "validity", "draw"]
+    light.append("split_0")
     assert table.column_names == [*light, *layout.names]
     types = {name: str(table.schema.field(name).type) for name in table.column_names}
     assert [types[name] for name in light] == [
-        "int64", "double", "double", "int32", "string", "uint16", "uint64", "string",
+        "int64", "double", "double", "int32", "string", "int16", "uint16", "uint64", "string",
     ]  # fmt: skip
     assert {types[name] for name in layout.names} == {"int16"}
 
