@@ -24,6 +24,7 @@ from oso_pipeline.learning.adaptation import (
     AdaptedForestClassifier,
     SeriesSpace,
 )
+from oso_pipeline.learning.cost import training_cost
 from oso_pipeline.learning.engines import SOFTWARE
 from oso_pipeline.learning.label_stage import excluded_polygons
 from oso_pipeline.learning.model_file import Model, date_grid_from_json, save_model
@@ -40,6 +41,9 @@ from oso_pipeline.timeseries.layout import FeatureLayout
 
 COST = 3.0
 """An adapted forest takes up to this many times as long as a plain one."""
+
+_COPIES = 2
+"""Tables of features held besides those of a plain forest: series moved, and the student's."""
 
 _OF_OTHER_STAGES = {"sources", "perennial_classes", "perennial_span_years"}
 
@@ -60,8 +64,8 @@ def adapted_task(task: Task, context: PlanContext[Config], adaptation: Adaptatio
             }
         )
     unlabelled = sorted(one.outputs[1] for one in context.tasks("samples"))
-    cost = task.cost
-    rows = cost.pixels * len(seasons) + adaptation.target_sample_size
+    most = len(seasons) * (config.sampling.max_train_pixels or 10_000)
+    plain = training_cost(context, most, config.learning, "past_samples")
     return replace(
         task,
         function="oso_pipeline.learning.adapted_stage:train",
@@ -74,10 +78,9 @@ def adapted_task(task: Task, context: PlanContext[Config], adaptation: Adaptatio
         inputs={**task.inputs, **{f"{one.stage}/{one.name}": one.key for one in made}},
         options={**task.options, "seasons": seasons, "unlabelled": unlabelled},
         cost=replace(
-            cost,
-            pixels=rows,
-            core_seconds=COST * cost.core_seconds * len(seasons),
-            memory_bytes=int(COST * cost.memory_bytes * len(seasons)),
+            plain,
+            core_seconds=COST * plain.core_seconds,
+            memory_bytes=plain.memory_bytes + _COPIES * plain.bytes_read,
         ),
     )
 
@@ -162,9 +165,7 @@ def _options(given: Mapping[str, Any]) -> AdaptationOptions:
     return AdaptationOptions(**{f.name: given[f.name] for f in fields(AdaptationOptions)})
 
 
-def _summary(
-    model: Model, polygons: int, record: AdaptationRecord, warnings: list[Any]
-) -> Summary:
+def _summary(model: Model, polygons: int, record: AdaptationRecord, warnings: list[Any]) -> Summary:
     place = f"model {model.variant}, stratum {model.stratum}"
     gate = record.gate
     return {

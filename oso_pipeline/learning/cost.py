@@ -14,16 +14,21 @@ _BYTES_PER_VALUE = {"histogram": 6, "sklearn": 8}
 """Features as int16, once more while they are joined, and as bins or in float32."""
 
 
-def training_cost(context: PlanContext[Config], per_class: int | None, learning: Learning) -> Cost:
+def training_cost(
+    context: PlanContext[Config],
+    per_class: int | None,
+    learning: Learning,
+    stage: str = "samples",
+) -> Cost:
     """Return what a forest takes on at most `per_class` pixels of each class.
 
-    Once the samples are committed no more pixels are expected than there are rows.
+    Once the samples of `stage` are committed no more pixels are expected than there are rows.
     """
     config = context.config
     layout = FeatureLayout.of(config)
     pixels = len(load_nomenclature(config.nomenclature).codes) * (per_class or 10_000)
     # What the commit says: a file may be damaged, and a plan must not fail of that.
-    records = [read_sidecar(task.output()) for task in context.tasks("samples")]
+    records = [read_sidecar(task.output()) for task in context.tasks(stage)]
     if records and all(records):
         rows = [sum(record["summary"]["pixels"].values()) for record in records if record]
         pixels = min(pixels, sum(rows))
