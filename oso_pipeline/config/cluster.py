@@ -28,7 +28,7 @@ class LocalCluster(Section):
     kind: Literal["local"] = "local"
     """Who does the work."""
     dashboard: bool = False
-    """Serve dask's dashboard on loopback; needs bokeh."""
+    """Serve dask's dashboard at http://127.0.0.1:8787; needs bokeh."""
 
 
 class RemoteWorkers(Section):
@@ -86,7 +86,7 @@ class PilotCluster(RemoteWorkers, BatchJobs):
     interface: str | None = None
     """Network interface at which it waits, as ib0, instead of `host`."""
     dashboard: bool = False
-    """Serve dask's dashboard on loopback; needs bokeh."""
+    """Serve dask's dashboard at http://127.0.0.1:8787; needs bokeh."""
 
     @model_validator(mode="after")
     def _consistent(self) -> PilotCluster:

@@ -22,6 +22,9 @@ def write_number(task: Task) -> Summary:
     if (trouble / f"kill-{value}").exists():
         (trouble / f"kill-{value}").unlink()
         os.kill(os.getpid(), signal.SIGKILL)
+    if (trouble / f"kill-job-{value}").exists():
+        (trouble / f"kill-job-{value}").unlink()
+        os.killpg(0, signal.SIGKILL)
     if (trouble / f"kill-always-{value}").exists():
         os.kill(os.getpid(), signal.SIGKILL)
     if (trouble / f"hang-{value}").exists():

@@ -59,7 +59,7 @@ class LocalExecutor(DaskExecutor):
             memory_limit="auto" if self.limits.memory_bytes is None else self.limits.memory_bytes,
             host="127.0.0.1",
             # Any free port: the scheduler serves HTTP on loopback even without dashboard.
-            dashboard_address="127.0.0.1:0",
+            dashboard_address="127.0.0.1:8787" if self.dashboard else "127.0.0.1:0",
             scheduler_kwargs={"dashboard": self.dashboard},
             worker_dashboard_address=None,
             silence_logs=logging.CRITICAL,

@@ -122,7 +122,7 @@ class PilotExecutor(DaskExecutor):
         scheduler = {
             **where,
             "dashboard": cluster.dashboard,
-            "dashboard_address": "127.0.0.1:0",
+            "dashboard_address": "127.0.0.1:8787" if cluster.dashboard else "127.0.0.1:0",
             "protocol": "tls://" if security is not None else "tcp://",
         }
         total_gb = self.memory_gb * cluster.workers_per_job
