@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -43,6 +43,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=V", help="Override a key of the config; repeatable."),
 ]
+Hidden = Literal["annual", "all"]
 
 
 @app.command()
@@ -259,6 +260,30 @@ def reference(
     for text in summary["warnings"]:
         err.print(text, markup=False)
     out.print(planner.config.run_dir / "reference.parquet")
+
+
+@app.command("evaluate-adaptation")
+def evaluate_adaptation(
+    config: ConfigPath,
+    methods: Annotated[
+        str, typer.Option(help="Methods to compare with the past years' forest.")
+    ] = "jitter,aligned,student,cropmix,cropmix+classifmix",
+    seeds: Annotated[int, typer.Option(min=1, max=50, help="Repetitions.")] = 5,
+    hide: Annotated[Hidden, typer.Option(help="Labels of the target year to hide.")] = "annual",
+    placebo: Annotated[
+        bool, typer.Option("--placebo", help="Cut the target year in two: nothing to adapt to.")
+    ] = False,
+    source_years: Annotated[str, typer.Option(help="Past years, as 2015,2016.")] = "",
+    target_year: Annotated[int | None, typer.Option(help="Year whose labels are hidden.")] = None,
+    set_: Overrides = None,
+) -> None:
+    """Hide the labels of a past year, map it from other years, and say what adapting gains."""
+    from oso_pipeline.runtime import evaluation
+
+    wish = evaluation.wish_of(methods, seeds, hide, placebo)
+    years = evaluation.years_of(source_years), target_year
+    for path in evaluation.evaluate_adaptation(config, set_, wish, years):
+        out.print(path)
 
 
 @app.command()

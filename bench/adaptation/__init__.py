@@ -1,0 +1,1 @@
+"""Adaptation measured on real pairs of years and regions: ``make adaptation-report``."""

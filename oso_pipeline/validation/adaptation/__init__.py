@@ -1,0 +1,1 @@
+"""What adaptation gains: a past target year whose labels are hidden, and methods compared on it."""
