@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: fault-table soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference
+.PHONY: fault-table soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference adaptation-report
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
@@ -45,6 +45,9 @@ fault-table: $(VENV)/.installed-test  ## write the table of injected faults from
 MINUTES ?= 20
 soak: $(VENV)/.installed-test  ## the demo in a loop under random faults; writes the figures into the docs
 	$(BIN)/python tests/faults/soak.py --minutes $(MINUTES) --write
+
+adaptation-report: $(VENV)/.installed  ## measure adaptation on real pairs of years; writes the tables of docs/adaptation.md
+	$(BIN)/python -m bench.adaptation
 
 clean:  ## remove the environment and the demo
 	rm -rf $(VENV) demo soak bench/work

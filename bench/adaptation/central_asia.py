@@ -13,9 +13,9 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-from oso_pipeline.learning.adaptation.space import SeriesSpace
 
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.learning.adaptation.space import SeriesSpace
 from oso_pipeline.timeseries.gapfill import gapfill
 from oso_pipeline.validation.adaptation.domain import Domain
 from oso_pipeline.validation.adaptation.setting import Kind, Rule, Setting

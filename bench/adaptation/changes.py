@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from oso_pipeline.learning.adaptation.space import SeriesSpace
 
+from oso_pipeline.learning.adaptation.space import SeriesSpace
 from oso_pipeline.validation.adaptation.domain import Domain
 
 Series = npt.NDArray[np.float64]

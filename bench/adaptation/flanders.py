@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from oso_pipeline.learning.adaptation.space import SeriesSpace
 
 from bench import PROJECT
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.learning.adaptation.space import SeriesSpace
 from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.validation.adaptation.domain import Domain
 from oso_pipeline.validation.adaptation.setting import Rule, Setting

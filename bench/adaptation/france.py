@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from oso_pipeline.learning.adaptation.space import SeriesSpace
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.learning.adaptation.space import SeriesSpace
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from oso_pipeline.learning.adaptation.gate import GateStatistics
-from oso_pipeline.learning.adaptation.options import AdaptationOptions
-
 from bench import PROJECT
 from bench.adaptation.goals import goals, goals_table, of_kind
+from oso_pipeline.learning.adaptation.gate import GateStatistics
+from oso_pipeline.learning.adaptation.options import AdaptationOptions
 from oso_pipeline.validation.adaptation.summary import SettingSummary
 from oso_pipeline.validation.adaptation.tables import (
     classes_csv,
