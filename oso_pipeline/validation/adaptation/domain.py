@@ -50,8 +50,9 @@ class Domain:
     outlines: npt.NDArray[np.object_] | None = None
 
     def __post_init__(self) -> None:
-        columns = [self.features, self.labels, self.polygons]
-        columns += [] if self.outlines is None else [self.outlines]
+        columns: list[npt.NDArray[Any]] = [self.features, self.labels, self.polygons]
+        if self.outlines is not None:
+            columns.append(self.outlines)
         if len({len(column) for column in columns}) != 1:
             raise ValueError(f"{self.name}: columns of {[len(c) for c in columns]} samples")
 
