@@ -6,6 +6,7 @@ lies in polygons that train the map is not independent of it and is left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,15 +129,21 @@ def read_units(
     )
 
 
-def apart_from_training(units: Units, reference: Path, variant: str, columns: list[str]) -> Units:
-    """Return the units that touch no polygon that trains `variant`, read piece by piece."""
+def apart_from_training(
+    units: Units, references: Sequence[Path], variant: str, columns: list[str]
+) -> Units:
+    """Return the units that touch no polygon that trains `variant`, read piece by piece.
+
+    `references` are the polygons of the year of the map, and those of past seasons.
+    """
     tree = shapely.STRtree(units.geometry)
     free = np.ones(len(units.code), bool)
-    with pq.ParquetFile(reference) as source:
-        for batch in source.iter_batches(_ROWS_AT_ONCE, columns=["geometry", *columns]):
-            trains = training_rows(batch, variant)
-            parts = shapely.from_wkb(batch["geometry"].to_numpy(zero_copy_only=False)[trains])
-            free[np.unique(tree.query(parts, predicate="intersects")[1])] = False
+    for reference in references:
+        with pq.ParquetFile(reference) as source:
+            for batch in source.iter_batches(_ROWS_AT_ONCE, columns=["geometry", *columns]):
+                trains = training_rows(batch, variant)
+                parts = shapely.from_wkb(batch["geometry"].to_numpy(zero_copy_only=False)[trains])
+                free[np.unique(tree.query(parts, predicate="intersects")[1])] = False
     return units.take(free)
 
 

@@ -48,7 +48,9 @@ class IndependentStage:
         rules = config.validation.independent
         if rules is None:
             return []
-        (reference,) = context.tasks("reference")
+        references = [*context.tasks("reference")]
+        if config.adaptation is not None:  # what trained in a past season is not independent
+            references += context.tasks("past_reference")
         (layer,) = (t for t in context.tasks("mosaic") if t.params["layer"] == "class")
         plain = rules.model_dump(mode="json", exclude={"path", "crosswalk", "compare"})
         in_file = isinstance(rules.crosswalk, Path)
@@ -72,11 +74,11 @@ class IndependentStage:
             inputs={
                 **_digests(rules),
                 "mosaic/class": layer.key,
-                "reference/reference": reference.key,
+                **{f"{one.stage}/{one.name}": one.key for one in references},
             },
             options={
                 "map": layer.outputs[0],
-                "reference": reference.outputs[0],
+                "references": [one.outputs[0] for one in references],
                 "path": str(rules.path),
                 "crosswalk": str(rules.crosswalk) if in_file else None,
                 "compare": {name: str(path) for name, path in rules.compare.items()},
@@ -115,8 +117,8 @@ def validate(task: Task) -> Summary:
     problems.raise_errors(InputDataError)
     if units is None:
         raise ValueError(f"{rules.path} was refused without a reason")
-    reference = task.input_path(options["reference"])
-    free = apart_from_training(units, reference, params["variant"], params["columns"])
+    references = [task.input_path(path) for path in options["references"]]
+    free = apart_from_training(units, references, params["variant"], params["columns"])
     pixels = pixels_on_map(free, task.input_path(options["map"]))
     excluded = {**pixels.excluded, TRAINS: len(units.code) - len(free.code)}
     if not len(pixels.code):

@@ -22,12 +22,16 @@ from oso_pipeline.prediction.series_quality import (
     total_quality,
 )
 from oso_pipeline.validation.pictures import map_pictures, scale_gradient
+from oso_pipeline.validation.report_adaptation import adaptation_section
 from oso_pipeline.validation.report_reference import reference_section
 from oso_pipeline.validation.run_files import RunFiles
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_WARNINGS = 200
-_WARNING_STAGES = ("inventory", "reference", "samples", "train", "mosaic", "independent")
+_WARNING_STAGES = (
+    "inventory", "past_inventory", "reference", "past_reference", "samples", "past_samples",
+    "train", "mosaic", "independent",
+)  # fmt: skip
 _SCORES = (("precision", "Precision"), ("recall", "Recall"), ("f_score", "F-score"))
 
 
@@ -56,6 +60,7 @@ def render(files: RunFiles) -> str:
         "nomenclature": files.nomenclature.name,
         "reference": reference_section(files),
         "independent": _independent(files),
+        "adaptation": adaptation_section(files),
         "tiles": _inventory(files),
         "timings": _timings(files.folder / "log.jsonl"),
         **maps,
@@ -172,11 +177,14 @@ def _inventory(files: RunFiles) -> list[dict[str, Any]]:
     """Return the products of each tile, used or skipped and why."""
     tiles = []
     columns = ("product_id", "acquired", "status", "reason", "detail", "cloud_percent")
-    for path in files.committed("inventory"):
+    seasons = (("inventory", ""), ("past_inventory", "past season "))
+    found = [(path, name) for stage, name in seasons for path in files.committed(stage)]
+    for path, season in found:
         table = pd.read_parquet(path, columns=list(columns)).sort_values(["acquired", "product_id"])
         rows = table.astype(object).where(table.notna(), None).to_dict("records")
         used = sum(row["status"] == "used" for row in rows)
-        tiles.append({"tile": path.stem, "rows": rows, "used": used, "skipped": len(rows) - used})
+        name = f"{path.stem}, {season}{path.parents[1].name}" if season else path.stem
+        tiles.append({"tile": name, "rows": rows, "used": used, "skipped": len(rows) - used})
     return tiles
 
 

@@ -13,6 +13,7 @@ _UPSTREAM = (
     "inventory", "reference", "samples", "labels", "train", "predict", "mosaic", "validate",
     "independent",
 )  # fmt: skip
+_PAST = ("past_inventory", "past_reference", "past_samples")
 
 
 class ReportStage:
@@ -23,7 +24,8 @@ class ReportStage:
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the one task; it shows what all stages before it committed."""
         config = context.config
-        upstream = {name: context.tasks(name) for name in _UPSTREAM}
+        stages = _UPSTREAM if config.adaptation is None else (*_UPSTREAM, *_PAST)
+        upstream = {name: context.tasks(name) for name in stages}
         task = Task(
             stage=self.name,
             name="report",

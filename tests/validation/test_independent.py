@@ -94,8 +94,13 @@ def test_units_in_training_polygons_are_left_out(tmp_path: Path) -> None:
     )
     table.to_parquet(tmp_path / "reference.parquet")
     points = units(*(shapely.Point(x, 25) for x in (25, 75, 125, 225)))
-    free = apart_from_training(points, tmp_path / "reference.parquet", "run0", ["split_0"])
+    free = apart_from_training(points, [tmp_path / "reference.parquet"], "run0", ["split_0"])
     assert free.feature.tolist() == [1, 2]
+    squares = [shapely.box(x, 0, x + 50, 50) for x in (100, 300)]
+    past = geopandas.GeoDataFrame({"split_0": ["train"] * 2}, geometry=squares, crs="EPSG:2154")
+    past.to_parquet(tmp_path / "past.parquet")
+    both = [tmp_path / "reference.parquet", tmp_path / "past.parquet"]
+    assert apart_from_training(points, both, "run0", ["split_0"]).feature.tolist() == [1]
 
 
 def set_of(folder: Path, geometries: list[shapely.Geometry], codes: list[object]) -> IndependentSet:
@@ -156,7 +161,7 @@ def test_the_stage_writes_accuracy_and_tables(map_path: Path, tmp_path: Path) ->
         },
         options={
             "map": "OCS_2018.tif",
-            "reference": "reference.parquet",
+            "references": ["reference.parquet"],
             "path": str(rules.path),
             "crosswalk": None,
         },

@@ -155,7 +155,7 @@ def test_the_stage_writes_the_comparison(truth: np.ndarray, tmp_path: Path) -> N
             "nomenclature": OSO17.to_json(), "bootstrap": 100, "confidence_level": 0.95, "seed": 0,
         },
         options={
-            "map": "ours.tif", "reference": "reference.parquet",
+            "map": "ours.tif", "references": ["reference.parquet"],
             "path": str(tmp_path / "points.gpkg"), "crosswalk": None,
             "compare": {"past": str(theirs)},
         },
