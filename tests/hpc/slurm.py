@@ -89,8 +89,11 @@ class Slurm:
             return
         subprocess.run(["scancel", "--user=root"], env=self.environ, check=False)
         wait_until(lambda: not self.jobs(), 30, self.logs)
-        for pid in [*self.folder.glob("slurm*.pid"), self.folder / "munge" / "pid"]:
-            subprocess.run(["kill", pid.read_text().strip()], check=False)
+        files = [*self.folder.glob("slurm*.pid"), self.folder / "munge" / "pid"]
+        daemons = [Path("/proc") / file.read_text().strip() for file in files]
+        for daemon in daemons:
+            subprocess.run(["kill", daemon.name], check=False)
+        wait_until(lambda: not any(daemon.exists() for daemon in daemons), 30, self.logs)
 
     def call(self, *command: object) -> str:
         """Run a command and return what it says."""

@@ -140,7 +140,10 @@ class Window:
         """Kill a task with its worker; the first time it is tried again, rather elsewhere."""
         task, since = self.flying.pop(future)
         self.client.cancel([future], force=True)
-        self.client.restart_workers([worker], timeout=60, raise_for_error=False)
+        try:
+            self.client.restart_workers([worker], timeout=60, raise_for_error=False)
+        except Exception:  # noqa: BLE001 - it has just gone by itself, or has no nanny
+            self._require_scheduler()
         if task.name not in self._late:
             self._late.add(task.name)
             self._submit(task, _elsewhere(worker, workers))
