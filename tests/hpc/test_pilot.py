@@ -18,7 +18,7 @@ from oso_pipeline.runtime.executors.pilot import PilotExecutor
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Outcome, Selection, run
 
-pytestmark = [pytest.mark.hpc, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.hpc, pytest.mark.timeout(600)]
 HERE = Path(__file__).parent
 PILOT = {"kind": "pilot", "system": "slurm", "host": "127.0.0.1"}
 
@@ -64,7 +64,7 @@ class Meanwhile(threading.Thread):
             self.error = error
 
     def ended_well(self) -> bool:
-        self.join(60)
+        self.join(120)
         if self.error is not None:
             raise self.error
         return not self.is_alive()
@@ -75,7 +75,7 @@ def test_cancelled_job_is_replaced_and_its_task_done_again(slurm: Slurm, tmp_pat
     before = signal.getsignal(signal.SIGINT)
 
     def cancel() -> None:
-        wait_until(lambda: len(naps.begun()) >= 4, 60, slurm.logs)
+        wait_until(lambda: len(naps.begun()) >= 4, 120, slurm.logs)
         slurm.call("scancel", naps.begun()[0])
 
     meanwhile = Meanwhile(cancel)
@@ -91,10 +91,10 @@ def test_job_at_its_walltime_is_replaced_and_the_run_goes_on(slurm: Slurm, tmp_p
     naps = Naps(200, 2.0, tmp_path / "notes")
 
     def shorten() -> None:
-        wait_until(naps.begun, 60, slurm.logs)
+        wait_until(naps.begun, 120, slurm.logs)
         (job,) = slurm.jobs()
         slurm.call("scontrol", "update", f"jobid={job}", "timelimit=1")
-        wait_until(lambda: len(set(naps.begun())) == 2, 150, slurm.logs)
+        wait_until(lambda: len(set(naps.begun())) == 2, 300, slurm.logs)
         naps.enough()
 
     meanwhile = Meanwhile(shorten)
@@ -109,7 +109,7 @@ def test_workers_end_by_themselves_before_the_walltime(slurm: Slurm, tmp_path: P
     naps = Naps(100, 1.0, tmp_path / "notes")
 
     def wait_for_the_next() -> None:
-        wait_until(lambda: len(set(naps.begun())) == 2, 90, slurm.logs)
+        wait_until(lambda: len(set(naps.begun())) == 2, 180, slurm.logs)
         naps.enough()
 
     meanwhile = Meanwhile(wait_for_the_next)
@@ -124,16 +124,16 @@ def test_drained_and_lost_node_is_survived(slurm: Slurm, tmp_path: Path) -> None
     naps = Naps(100, 1.0, tmp_path / "notes")
 
     def lose_a_node() -> None:
-        wait_until(lambda: len(set(naps.begun())) == 2, 60, slurm.logs)
+        wait_until(lambda: len(set(naps.begun())) == 2, 120, slurm.logs)
         before = slurm.jobs("RUNNING")
         node = slurm.node_of(min(before, key=int))
         slurm.call("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
         assert set(slurm.jobs("RUNNING")) == set(before), "what runs on a drained node goes on"
         slurm.call("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
-        wait_until(lambda: len(set(slurm.jobs("RUNNING")) - set(before)) >= 1, 60, slurm.logs)
+        wait_until(lambda: len(set(slurm.jobs("RUNNING")) - set(before)) >= 1, 120, slurm.logs)
         after = slurm.jobs("RUNNING")
         assert node not in {slurm.node_of(job) for job in after}
-        wait_until(lambda: set(naps.begun()) - set(before), 60, slurm.logs)
+        wait_until(lambda: set(naps.begun()) - set(before), 120, slurm.logs)
         slurm.call("scontrol", "update", f"nodename={node}", "state=resume")
         naps.enough()
 

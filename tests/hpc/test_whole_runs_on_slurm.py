@@ -17,7 +17,7 @@ from slurm import Slurm, wait_until
 from oso_pipeline.runtime.executors.tls import make_keys
 from oso_pipeline.simulation.demo import prepare_demo
 
-pytestmark = [pytest.mark.hpc, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.hpc, pytest.mark.timeout(1500)]
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -34,7 +34,7 @@ def start(*words: object) -> subprocess.Popen[str]:
 
 def finish(*words: object) -> str:
     process = start(*words)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     return output
 
@@ -77,7 +77,7 @@ def test_killed_driver_leaves_no_job_and_the_same_command_ends_in_the_same_map(
     run = elsewhere.parent / "run"
     blocks = run / "blocks"
     process = start("run", elsewhere, *pilot(elsewhere), "--set", "runtime.block_pixels=16384")
-    wait_until(lambda: [*blocks.glob("*/*.tif.json")], 200, slurm.logs)
+    wait_until(lambda: [*blocks.glob("*/*.tif.json")], 600, slurm.logs)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     wait_until(lambda: not slurm.jobs(), 60, slurm.logs)
@@ -93,7 +93,7 @@ def test_killed_driver_leaves_no_job_and_the_same_command_ends_in_the_same_map(
 
 def test_terminated_driver_cancels_its_jobs(slurm: Slurm, elsewhere: Path) -> None:
     process = start("run", elsewhere, *pilot(elsewhere))
-    wait_until(lambda: slurm.jobs("RUNNING"), 120, slurm.logs)
+    wait_until(lambda: slurm.jobs("RUNNING"), 600, slurm.logs)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 143, output
@@ -108,7 +108,7 @@ def test_array_makes_the_same_map_without_its_cancelled_elements(
     said = finish("submit", elsewhere, "--site", site(elsewhere, mode="array"))
     (array,) = re.findall(r"predict: job (\d+)", said)
     slurm.call("scancel", f"{array}_1")
-    wait_until(lambda: not slurm.jobs(), 380, slurm.logs)
+    wait_until(lambda: not slurm.jobs(), 900, slurm.logs)
     logs = elsewhere.parent / "run" / "batch" / "logs"
     told = "\n".join(f"{log.name}: {log.read_text()}" for log in logs.iterdir())
     assert digests(elsewhere.parent / "run") == digests(demo.parent / "run"), told
@@ -120,7 +120,7 @@ def test_submitted_driver_has_workers_of_its_own_on_the_network(
 ) -> None:
     keys = str(elsewhere.parent / "keys")
     finish("submit", elsewhere, "--site", site(elsewhere, mode="pilot", tls=keys, cores=2, jobs=1))
-    wait_until(lambda: not slurm.jobs(), 380, slurm.logs)
+    wait_until(lambda: not slurm.jobs(), 900, slurm.logs)
     run = elsewhere.parent / "run"
     told = "\n".join(log.read_text() for log in (run / "batch" / "logs").iterdir())
     assert digests(run) == digests(demo.parent / "run"), told
