@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from oso_pipeline.core.activity import ACTIVITY
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
 
 if TYPE_CHECKING:
     from oso_pipeline.core.task import Task
 
-FOLDER = "activity/memory"
+FOLDER = f"{ACTIVITY}/memory"
 """Where the files lie in the run folder."""
 NEAR = 0.75
 """Of the memory of a worker: from here on it is noted."""

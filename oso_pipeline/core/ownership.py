@@ -131,8 +131,30 @@ class Ownership:
         """
         return self._by_cells(tile, block, MARGIN_PIXELS * abs(block.resolution.x))
 
+    def owns_any(self, tile: str, block: GeoBox) -> bool:
+        """Return whether :meth:`owned` is true anywhere in `block`.
+
+        Halves are looked at until they certainly have one answer: hundreds of times faster.
+        """
+        to_map, margin_m = self._to_map_of(tile), MARGIN_PIXELS * abs(block.resolution.x)
+        certain = self._decide(tile, *self._map_cell(block, to_map), margin_m)
+        if certain is not None:
+            return certain
+        rows, columns = block.shape
+        if max(rows, columns) <= _CELL:
+            x, y = to_map.transform(*_centres(block))
+            return bool(self._may_own(tile, x, y, margin_m).any())
+        if rows > columns:
+            halves = (block[: rows // 2, :], block[rows // 2 :, :])
+        else:
+            halves = (block[:, : columns // 2], block[:, columns // 2 :])
+        return any(self.owns_any(tile, half) for half in halves)
+
+    def _to_map_of(self, tile: str) -> Transformer:
+        return _transformer(_epsg(self.grids[tile]), self.epsg)
+
     def _by_cells(self, tile: str, block: GeoBox, margin_m: float) -> Mask:
-        to_map = _transformer(_epsg(self.grids[tile]), self.epsg)
+        to_map = self._to_map_of(tile)
         answer = np.zeros(tuple(block.shape), bool)
         for rows, columns in _cells(block):
             part = block[rows, columns]
@@ -215,7 +237,7 @@ class Ownership:
         }
 
     def _to_map(self, tile: str, x: Any, y: Any) -> Any:
-        return _transformer(_epsg(self.grids[tile]), self.epsg).transform(x, y)
+        return self._to_map_of(tile).transform(x, y)
 
     def _distance2(self, tile: str, x: Any, y: Any) -> Any:
         """Squared distance from the centre of a tile on the map, square metres."""

@@ -226,7 +226,7 @@ def _owned_blocks(
     grid = rule.grids[tile]
     blocks = blocks_of(tile, (int(grid.shape[0]), int(grid.shape[1])), shape)
     if area is None:
-        return tuple(block for block in blocks if rule.owned(tile, block.crop(grid)).any())
+        return tuple(block for block in blocks if rule.owns_any(tile, block.crop(grid)))
     mask = area_mask(*area, grid)
     asked = ((block, mask.block(block)) for block in blocks)
     return tuple(

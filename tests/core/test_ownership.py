@@ -119,3 +119,28 @@ def test_a_place_outside_all_tiles_has_no_owner(ownership: Ownership):
 def test_a_map_grid_in_another_system_is_refused(ownership: Ownership):
     with pytest.raises(ValueError, match="EPSG:2154"):
         ownership.owners(Tile("31TCJ").geobox(8))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(NAMES),
+    st.tuples(st.integers(0, 10_900), st.integers(0, 10_900)),
+    st.tuples(st.integers(1, 400), st.integers(1, 400)),
+)
+def test_a_block_holds_an_owned_pixel_exactly_when_one_is_found(
+    tile: str, corner: tuple[int, int], size: tuple[int, int]
+):
+    ownership = Ownership({name: Tile(name).geobox() for name in NAMES}, 2154)
+    (row, column), (height, width) = corner, size
+    block = ownership.grids[tile][row : row + height, column : column + width]
+    assert ownership.owns_any(tile, block) == ownership.owned(tile, block).any()
+
+
+def test_strips_at_the_edge_of_what_a_tile_owns(ownership: Ownership):
+    grid, found = ownership.grids["31TCJ"], set()
+    for row in range(9_600, 10_980, 46):
+        block = grid[row : row + 46, :]
+        owned = bool(ownership.owned("31TCJ", block).any())
+        assert ownership.owns_any("31TCJ", block) == owned
+        found.add(owned)
+    assert found == {True, False}
