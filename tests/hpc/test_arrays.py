@@ -1,0 +1,99 @@
+"""Job arrays on a real Slurm: `oso submit` alone makes the map, whatever becomes of its jobs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pipeline_tools import digests, write_config
+from slurm import Slurm, wait_until
+
+from oso_pipeline.runtime.lock import lock_path
+from oso_pipeline.runtime.shard import Shard
+
+pytestmark = [pytest.mark.hpc, pytest.mark.timeout(1200)]
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = "label_check: {enabled: false}\n"
+SITE = """\
+system: slurm
+jobs: 2
+cores: 1
+memory_per_worker_gb: 1.5
+walltime: "00:30:00"
+notice_s: 120
+directives: [--partition=all]
+"""
+
+
+def oso(*arguments: object) -> str:
+    command = [sys.executable, "-m", "oso_pipeline.cli", *map(str, arguments)]
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_arrays_make_the_same_map_though_elements_run_out_of_time_and_are_cancelled(
+    slurm: Slurm, small_world: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "l'été à venir"
+    config = write_config(folder, small_world, QUICK)
+    run = folder / "run"
+    site = folder / "site.yaml"
+    site.write_text(SITE)
+    told = oso("submit", config, "--site", site)
+    jobs = dict(line.split(": job ") for line in told.splitlines() if ": job " in line)
+    samples, predict = (jobs[name].split(",")[0] for name in ("samples", "predict"))
+
+    def words() -> str:
+        logs = sorted((run / "batch" / "logs").glob("*.log"))
+        return slurm.logs() + "".join(f"\n{log.name}\n{log.read_text()}" for log in logs)
+
+    # As Slurm does some minutes before the walltime: the element stops and is put back.
+    first = lock_path(run, Shard(1, 2))
+    wait_until(first.exists, 400, words)
+    slurm.call("scancel", "--signal=USR1", "--batch", f"{samples}_1")
+    wait_until(lambda: "stopped before all was done" in words(), 60, words)
+    show = ("scontrol", "show", "job", f"{samples}_1")
+    wait_until(lambda: "Restarts=1" in slurm.call(*show), 60, words)
+    # Slurm waits for two minutes before it begins a job again: the credential of one that began
+    # in the same seconds as the last was ended would count as revoked.
+    time.sleep(5)
+    slurm.call("scontrol", "update", f"JobId={samples}_1", "StartTime=now")
+    # An element that is lost: the driver behind the array does its share.
+    wait_until(lambda: any(job.startswith(predict) for job in _running(slurm)), 400, words)
+    slurm.call("scancel", f"{predict}_2")
+    wait_until(lambda: not slurm.jobs(), 500, words)
+    (log,) = (run / "batch" / "logs").glob("samples-*_1.log")
+    assert "1 tasks done" in log.read_text().partition("stopped before")[2], "it went on"
+
+    alone = write_config(tmp_path / "alone", small_world, QUICK)
+    oso("run", alone)
+    assert digests(run) == digests(tmp_path / "alone" / "run"), words()
+    assert "nobody is at work" not in oso("status", run)
+    assert not [*run.rglob("*.lock")]
+
+
+def test_bad_input_ends_the_chain_and_nothing_waits_for_ever(
+    slurm: Slurm, small_world: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, small_world)
+    site = tmp_path / "site.yaml"
+    site.write_text(SITE)
+    bad = ("--set", "reference.sources.0.code_field=kode")
+    oso("submit", config, "--site", site, *bad)
+    wait_until(lambda: not slurm.jobs(), 300, slurm.logs)
+    assert not (tmp_path / "run" / "samples").exists()
+    (log,) = (tmp_path / "run" / "batch" / "logs").glob("until-reference-*.log")
+    assert "kode" in log.read_text()
+    assert "failed: " in oso("status", tmp_path / "run")
+
+
+def _running(slurm: Slurm) -> list[str]:
+    """Return the elements that run, as ``17_2``."""
+    return slurm.call("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%i").split()
