@@ -12,6 +12,7 @@ from fake_pbs import FakePbs
 from pipeline_tools import digests, write_config
 
 ROOT = Path(__file__).parents[2]
+QUICK = "label_check: {enabled: false}\n"
 
 
 def oso(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -39,10 +40,10 @@ def test_print_script_writes_and_submits_nothing(small_world: Path, tmp_path: Pa
 
 @pytest.mark.slow
 def test_arrays_of_pbs_make_the_same_map(small_world: Path, tmp_path: Path) -> None:
-    alone = write_config(tmp_path / "alone", small_world)
+    alone = write_config(tmp_path / "alone", small_world, QUICK)
     assert oso("run", alone).returncode == 0
     folder = tmp_path / "été d'essai 1"
-    config = write_config(folder, small_world)
+    config = write_config(folder, small_world, QUICK)
     pbs = FakePbs(tmp_path / "pbs")
     said = oso("submit", config, "--site", write_site(folder), env=pbs.environment())
     assert said.returncode == 0, said.stderr
@@ -57,7 +58,7 @@ def test_arrays_of_pbs_make_the_same_map(small_world: Path, tmp_path: Path) -> N
 def test_bad_input_ends_the_chain_and_no_job_waits_for_ever(
     small_world: Path, tmp_path: Path
 ) -> None:
-    config = write_config(tmp_path, small_world)
+    config = write_config(tmp_path, small_world, QUICK)
     pbs = FakePbs(tmp_path / "pbs")
     site = write_site(tmp_path)
     assert oso("submit", config, "--site", site, env=pbs.environment()).returncode == 0
@@ -71,7 +72,7 @@ def test_bad_input_ends_the_chain_and_no_job_waits_for_ever(
 def test_a_driver_that_runs_out_of_time_begins_the_chain_anew(
     small_world: Path, tmp_path: Path
 ) -> None:
-    config = write_config(tmp_path, small_world)
+    config = write_config(tmp_path, small_world, QUICK)
     pbs = FakePbs(tmp_path / "pbs")
     site = write_site(tmp_path)
     assert oso("submit", config, "--site", site, env=pbs.environment()).returncode == 0

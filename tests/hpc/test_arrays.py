@@ -12,6 +12,10 @@ import pytest
 from pipeline_tools import digests, write_config
 from slurm import Slurm, wait_until
 
+from oso_pipeline.config.site import Site
+from oso_pipeline.runtime.batch.chain import Link
+from oso_pipeline.runtime.batch.script import JobFolder, script_of
+from oso_pipeline.runtime.batch.submit import submit
 from oso_pipeline.runtime.lock import lock_path
 from oso_pipeline.runtime.shard import Shard
 
@@ -26,6 +30,11 @@ memory_per_worker_gb: 1.5
 walltime: "00:30:00"
 notice_s: 120
 directives: [--partition=all]
+"""
+
+STUB = """#!/bin/bash
+[ "${SLURM_RESTART_COUNT:-0}" -gt 0 ] || exit 75
+echo "done in attempt $SLURM_RESTART_COUNT"
 """
 
 
@@ -97,3 +106,25 @@ def test_bad_input_ends_the_chain_and_nothing_waits_for_ever(
 def _running(slurm: Slurm) -> list[str]:
     """Return the elements that run, as ``17_2``."""
     return slurm.call("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%i").split()
+
+
+def test_what_waits_for_a_driver_goes_on_waiting_while_it_is_put_back(
+    slurm: Slurm, tmp_path: Path
+) -> None:
+    stub = tmp_path / "py stub"
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    site = Site.model_validate({"system": "slurm", "cores": 1, "python": str(stub), "restarts": 1})
+    folder = JobFolder(tmp_path / "été", "requeue")
+    folder.logs.mkdir(parents=True)
+    links = [Link("first", ()), Link("second", ())]
+    for link in links:
+        folder.script(link).write_text(script_of(link, site, folder))
+    for one in submit(folder, site, links):
+        show = ("scontrol", "show", "job", one.job)
+        wait_until(lambda show=show: "Restarts=1" in slurm.call(*show), 60, slurm.logs)
+        time.sleep(5)
+        slurm.call("scontrol", "update", f"JobId={one.job}", "StartTime=now")
+    wait_until(lambda: not slurm.jobs(), 60, slurm.logs)
+    logs = [log.read_text() for log in sorted(folder.logs.glob("*.log"))]
+    assert ["done in attempt 1" in log for log in logs] == [True, True], logs
