@@ -84,7 +84,7 @@ def entries() -> list[Entry]:
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         whole = "hpc" if "pytest.mark.hpc" in file.read_text(encoding="utf-8") else ""
-        for node in tree.body:
+        for node in ast.walk(tree):  # methods of classes too
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 kinds = {ast.unparse(one).split("(")[0] for one in node.decorator_list}
                 kind = "slow" if "pytest.mark.slow" in kinds else whole

@@ -53,7 +53,7 @@ def test_memory_beyond_the_limit_of_the_process(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     assert (result.status, result.exit_code) == ("failed", ExitCode.ENVIRONMENT)
     assert "memory" in (result.error or "")
-    assert "runtime.block_pixels" in (result.error or "")
+    assert "runtime.memory_per_worker_gb" in (result.error or "")
 
 
 @pytest.mark.fault(

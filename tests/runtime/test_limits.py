@@ -97,6 +97,11 @@ class TestMark:
     def marks(run_dir: Path) -> list[Path]:
         return sorted((run_dir / FOLDER).glob("*.json"))
 
+    @pytest.mark.fault(
+        row=11,
+        injected="a task that is killed for its memory again and again",
+        outcome="comes back with less, then fails; memory, task, limit and knob are named",
+    )
     def test_comes_back_with_less_and_then_fails_by_name(self, tmp_path: Path) -> None:
         task = task_of(tmp_path, "fill_all_memory", memory_bytes=600e6)
         self.killed(task)
@@ -136,6 +141,11 @@ class TestMark:
 class TestEnforced:
     """On workers that are killed when they use more than they may."""
 
+    @pytest.mark.fault(
+        row=11,
+        injected="a task that takes more memory than its worker may",
+        outcome="killed; comes back once with smaller pieces; done",
+    )
     def test_a_killed_task_comes_back_with_smaller_pieces(self, tmp_path: Path) -> None:
         task = task_of(tmp_path, "fill_memory", memory_bytes=800e6)
         greedy = task_of(tmp_path, "fill_all_memory", "31TCJ/r1", memory_bytes=800e6)
@@ -146,6 +156,11 @@ class TestEnforced:
         assert "set `runtime.memory_per_worker_gb` higher" in results[greedy.name].error
         assert not list((tmp_path / FOLDER).glob(f"{task.key}*"))
 
+    @pytest.mark.fault(
+        row=9,
+        injected="a task past its deadline",
+        outcome="killed with its worker, tried once more elsewhere, then named",
+    )
     def test_a_task_past_its_deadline_is_killed_and_tried_once_more(self, tmp_path: Path) -> None:
         # One that hangs again is reported: test_runner.
         task = task_of(tmp_path, "hang_once", hangs=1, tries=str(tmp_path / "tries"))
