@@ -110,7 +110,7 @@ def _decoding(folder: Path) -> float:
         out.write(values, 1)
 
     def read() -> int:
-        with rasterio.open(path) as source:
+        with rasterio.open(path, driver="GTiff") as source:
             for row in range(0, _ROWS, _STEP):
                 source.read(1, window=Window(0, row, _COLUMNS, _STEP))
         return values.nbytes

@@ -164,7 +164,7 @@ def pixels_on_map(units: Units, path: Path) -> MapPixels:
     """Return the pixels of a raster of classes that lie in units; 0 is no class."""
     excluded = {OUTSIDE: 0, NO_CLASS: 0, NO_CENTRE: 0}
     parts = [np.empty((5, 0))]
-    with rasterio.open(path) as raster:
+    with rasterio.open(path, driver="GTiff") as raster:
         for number in _in_order(units, raster):
             rows, columns, outside = _pixels(units.geometry[number], raster)
             values = _values(raster, rows, columns)
