@@ -22,8 +22,6 @@ from oso_pipeline.validation.accuracy import Method, number_or_none
 from oso_pipeline.validation.confusion import Confusion
 from oso_pipeline.validation.independent import MapPixels
 
-# Never VRT: it opens other files, and can run programs.
-_FORMATS = ["GTiff", "JP2OpenJPEG", "HFA", "PNG"]
 _SAMPLES_AT_ONCE = 1 << 22
 
 
@@ -121,7 +119,7 @@ def _classes_at(
 ) -> npt.NDArray[np.int64] | None:
     """Return the class of another map at the centres of pixels; 0 where it has none."""
     try:
-        with rasterio.open(path, driver=_FORMATS) as raster:
+        with rasterio.open(path, driver="GTiff") as raster:
             if raster.crs is None or raster.transform.is_identity:
                 raise rasterio.errors.RasterioError("it has no coordinates")
             theirs = CRS.from_user_input(raster.crs.to_wkt())
