@@ -1,0 +1,43 @@
+"""What is damaged in a run folder must not stop the plan that would make it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from test_runner import make_config
+
+from oso_pipeline.config import Config
+from oso_pipeline.core.commit import write_sidecar
+from oso_pipeline.core.task import Task
+from oso_pipeline.learning.cost import training_cost
+
+
+@dataclass
+class Context:
+    config: Config
+    samples: tuple[Task, ...]
+
+    @property
+    def run_dir(self) -> Path:
+        return self.config.run_dir
+
+    def tasks(self, stage: str) -> tuple[Task, ...]:
+        return self.samples
+
+
+@pytest.mark.fault(
+    row=44,
+    injected="samples cut short, with and without commit, when training is planned",
+    outcome="the plan is made from commit records alone (the soak found a traceback here)",
+)
+def test_cut_samples_do_not_stop_the_plan(tmp_path: Path) -> None:
+    task = Task("samples", "31TCJ", "nowhere:nothing", tmp_path, ("31TCJ.parquet",))
+    context = Context(make_config(tmp_path), (task,))
+    unknown = training_cost(context, None, context.config.learning)
+    task.output().write_bytes(b"PAR1 and no more")
+    assert training_cost(context, None, context.config.learning) == unknown
+    summary = {"pixels": {"11": 300, "12": 200}}
+    write_sidecar(task.output(), {"key": task.key, "summary": summary})
+    assert training_cost(context, None, context.config.learning).pixels == 500
