@@ -32,6 +32,8 @@ def section(figures: dict[str, object]) -> str:
         "|---|---|",
         *(f"| {name} | {times} |" for name, times in faults.items()),
         "",
+        *(f"* {str(text).splitlines()[0]}" for text in lost),
+        "",
         "Exit codes of the runs: " + ", ".join(f"{c}: {n}" for c, n in codes.items()) + ".",
     ]
     notes = figures.get("notes", [])
