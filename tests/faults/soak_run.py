@@ -22,7 +22,7 @@ from hook.fault_injection import POINTS
 HOOK = Path(__file__).parent / "hook"
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 900
-_OPTIONS = ("--workers", "2", "--set", "runtime.task_deadline_s=60")
+_OPTIONS = ("--workers", "2", "--set", "runtime.task_deadline_s=180")
 
 
 @dataclass(frozen=True)
