@@ -119,7 +119,7 @@ def test_submitted_driver_has_workers_of_its_own_on_the_network(
     slurm: Slurm, demo: Path, elsewhere: Path
 ) -> None:
     keys = str(elsewhere.parent / "keys")
-    finish("submit", elsewhere, "--site", site(elsewhere, mode="pilot", tls=keys, cores=2, jobs=1))
+    finish("submit", elsewhere, "--site", site(elsewhere, mode="pilot", tls=keys))
     wait_until(lambda: not slurm.jobs(), 900, slurm.logs)
     run = elsewhere.parent / "run"
     told = "\n".join(log.read_text() for log in (run / "batch" / "logs").iterdir())
