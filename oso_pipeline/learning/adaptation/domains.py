@@ -43,6 +43,14 @@ class Labelled:
         """Return some of the samples."""
         return Labelled(self.features[kept], self.codes[kept], self.polygons[kept])
 
+    def at_most(self, n: int, rng: np.random.Generator) -> Labelled:
+        """Return all samples, or `n` of them at random, in their order."""
+        if len(self) <= n:
+            return self
+        kept = np.zeros(len(self), np.bool_)
+        kept[rng.choice(len(self), n, replace=False)] = True
+        return self.where(kept)
+
     def __len__(self) -> int:
         return len(self.codes)
 

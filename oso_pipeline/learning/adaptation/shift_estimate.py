@@ -148,11 +148,12 @@ class ClassGaussians:
     def log_densities(self, features: Features) -> Floats:
         """Return the logarithm of each class's density, shape ``(sample, class)``."""
         places = (features - self.centre) @ self.axes
-        found = np.empty((len(places), len(self.means)))
-        for number, (mean, whiten) in enumerate(zip(self.means, self.whiten, strict=True)):
-            distance = ((places - mean) @ whiten.T) ** 2
-            found[:, number] = self.log_norm[number] - 0.5 * distance.sum(axis=1)
-        return found
+        n_classes, n_axes = self.means.shape
+        # All classes in one product: many small ones cost more than they compute.
+        apart = places @ self.whiten.reshape(-1, n_axes).T
+        apart -= np.einsum("cij,cj->ci", self.whiten, self.means).ravel()
+        squares = (apart**2).reshape(len(places), n_classes, n_axes).sum(axis=2)
+        return np.asarray(self.log_norm - 0.5 * squares)
 
     def trimmed_likelihood(self, features: Features) -> float:
         """Return the mean log-likelihood without the least likely tenth.

@@ -24,17 +24,21 @@ from oso_pipeline.learning.adaptation.pseudo_labels import PseudoLabels, select_
 from oso_pipeline.learning.bagging import Bagging
 from oso_pipeline.learning.forest import Forest
 
-_COPIES, _MOST_COPIED = 2, 50_000
+_COPIES = 2
+_MOST_OF_TEACHER, _MOST_REMEMBERED = 50_000, 25_000
+"""Samples of past years that teach the teachers and the student: both only judge, or are
+reminded by, samples of the target year, of which there are fewer."""
 
 
 def student(domains: Domains, diagnosis: Diagnosis, trainer: Trainer) -> Adapted:
     """Train teacher, second view and student."""
-    teacher = jittered_forest("aligned", domains.source, diagnosis.shift, trainer)
+    seen = domains.source.at_most(_MOST_OF_TEACHER, trainer.rng("seen by teachers"))
+    teacher = jittered_forest("aligned", seen, diagnosis.shift, trainer)
     chosen = select_pseudo_labels(
         domains,
         shares_of(teacher, domains.target),
         teacher.classes,
-        second_view(domains, diagnosis, trainer)
+        second_view(seen, domains, diagnosis, trainer)
         if trainer.options.pseudo_label_agreement
         else None,
         trainer.options,
@@ -61,10 +65,10 @@ def student(domains: Domains, diagnosis: Diagnosis, trainer: Trainer) -> Adapted
     )
 
 
-def second_view(domains: Domains, diagnosis: Diagnosis, trainer: Trainer) -> Codes:
+def second_view(seen: Labelled, domains: Domains, diagnosis: Diagnosis, trainer: Trainer) -> Codes:
     """Return the classes that a forest without jitter sees, moved by the mean shift alone."""
-    moved = trainer.space.shift(domains.source.features, diagnosis.shift.mean)
-    forest = trainer.bagged("second view", moved, domains.source.codes).forest
+    moved = trainer.space.shift(seen.features, diagnosis.shift.mean)
+    forest = trainer.bagged("second view", moved, seen.codes).forest
     return forest.classes[shares_of(forest, domains.target).argmax(axis=1)]
 
 
@@ -84,13 +88,13 @@ def teach(
 ) -> Forest:
     """Train on pseudo-labels and anchors of the target year and the moved past years."""
     past = domains.source.where(~np.isin(domains.source.codes, sorted(enough)))
-    copies = max(1, min(_COPIES, _MOST_COPIED // max(1, len(past))))
-    moved = moved_copies("student", past.features, copies, diagnosis.shift, trainer)
+    past = past.at_most(_MOST_REMEMBERED, trainer.rng("remembered by the student"))
+    moved = moved_copies("student", past.features, _COPIES, diagnosis.shift, trainer)
     n_pseudo = int(chosen.kept.sum())
     weight_of_past = trainer.options.source_weight * max(n_pseudo, 1) / max(len(moved), 1)
     features = np.concatenate([moved, domains.target[chosen.kept], domains.anchors.features])
     codes = np.concatenate(
-        [np.tile(past.codes, copies), chosen.codes[chosen.kept], domains.anchors.codes]
+        [np.tile(past.codes, _COPIES), chosen.codes[chosen.kept], domains.anchors.codes]
     )
     weights = np.concatenate(
         [np.full(len(moved), weight_of_past), np.ones(n_pseudo + len(domains.anchors))]
