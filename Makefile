@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: fault-table soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference adaptation-report
+.PHONY: fault-table soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-adaptation adaptation-report
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
@@ -35,6 +35,9 @@ bench-quick: $(VENV)/.installed  ## the same in small: do results agree? (under 
 
 bench-full-tile: $(VENV)/.installed  ## write a tile of 10980 x 10980 pixels, 40 dates, map it, delete it
 	$(BIN)/python -m bench.full_tile --rows 10980
+
+bench-adaptation: $(VENV)/.installed  ## adapt a forest of 200,000 past samples to 20,000 new ones; prints time and memory
+	$(BIN)/python -m bench.adaptation_scale
 
 bench-reference: $(VENV)/.installed  ## prepare 100k, 500k and 1.5 million parcels; writes the table in the docs
 	$(BIN)/python -m bench.reference_scale
