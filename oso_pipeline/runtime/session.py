@@ -17,6 +17,7 @@ from oso_pipeline.core.errors import (
     InputDataError,
     Problem,
 )
+from oso_pipeline.imagery.season_check import check_seasons
 from oso_pipeline.reference.interest_check import check_area
 from oso_pipeline.runtime import preflight, progress, runner, verification
 from oso_pipeline.runtime.calibration import NOMINAL, remembered
@@ -42,6 +43,7 @@ def load(path: Path, overrides: list[str] | None) -> Config:
     missing = all(error.code == "E-INPUT-058" for error in problems.errors)
     problems.raise_errors(InputDataError if missing else ConfigError)
     check_area(config).raise_errors(InputDataError)
+    check_seasons(config).raise_errors(InputDataError)
     return config
 
 
