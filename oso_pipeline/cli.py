@@ -322,15 +322,20 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="Folder of the demo.")] = Path("demo"),
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
 ) -> None:
-    """Simulate a small world and map it: the whole pipeline in one command."""
+    """Simulate two years of a small world, and map one with the labels of the other."""
     from oso_pipeline.runtime import session
     from oso_pipeline.runtime.runner import Selection
     from oso_pipeline.simulation.demo import prepare_demo
 
     with _writing_into(folder):
-        config = prepare_demo(folder, out.print)
-    planner = session.planner_of(session.load(config, None))
-    outcome = session.run(planner, Selection(), session.Manner(workers))
+        configs = prepare_demo(folder, out.print)
+    out.print("mapping 2018 with the forest of 2017 as it is, to compare with")
+    planner = session.planner_of(session.load(configs.past_forest, None))
+    outcome = session.run(planner, Selection(until="mosaic"), session.Manner(workers))
+    if outcome.exit_code == 0:
+        out.print("mapping 2018 with the labels of 2017, adapted")
+        planner = session.planner_of(session.load(configs.main, None))
+        outcome = session.run(planner, Selection(), session.Manner(workers))
     session.print_outcome(planner.config, outcome)
     raise typer.Exit(int(outcome.exit_code))
 

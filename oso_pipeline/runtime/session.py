@@ -188,11 +188,25 @@ def print_outcome(config: Config, outcome: Outcome) -> None:
         path = config.run_dir / name
         if path.exists():
             out.print(f"{label}: {path}")
-    accuracy = config.run_dir / "validation" / "accuracy.json"
-    if accuracy.exists() and not outcome.failures:
-        overall = json.loads(accuracy.read_text(encoding="utf-8"))["overall_accuracy"]
+    if not outcome.failures:
+        _print_accuracy(config.run_dir / "validation")
+
+
+def _print_accuracy(folder: Path) -> None:
+    """Say how accurate the map is, and how other maps compare."""
+    for name, units in (("", "held-out polygons"), ("independent/", "the independent set")):
+        path = folder / f"{name}accuracy.json"
+        if not path.exists():
+            continue
+        content = json.loads(path.read_text(encoding="utf-8"))
+        overall = content["overall_accuracy"]
         low, high = overall["low"], overall["high"]
-        out.print(
-            f"overall accuracy on held-out polygons: {overall['estimate']:.3f} "
-            f"({low:.3f} to {high:.3f})"
-        )
+        interval = "" if low is None else f" ({low:.3f} to {high:.3f})"
+        out.print(f"overall accuracy on {units}: {overall['estimate']:.3f}{interval}")
+        for other in content.get("compared_maps", ()):
+            gain = other["difference"]
+            ends = "" if gain["low"] is None else f" ({gain['low']:+.3f} to {gain['high']:+.3f})"
+            out.print(
+                f"  {other['name']}: {other['overall_accuracy']['other']:.3f} there, this map "
+                f"{other['overall_accuracy']['run']:.3f}: {gain['estimate']:+.3f}{ends}"
+            )

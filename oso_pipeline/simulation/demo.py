@@ -1,11 +1,11 @@
-"""The demo: a simulated world and the configuration that maps it."""
+"""The demo: a simulated world of two years and the configurations that map it."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -15,37 +15,60 @@ from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.simulation.simulate import simulate
 from oso_pipeline.simulation.spec import WorldSpec
 
-_CONTENT = 3
+_CONTENT = 4
 """Raised when the same specification gives other files, so that older worlds are made anew."""
+
+
+@dataclass(frozen=True)
+class DemoConfigs:
+    """The configurations of the demo.
+
+    Parameters
+    ----------
+    main
+        Maps 2018 with the crops of 2017, adapted, and compares with `past_forest`.
+    past_forest
+        The same without adaptation.
+    one_year
+        Maps 2018 with the crops of 2018; needs no past year.
+    """
+
+    main: Path
+    past_forest: Path
+    one_year: Path
 
 
 def prepare_demo(
     folder: Path, say: Callable[[str], None] = lambda _: None, spec: WorldSpec | None = None
-) -> Path:
-    """Write the world and the configuration of the demo where they are missing.
+) -> DemoConfigs:
+    """Write the world and the configurations of the demo where they are missing.
 
     Parameters
     ----------
     folder
-        Gets ``demo.yaml`` and ``world/``; the run goes to ``run/``.
+        Gets ``demo.yaml``, ``past_forest.yaml``, ``one_year.yaml`` and ``world/``; their runs go
+        to ``run/``, ``run_past_forest/`` and ``run_one_year/``.
     say
         Is told what happens.
     spec
-        Another world than the default one.
+        Another world than that of two years.
 
     Returns
     -------
-    Path
-        The configuration to run.
+    DemoConfigs
+        The configurations to run.
     """
-    content = resources.files("oso_pipeline.simulation").joinpath("demo.yaml").read_bytes()
-    config = folder / "demo.yaml"
-    if not config.exists():
-        publish_bytes(config, content)
-    say(f"simulating a small world in {folder / 'world'}")
-    if not ensure_world(folder / "world", spec or WorldSpec()):
+    paths = [folder / name for name in ("demo.yaml", "past_forest.yaml", "one_year.yaml")]
+    for path in paths:
+        content = resources.files("oso_pipeline.simulation").joinpath(path.name).read_bytes()
+        if not path.exists():
+            publish_bytes(path, content)
+        elif path.read_bytes() != content:
+            say(f"{path} is yours and stays as it is; remove it to get that of the demo")
+    say(f"simulating a small world of two years in {folder / 'world'}")
+    if not ensure_world(folder / "world", spec or WorldSpec.two_years()):
         say("the world is there already")
-    return config
+    return DemoConfigs(*paths)
 
 
 def ensure_world(folder: Path, spec: WorldSpec) -> bool:

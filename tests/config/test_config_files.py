@@ -68,16 +68,48 @@ def test_the_promised_configurations_are_there() -> None:
     assert names >= {"demo", "regional", "national", "flanders_2018", "flanders_2019"}
 
 
-def test_demo_is_the_demo_of_the_package(tmp_path: Path) -> None:
-    packaged = ROOT / "oso_pipeline" / "simulation" / "demo.yaml"
-    copied = tmp_path / "demo" / "demo.yaml"
+PACKAGED = {"demo.yaml": "demo.yaml", "demo_one_year.yaml": "one_year.yaml"}
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_demo_is_the_demo_of_the_package(name: str, tmp_path: Path) -> None:
+    packaged = ROOT / "oso_pipeline" / "simulation" / PACKAGED[name]
+    copied = tmp_path / "demo" / name
     copied.parent.mkdir()
     copied.write_bytes(packaged.read_bytes())
     there = load_config(copied, (), {})
-    here = load_config(ROOT / "configs" / "demo.yaml", (), {})
+    here = load_config(ROOT / "configs" / name, (), {})
     assert here.science() == there.science()
+    assert here.validation.model_dump().keys() == there.validation.model_dump().keys()
     assert here.imagery.paths == (ROOT / "demo" / "world" / "products",)
-    assert here.run_dir == ROOT / "demo" / "run"
+    assert here.run_dir.parent == ROOT / "demo"
+    assert here.run_dir.name == there.run_dir.name
+
+
+def test_the_demo_compares_with_its_own_forest_of_the_past(tmp_path: Path) -> None:
+    for name in ("demo.yaml", "past_forest.yaml"):
+        packaged = ROOT / "oso_pipeline" / "simulation" / name
+        (tmp_path / name).write_bytes(packaged.read_bytes())
+    demo = load_config(tmp_path / "demo.yaml", (), {})
+    rival = load_config(tmp_path / "past_forest.yaml", (), {})
+    assert demo.adaptation is not None
+    assert rival.adaptation is not None
+    assert (demo.adaptation.method, rival.adaptation.method) == ("student", "none")
+    assert rival.adaptation.model_copy(update={"method": "student"}) == demo.adaptation
+    for key in (
+        "year",
+        "season",
+        "imagery",
+        "features",
+        "reference",
+        "sampling",
+        "learning",
+        "map",
+    ):
+        assert getattr(demo, key) == getattr(rival, key)
+    assert demo.validation.independent is not None
+    (path,) = demo.validation.independent.compare.values()
+    assert path == rival.run_dir / "maps" / "OCS_2018.tif"
 
 
 def test_national_covers_every_tile_that_alone_sees_land(shared_data: Path) -> None:

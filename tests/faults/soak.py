@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from soak_damage import DAMAGES
-from soak_run import ATTACKS, ROOT, Attempt, Ended, attempt, verify
+from soak_run import ATTACKS, CONFIG, ROOT, Attempt, Ended, attempt, verify
 from soak_table import write_figures
 
 UNCOMMITTED = {"run.json", "config.yaml", "log.jsonl", "run.lock"}
@@ -182,9 +182,11 @@ def compare(expected: dict[str, str], found: dict[str, str]) -> None:
 
 def prepare(folder: Path) -> tuple[dict[str, str], float]:
     """Make the demo's world and a clean run; return its digests and how long it took."""
+    from oso_pipeline.simulation import WorldSpec
     from oso_pipeline.simulation.demo import prepare_demo
 
-    prepare_demo(folder)
+    plain = prepare_demo(folder, spec=WorldSpec()).one_year
+    (folder / CONFIG).write_text(f"extends: {plain.name}\nrun_dir: run\n", encoding="utf-8")
     if not (folder / "clean").is_dir():
         shutil.rmtree(folder / "run", ignore_errors=True)
         started = time.monotonic()

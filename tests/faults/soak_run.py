@@ -21,6 +21,7 @@ from hook.fault_injection import POINTS
 
 HOOK = Path(__file__).parent / "hook"
 ROOT = Path(__file__).parents[2]
+CONFIG = "soak.yaml"
 DEADLINE_S = 900
 _OPTIONS = ("--workers", "2", "--set", "runtime.task_deadline_s=180")
 
@@ -66,7 +67,7 @@ class Run:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
 
         self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the run
-        command = [sys.executable, "-m", "oso_pipeline.cli", "run", str(folder / "demo.yaml")]
+        command = [sys.executable, "-m", "oso_pipeline.cli", "run", str(folder / CONFIG)]
         self.process = subprocess.Popen(
             [*command, *_OPTIONS],
             stdout=self._output,

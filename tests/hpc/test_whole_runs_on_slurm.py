@@ -15,6 +15,7 @@ from pipeline_tools import digests
 from slurm import Slurm, wait_until
 
 from oso_pipeline.runtime.executors.tls import make_keys
+from oso_pipeline.simulation import WorldSpec
 from oso_pipeline.simulation.demo import prepare_demo
 
 pytestmark = [pytest.mark.hpc, pytest.mark.timeout(1500)]
@@ -42,7 +43,10 @@ def finish(*words: object) -> str:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the configuration of a demo that has run in one process."""
-    config = prepare_demo(tmp_path_factory.mktemp("demo"))
+    folder = tmp_path_factory.mktemp("demo")
+    config = folder / "demo_in_one_process.yaml"
+    plain = prepare_demo(folder, spec=WorldSpec()).one_year
+    config.write_text(f"extends: {plain.name}\nrun_dir: run\n")
     finish("run", config, "--cluster", "serial")
     return config
 

@@ -1,4 +1,4 @@
-"""The demo's configuration turns the databases of its world into labelled polygons."""
+"""The demo's configuration of one year turns the databases of its world into labelled polygons."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def reference(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> gp
     """The polygons that the demo's configuration makes of a small world."""
     folder = tmp_path_factory.mktemp("databases")
     (folder / "world").symlink_to(small_world)
-    config = folder / "demo.yaml"
-    packaged = resources.files("oso_pipeline.simulation").joinpath("demo.yaml")
+    config = folder / "one_year.yaml"
+    packaged = resources.files("oso_pipeline.simulation").joinpath(config.name)
     config.write_bytes(packaged.read_bytes())
     run = CliRunner().invoke(
         app, ["run", str(config), "--until", "reference", "--set", "runtime.executor=serial"]
     )
     assert run.exit_code == 0, run.output
-    return gpd.read_parquet(folder / "run" / "reference.parquet")
+    return gpd.read_parquet(folder / "run_one_year" / "reference.parquet")
 
 
 def test_every_class_is_on_both_sides(reference: gpd.GeoDataFrame) -> None:
