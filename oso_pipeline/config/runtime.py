@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from oso_pipeline.config.cluster import AnyCluster, LocalCluster
 from oso_pipeline.config.section import Section
@@ -31,12 +29,3 @@ class Runtime(Section):
     def memory_per_worker_bytes(self) -> float:
         """Memory a worker may use, in bytes."""
         return self.memory_per_worker_gb * 1e9
-
-    @model_validator(mode="before")
-    @classmethod
-    def _formerly_executor(cls, content: Any) -> Any:
-        """Read ``executor: serial`` of earlier versions as ``cluster: {kind: serial}``."""
-        if not isinstance(content, dict) or content.get("executor") not in ("local", "serial"):
-            return content
-        rest = {key: value for key, value in content.items() if key != "executor"}
-        return {"cluster": {"kind": content["executor"]}, **rest}

@@ -38,8 +38,12 @@ def test_kinds_and_their_defaults(tmp_path: Path) -> None:
     assert cluster() == LocalCluster()
     assert cluster("{executor: serial}") == SerialCluster(kind="serial"), "as of old"
     assert cluster("{cluster: {kind: serial}}") == SerialCluster(kind="serial")
-    pilot = cluster("{cluster: {kind: pilot, system: slurm, tls: keys, walltime: 10:30:00}}")
+    pilot = cluster(
+        "{cluster: {kind: pilot, system: slurm, tls: keys, walltime: 10:30:00, "
+        "directives: [--qos=a], prologue: [module load python]}}"
+    )
     assert isinstance(pilot, PilotCluster)
+    assert (pilot.directives, pilot.prologue) == (("--qos=a",), ("module load python",))
     assert (pilot.tls, pilot.walltime_s) == (tmp_path / "keys", 37800)
     assert pilot.scratch == "${TMPDIR:-/tmp}", "left to the shell of the job"
     existing = cluster("{cluster: {kind: existing, address: 'tls://node:8786', tls: /keys}}")
