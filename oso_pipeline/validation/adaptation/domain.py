@@ -70,13 +70,21 @@ class Domain:
             outlines=None if self.outlines is None else self.outlines[rows],
         )
 
+    def meets(self, other: Domain) -> npt.NDArray[np.bool_]:
+        """Return which samples lie in polygons that are, or touch, polygons of `other`."""
+        shared = np.isin(self.polygons, other.polygons)
+        if self.outlines is None or other.outlines is None or not len(self):
+            return shared
+        _, first, of_sample = np.unique(self.polygons, return_index=True, return_inverse=True)
+        others = other.outlines[np.unique(other.polygons, return_index=True)[1]]
+        pairs = shapely.STRtree(others).query(self.outlines[first], predicate="intersects")
+        touching = np.zeros(len(first), np.bool_)
+        touching[pairs[0]] = True
+        return shared | touching[of_sample]
+
     def apart_from(self, other: Domain) -> Domain:
         """Return the samples of polygons that are not, and do not touch, polygons of `other`."""
-        shared = np.isin(self.polygons, other.polygons)
-        if self.outlines is not None and other.outlines is not None and len(self):
-            tree = shapely.STRtree(other.outlines)
-            shared[np.unique(tree.query(self.outlines, predicate="intersects")[0])] = True
-        return self.take(~shared)
+        return self.take(~self.meets(other))
 
     def counts(self) -> dict[int, int]:
         """Return the number of samples per code, ascending."""

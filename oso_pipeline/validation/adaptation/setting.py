@@ -61,23 +61,29 @@ class Rule:
         Codes of the perennial classes.
     min_samples
         A class takes part if source and target have at least as many samples of it.
+    same_ground
+        Polygons of the source that meet the target stay, as those of a forest that stands in both
+        seasons; none of them is learnt from while the polygon that it meets judges.
     """
 
     classes: Mapping[int, str]
     perennial: tuple[int, ...]
     min_samples: int = 10
+    same_ground: bool = False
 
     def setting(
         self, name: str, kind: Kind, sources: Sequence[Domain], target: Domain, problems: Problems
     ) -> Setting | None:
         """Return the setting of `sources` and `target`, None where nothing can be learnt.
 
-        Samples of the source whose polygon meets one of the target are dropped: the same field
-        would be learnt from and judged. Classes that are too rare on a side are left out, with
-        a warning (``W-ADAPT-RARE``); fewer than two classes are an error
+        Samples of the source whose polygon meets one of the target are dropped unless
+        `same_ground`: the same field would be learnt from and judged. Classes that are too rare
+        on a side are left out, with a warning (``W-ADAPT-RARE``); fewer than two classes are an error
         (``E-ADAPT-CLASSES``).
         """
-        source = pooled(sources).apart_from(target)
+        source = pooled(sources)
+        if not self.same_ground:
+            source = source.apart_from(target)
         counts = source.counts(), target.counts()
         kept = [c for c in self.classes if min(n.get(c, 0) for n in counts) >= self.min_samples]
         rare = [
@@ -171,7 +177,8 @@ def deals(setting: Setting, shares: Shares, seed: int) -> Iterator[Deal]:
         judging = part[of_sample] == number
         seen = _drawn(np.flatnonzero(~judging), shares.max_samples, rng)
         known = anchor[of_sample[seen]] & np.isin(target.labels[seen], setting.perennial)
-        source = _drawn(np.arange(len(setting.source)), shares.max_samples, rng)
+        free = np.flatnonzero(~setting.source.meets(target.take(judging)))
+        source = _drawn(free, shares.max_samples, rng)
         yield Deal(source, seen, seen[known], np.flatnonzero(judging))
 
 

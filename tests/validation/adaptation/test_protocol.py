@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -81,6 +83,19 @@ def test_source_fields_that_meet_a_target_field_are_dropped() -> None:
         for a in source.outlines  # type: ignore[union-attr]
     ]
     assert np.array_equal(kept.polygons, source.polygons[np.array(brute)])
+
+
+def test_ground_of_both_seasons_is_not_learnt_from_while_it_judges() -> None:
+    source, target = domain(45, 0, 0, outlines=True), domain(45, 0, 0, outlines=True)
+    source = replace(source, polygons=source.polygons + 5000)  # other numbers, the same ground
+    rule = replace(RULE, same_ground=True)
+    made = rule.setting("s", "year", [source], target, Problems())
+    assert made is not None
+    assert len(made.source) == 90
+    for dealt in deals(made, Shares(), 0):
+        learnt = made.source.polygons[dealt.source] - 5000
+        assert not set(learnt) & set(made.target.polygons[dealt.test])
+        assert len(learnt) == 90 - len(dealt.test)
 
 
 def test_rare_classes_are_left_out_and_named() -> None:
