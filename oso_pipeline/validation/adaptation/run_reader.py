@@ -71,9 +71,8 @@ def read_run_season(config: Config, year: int) -> dict[str, Domain]:
 def rule_of(config: Config) -> Rule:
     """Return classes and perennial classes of a configuration."""
     classes = load_nomenclature(config.nomenclature).by_code
-    return Rule(
-        {code: one.name_en for code, one in sorted(classes.items())}, perennial_codes(config)
-    )
+    names = {code: one.name_en for code, one in sorted(classes.items())}
+    return Rule(names, perennial_codes(config), same_ground=True)
 
 
 def protocol_of(config: Config) -> Protocol:

@@ -78,8 +78,8 @@ class Rule:
 
         Samples of the source whose polygon meets one of the target are dropped unless
         `same_ground`: the same field would be learnt from and judged. Classes that are too rare
-        on a side are left out, with a warning (``W-ADAPT-RARE``); fewer than two classes are an error
-        (``E-ADAPT-CLASSES``).
+        on a side are left out, with a warning (``W-ADAPT-RARE``); fewer than two classes are an
+        error (``E-ADAPT-CLASSES``).
         """
         source = pooled(sources)
         if not self.same_ground:
