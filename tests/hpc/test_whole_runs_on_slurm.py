@@ -70,7 +70,7 @@ def pilot(config: Path) -> list[str]:
 
 def site(config: Path, **keys: object) -> Path:
     path = config.parent / "site.yaml"
-    common = {"system": "slurm", "walltime": "00:30:00", "cores": 1, "memory_per_worker_gb": 1}
+    common = {"system": "slurm", "walltime": "00:30:00", "cores": 1, "memory_per_worker_gb": 1.5}
     path.write_text(json.dumps({**common, "jobs": 2, "notice_s": 60, **keys}))
     return path
 
