@@ -23,6 +23,7 @@ reference:
     - {{kind: rpg, path: {world}/rpg/RPG_1-0_SHP_LAMB93_R031-2017, year: 2017, form: ilots}}
     - {{path: {world}/reference.gpkg, code_field: code, year: 2018, priority: 2}}
 sampling: {{max_train_pixels: 300, allow_missing_classes: true}}
+label_check: {{enabled: false}}
 learning: {{n_trees: 20}}
 validation: {{bootstrap: 100}}
 runtime: {{executor: serial}}
