@@ -24,6 +24,8 @@ WORKER_SETTINGS: dict[str, Any] = {
     # Workers need no dashboard, and nobody outside needs to see them.
     "distributed.worker.daemon": False,
     "distributed.worker.dashboard.enabled": False,
+    # Its pages would be all that shows these samples, taken a hundred times a second.
+    "distributed.worker.profile.enabled": False,
 }
 SCHEDULER_SETTINGS: dict[str, Any] = {
     "distributed.scheduler.worker-saturation": 1.0,

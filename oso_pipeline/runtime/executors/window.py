@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oso_pipeline import __version__
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 PER_WORKER = 3
 """Tasks in flight for each worker: one runs, the others wait so that it never does."""
+RESULT_S = 60.0
+"""A result that takes longer to come is lost; if its task was committed, nothing else is."""
 
 
 class Crew(Protocol):
@@ -75,7 +78,7 @@ class Window:
             except CancelledError:
                 done = {future for future in self.flying if future.cancelled()}
             self._require_scheduler()
-            results = [self._result(future) for future in done]
+            results = self._results(done)
             if time.monotonic() - self._looked >= self.POLL_S:
                 results += self._look_around()
             self._fill(waiting)
@@ -104,16 +107,23 @@ class Window:
         )
         self.flying[future] = (task, time.monotonic())
 
-    def _result(self, future: Future) -> TaskResult:
-        task, submitted = self.flying.pop(future)
-        # Never ask for the status of a future: it can go back after the loss of a worker.
-        try:
-            result: TaskResult = future.result(timeout=60)
-        except Exception as error:  # noqa: BLE001 - whatever dask raises is one lost task
-            self._require_scheduler(getattr(error, "reason", None))
-            result = _lost(task, _describe(error), submitted)
-        future.release()
-        return result
+    def _results(self, done: Collection[Future]) -> list[TaskResult]:
+        """Fetch the results of tasks that ended; those whose result is lost are told as such.
+
+        All at once: one after the other, a slow worker keeps the results of all the others waiting,
+        and with them the next tasks.
+        """
+        ended = {future: self.flying.pop(future) for future in done}
+        outcomes = self.client.sync(_outcomes, list(ended)) if ended else []
+        results = []
+        for outcome, (future, (task, submitted)) in zip(outcomes, ended.items(), strict=True):
+            if isinstance(outcome, BaseException):
+                self._require_scheduler(getattr(outcome, "reason", None))
+                results.append(_lost(task, _describe(outcome), submitted))
+            else:
+                results.append(outcome)
+            future.release()
+        return results
 
     def _look_around(self) -> list[TaskResult]:
         """Let the crew be tended and give up the tasks that are past their deadline."""
@@ -173,6 +183,13 @@ class Window:
                     "kept, run the same command again",
                 )
             )
+
+
+async def _outcomes(futures: Sequence[Future]) -> list[TaskResult | BaseException]:
+    """Return for each future its result, or what was raised instead; runs in the client's loop."""
+    # Never ask for the status of a future: it can go back after the loss of a worker.
+    waiting = (future.result(timeout=RESULT_S) for future in futures)
+    return await asyncio.gather(*waiting, return_exceptions=True)
 
 
 def _elsewhere(worker: str, workers: Sequence[str]) -> list[str]:
