@@ -3,7 +3,8 @@
     python -m bench.adaptation_scale [--source 200000 --target 20000 --trees 100]
 
 Series are simulated: 36 dates, 10 bands and 3 indices, 468 features, 17 classes, the target 12
-days later. Prints processor time of both trainings, their ratio and the peak of the memory.
+days later. Prints processor time of both trainings, their ratio and the peak of the memory. Linear
+algebra has one thread, as in the workers of a run: idle threads would count as work.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import date
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from oso_pipeline.config.model import Learning
 from oso_pipeline.core.dates import DateGrid
@@ -86,4 +88,5 @@ def _peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(1):
+        main()
