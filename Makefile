@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: fault-table soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-adaptation adaptation-report
+.PHONY: fault-table soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-scale bench-adaptation adaptation-report
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
@@ -41,6 +41,9 @@ bench-adaptation: $(VENV)/.installed  ## adapt a forest of 200,000 past samples 
 
 bench-reference: $(VENV)/.installed  ## prepare 100k, 500k and 1.5 million parcels; writes the table in the docs
 	$(BIN)/python -m bench.reference_scale
+
+bench-scale: $(VENV)/.installed  ## a national run whose tasks sleep, on 200 workers; writes the table in the docs (12 min)
+	$(BIN)/python -m bench.national
 
 fault-table: $(VENV)/.installed-test  ## write the table of injected faults from the marks of the tests
 	$(BIN)/python tests/faults/fault_table.py

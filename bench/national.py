@@ -1,0 +1,267 @@
+"""A national run without pixels: real tiles and blocks, tasks that sleep and commit small files.
+
+``python -m bench.national`` (``make bench-scale``) cuts the 89 tiles of `configs/national.yaml`
+into the blocks of a run and hands them to 200 workers of one thread through the executor of a run
+on a cluster. A task sleeps as long as a block takes, divided by ``--faster``: to the scheduler that
+many times more cores. Then it commits a file. Half way through the last run, 30 % of the workers
+are killed at once. The table goes into docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from distributed import Client, LocalCluster
+from ruamel.yaml import YAML
+
+from bench import PROJECT
+from bench.machine import describe
+from bench.sleepers import STARTS
+from oso_pipeline.core.blocks import Block, blocks_of
+from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.core.task import Task
+from oso_pipeline.core.tiles import Tile
+from oso_pipeline.runtime.executors import settings
+from oso_pipeline.runtime.executors.crew import DaskExecutor
+from oso_pipeline.timeseries.blocking import BLOCK_PIXELS, block_shape
+
+RESULTS = Path(__file__).parent / "national.json"
+PAGE = PROJECT / "docs" / "performance.md"
+BEGIN, END = "<!-- national: begin -->", "<!-- national: end -->"
+SECONDS_PER_PIXEL = 3.8e-6
+"""Of a core, measured on a whole tile (docs/performance.md)."""
+PROCESSES, THREADS = 10, 20
+KILLED = 0.3
+
+
+def national_blocks(most: int | None = None) -> list[Block]:
+    """Return the blocks of the tiles of France that hold a pixel which the tile owns.
+
+    `most` takes the first so many only.
+    """
+    config = YAML(typ="safe").load(PROJECT / "configs" / "national.yaml")
+    grids = {name: Tile(name).geobox() for name in config["imagery"]["tiles"]}
+    ownership = Ownership(grids, 2154)
+    blocks: list[Block] = []
+    for name, grid in grids.items():
+        if most is not None and len(blocks) >= most:
+            break
+        near, size = ownership.neighbours(name), (int(grid.shape[0]), int(grid.shape[1]))
+        shape = block_shape(size, (1, size[1]), BLOCK_PIXELS)
+        cut = blocks_of(name, size, shape)
+        blocks += [block for block in cut if near.owns_any(name, block.crop(grid))]
+    return blocks[:most]
+
+
+def tasks_of(blocks: Sequence[Block], folder: Path, faster: float) -> list[Task]:
+    """Return a task for each block, as large as those that predict."""
+    return [
+        Task(
+            stage="predict",
+            name=f"{number:06d}/{block.tile}/{block.name}",
+            function="bench.sleepers:sleep_and_commit",
+            run_dir=folder,
+            outputs=(f"blocks/{block.tile}/{number:06d}.tif",),
+            params={"block": [block.row, block.column, block.height, block.width]},
+            inputs={f"input {n}": "0" * 64 for n in range(4)},
+            options={"seconds": block.pixels * SECONDS_PER_PIXEL / faster},
+        )
+        for number, block in enumerate(blocks)
+    ]
+
+
+class ManyWorkers(DaskExecutor):
+    """Worker processes on this machine, of many workers each, none of which computes."""
+
+    def expected_workers(self) -> int:
+        """Return the number of workers, all of one thread."""
+        return PROCESSES * THREADS
+
+    def __exit__(self, *error: object) -> None:
+        """Let all end."""
+        super().__exit__(*error)
+        for process in getattr(self, "_hosts", ()):
+            process.kill()
+            process.wait()
+        self._cluster.close(timeout=60)
+
+    def _start(self) -> Client:
+        settings.apply()
+        self._cluster = LocalCluster(
+            n_workers=0,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=logging.CRITICAL,
+        )
+        address = self._cluster.scheduler_address
+        command = [sys.executable, "-m", "bench.sleepers", address, str(THREADS)]
+        environment = {**os.environ, **settings.worker_environment()}
+        self._hosts = [subprocess.Popen(command, env=environment) for _ in range(PROCESSES)]
+        client = Client(self._cluster)
+        client.wait_for_workers(self.expected_workers(), timeout=600)
+        return client
+
+    @property
+    def known_tasks(self) -> int:
+        """Tasks that the scheduler knows now."""
+        return len(self._cluster.scheduler.tasks)
+
+    def kill_some(self) -> int:
+        """Kill a share of the worker processes, as a rack without power; return how many."""
+        doomed = self._hosts[: round(KILLED * PROCESSES)]
+        for process in doomed:
+            process.kill()
+        return len(doomed)
+
+
+@dataclass
+class Watch:
+    """What the driver, which holds the scheduler, needs while tasks run."""
+
+    executor: ManyWorkers
+    most_tasks: int = 0
+    most_bytes: int = 0
+
+    def __enter__(self) -> Watch:
+        self._ended = threading.Event()
+        self.least_bytes = psutil.Process().memory_info().rss
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._ended.wait(0.2):
+            self.most_tasks = max(self.most_tasks, self.executor.known_tasks)
+            self.most_bytes = max(self.most_bytes, psutil.Process().memory_info().rss)
+
+
+def measure(executor: ManyWorkers, tasks: Sequence[Task], kill: bool) -> dict[str, Any]:
+    """Run tasks, with workers killed half way if asked for."""
+    slept = sum(task.options["seconds"] for task in tasks)
+    workers, failed, first, killed_at = PROCESSES * THREADS, 0, 0.0, 0.0
+    alive = workers
+    with Watch(executor) as watch:
+        cpu, began = time.process_time(), time.perf_counter()
+        for done, result in enumerate(executor.run(tasks, f"n{began:.0f}"), start=1):
+            first = first or time.perf_counter() - began
+            failed += result.status == "failed"
+            if kill and done == len(tasks) // 2:
+                killed_at = time.perf_counter() - began
+                alive -= THREADS * executor.kill_some()
+        wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+    # Of those killed, what they had until then; of the others, all of it.
+    available = alive * wall + (workers - alive) * killed_at
+    return {
+        "tasks": len(tasks),
+        "task_s": round(slept / len(tasks), 2),
+        "wall_s": round(wall, 1),
+        "ideal_s": round(wall - (available - slept) / alive, 1),
+        "first_s": round(first, 1),
+        "commits_per_s": round(len(tasks) / wall, 1),
+        "lost_percent": round(100 * (1 - slept / available), 1),
+        "driver_ms_per_task": round(1000 * cpu / len(tasks), 2),
+        "most_tasks_known": watch.most_tasks,
+        "driver_mb": round(watch.most_bytes / 1e6),
+        "driver_growth_mb": round((watch.most_bytes - watch.least_bytes) / 1e6),
+        "workers_killed": workers - alive,
+        "started_again": starts(tasks[0].run_dir) - len(tasks),
+        "failed": failed,
+        "uncommitted": sum(task.committed() is None for task in tasks),
+    }
+
+
+def starts(folder: Path) -> int:
+    """Return how often a task was started."""
+    return sum(len(path.read_text().splitlines()) for path in (folder / STARTS).iterdir())
+
+
+def planning(tasks: Sequence[Task]) -> dict[str, Any]:
+    """Measure what it takes to look which tasks are done, none of which is."""
+    began = time.process_time()
+    todo = sum(task.state().status != "done" for task in tasks)
+    return {"tasks": todo, "state_ms": round(1000 * (time.process_time() - began) / todo, 3)}
+
+
+def table(content: dict[str, Any]) -> str:
+    """Return the results as a table in Markdown."""
+    lines = [
+        "| | s per block | cores this equals | wall (ideal) | time of workers lost | commits/s "
+        "| driver, ms of a core per block | tasks known at most | driver, memory (growth) "
+        "| started again | left undone |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    real = content["real_task_s"]
+    lines += [
+        f"| {name} | {row['task_s']} | {PROCESSES * THREADS * real / row['task_s']:,.0f} "
+        f"| {row['wall_s']:.0f} s ({row['ideal_s']:.0f} s) | {row['lost_percent']:.1f} % "
+        f"| {row['commits_per_s']:.0f} | {row['driver_ms_per_task']:.1f} "
+        f"| {row['most_tasks_known']} | {row['driver_mb']} MB ({row['driver_growth_mb']} MB) "
+        f"| {row['started_again']} | {row['failed'] + row['uncommitted']} |"
+        for name, row in content["runs"].items()
+    ]
+    return "\n".join(lines)
+
+
+def write(content: dict[str, Any]) -> None:
+    """Keep the figures, and put the table where the page has room for it."""
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table(content)}\n\n{END}{after}", encoding="utf-8")
+
+
+def _named(faster: float) -> str:
+    return "as fast as a real block" if faster == 1 else f"{faster:g} times faster"
+
+
+def main() -> None:
+    """Measure a national run as it is, faster, and with workers killed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.national")
+    parser.add_argument("--faster", type=float, nargs="+", default=[1, 10])
+    parser.add_argument("--blocks", type=int, help="only so many blocks")
+    options = parser.parse_args()
+    began = time.process_time()
+    blocks = national_blocks(options.blocks)
+    content: dict[str, Any] = {
+        "machine": describe(),
+        "tiles": len({block.tile for block in blocks}),
+        "blocks": len(blocks),
+        "cutting_s": round(time.process_time() - began, 1),
+        "real_task_s": sum(b.pixels for b in blocks) * SECONDS_PER_PIXEL / len(blocks),
+        "runs": {},
+    }
+    with ManyWorkers(deadline_s=3600.0) as executor:
+        for _ in executor.run(tasks_of(blocks[:1], Path(tempfile.mkdtemp()), 1000.0), "warm"):
+            pass
+        plans = [(_named(faster), faster, False) for faster in options.faster]
+        plans.append((f"{KILLED:.0%} of the workers killed half way", options.faster[0], True))
+        for name, faster, kill in plans:
+            with tempfile.TemporaryDirectory() as folder:
+                tasks = tasks_of(blocks, Path(folder), faster)
+                content["planning"] = planning(tasks)
+                content["runs"][name] = measure(executor, tasks, kill)
+                print(name, json.dumps(content["runs"][name]), flush=True)
+                if options.blocks is None:
+                    write(content)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Workers that only sleep and commit: ``python -m bench.sleepers ADDRESS COUNT``.
+
+So many workers of one thread each live in one process, which imports as little as possible. On a
+cluster every core watches itself; here the watches of all share few cores, so they look less often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+
+import dask
+from distributed import Worker
+
+from oso_pipeline.core.commit import publish_bytes
+from oso_pipeline.core.task import Summary, Task
+
+STARTS = "starts"
+
+
+def sleep_and_commit(task: Task) -> Summary:
+    """Take the time of a block and publish a small file.
+
+    Every start is a line in a file of this process, so that what is done twice can be counted.
+    """
+    starts = task.run_dir / STARTS
+    starts.mkdir(exist_ok=True)
+    with (starts / str(os.getpid())).open("a", encoding="ascii") as file:
+        file.write(task.name + "\n")
+    time.sleep(task.options["seconds"])
+    publish_bytes(task.output(), bytes(200))
+    return {"pixels": 0}
+
+
+async def _host(address: str, count: int) -> None:
+    dask.config.set({"distributed.admin.system-monitor.interval": "10s"})
+    workers = [
+        await Worker(address, nthreads=1, name=f"{time.time_ns()}-{number}", memory_limit=0)
+        for number in range(count)
+    ]
+    await asyncio.gather(*(worker.finished() for worker in workers))
+
+
+if __name__ == "__main__":
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    asyncio.run(_host(sys.argv[1], int(sys.argv[2])))
