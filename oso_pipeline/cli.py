@@ -324,6 +324,7 @@ def demo(
 ) -> None:
     """Simulate two years of a small world, and map one with the labels of the other."""
     from oso_pipeline.runtime import session
+    from oso_pipeline.runtime.reuse import begin_with_preparation
     from oso_pipeline.runtime.runner import Selection
     from oso_pipeline.simulation.demo import prepare_demo
 
@@ -333,8 +334,11 @@ def demo(
     planner = session.planner_of(session.load(configs.past_forest, None))
     outcome = session.run(planner, Selection(until="mosaic"), session.Manner(workers))
     if outcome.exit_code == 0:
-        out.print("mapping 2018 with the labels of 2017, adapted")
+        out.print("mapping 2018 with the labels of 2017, adapted; labels and samples are the same")
+        past_forest = planner.run_dir
         planner = session.planner_of(session.load(configs.main, None))
+        with _writing_into(folder):
+            begin_with_preparation(past_forest, planner.run_dir)
         outcome = session.run(planner, Selection(), session.Manner(workers))
     session.print_outcome(planner.config, outcome)
     raise typer.Exit(int(outcome.exit_code))

@@ -27,7 +27,7 @@ from oso_pipeline.reference.shapefiles import (
     lacking_bytes,
     readable,
 )
-from oso_pipeline.reference.vector_schema import Schema, system_of
+from oso_pipeline.reference.vector_schema import Schema, info_of, layers_of, state_of, system_of
 from oso_pipeline.reference.window import Window
 
 _COMPANIONS: dict[str, tuple[str, ...]] = {
@@ -222,7 +222,8 @@ class VectorFile:
         return BYTES_AS_THEY_ARE
 
     def _schema_by_gdal(self, path: Path, problems: Problems) -> Schema | None:
-        layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
+        state = state_of(self.files)
+        layers = layers_of(path, state)
         layer = self.layer
         if path != self.path or (layer is None and len(layers) == 1):
             layer = layers[0]
@@ -235,7 +236,7 @@ class VectorFile:
             message = f"layer {layer!r} is not in the file, which holds {', '.join(layers)}"
             problems.error("E-INPUT-058", message, self.path, nearest(layer, layers))
             return None
-        info = pyogrio.read_info(path, layer=layer, encoding=self._encoding)
+        info = info_of(path, layer, self._encoding, state)
         fields = tuple(str(name) for name in info["fields"])
         crs = system_of(info["crs"], self.crs)
         return Schema(layer, fields, info["geometry_type"], crs, int(info["features"]))

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyogrio
 import pyproj
+
+State = tuple[tuple[str, int, int], ...]
+"""Name, size and time of change of the files that a vector file consists of."""
 
 
 class Schema(NamedTuple):
@@ -38,3 +45,24 @@ def system_of(found: Any, given: str | None) -> pyproj.CRS | None:
     if crs is not None and not crs.name.casefold().startswith("undefined"):
         return crs
     return None if given is None else pyproj.CRS.from_user_input(given)
+
+
+def state_of(files: Sequence[Path]) -> State:
+    """Return the state of `files`, by which a change of them is noticed."""
+    found = ((file, file.stat()) for file in files)
+    return tuple((file.name, about.st_size, about.st_mtime_ns) for file, about in found)
+
+
+@lru_cache(maxsize=256)
+def layers_of(path: Path, state: State) -> tuple[str, ...]:
+    """Return the names of the layers; GDAL is asked once per process and `state`."""
+    return tuple(str(name) for name in pyogrio.list_layers(path)[:, 0])
+
+
+@lru_cache(maxsize=1024)
+def info_of(path: Path, layer: str, encoding: str | None, state: State) -> Mapping[str, Any]:
+    """Return what GDAL tells of a layer; it is asked once per process and `state`.
+
+    To open a database costs more than to read a cell of it, and each cell asks.
+    """
+    return pyogrio.read_info(path, layer=layer, encoding=encoding)

@@ -12,6 +12,7 @@ from rasterio.warp import Resampling, reproject
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
+from oso_pipeline.runtime.reuse import begin_with_preparation
 from oso_pipeline.simulation import PastYear, WorldSpec
 from oso_pipeline.simulation.demo import prepare_demo
 
@@ -25,6 +26,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two_years")
     configs = prepare_demo(folder, spec=WorldSpec(size_px=128, past=PastYear()))
     for config, until in ((configs.past_forest, "mosaic"), (configs.main, "report")):
+        begin_with_preparation(folder / "run_past_forest", folder / "run")
         run = CliRunner().invoke(app, ["run", str(config), "--until", until, *QUICK])
         assert run.exit_code == 0, run.output
     return folder
@@ -71,3 +73,13 @@ def test_the_report_shows_both(demo: Path) -> None:
     for text in ("Against other maps", "forest of 2017 as it is", "Mean series", "Pseudo-labels"):
         assert text in page
     assert "30UYD, past season 2017" in page
+
+
+def test_both_runs_share_labels_and_samples(demo: Path) -> None:
+    log = (demo / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    done = {event["stage"] for event in map(json.loads, log) if event["event"] == "task_ended"}
+    assert {"inventory", "train", "predict", "validate"} <= done
+    assert not done & {"polygons", "reference", "samples", "past_polygons", "past_samples"}
+    for name in ("reference.parquet", "samples/30UYD.parquet", "past/2017/samples/30UYD.parquet"):
+        mine, other = demo / "run" / name, demo / "run_past_forest" / name
+        assert mine.samefile(other)

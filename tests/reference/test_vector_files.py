@@ -280,3 +280,17 @@ def test_projected_window_holds_the_image_of_every_point(
 )
 def test_fields_go_by_many_names(names: list[str], present: list[str], found: str | None) -> None:
     assert find_field(names, present) == found
+
+
+def test_a_file_that_changes_is_described_anew(tmp_path: Path) -> None:
+    path = tmp_path / "parcels.gpkg"
+    for column in ("code", "kind"):
+        frame = geopandas.GeoDataFrame({column: [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs=2154)
+        frame.to_file(path, layer="parcels")
+        schema = VectorFile(path).schema(Problems())
+        assert schema is not None
+        assert schema.fields == (column,)
+    frame.to_file(path, layer="others", mode="a")
+    problems = Problems()
+    assert VectorFile(path).schema(problems) is None
+    assert "2 layers" in str(problems.errors[0])
