@@ -12,6 +12,7 @@ from oso_pipeline.config import Config
 from oso_pipeline.core.commit import write_sidecar
 from oso_pipeline.core.task import Task
 from oso_pipeline.learning.cost import training_cost
+from oso_pipeline.learning.label_stage import STAGE as LABELS
 
 
 @dataclass
@@ -41,3 +42,11 @@ def test_cut_samples_do_not_stop_the_plan(tmp_path: Path) -> None:
     summary = {"pixels": {"11": 300, "12": 200}}
     write_sidecar(task.output(), {"key": task.key, "summary": summary})
     assert training_cost(context, None, context.config.learning).pixels == 500
+
+
+def test_label_checks_declare_what_they_were_seen_to_use(tmp_path: Path) -> None:
+    """Even a small one used 795 MB in a worker that had read images before."""
+    task = Task("samples", "31TCJ", "nowhere:nothing", tmp_path, ("31TCJ.parquet",))
+    checks = LABELS.plan(Context(make_config(tmp_path), (task,)))
+    assert checks
+    assert all(check.cost.memory_bytes > 795e6 for check in checks)
