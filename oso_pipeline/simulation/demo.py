@@ -58,6 +58,7 @@ def prepare_demo(
     DemoConfigs
         The configurations to run.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in ("demo.yaml", "past_forest.yaml", "one_year.yaml")]
     for path in paths:
         content = resources.files("oso_pipeline.simulation").joinpath(path.name).read_bytes()

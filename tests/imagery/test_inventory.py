@@ -370,5 +370,5 @@ def test_gather_sums_up(images: Path):
 
 def test_a_damaged_inventory_is_refused(tmp_path: Path):
     (tmp_path / "31TCJ.parquet").write_bytes(b"PAR1")
-    with pytest.raises(InputDataError, match="run the stage `inventory` again"):
+    with pytest.raises(InputDataError, match="oso verify RUN --repair"):
         read_inventory(tmp_path / "31TCJ.parquet")

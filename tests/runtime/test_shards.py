@@ -195,7 +195,7 @@ from oso_pipeline.runtime import session
 from oso_pipeline.runtime.runner import Selection
 world = World.__new__(World)
 world.trouble, world.run_dir, world.values = Path(sys.argv[1]), Path(sys.argv[2]), [1, 2, 3]
-planner = world.planner(runtime={"executor": sys.argv[3], "workers": 1, "stop_grace_s": 0.5})
+planner = world.planner(runtime={"cluster": {"kind": sys.argv[3]}, "workers": 1, "stop_grace_s": 0.5})
 session.run(planner, Selection(), session.Manner())
 """
 
