@@ -171,6 +171,7 @@ class _Course:
 
     def stage(self, stage: Stage) -> bool:
         """Run one stage; return whether the next may follow."""
+        self.stop.heed()
         if self._must_wait(stage):
             return False
         plan = self.planner.plan(stage, self.selection.tiles, self.selection.shard)
@@ -192,6 +193,7 @@ class _Course:
         """Run what is to do; return how many tasks failed and how many ended."""
         failed = ended = 0
         for result in self.executor.run(UntilTold(plan.todo, self._is_told), self.run_id):
+            self.stop.heed()
             ended += 1
             if result.status == "failed":
                 failed += 1

@@ -23,20 +23,22 @@ class Stop:
     """Whether the end was announced, as batch systems do some minutes before the walltime.
 
     SIGUSR1 announces it: no further task begins. Those that run may end within `grace_s`;
-    then they are dropped, as after SIGTERM.
+    then they are dropped, as after SIGTERM and Ctrl-C.
     """
 
     def __init__(self, grace_s: float) -> None:
         self.grace_s = grace_s
         self.announced = False
+        self._end: type[BaseException] | None = None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear SIGUSR1 and SIGTERM while the body runs; only in the main thread."""
+        """Hear SIGUSR1, SIGTERM and Ctrl-C while the body runs; only in the main thread."""
         handlers: dict[int, Callable[[int, FrameType | None], Any]] = {
             signal.SIGUSR1: self._announce,
-            signal.SIGALRM: _raise(OutOfTime),
-            signal.SIGTERM: _raise(Terminated),
+            signal.SIGALRM: self._ends_with(OutOfTime),
+            signal.SIGTERM: self._ends_with(Terminated),
+            signal.SIGINT: self._ends_with(KeyboardInterrupt),
         }
         before = {number: signal.signal(number, handlers[number]) for number in handlers}
         try:
@@ -45,6 +47,21 @@ class Stop:
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def heed(self) -> None:
+        """End now if that was asked for where nothing can be raised.
+
+        Python ignores what a signal raises inside of a finaliser or a callback of C code.
+        """
+        if self._end is not None:
+            raise self._end
+
+    def _ends_with(self, kind: type[BaseException]) -> Callable[[int, FrameType | None], Any]:
+        def end(number: int, frame: FrameType | None) -> Any:
+            self._end = kind
+            raise kind
+
+        return end
 
     def _announce(self, number: int, frame: FrameType | None) -> None:
         if not self.announced:
@@ -78,10 +95,3 @@ class UntilTold(Sequence[Task]):
     def __getitem__(self, index: slice) -> Sequence[Task]: ...
     def __getitem__(self, index: int | slice) -> Task | Sequence[Task]:
         return self._tasks[index]
-
-
-def _raise(kind: type[BaseException]) -> Callable[[int, FrameType | None], Any]:
-    def end(number: int, frame: FrameType | None) -> Any:
-        raise kind
-
-    return end

@@ -26,6 +26,7 @@ from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.progress import LogFile
 from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.runtime.shard import Shard
+from oso_pipeline.runtime.stopping import Terminated
 
 
 @pytest.fixture
@@ -187,6 +188,26 @@ def test_an_announced_end_leaves_the_rest_to_the_next_run(world: World) -> None:
     assert (outcome.done, outcome.up_to_date, outcome.exit_code) == (3, 2, ExitCode.OK)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_an_end_that_python_ignores_is_heeded(
+    world: World, number: signal.Signals, kind: type[BaseException]
+) -> None:
+    class Finalised:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    class InFinaliser(SignalAfter):
+        def task_ended(self, result: object) -> None:
+            Finalised()
+
+    with pytest.raises(kind):
+        run(world.planner(), SerialExecutor(), [InFinaliser(number, 1)], Selection())
+    assert not lock_path(world.run_dir, None).exists()
+
+
 HANGING = """
 import sys
 from pathlib import Path
@@ -195,7 +216,8 @@ from oso_pipeline.runtime import session
 from oso_pipeline.runtime.runner import Selection
 world = World.__new__(World)
 world.trouble, world.run_dir, world.values = Path(sys.argv[1]), Path(sys.argv[2]), [1, 2, 3]
-planner = world.planner(runtime={"cluster": {"kind": sys.argv[3]}, "workers": 1, "stop_grace_s": 0.5})
+cluster = {"kind": sys.argv[3]}
+planner = world.planner(runtime={"cluster": cluster, "workers": 1, "stop_grace_s": 0.5})
 session.run(planner, Selection(), session.Manner())
 """
 
@@ -207,9 +229,8 @@ def test_what_does_not_end_within_the_grace_is_dropped(world: World, executor: s
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     command = [sys.executable, "-c", HANGING, str(world.trouble), str(world.run_dir), executor]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    first = world.run_dir / "numbers" / "1.txt.json"
     for _ in range(1200):
-        if first.exists():
+        if (world.trouble / "hangs-2").exists():
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGUSR1)

@@ -28,6 +28,7 @@ def write_number(task: Task) -> Summary:
     if (trouble / f"kill-always-{value}").exists():
         os.kill(os.getpid(), signal.SIGKILL)
     if (trouble / f"hang-{value}").exists():
+        (trouble / f"hangs-{value}").touch()
         time.sleep(120)
     publish_bytes(task.output(), str(value * 2).encode())
     return {"value": value}
