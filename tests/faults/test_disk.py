@@ -173,7 +173,12 @@ class Vandal:
         self.folder = folder
 
     def stage_begins(self, plan: StagePlan) -> None:
-        threading.Timer(0.5, shutil.rmtree, [self.folder]).start()
+        threading.Timer(0.5, self.remove).start()
+
+    def remove(self) -> None:
+        # At once, since what is written meanwhile would keep the folder alive.
+        gone = self.folder.rename(self.folder.with_name("gone"))
+        shutil.rmtree(gone, ignore_errors=True)
 
     def task_ended(self, result: object) -> None: ...
 
