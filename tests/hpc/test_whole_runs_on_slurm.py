@@ -46,7 +46,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     config = folder / "demo_in_one_process.yaml"
     plain = prepare_demo(folder, spec=WorldSpec()).one_year
-    config.write_text(f"extends: {plain.name}\nrun_dir: run\n")
+    # The name is part of what a map says of itself.
+    config.write_text(f"extends: {plain.name}\nname: demo\nrun_dir: run\n")
     finish("run", config, "--cluster", "serial")
     return config
 
