@@ -15,14 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from oso_pipeline.core.blocks import Block
-from oso_pipeline.core.commit import verified
 from oso_pipeline.core.rasterise import NONE
 from oso_pipeline.learning.draw import lowest
 from oso_pipeline.learning.variants import validation_rows
-from oso_pipeline.sampling.collect import Pixels
+from oso_pipeline.sampling.collect import Pixels, publish_samples
 from oso_pipeline.sampling.polygons import CandidateFinder, Candidates, Polygons, draw_numbers
 from oso_pipeline.timeseries.layout import FeatureLayout
 
@@ -145,14 +143,7 @@ class AreaDraw:
             content[name] = np.ascontiguousarray(pixels.features[:, number])
         table = pa.table(content)
 
-        def write(temporary: Path) -> None:
-            pq.write_table(table, temporary, compression="zstd", row_group_size=65_536)
-
-        def check(temporary: Path) -> None:
-            if not pq.ParquetFile(temporary).read().equals(table):
-                raise OSError(f"{path} does not read back as it was written; is the disk sound?")
-
-        verified(write, check, path)
+        publish_samples(path, table)
         return table
 
     def _strata_at(self, place: Candidates) -> npt.NDArray[np.int32]:

@@ -165,6 +165,13 @@ def write_samples(
         content[name] = np.ascontiguousarray(pixels.features[:, number])
     table = pa.table(content)
 
+    publish_samples(path, table)
+    return table
+
+
+def publish_samples(path: Path, table: pa.Table) -> None:
+    """Write `table` to `path`, all or nothing, and read it back whole."""
+
     def write(temporary: Path) -> None:
         pq.write_table(table, temporary, compression="zstd", row_group_size=65_536)
 
@@ -173,4 +180,3 @@ def write_samples(
             raise OSError(f"{path} does not read back as it was written; is the disk sound?")
 
     verified(write, check, path)
-    return table
