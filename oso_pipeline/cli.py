@@ -83,7 +83,7 @@ def plan(
     ] = False,
 ) -> None:
     """Show what a run would do, why, and how long it takes, without doing anything."""
-    from oso_pipeline.runtime import calibration, limits, session, tables
+    from oso_pipeline.runtime import calibration, limits, room, session, tables
 
     planner = session.planner_of(session.load(config, set_))
     limits.refuse_memory(planner, planner.stages)
@@ -99,6 +99,7 @@ def plan(
         out.print(
             f"about {wall} with {forecast.workers} workers as fast as {forecast.speed.machine}"
         )
+        out.print(str(room.room_for(planner, planner.stages)))
         for stage in plans:
             for why, count in stage.reasons.most_common(3):
                 out.print(f"{stage.name}: {count} of {len(stage.tasks)}: {why}")

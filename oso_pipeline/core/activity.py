@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 ACTIVITY = "activity"
 """Folder in the run folder for what runs tell of themselves; nothing in it is a product."""
 
@@ -64,6 +66,24 @@ def signs(run_dir: Path) -> list[Sign]:
         with suppress(OSError, ValueError, TypeError):  # being written, or gone meanwhile
             found.append(Sign(**json.loads(path.read_text(encoding="utf-8"))))
     return sorted(found, key=lambda sign: sign.since)
+
+
+def living_signs(run_dir: Path, longest_s: float) -> list[Sign]:
+    """Return the signs whose process can still be there.
+
+    This host is asked for the process; on others a sign older than `longest_s` seconds was
+    left behind.
+    """
+    here = socket.gethostname()
+    return [
+        sign
+        for sign in signs(run_dir)
+        if (
+            psutil.pid_exists(sign.pid)
+            if sign.host == here
+            else time.time() - sign.since < longest_s
+        )
+    ]
 
 
 def forget_signs(run_dir: Path) -> None:

@@ -50,6 +50,8 @@ class Cost:
         Processor time.
     decode_seconds
         The part of it that goes into decoding images.
+    bytes_written
+        Room that what it leaves takes on disk.
     """
 
     pixels: int = 0
@@ -57,6 +59,7 @@ class Cost:
     memory_bytes: int = 0
     core_seconds: float = 0.0
     decode_seconds: float = 0.0
+    bytes_written: int = 0
 
 
 @dataclass(frozen=True)

@@ -173,24 +173,28 @@ def _plan_tile(
         },
         inputs=inputs,
         options={**options, "listing": digest([options, places])},
-        cost=_cost(candidates, Period(first, last)),
+        cost=_cost(candidates, Period(first, last), context.run_dir / EXTRACTED),
     )
 
 
-def _cost(candidates: Sequence[Candidate], period: Period) -> Cost:
-    """Return what reading takes: the headers of folders, archives whole."""
-    read, seconds = 0, 0.0
+def _cost(candidates: Sequence[Candidate], period: Period, extracted: Path) -> Cost:
+    """Return what reading takes: the headers of folders, archives whole and extracted."""
+    read, written, seconds = 0, 0, 0.0
     for candidate in candidates:
         if candidate.name.acquired in period:
+            images = reader_of(candidate.family).size_bytes(candidate)
             if candidate.path.is_file():
                 size = candidate.path.stat().st_size
                 read += size
                 seconds += size / 50e6  # inflate, checksum, write
+                if not (extracted / candidate.name.text).is_dir():
+                    written += images
             else:
-                size = reader_of(candidate.family).size_bytes(candidate)
-                read += min(size, 20 * _HEADER_BYTES)
+                read += min(images, 20 * _HEADER_BYTES)
             seconds += 0.05
-    return Cost(bytes_read=read, memory_bytes=200_000_000, core_seconds=seconds)
+    return Cost(
+        bytes_read=read, memory_bytes=200_000_000, core_seconds=seconds, bytes_written=written
+    )
 
 
 def _report_missing(config: Config, tile: str, findings: Findings, problems: Problems) -> None:

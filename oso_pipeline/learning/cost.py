@@ -13,6 +13,9 @@ _SECONDS_PER_VALUE_AND_TREE = {"histogram": 6e-9, "sklearn": 6e-8}
 _BYTES_PER_VALUE = {"histogram": 6, "sklearn": 8}
 """Features as int16, once more while they are joined, and as bins or in float32."""
 
+_PIXELS_PER_NODE, _BYTES_PER_NODE = 100, 19
+"""Training pixels for each node of a tree, and its size in the model file, as measured."""
+
 
 def training_cost(
     context: PlanContext[Config],
@@ -36,4 +39,5 @@ def training_cost(
     tried = layout.size**0.5 * learning.max_depth
     seconds = pixels * tried * learning.n_trees * _SECONDS_PER_VALUE_AND_TREE[learning.engine]
     memory = 300_000_000 + values * _BYTES_PER_VALUE[learning.engine]
-    return Cost(pixels, 2 * values, memory, 1.0 + seconds)
+    nodes = learning.n_trees * pixels // _PIXELS_PER_NODE
+    return Cost(pixels, 2 * values, memory, 1.0 + seconds, bytes_written=nodes * _BYTES_PER_NODE)

@@ -233,5 +233,10 @@ def _task(context: PlanContext[Config], variant: str, stratum: str) -> Task:
         },
         inputs={f"{task.stage}/{task.name}": task.key for task in samples},
         options={"samples": sorted(task.outputs[0] for task in samples), "threads": 1},
-        cost=replace(one, core_seconds=rules.folds * one.core_seconds, memory_bytes=memory),
+        cost=replace(
+            one,
+            core_seconds=rules.folds * one.core_seconds,
+            memory_bytes=memory,
+            bytes_written=0,  # a line for each polygon
+        ),
     )

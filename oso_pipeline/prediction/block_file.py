@@ -13,6 +13,8 @@ from oso_pipeline.core.commit import verified
 
 BANDS = ("class", "confidence", "validity")
 """Bands of the file: code, percentage of trees, number of clear dates."""
+BYTES_PER_PIXEL = 1
+"""What the three of them take on disk, compressed, as measured."""
 
 
 def write_block(path: Path, layers: npt.NDArray[np.uint16], grid: GeoBox) -> None:

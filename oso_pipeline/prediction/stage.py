@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,7 +23,7 @@ from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.imagery.layout import TileLayout
 from oso_pipeline.learning.model_file import Model, cached_model
 from oso_pipeline.learning.variants import map_variant
-from oso_pipeline.prediction.block_file import write_block
+from oso_pipeline.prediction.block_file import BYTES_PER_PIXEL, write_block
 from oso_pipeline.prediction.block_map import outside, predict_pixels, stratum_labels
 from oso_pipeline.prediction.series_quality import (
     count_quality,
@@ -203,7 +204,7 @@ def _tasks_of(
             params={**shared, "block": _window(block)},
             inputs=inputs,
             options=options,
-            cost=block_cost(block, memory),
+            cost=replace(block_cost(block, memory), bytes_written=BYTES_PER_PIXEL * block.pixels),
         )
         for block in _owned_blocks(
             json.dumps(near),

@@ -41,6 +41,7 @@ from oso_pipeline.reference.interest import AreaMask, mask_of_task, task_parts
 
 # Measured: 0.2 microseconds per pixel and a peak of 250 MB, whatever the size of the map.
 _SECONDS_PER_PIXEL = 0.2e-6
+_BYTES_PER_PIXEL = 0.3  # on disk, with overviews
 _MEMORY_BYTES = 300 * 2**20
 _NAMED_BLOCKS = 10
 _IMAGE_PIXEL_M = 10.0
@@ -199,6 +200,7 @@ def _task(
             bytes_read=3 * pixels,
             memory_bytes=_MEMORY_BYTES,
             core_seconds=_SECONDS_PER_PIXEL * pixels,
+            bytes_written=int(_BYTES_PER_PIXEL * pixels),
         ),
     )
 

@@ -86,6 +86,8 @@ class ReferenceStage:
                 cost=Cost(
                     memory_bytes=400_000_000 + _BYTES_PER_CELL * len(cells),
                     core_seconds=2.0 + len(cells),
+                    # The same polygons once more, in one file.
+                    bytes_written=sum(task.cost.bytes_written for task in cells),
                 ),
             )
         ]

@@ -52,6 +52,7 @@ class StagePlan:
             "outdated": self.count("outdated"),
             "reasons": dict(self.reasons),
             "bytes_to_read": sum(task.cost.bytes_read for task in todo),
+            "bytes_to_write": sum(task.cost.bytes_written for task in todo),
             "core_hours": sum(task.cost.core_seconds for task in todo) / 3600,
             "memory_bytes": max((task.cost.memory_bytes for task in todo), default=0),
         }

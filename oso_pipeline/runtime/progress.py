@@ -25,6 +25,7 @@ from oso_pipeline.core.task import TaskResult
 from oso_pipeline.runtime.lock import file_stem
 from oso_pipeline.runtime.planner import StagePlan
 from oso_pipeline.runtime.shard import Shard
+from oso_pipeline.runtime.stragglers import Straggler
 from oso_pipeline.runtime.terminal import write_or_go_silent
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,10 @@ class PlainProgress:
             failures = f", {failed} failed" if failed else ""
             self._line(f"  {plan.name} took {seconds:.1f} s{failures}")
 
+    def straggles(self, straggler: Straggler) -> None:
+        """Name a task that takes much longer than its peers."""
+        self._line(f"  {straggler}")
+
     def _line(self, text: str) -> None:
         write_or_go_silent(self._stream, text)
 
@@ -127,6 +132,10 @@ class BarProgress:
     def stage_ends(self, plan: StagePlan, failed: int) -> None:
         """Leave the bar as it is."""
 
+    def straggles(self, straggler: Straggler) -> None:
+        """Name a task that takes much longer than its peers, above the bars."""
+        self._progress.console.print(str(straggler), style="yellow", markup=False)
+
 
 class JsonProgress:
     """One JSON object per line: stages and tasks, with seconds and memory."""
@@ -145,6 +154,10 @@ class JsonProgress:
     def stage_ends(self, plan: StagePlan, failed: int) -> None:
         """Write how many tasks failed."""
         self._write("stage_ends", {"stage": plan.name, "failed": failed})
+
+    def straggles(self, straggler: Straggler) -> None:
+        """Write which task takes much longer than its peers."""
+        self._write("straggler", straggler_record(straggler))
 
     def _write(self, event: str, content: dict[str, Any]) -> None:
         line = json.dumps({"ts": _now(), "event": event, **content})
@@ -174,6 +187,10 @@ class LogFile:
         """Note the end of the stage."""
         if plan.todo:
             self._append({"event": "stage_ends", "stage": plan.name, "failed": failed})
+
+    def straggles(self, straggler: Straggler) -> None:
+        """Note a task that takes much longer than its peers."""
+        self._append({"event": "straggler", **straggler_record(straggler)})
 
     def needs(self, stages: dict[str, Any]) -> None:
         """Note what each stage was expected to take, and took."""
@@ -211,6 +228,19 @@ def task_record(result: TaskResult) -> dict[str, Any]:
         "cpu_seconds": round(result.cpu_seconds, 3),
         "peak_rss_mb": result.peak_rss_bytes // 1_000_000,
         "error": result.error,
+    }
+
+
+def straggler_record(straggler: Straggler) -> dict[str, Any]:
+    """Return what the log says of a task that takes much longer than its peers."""
+    sign = straggler.sign
+    return {
+        "stage": sign.stage,
+        "task": sign.task,
+        "host": sign.host,
+        "pid": sign.pid,
+        "seconds": round(straggler.seconds, 1),
+        "peers_s": round(straggler.usual_s, 3),
     }
 
 

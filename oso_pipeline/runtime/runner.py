@@ -24,6 +24,7 @@ from oso_pipeline.runtime.executors import Executor
 from oso_pipeline.runtime.limits import refuse_memory
 from oso_pipeline.runtime.lock import RunLock
 from oso_pipeline.runtime.planner import Planner, StagePlan, is_per_tile
+from oso_pipeline.runtime.room import refuse_full_disk
 from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.runtime.stopping import Stop, UntilTold
 
@@ -125,7 +126,7 @@ def run(
     InputDataError
         If a stage cannot be planned because its input is missing.
     EnvironmentFailure
-        If the run folder is locked or cannot be written.
+        If the run folder is locked, cannot be written, or its disk has too little room.
     Terminated
         On SIGTERM.
     OutOfTime
@@ -142,7 +143,7 @@ def run(
         run_id = describe_run(planner.config)
         with executor:
             stages = _selected(planner, selection)
-            _foresee(planner, stages)
+            _foresee(planner, stages, selection)
             course = _Course(planner, executor, observers, selection, run_id, held, stop)
             for stage in stages:
                 if not course.stage(stage):
@@ -222,14 +223,15 @@ class _Course:
         return bool(unfinished)
 
 
-def _foresee(planner: Planner, stages: Sequence[Stage]) -> None:
-    """Raise ConfigError before any work if a stage to come could not be planned or held.
+def _foresee(planner: Planner, stages: Sequence[Stage], selection: Selection) -> None:
+    """Raise before any work if a stage to come could not be planned, held, or written.
 
     Input that is missing is left to the stage that meets it first, which tells more.
     """
     with suppress(InputDataError):
         planner.tasks(stages[-1].name)
     refuse_memory(planner, stages)
+    refuse_full_disk(planner, stages, selection.tiles)
     planner.forget()
 
 

@@ -29,6 +29,7 @@ from oso_pipeline.runtime.runner import Outcome, Selection
 from oso_pipeline.runtime.stages import STAGES
 from oso_pipeline.runtime.status import ProgressFile
 from oso_pipeline.runtime.stopping import OutOfTime, Terminated
+from oso_pipeline.runtime.stragglers import StragglerWatch
 from oso_pipeline.runtime.tables import ledger_table
 from oso_pipeline.runtime.terminal import err, out
 
@@ -129,9 +130,11 @@ def run(planner: Planner, selection: Selection, manner: Manner) -> Outcome:
     told = ProgressFile(planner.run_dir, selection.shard)
     lock = RunLock(planner.run_dir, selection.shard, manner.wait_lock_s, manner.break_lock)
     ledger = Ledger(forecast_of(planner.config, manner.workers))
+    slow = StragglerWatch(planner.run_dir, planner.config.runtime.task_deadline_s, [log, shown])
     try:
-        with bars or nullcontext():
-            outcome = runner.run(planner, executor, [log, ledger, told, shown], selection, lock)
+        with bars or nullcontext(), slow:
+            observers = [log, ledger, told, slow, shown]
+            outcome = runner.run(planner, executor, observers, selection, lock)
     except KeyboardInterrupt:
         err.print("interrupted; run the same command again to go on")
         sys.exit(ExitCode.INTERRUPTED)

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from oso_pipeline.core.activity import ACTIVITY, Sign, signs
+from oso_pipeline.core.activity import ACTIVITY, Sign, living_signs
 from oso_pipeline.core.commit import sidecar_of
 from oso_pipeline.core.task import Stage, Task, TaskResult, TaskState
 from oso_pipeline.runtime.lock import (
@@ -136,12 +133,16 @@ class Status:
         Tasks under way.
     failures
         What failed and was not done since: error by stage and task.
+    slow
+        Tasks under way that were named as much slower than their peers, and how many seconds
+        these took.
     """
 
     plans: list[StagePlan]
     workers: list[Worker]
     signs: list[Sign]
     failures: dict[tuple[str, str], str]
+    slow: dict[Sign, float] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
@@ -165,8 +166,10 @@ class Watch:
         said = _failures(run_dir)
         failures = {task: said[task] for task in todo if task in said}
         longest = self.planner.config.runtime.task_deadline_s
-        active = [sign for sign in signs(run_dir) if _may_live(sign, longest)]
-        return Status(plans, list(_workers(run_dir)), active, failures)
+        active = living_signs(run_dir, longest)
+        slow = _slow(run_dir)
+        named = {sign: slow[key] for sign in active if (key := _attempt(asdict(sign))) in slow}
+        return Status(plans, list(_workers(run_dir)), active, failures, named)
 
     def _plan(self, stage: Stage) -> StagePlan:
         tasks = self.planner.tasks(stage.name)
@@ -211,28 +214,37 @@ def _progress(path: Path) -> Progress | None:
 def _failures(run_dir: Path) -> dict[tuple[str, str], str]:
     """Return the last word of the logs on each task whose last end was a failure."""
     last: dict[tuple[str, str], tuple[str, str | None]] = {}
-    for path in (run_dir / "log.jsonl", *(run_dir / ACTIVITY).glob("shard-*.jsonl")):
-        for entry in _entries(path):
-            task = (str(entry.get("stage")), str(entry.get("task")))
-            when = str(entry.get("ts"))
-            if when >= last.get(task, ("", None))[0]:
-                last[task] = (when, entry.get("error"))
+    for entry in _entries(run_dir, "task_ended"):
+        task = (str(entry.get("stage")), str(entry.get("task")))
+        when = str(entry.get("ts"))
+        if when >= last.get(task, ("", None))[0]:
+            last[task] = (when, entry.get("error"))
     return {task: error for task, (_, error) in last.items() if error}
 
 
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        if '"task_ended"' in line:
-            with suppress(ValueError):  # cut by a kill
-                yield json.loads(line)
+def _slow(run_dir: Path) -> dict[tuple[object, ...], float]:
+    """Return which attempts the logs name as slow, and how long the peers took."""
+    found = {}
+    for entry in _entries(run_dir, "straggler"):
+        with suppress(KeyError, TypeError, ValueError):
+            found[_attempt(entry)] = float(entry["peers_s"])
+    return found
 
 
-def _may_live(sign: Sign, longest_s: float) -> bool:
-    """Tell whether the process behind a sign can still be there."""
-    if sign.host == socket.gethostname():
-        return psutil.pid_exists(sign.pid)
-    return time.time() - sign.since < longest_s
+def _attempt(content: Mapping[str, Any]) -> tuple[object, ...]:
+    return tuple(content[name] for name in ("stage", "task", "host", "pid"))
+
+
+def _entries(run_dir: Path, event: str) -> Iterator[dict[str, Any]]:
+    """Yield what all logs of a run tell of a kind of event."""
+    for path in (run_dir / "log.jsonl", *(run_dir / ACTIVITY).glob("shard-*.jsonl")):
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            if f'"{event}"' in line:
+                with suppress(ValueError):  # cut by a kill
+                    entry = json.loads(line)
+                    if entry.get("event") == event:
+                        yield entry

@@ -28,7 +28,10 @@ def lines(status: Status, why: bool) -> Iterator[str]:
             for reason, count in plan.reasons.most_common():
                 yield f"           {count}: {reason}"
     yield from _at_work(status)
-    yield from (f"under way: {_task(sign)}" for sign in status.signs[:SHOWN])
+    for sign in status.signs[:SHOWN]:
+        slow = sign in status.slow
+        beside = f", slow: its peers took {duration(status.slow[sign])}" if slow else ""
+        yield f"under way: {_task(sign)}{beside}"
     if len(status.signs) > SHOWN:
         yield f"under way: {len(status.signs) - SHOWN} more"
     yield from _failures(status)

@@ -15,15 +15,19 @@ _NOT_LOST = ("read", "kept", "repaired")
 
 def plan_table(plans: Sequence[StagePlan], forecast: Forecast) -> Table:
     """Return one row per stage: tasks by state, and what the missing ones need."""
-    table = _table("stage", "tasks", "new", "done", "outdated", "read", "core time", "memory")
+    table = _table(
+        "stage", "tasks", "new", "done", "outdated", "read", "written", "core time", "memory"
+    )
     for plan in plans:
         needs = forecast.needs(plan.todo)
         read = sum(task.cost.bytes_read for task in plan.todo)
+        written = sum(task.cost.bytes_written for task in plan.todo)
         table.add_row(
             plan.name,
             str(len(plan.tasks)),
             *(str(plan.count(state)) for state in ("new", "done", "outdated")),
             f"{read / 1e9:.2f} GB",
+            f"{written / 1e9:.2f} GB",
             duration(needs.core_seconds),
             f"{needs.memory_bytes / 1e9:.2f} GB",
         )

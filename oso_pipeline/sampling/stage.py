@@ -15,6 +15,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.grids import grid_from_json, grid_to_json
+from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.task import PlanContext, Summary, Task, summaries, tile_of
 from oso_pipeline.imagery.inventory import read_inventory
@@ -43,6 +44,11 @@ from oso_pipeline.timeseries.pieces import PieceReader
 from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
 from oso_pipeline.timeseries.series import BlockSeries
 from oso_pipeline.timeseries.windows import Part
+
+_LABELLED = 0.1
+"""Share of the pixels of a tile that is taken for labelled where nobody has looked yet."""
+_BYTES_PER_VALUE = 1.7
+"""Of a feature in the file, compressed, as measured."""
 
 
 class SamplesStage:
@@ -235,8 +241,23 @@ def _task(
             "memory_bytes": memory.allowed_bytes,
             **unlabelled.options,
         },
-        cost=replace(whole, memory_bytes=memory.needed(largest.pixels) + 200_000_000),
+        cost=replace(
+            whole,
+            memory_bytes=memory.needed(largest.pixels) + 200_000_000,
+            bytes_written=_room(config, rows * columns, layout),
+        ),
     )
+
+
+def _room(config: Config, pixels: int, layout: FeatureLayout) -> int:
+    """Return the bytes that the samples of a tile take: as many as are drawn, if it has them."""
+    labelled = int(_LABELLED * pixels)
+    limits = (config.sampling.max_train_pixels, config.sampling.max_validation_pixels)
+    if None not in limits:
+        groups = len(load_nomenclature(config.nomenclature).codes) * len(variants(config))
+        labelled = min(labelled, groups * sum(limit for limit in limits if limit is not None))
+    unlabelled = config.adaptation.target_sample_size if config.adaptation else 0
+    return int(_BYTES_PER_VALUE * layout.size * (labelled + unlabelled))
 
 
 def _draw_seed(seed: int, tile: str) -> int:

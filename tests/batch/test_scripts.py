@@ -15,7 +15,7 @@ from oso_pipeline.config.site import Site, load_site
 from oso_pipeline.core.errors import ConfigError, EnvironmentFailure
 from oso_pipeline.runtime.batch.chain import Link, chain_of
 from oso_pipeline.runtime.batch.script import JobFolder, script_of
-from oso_pipeline.runtime.batch.submit import Submitted, submit, submit_command
+from oso_pipeline.runtime.batch.submit import Submitted, environment_for, submit, submit_command
 from oso_pipeline.runtime.stages import STAGES
 
 SITES = Path(__file__).parents[2] / "configs" / "sites"
@@ -48,6 +48,30 @@ def test_script_is_as_it_was_read_against_the_manual(system: str, link: Link) ->
     written = script_of(link, full_site(system), FOLDER)
     assert written == (SNAPSHOTS / f"{system}-{link.name}.sh").read_text()
     subprocess.run(["bash", "-n"], input=written, text=True, check=True)
+
+
+@pytest.mark.parametrize("system", ["slurm", "pbs"])
+def test_script_of_a_pilot_is_as_it_was_read_against_the_manual(system: str) -> None:
+    site = full_site(system).model_copy(update={"mode": "pilot", "insecure_network": True})
+    (driver,) = chain_of(STAGES, site)
+    written = script_of(driver, site, FOLDER)
+    assert written == (SNAPSHOTS / f"{system}-driver.sh").read_text()
+    subprocess.run(["bash", "-n"], input=written, text=True, check=True)
+
+
+def test_variables_of_sbatch_do_not_override_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = script_of(ARRAY, full_site("slurm"), FOLDER)
+    ours = ["SIGNAL", "ARRAY_INX", "TIMELIMIT", "OPEN_MODE", "NO_REQUEUE", "MEM_PER_CPU", "QOS"]
+    others = ["CONSTRAINT", "RESERVATION", "EXPORT"]
+    for name in (*ours, *others):
+        monkeypatch.setenv(f"SBATCH_{name}", "x")
+    left = environment_for(script)
+    assert [name for name in left if name.startswith("SBATCH_")] == [f"SBATCH_{n}" for n in others]
+    assert left["PATH"] == os.environ["PATH"]
+    # Where the site file names no account, that of the user's profile still counts.
+    monkeypatch.setenv("SBATCH_ACCOUNT", "mine")
+    plain = Site.model_validate({"system": "slurm"})
+    assert environment_for(script_of(ARRAY, plain, FOLDER))["SBATCH_ACCOUNT"] == "mine"
 
 
 def test_directives_come_first_and_hold_no_path() -> None:
@@ -116,6 +140,8 @@ def test_a_refusal_names_what_was_submitted(tmp_path: Path, monkeypatch) -> None
     )
     sbatch.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.sh").write_text("#!/bin/bash\n")
     with pytest.raises(EnvironmentFailure, match="no such account") as caught:
         submit(JobFolder(tmp_path, "x"), full_site("slurm"), [Link("one", ()), Link("two", ())])
     assert "submitted: 17" in str(caught.value)

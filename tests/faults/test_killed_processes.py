@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -225,15 +226,24 @@ def test_a_worker_that_stops(toy: Toy) -> None:
 
 
 @pytest.mark.fault(
-    row=10, injected="one task is 20 times slower", outcome="the others go on meanwhile"
+    row=10,
+    injected="one task is 20 times slower",
+    outcome="the others go on meanwhile; it is named once, in the log, before it ends",
 )
 def test_a_straggler_stalls_nobody(toy: Toy) -> None:
     toy.count = 16
     ended = toy.run("local", "in_unit@numbers/n1:pause")
     assert ended.code == 0, ended.errors
-    log = (toy.run_dir / "log.jsonl").read_text().splitlines()
-    order = [line for line in log if '"task_ended"' in line and '"numbers"' in line]
-    assert ['"n1"' in line for line in order].index(True) >= toy.count // 2
+    log = [json.loads(line) for line in (toy.run_dir / "log.jsonl").read_text().splitlines()]
+    told = [
+        (entry["event"], entry["task"])
+        for entry in log
+        if entry.get("stage") == "numbers" and "task" in entry
+    ]
+    order = [task for event, task in told if event == "task_ended"]
+    assert order.index("n1") >= toy.count // 2
+    assert told.count(("straggler", "n1")) == 1
+    assert told.index(("straggler", "n1")) < told.index(("task_ended", "n1"))
     sound(toy)
 
 
@@ -313,3 +323,38 @@ def test_workers_are_spawned(toy: Toy) -> None:
     workers = [text for text in commands if "spawn_main" in text]
     assert len(workers) == 2
     assert all("toy_run.py" not in text for text in commands), "no fork of the driver"
+
+
+DIES_AT_START = """
+import os, signal
+from pathlib import Path
+
+deaths = Path({folder!r})
+number = len(list(deaths.iterdir()))
+if number < {times}:
+    (deaths / str(number)).touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("times", "done"), [(1, True), (100, False)])
+@pytest.mark.fault(
+    row=1,
+    injected="SIGKILL while the workers start, once and every time",
+    outcome="started again, all done; after three times exit 6 with the reason",
+)
+def test_a_worker_killed_while_it_starts(toy: Toy, times: int, done: bool) -> None:
+    deaths = toy.folder / "deaths"
+    deaths.mkdir()
+    script = toy.folder / "dies.py"
+    script.write_text(DIES_AT_START.format(folder=str(deaths), times=times))
+    toy.environment = {"DASK_DISTRIBUTED__WORKER__PRELOAD": repr([str(script)])}
+    ended = toy.run("local")
+    assert list(deaths.iterdir())
+    assert "Traceback" not in ended.errors
+    if done:
+        assert ended.code == 0, ended.errors
+        sound(toy)
+    else:
+        assert ended.code == 6
+        assert "E-CLUSTER-START" in ended.errors

@@ -17,6 +17,7 @@ from oso_pipeline.runtime.executors import LocalExecutor, SerialExecutor
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.progress import LogFile
 from oso_pipeline.runtime.runner import Selection, run
+from oso_pipeline.runtime.stragglers import StragglerWatch, Usual
 
 DEADLINE_S = 5
 
@@ -26,8 +27,12 @@ def main() -> int:
     stages = [Numbers(list(range(1, count + 1)), folder / "trouble"), Total()]
     config = make_config(folder / "run")
     executor = SerialExecutor() if kind == "serial" else LocalExecutor(2, DEADLINE_S)
+    log = LogFile(config.run_dir)
+    # Tasks of a moment are slow sooner than those of a country.
+    slow = StragglerWatch(config.run_dir, 60, [log], Usual(least_s=0.5), every_s=0.1)
     try:
-        outcome = run(Planner(config, stages), executor, [LogFile(config.run_dir)], Selection())
+        with slow:
+            outcome = run(Planner(config, stages), executor, [log, slow], Selection())
     except OsoError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)

@@ -20,6 +20,10 @@ from rasterio.windows import from_bounds
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
+from oso_pipeline.config.loader import load_config
+from oso_pipeline.runtime.planner import Planner
+from oso_pipeline.runtime.room import room_for
+from oso_pipeline.runtime.stages import STAGES
 
 LAYERS = ("OCS_2018.tif", "OCS_2018_confidence.tif", "OCS_2018_validity.tif")
 
@@ -130,6 +134,19 @@ def test_plan_of_a_fresh_run_writes_nothing(small_world: Path, tmp_path: Path) -
     assert plan["predict"]["core_hours"] > 0
     assert plan["predict"]["memory_bytes"] > 0
     assert sorted(file.name for file in tmp_path.iterdir()) == [config.name]
+
+
+def test_room_that_a_run_takes_is_about_what_was_planned(finished: Path, tmp_path: Path) -> None:
+    fresh = Planner(load_config(finished, [f"run_dir={tmp_path / 'fresh'}"]), STAGES)
+    expected = room_for(fresh, fresh.stages).to_write
+    stages = {"inventory": "extracted", "samples": "samples", "predict": "blocks", "mosaic": "maps"}
+    for stage, name in stages.items():
+        files = [path for path in (run_dir(finished) / name).rglob("*") if path.suffix != ".json"]
+        actual = sum(path.stat().st_size for path in files)
+        assert expected[stage] / 8 <= actual <= 8 * expected[stage], stage
+    done = Planner(load_config(finished, ()), STAGES)
+    assert room_for(done, done.stages).needed_bytes == 0
+    assert "about 0.00 GB to write, " in oso("plan", finished)
 
 
 def test_report_command_names_the_report(finished: Path) -> None:

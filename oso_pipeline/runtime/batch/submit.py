@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable, Sequence
@@ -23,6 +24,13 @@ from oso_pipeline.runtime.batch.script import JobFolder, script_of
 
 _JOB_ID = {"slurm": r"[0-9]+", "pbs": r"[0-9]+(\[\])?(\.\S+)?"}
 _SUBMIT_S = 120
+_VARIABLES = {
+    "time": ("TIMELIMIT",),
+    "array": ("ARRAY_INX",),
+    "mem": ("MEM_PER_NODE", "MEM_PER_CPU", "MEM_PER_GPU"),
+    "requeue": ("REQUEUE", "NO_REQUEUE"),
+}
+"""Variables of sbatch whose names do not follow from those of the options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +208,15 @@ def _conditions(before: Sequence[Submitted]) -> list[str]:
 
 def _submit_one(command: list[str], folder: Path, site: Site, before: Sequence[Submitted]) -> str:
     try:
+        script = (folder / command[-1]).read_text(encoding="utf-8")
         ended = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=_SUBMIT_S, check=False
+            command,
+            cwd=folder,
+            env=environment_for(script),
+            capture_output=True,
+            text=True,
+            timeout=_SUBMIT_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _refused(command, folder, str(error), before) from error
@@ -210,6 +225,18 @@ def _submit_one(command: list[str], folder: Path, site: Site, before: Sequence[S
         said = ended.stderr.strip() or ended.stdout.strip() or f"exit code {ended.returncode}"
         raise _refused(command, folder, said, before)
     return job
+
+
+def environment_for(script: str) -> dict[str, str]:
+    """Return the variables to submit a script with.
+
+    A variable of sbatch wins over what the script says (sbatch(1), input environment
+    variables), so those of the options that stand in the script are left out.
+    """
+    given = re.findall(r"^#SBATCH --([a-z-]+)", script, re.MULTILINE)
+    named = [name for one in given for name in _VARIABLES.get(one, (one.upper(),))]
+    dropped = {f"SBATCH_{name.replace('-', '_')}" for name in named}
+    return {name: value for name, value in os.environ.items() if name not in dropped}
 
 
 def _refused(

@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from oso_pipeline.core.errors import EnvironmentFailure, Problem
 from oso_pipeline.runtime.executors import settings
 from oso_pipeline.runtime.executors.crew import DaskExecutor
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
+
+STARTS = 3
+"""How often the workers are started before the run gives up."""
 
 
 class LocalExecutor(DaskExecutor):
@@ -49,19 +53,52 @@ class LocalExecutor(DaskExecutor):
         return self.workers
 
     def _start(self) -> Client:
-        from distributed import Client, LocalCluster
+        from distributed import Client
 
         settings.apply()
-        self._cluster = LocalCluster(
-            n_workers=self.workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit="auto" if self.limits.memory_bytes is None else self.limits.memory_bytes,
-            host="127.0.0.1",
-            # Any free port: the scheduler serves HTTP on loopback even without dashboard.
-            dashboard_address="127.0.0.1:8787" if self.dashboard else "127.0.0.1:0",
-            scheduler_kwargs={"dashboard": self.dashboard},
-            worker_dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        )
+        self._cluster = self._workers()
         return Client(self._cluster)
+
+    def _workers(self) -> LocalCluster:
+        """Start the workers.
+
+        One that dies before it has said a word takes all others with it, and dask gives up; one
+        that dies later is replaced. So the start is tried again.
+
+        Raises
+        ------
+        EnvironmentFailure
+            ``E-CLUSTER-START`` after `STARTS` attempts.
+        """
+        from distributed import LocalCluster
+
+        for attempt in range(1, STARTS + 1):
+            try:
+                return LocalCluster(
+                    n_workers=self.workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=self.limits.memory_bytes or "auto",
+                    host="127.0.0.1",
+                    # Any free port: the scheduler serves HTTP on loopback even without dashboard.
+                    dashboard_address="127.0.0.1:8787" if self.dashboard else "127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": self.dashboard},
+                    worker_dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
+            except RuntimeError as error:
+                if attempt == STARTS:
+                    raise EnvironmentFailure(_dead(error)) from error
+        raise AssertionError("not reached")
+
+
+def _dead(error: BaseException) -> Problem:
+    """Say that workers do not come up, with what is at the bottom of it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return Problem(
+        "E-CLUSTER-START",
+        f"workers died while they started, {STARTS} times: {error}",
+        None,
+        "look whether something kills them, memory above all; `--cluster serial` shows errors",
+    )
