@@ -14,13 +14,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from key_search import told_of_keys
 from test_runner import World
 
 from oso_pipeline.config.cluster import ExistingCluster
+from oso_pipeline.config.site import Site
 from oso_pipeline.core.errors import EnvironmentFailure
-from oso_pipeline.runtime.executors import existing, window
+from oso_pipeline.runtime import batch
+from oso_pipeline.runtime.executors import executor_of, existing, window
 from oso_pipeline.runtime.executors.existing import ExistingExecutor
 from oso_pipeline.runtime.executors.tls import make_keys, worker_variables
+from oso_pipeline.runtime.progress import LogFile
+from oso_pipeline.runtime.runner import Selection, run
 
 HERE = Path(__file__).parent
 
@@ -95,6 +100,26 @@ def test_work_is_done_by_encrypted_workers_that_stay(world: World, cluster: Clus
         assert not world.run(cluster.executor()).failures
         assert world.total() == 2 * sum(values)
     assert all(process.poll() is None for process in cluster.processes)
+
+
+def test_no_file_of_an_encrypted_run_tells_the_key(world: World, cluster: Cluster) -> None:
+    cluster.work()
+    (world.trouble / "bug-3").touch()
+    who = {"kind": "existing", "address": cluster.address, "tls": str(cluster.keys)}
+    runtime = {"cluster": who}
+    planner = world.planner(runtime=runtime)
+    log = LogFile(world.run_dir)
+    outcome = run(planner, executor_of(planner.config), [log], Selection())
+    assert (outcome.done, len(outcome.failures)) == (3, 1)
+    # What a pilot at a batch system leaves there as well: configuration, site, scripts.
+    site = Site(system="slurm", mode="pilot", tls=cluster.keys)
+    batch.Submission.of(planner.config, site, planner.stages, 0).write()
+    told = [path for path in world.run_dir.rglob("*.yaml") if "keys" in path.read_text()]
+    assert {path.name for path in told} == {"config.yaml", "site.yaml"}, "the path, not the key"
+    assert log.path.read_text().count("task_ended") == 4
+    assert told_of_keys(cluster.keys, world.run_dir) == []
+    (world.run_dir / "leak.log").write_bytes((cluster.keys / "key.pem").read_bytes())
+    assert told_of_keys(cluster.keys, world.run_dir), "it would be found"
 
 
 @pytest.mark.fault(
