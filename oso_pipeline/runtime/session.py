@@ -133,7 +133,7 @@ def run(planner: Planner, selection: Selection, manner: Manner) -> Outcome:
     slow = StragglerWatch(planner.run_dir, planner.config.runtime.task_deadline_s, [log, shown])
     try:
         with bars or nullcontext(), slow:
-            observers = [log, ledger, told, slow, shown]
+            observers: list[runner.Observer] = [log, ledger, told, slow, shown]
             outcome = runner.run(planner, executor, observers, selection, lock)
     except KeyboardInterrupt:
         err.print("interrupted; run the same command again to go on")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from oso_pipeline.validation.accuracy import Predictions
+from oso_pipeline.validation.spreadsheet import csv_text
 
 
 def confusion_csv(level: Mapping[str, Any]) -> bytes:
@@ -17,7 +16,7 @@ def confusion_csv(level: Mapping[str, Any]) -> bytes:
     confusion = level["confusion"]
     codes = confusion["codes"]
     rows = ([code, *row] for code, row in zip(codes, confusion["counts"], strict=True))
-    return _csv(["reference\\prediction", *codes], rows)
+    return csv_text(["reference\\prediction", *codes], rows).encode()
 
 
 def classes_csv(levels: Mapping[int, Mapping[str, Any] | None]) -> bytes:
@@ -33,7 +32,7 @@ def classes_csv(levels: Mapping[int, Mapping[str, Any] | None]) -> bytes:
                 ends = one["intervals"][name]
                 row += [_rounded(value) for value in (one[name], ends["low"], ends["high"])]
             rows.append(row)
-    return _csv(header, rows)
+    return csv_text(header, rows).encode()
 
 
 def polygons_csv(predictions: Sequence[Predictions]) -> bytes:
@@ -42,7 +41,8 @@ def polygons_csv(predictions: Sequence[Predictions]) -> bytes:
     ``majority`` is the class predicted most often in the polygon, the lower code of equals.
     """
     header = ["variant", "polygon_id", "code", "pixels", "right", "share_right", "majority"]
-    return _csv(header, (row for one in predictions for row in _polygon_rows(one)))
+    rows = (row for one in predictions for row in _polygon_rows(one))
+    return csv_text(header, rows).encode()
 
 
 def _polygon_rows(one: Predictions) -> Iterable[list[Any]]:
@@ -65,11 +65,3 @@ def _polygon_rows(one: Predictions) -> Iterable[list[Any]]:
 
 def _rounded(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
-
-
-def _csv(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> bytes:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return stream.getvalue().encode()

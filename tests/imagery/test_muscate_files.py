@@ -162,6 +162,32 @@ def test_links_doubles_and_cut_archives_are_refused(tmp_path: Path):
             _ = ZipContents(archive, tmp_path / "out").sizes
 
 
+def test_archives_that_would_fill_a_disk_are_refused(tmp_path: Path, monkeypatch):
+    bomb, many = tmp_path / "bomb.zip", tmp_path / "many.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as stream:
+        stream.writestr(f"{A}_FRE_B2.tif", bytes(10_000))
+        stream.filelist[0].file_size = 5 * 1024**3  # what it says it holds
+    with pytest.raises(ArchiveError, match="5368709120 bytes, at most"):
+        _ = ZipContents(bomb, tmp_path / "out").sizes
+    monkeypatch.setattr("oso_pipeline.imagery.archive.MAX_MEMBERS", 100)
+    with zipfile.ZipFile(many, "w") as stream:
+        for number in range(101):
+            stream.writestr(f"{number}.txt", "")
+    with pytest.raises(ArchiveError, match="101 members, at most 100"):
+        _ = ZipContents(many, tmp_path / "out").sizes
+
+
+def test_no_more_is_extracted_than_an_archive_says(tmp_path: Path):
+    archive = tmp_path / "liar.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as stream:
+        stream.writestr(f"{A}_FRE_B2.tif", bytes(50_000_000))
+        stream.filelist[0].file_size = 1000
+    contents = ZipContents(archive, tmp_path / "out")
+    with pytest.raises(ArchiveError, match=r"damaged|whole"):
+        contents.paths(contents.sizes)
+    assert not list((tmp_path / "out").glob("*"))
+
+
 def test_extraction_keeps_whole_files_and_repairs_others(tmp_path: Path):
     archive = Muscate(A).write_zip(tmp_path)
     name = f"{A}_FRE_B2.tif"

@@ -8,6 +8,8 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from oso_pipeline.runtime.executors import LocalExecutor
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.progress import LogFile
 from oso_pipeline.runtime.runner import Selection, run
+from oso_pipeline.validation.spreadsheet import csv_text
 
 ROOT = Path(__file__).parents[2]
 SECRET = "planted-7f3c9a51e2"
@@ -89,6 +92,31 @@ def test_a_local_run_listens_on_loopback_only(tmp_path: Path, workers: LocalExec
     task.run_dir.mkdir()
     (result,) = workers.run([task], "sockets")
     assert result.summary == {"addresses": ["127.0.0.1"]}, result.error
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_no_dashboard_is_served_unless_asked_for(tmp_path: Path, asked: bool) -> None:
+    (task,) = Stage("fail_with_secret_at_hand").plan(Planner(config_of(tmp_path), []))
+    with LocalExecutor(1, 60, dashboard=asked) as executor:
+        assert list(executor.run([task], "dashboard"))
+        port = executor._cluster.scheduler.http_server.port
+        answers = set()
+        for page in ("status", "individual-task-stream", "graph"):
+            try:
+                with urlopen(f"http://127.0.0.1:{port}/{page}", timeout=10) as answer:
+                    answers.add(answer.status)
+            except HTTPError as error:
+                answers.add(error.code)
+    assert (answers != {404}) is asked
+
+
+def test_no_text_of_a_table_is_a_formula() -> None:
+    cells = ["=HYPERLINK(1)", "+1+1", "@SUM(A1)", "-2+3", "\t=1", "wheat", "-0.5", 7, -1.5]
+    lines = csv_text(["name"], [[cell] for cell in cells]).splitlines()[1:]
+    assert lines == [*(f"'{cell}" for cell in cells[:5]), "wheat", "-0.5", "7", "-1.5"]
+    for path in (ROOT / "oso_pipeline").rglob("*.py"):
+        code = path.read_text(encoding="utf-8")
+        assert path.name == "spreadsheet.py" or not re.search(r"csv\.writer|\.to_csv", code), path
 
 
 def test_no_file_of_a_run_tells_a_secret_of_the_environment(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 
@@ -15,6 +13,7 @@ from oso_pipeline.validation.adaptation.summary import (
 )
 from oso_pipeline.validation.adaptation.trial import BASELINE
 from oso_pipeline.validation.intervals import Interval
+from oso_pipeline.validation.spreadsheet import csv_text
 
 
 def methods_table(summary: SettingSummary) -> str:
@@ -105,9 +104,7 @@ def gates_table(groups: Sequence[tuple[str, Sequence[SettingSummary]]], method: 
 
 def classes_csv(summaries: Sequence[SettingSummary]) -> str:
     """Return a row per setting, method and class: F-score, and what it gains."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["setting", "method", "code", "class", "f1", "gain_f1"])
+    rows = []
     for one in summaries:
         scores = {"upper bound": one.upper_bound, BASELINE: one.baseline}
         scores |= {name: method.scores for name, method in one.methods.items()}
@@ -115,8 +112,8 @@ def classes_csv(summaries: Sequence[SettingSummary]) -> str:
             for code, value in score.f1.items():
                 gain = value - one.baseline.f1.get(code, math.nan)
                 cells = [f"{value:.2f}", f"{gain:.2f}"]
-                writer.writerow([one.name, name, code, one.classes[code], *cells])
-    return stream.getvalue()
+                rows.append([one.name, name, code, one.classes[code], *cells])
+    return csv_text(["setting", "method", "code", "class", "f1", "gain_f1"], rows)
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
