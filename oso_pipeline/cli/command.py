@@ -1,0 +1,45 @@
+"""The command with all its parts, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from oso_pipeline.cli.prepare import check, cluster_keys, init, plan
+from oso_pipeline.cli.results import evaluate_adaptation, report, status, verify
+from oso_pipeline.cli.runs import reference, run, submit
+from oso_pipeline.cli.worlds import demo, simulate
+from oso_pipeline.core.errors import ExitCode, OsoError
+from oso_pipeline.runtime.terminal import err
+
+EPILOG = (
+    "Exit codes: 0 ok, 1 bug, 2 usage, 3 config, 4 bad or missing input, 5 some tasks failed, "
+    "6 environment (disk, memory, lock), 75 stopped in time with some left, 130 interrupted, "
+    "143 terminated."
+)
+app = typer.Typer(
+    help="Land-cover maps from time series of Sentinel-2 images.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+COMMANDS = (
+    *(init, check, plan, run, submit, status, verify, report, reference),
+    *(evaluate_adaptation, simulate, cluster_keys, demo),
+)
+for _command in COMMANDS:
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command; turn errors into messages and exit codes."""
+    try:
+        app(standalone_mode=True)
+    except OsoError as error:
+        err.print(str(error), markup=False)
+        sys.exit(int(error.exit_code))
+    except OSError as error:  # what the system refuses is no bug: a full disk, too many files
+        err.print(f"error[E-SYSTEM] {error}", markup=False)
+        sys.exit(int(ExitCode.ENVIRONMENT))

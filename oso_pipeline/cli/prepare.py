@@ -1,0 +1,81 @@
+"""Before a run: write a configuration, look at it, make keys."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oso_pipeline.cli.options import ConfigPath, Overrides, writing_into
+from oso_pipeline.core.errors import ConfigError, Problem
+from oso_pipeline.runtime.terminal import out
+
+
+def init(folder: Annotated[Path, typer.Argument(help="Folder to write oso.yaml into.")]) -> None:
+    """Write a commented configuration to start from."""
+    from oso_pipeline.config.template import template
+
+    path = folder / "oso.yaml"
+    if path.exists():
+        raise ConfigError(
+            Problem(
+                "E-CONFIG-EXISTS", "the file is there already", str(path), "choose another folder"
+            )
+        )
+    with writing_into(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(template(), encoding="utf-8")
+    out.print(f"wrote {path}\nedit it, then: oso check {path}")
+
+
+def check(config: ConfigPath, set_: Overrides = None) -> None:
+    """Check the configuration and that the files it names are there."""
+    from oso_pipeline.runtime import session
+
+    loaded = session.load(config, set_)
+    out.print(f"{config}: ok; the run folder is {loaded.run_dir}")
+
+
+def plan(
+    config: ConfigPath,
+    set_: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure this machine first (half a minute).")
+    ] = False,
+) -> None:
+    """Show what a run would do, why, and how long it takes, without doing anything."""
+    from oso_pipeline.runtime import calibration, limits, room, session, tables
+
+    planner = session.planner_of(session.load(config, set_))
+    limits.refuse_memory(planner, planner.stages)
+    if calibrate:
+        calibration.remember(calibration.measure())
+    plans = [plan for stage in planner.stages if (plan := planner.plan(stage)).tasks]
+    forecast = session.forecast_of(planner.config, None)
+    if as_json:
+        out.print_json(json.dumps([stage.as_json() for stage in plans]))
+    else:
+        out.print(tables.plan_table(plans, forecast))
+        wall = tables.duration(forecast.wall_seconds(plans))
+        out.print(
+            f"about {wall} with {forecast.workers} workers as fast as {forecast.speed.machine}"
+        )
+        out.print(str(room.room_for(planner, planner.stages)))
+        for stage in plans:
+            for why, count in stage.reasons.most_common(3):
+                out.print(f"{stage.name}: {count} of {len(stage.tasks)}: {why}")
+
+
+def cluster_keys(
+    folder: Annotated[Path, typer.Argument(help="Folder that all machines see; gets the keys.")],
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How long they are valid.")] = 365,
+) -> None:
+    """Make the keys with which a run and its workers talk on a network (TLS)."""
+    from oso_pipeline.runtime.executors.tls import make_keys
+
+    for path in make_keys(folder, days):
+        out.print(path)
+    out.print(f"only you may read them, for {days} days; in the config: runtime.cluster.tls")

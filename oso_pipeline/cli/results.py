@@ -1,0 +1,88 @@
+"""Look at a run: how far it is, whether its files are sound, what it found."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from oso_pipeline.cli.options import ConfigPath, Overrides, RunPath
+from oso_pipeline.core.errors import ExitCode
+from oso_pipeline.runtime.terminal import out
+
+Hidden = Literal["annual", "all"]
+
+
+def status(
+    run_folder: RunPath,
+    why: Annotated[bool, typer.Option("--why", help="Say why tasks have to run.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Again and again, until the run is complete.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option(min=0.5, metavar="SECONDS", help="With --watch: how often.")
+    ] = 10,
+) -> None:
+    """Show how far a run is, who works on it, and what failed; from any host that sees it."""
+    from oso_pipeline.runtime import session, status_text
+    from oso_pipeline.runtime.status import Watch
+
+    look = Watch(session.planner_of(session.load(session.config_of(run_folder), None)))
+    if watch:
+        status_text.watch(look, why, every, out)
+        return
+    for line in status_text.lines(look.look(), why):
+        out.print(line, markup=False)
+
+
+def verify(
+    run_folder: RunPath,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Let the next run make damaged files again.")
+    ] = False,
+) -> None:
+    """Read every file of a run folder and compare it with the checksum it was committed with."""
+    from oso_pipeline.runtime import session, verification
+
+    found = session.verify(run_folder, repair)
+    out.print("\n".join(verification.lines(found)), markup=False)
+    if found.condemned:
+        if not repair:
+            raise typer.Exit(int(ExitCode.INPUT))
+        out.print("their commits are withdrawn: the next `oso run` makes these files again")
+
+
+def report(run_folder: RunPath) -> None:
+    """Write the report of a run anew where it is missing or outdated, and name it."""
+    from oso_pipeline.runtime import session
+    from oso_pipeline.runtime.runner import Selection
+
+    planner = session.planner_of(session.load(session.config_of(run_folder), None))
+    outcome = session.run(planner, Selection(only="report"), session.Manner(serial=True))
+    if outcome.failures:
+        session.print_outcome(planner.config, outcome)
+        raise typer.Exit(int(outcome.exit_code))
+    out.print(planner.config.run_dir / "report.html")
+
+
+def evaluate_adaptation(
+    config: ConfigPath,
+    methods: Annotated[
+        str, typer.Option(help="Methods to compare with the past years' forest.")
+    ] = "jitter,aligned,student,cropmix,cropmix+classifmix",
+    seeds: Annotated[int, typer.Option(min=1, max=50, help="Repetitions.")] = 5,
+    hide: Annotated[Hidden, typer.Option(help="Labels of the target year to hide.")] = "annual",
+    placebo: Annotated[
+        bool, typer.Option("--placebo", help="Cut the target year in two: nothing to adapt to.")
+    ] = False,
+    source_years: Annotated[str, typer.Option(help="Past years, as 2015,2016.")] = "",
+    target_year: Annotated[int | None, typer.Option(help="Year whose labels are hidden.")] = None,
+    set_: Overrides = None,
+) -> None:
+    """Hide the labels of a past year, map it from other years, and say what adapting gains."""
+    from oso_pipeline.runtime import evaluation
+
+    wish = evaluation.wish_of(methods, seeds, hide, placebo)
+    years = evaluation.years_of(source_years), target_year
+    for path in evaluation.evaluate_adaptation(config, set_, wish, years):
+        out.print(path)

@@ -1,0 +1,119 @@
+"""Do the work: here, on a cluster, or the reference polygons alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oso_pipeline.cli.options import (
+    ConfigPath,
+    Overrides,
+    Workers,
+    cluster_override,
+    shard_of,
+    tiles_of,
+)
+from oso_pipeline.runtime.terminal import err, out
+
+
+def run(
+    config: ConfigPath,
+    until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
+    stage: Annotated[str | None, typer.Option(help="The one stage to run.")] = None,
+    tiles: Annotated[str, typer.Option(help="Only these tiles, as 31TCJ,30TYP.")] = "",
+    set_: Overrides = None,
+    cluster: Annotated[
+        str,
+        typer.Option(
+            metavar="WHO", help="local, serial, pilot, or tls://HOST:PORT of a scheduler."
+        ),
+    ] = "",
+    workers: Workers = None,
+    json_log: Annotated[bool, typer.Option("--json-log", help="JSON lines on stdout.")] = False,
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Do only this share of each stage, as 3/20.")
+    ] = "",
+    wait_lock: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Wait for another run to end.")
+    ] = 0,
+    break_lock: Annotated[
+        bool, typer.Option("--break-lock", help="Take the folder away from whoever holds it.")
+    ] = False,
+) -> None:
+    """Run what is missing or outdated; run it again after any interruption."""
+    from oso_pipeline.runtime import session
+    from oso_pipeline.runtime.runner import Selection
+
+    if until is not None and stage is not None:
+        raise typer.BadParameter("--until and --stage exclude each other; give one of them")
+    overrides = [*(set_ or ()), *cluster_override(cluster)]
+    planner = session.planner_of(session.load(config, overrides))
+    for name in (until, stage):
+        if name is not None and name not in [known.name for known in planner.stages]:
+            known = ", ".join(known.name for known in planner.stages)
+            raise typer.BadParameter(f"no stage {name!r}; the stages are {known}")
+    outcome = session.run(
+        planner,
+        Selection(until, stage, tiles=tiles_of(tiles, planner.config), shard=shard_of(shard)),
+        session.Manner(workers, json_log, wait_lock_s=wait_lock, break_lock=break_lock),
+    )
+    if not json_log:
+        session.print_outcome(planner.config, outcome)
+    raise typer.Exit(int(outcome.exit_code))
+
+
+def submit(
+    config: ConfigPath,
+    site: Annotated[Path, typer.Option(metavar="SITE", help="YAML file of the computing site.")],
+    set_: Overrides = None,
+    print_script: Annotated[
+        bool, typer.Option("--print-script", help="Show the scripts; write and submit nothing.")
+    ] = False,
+    attempt: Annotated[int, typer.Option(min=0, hidden=True)] = 0,
+) -> None:
+    """Write the batch scripts of a run into its folder and submit them (Slurm, PBS)."""
+    from oso_pipeline.config.site import load_site
+    from oso_pipeline.runtime import batch, session
+
+    where = load_site(site)
+    loaded = session.load(config, set_)
+    jobs = batch.Submission.of(loaded, where, session.planner_of(loaded).stages, attempt)
+    if print_script:
+        sys.stdout.write(jobs.text())
+        return
+    raise typer.Exit(jobs.carry_out(out.print))
+
+
+def reference(
+    config: ConfigPath,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="A polygon_id, or an identifier of a source."),
+    ] = None,
+    set_: Overrides = None,
+    workers: Workers = None,
+) -> None:
+    """Prepare the reference polygons alone, and show what became of them."""
+    from oso_pipeline.core.nomenclature import load_nomenclature
+    from oso_pipeline.reference.explain import biographies
+    from oso_pipeline.runtime import session, tables
+    from oso_pipeline.runtime.runner import Selection
+
+    planner = session.planner_of(session.load(config, set_))
+    outcome = session.run(planner, Selection(goal="reference"), session.Manner(workers))
+    if outcome.failures:
+        session.print_outcome(planner.config, outcome)
+        raise typer.Exit(int(outcome.exit_code))
+    if explain is not None:
+        nomenclature = load_nomenclature(planner.config.nomenclature)
+        for one in biographies(planner.config.run_dir, explain):
+            out.print("\n".join(one.lines(nomenclature)), markup=False)
+        return
+    summary = planner.stage("reference").gather(planner.tasks("reference"))
+    out.print(tables.reference_table(summary))
+    for text in summary["warnings"]:
+        err.print(text, markup=False)
+    out.print(planner.config.run_dir / "reference.parquet")

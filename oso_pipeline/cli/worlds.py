@@ -1,0 +1,54 @@
+"""A simulated world, and the demo on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oso_pipeline.cli.options import Workers, writing_into
+from oso_pipeline.runtime.terminal import out
+
+
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="Folder for products and polygons.")],
+    size: Annotated[int, typer.Option(min=64, help="Side of each tile, 10 m pixels, even.")] = 256,
+    year: Annotated[int, typer.Option(min=2016, max=2100, help="Year of the images.")] = 2018,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another world.")] = 0,
+) -> None:
+    """Write a small simulated world in the formats of real products."""
+    from oso_pipeline.simulation import WorldSpec
+    from oso_pipeline.simulation.demo import ensure_world
+
+    if size % 2:
+        raise typer.BadParameter("the side of a tile must be even", param_hint="--size")
+    with writing_into(folder):
+        made = ensure_world(folder, WorldSpec(size_px=size, year=year, seed=seed))
+    out.print(f"{'wrote' if made else 'up to date:'} {folder}")
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Folder of the demo.")] = Path("demo"),
+    workers: Workers = None,
+) -> None:
+    """Simulate two years of a small world, and map one with the labels of the other."""
+    from oso_pipeline.runtime import session
+    from oso_pipeline.runtime.reuse import begin_with_preparation
+    from oso_pipeline.runtime.runner import Selection
+    from oso_pipeline.simulation.demo import prepare_demo
+
+    with writing_into(folder):
+        configs = prepare_demo(folder, out.print)
+    out.print("mapping 2018 with the forest of 2017 as it is, to compare with")
+    planner = session.planner_of(session.load(configs.past_forest, None))
+    outcome = session.run(planner, Selection(until="mosaic"), session.Manner(workers))
+    if outcome.exit_code == 0:
+        out.print("mapping 2018 with the labels of 2017, adapted; labels and samples are the same")
+        past_forest = planner.run_dir
+        planner = session.planner_of(session.load(configs.main, None))
+        with writing_into(folder):
+            begin_with_preparation(past_forest, planner.run_dir)
+        outcome = session.run(planner, Selection(), session.Manner(workers))
+    session.print_outcome(planner.config, outcome)
+    raise typer.Exit(int(outcome.exit_code))
