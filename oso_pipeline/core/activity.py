@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import socket
@@ -59,16 +60,20 @@ def under_way(run_dir: Path, stage: str, task: str) -> Iterator[None]:
             path.unlink()
 
 
-def signs(run_dir: Path) -> list[Sign]:
-    """Return the signs in a run folder, oldest first; killed processes leave theirs behind."""
+def signs(run_dir: Path, host: str | None = None) -> list[Sign]:
+    """Return the signs in a run folder, oldest first; killed processes leave theirs behind.
+
+    With `host`, only those of that host are read.
+    """
     found = []
-    for path in (run_dir / ACTIVITY / "under_way").glob("*.json"):
+    names = "*.json" if host is None else f"{glob.escape(host)}.*.json"
+    for path in (run_dir / ACTIVITY / "under_way").glob(names):
         with suppress(OSError, ValueError, TypeError):  # being written, or gone meanwhile
             found.append(Sign(**json.loads(path.read_text(encoding="utf-8"))))
     return sorted(found, key=lambda sign: sign.since)
 
 
-def living_signs(run_dir: Path, longest_s: float) -> list[Sign]:
+def living_signs(run_dir: Path, longest_s: float, host: str | None = None) -> list[Sign]:
     """Return the signs whose process can still be there.
 
     This host is asked for the process; on others a sign older than `longest_s` seconds was
@@ -77,7 +82,7 @@ def living_signs(run_dir: Path, longest_s: float) -> list[Sign]:
     here = socket.gethostname()
     return [
         sign
-        for sign in signs(run_dir)
+        for sign in signs(run_dir, host)
         if (
             psutil.pid_exists(sign.pid)
             if sign.host == here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -130,7 +131,12 @@ def run(planner: Planner, selection: Selection, manner: Manner) -> Outcome:
     told = ProgressFile(planner.run_dir, selection.shard)
     lock = RunLock(planner.run_dir, selection.shard, manner.wait_lock_s, manner.break_lock)
     ledger = Ledger(forecast_of(planner.config, manner.workers))
-    slow = StragglerWatch(planner.run_dir, planner.config.runtime.task_deadline_s, [log, shown])
+    slow = StragglerWatch(
+        planner.run_dir,
+        planner.config.runtime.task_deadline_s,
+        [log, shown],
+        host=socket.gethostname() if selection.shard else None,
+    )
     try:
         with bars or nullcontext(), slow:
             observers: list[runner.Observer] = [log, ledger, told, slow, shown]

@@ -96,6 +96,8 @@ class StragglerWatch:
         When a task is slow.
     every_s
         How often to look.
+    host
+        Only tasks of this host, for shards: hundreds of them would read each other's signs.
     """
 
     def __init__(
@@ -104,10 +106,11 @@ class StragglerWatch:
         longest_s: float,
         tellers: Sequence[Teller],
         usual: Usual | None = None,
-        every_s: float = 5.0,
+        every_s: float = 10.0,
+        host: str | None = None,
     ) -> None:
         self.run_dir, self.longest_s, self.tellers = run_dir, longest_s, tellers
-        self.usual, self.every_s = usual or Usual(), every_s
+        self.usual, self.every_s, self.host = usual or Usual(), every_s, host
         self._planned: dict[tuple[str, str], float] = {}
         self._open: set[tuple[str, str]] = set()
         self._took: list[tuple[float, float]] = []
@@ -143,7 +146,7 @@ class StragglerWatch:
         now, took = time.monotonic(), list(self._took)
         mine = [
             sign
-            for sign in living_signs(self.run_dir, self.longest_s)
+            for sign in living_signs(self.run_dir, self.longest_s, self.host)
             if (sign.stage, sign.task) in self._open
         ]
         self._seen = {sign: self._seen.get(sign, now) for sign in mine}

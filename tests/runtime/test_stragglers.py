@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +111,20 @@ def test_clocks_of_other_hosts_do_not_matter(world: World, clock: Clock) -> None
     assert watch.look() == [], "half an hour by a clock that goes ahead"
     clock.now += 51
     assert len(watch.look()) == 1
+
+
+def test_a_shard_reads_only_the_signs_of_its_host(world: World, clock: Clock) -> None:
+    watch = watch_of(world)
+    watch.host = socket.gethostname()
+    folder = world.run_dir / "activity" / "under_way"
+    folder.mkdir(parents=True)
+    other = {"stage": "numbers", "task": "n2", "host": "node17", "pid": 7, "since": time.time()}
+    (folder / "node17.7.json").write_text(json.dumps(other))
+    with under_way(world.run_dir, "numbers", "n1"):
+        watch.look()
+        ended(watch, "n3", "n4", "n3")
+        clock.now += 1000
+        assert [slow.sign.task for slow in watch.look()] == ["n1"]
 
 
 def test_what_a_killed_worker_left_does_not_count(world: World, clock: Clock) -> None:
