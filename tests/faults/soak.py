@@ -30,6 +30,9 @@ UNCOMMITTED = {"run.json", "config.yaml", "log.jsonl", "run.lock"}
 CHANGING = {"report.html"}
 """What tells of the run itself, as how long it took."""
 
+APART = {"activity", "extracted"}
+"""Folders that tell who works, or hold what is read from archives; nothing there is a result."""
+
 ALLOWED_CODES = {0, 5, 6, 130, 143, -9}
 """Ends of an attempt that met a fault: well, with failed tasks, machine, signals; never a bug."""
 
@@ -134,7 +137,8 @@ def committed_files(run_dir: Path) -> dict[Path, dict[str, Any]]:
     found = {}
     for file in run_dir.rglob("*"):
         record = file.with_name(f"{file.name}.json")
-        if "extracted" in file.parts or not record.is_file() or not file.is_file():
+        apart = APART & set(file.relative_to(run_dir).parts)
+        if apart or not record.is_file() or not file.is_file():
             continue
         try:
             content = json.loads(record.read_bytes())
@@ -158,7 +162,8 @@ def check_complete(run_dir: Path) -> None:
     records = {file.with_name(f"{file.name}.json") for file in committed}
     for file in run_dir.rglob("*"):
         known = file in committed or file in records or file.name in UNCOMMITTED
-        if file.is_file() and not known and "extracted" not in file.parts:
+        apart = APART & set(file.relative_to(run_dir).parts)
+        if file.is_file() and not known and not apart:
             raise Lost(f"a file without commit: {file}")
 
 

@@ -17,6 +17,7 @@ import rasterio
 import shapely
 from pipeline_tools import digests, overall_accuracy, write_config
 from rasterio.windows import from_bounds
+from soak import check_commits, check_complete
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
@@ -44,6 +45,11 @@ def finished(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def run_dir(config: Path) -> Path:
     return config.parent / "run"
+
+
+def test_what_the_soak_demands_holds_for_a_run_left_alone(finished: Path) -> None:
+    check_commits(run_dir(finished))
+    check_complete(run_dir(finished))
 
 
 def test_products_of_a_run(finished: Path) -> None:
