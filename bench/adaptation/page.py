@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 from bench import PROJECT
 from bench.adaptation.goals import goals, goals_table, of_kind
-from oso_pipeline.learning.adaptation.gate import GateStatistics
 from oso_pipeline.learning.adaptation.options import AdaptationOptions
 from oso_pipeline.validation.adaptation.summary import SettingSummary
 from oso_pipeline.validation.adaptation.tables import (
@@ -26,7 +25,16 @@ PAGE = PROJECT / "docs" / "adaptation.md"
 RESULTS = PROJECT / "docs" / "adaptation.json"
 CLASSES = PROJECT / "docs" / "adaptation_classes.csv"
 METHODS = ("jitter", "aligned", UNSUPERVISED, "student", "cropmix", "cropmix+classifmix")
-THRESHOLDS = ((4, 0.2, 0.05), (4, 0.25, 0.08), (6, 0.15, 0.03), (8, 0.2, 0.05), (4, 9, 9))
+THRESHOLDS = (
+    (4, 0.2, 0.05, 0.6),
+    (4, 0.25, 0.08, 0.6),
+    (6, 0.15, 0.03, 0.6),
+    (8, 0.2, 0.05, 0.6),
+    (4, 0.2, 0.05, 0.4),
+    (4, 0.2, 0.05, 1.0),
+    (4, 0.2, 0.05, 9),
+    (4, 9, 9, 9),
+)
 """Thresholds that are tried beside those of the defaults, which stand first."""
 
 
@@ -91,7 +99,12 @@ def _thresholds(summaries: Sequence[SettingSummary]) -> str:
     for limits in THRESHOLDS:
         named = dict(
             zip(
-                ("gate_min_shift_days", "gate_min_discrepancy", "gate_min_accuracy_drop"),
+                (
+                    "gate_min_shift_days",
+                    "gate_min_discrepancy",
+                    "gate_min_accuracy_drop",
+                    "gate_large_discrepancy",
+                ),
                 limits,
                 strict=True,
             )
@@ -99,19 +112,14 @@ def _thresholds(summaries: Sequence[SettingSummary]) -> str:
         options = replace(AdaptationOptions(), **named)
         cells = [_decided(members, options) for members in groups.values()]
         rows.append([", ".join(f"{limit:g}" for limit in limits), *cells])
-    return markdown(["shift d, discrepancy, drop", *groups], rows)
+    return markdown(["shift d, discrepancy, drop, large discrepancy", *groups], rows)
 
 
 def _decided(members: Sequence[SettingSummary], options: AdaptationOptions) -> str:
     """Return runs on, false accepts and false rejects under other thresholds."""
     runs = [
         (
-            any(
-                GateStatistics(p.shift_days, p.discrepancy, p.confidence_drop).shows_a_shift(
-                    options
-                )
-                for p in parts
-            ),
+            any(p.statistics.decision(options)[0] for p in parts if p.statistics),
             gain,
         )
         for one in members

@@ -85,23 +85,35 @@ class Adaptation(Section):
     """Random stretch of each band of these series, standard deviation of its logarithm."""
     offset_jitter: float = Field(0.10, ge=0, le=1)
     """Random offset of each band, in standard deviations of the band."""
-    pseudo_label_fraction: float = Field(0.75, gt=0, le=1)
+    pseudo_label_fraction: float = Field(0.85, gt=0, le=1)
     """Share of the unlabelled pixels of each class, the surest first, that teach the student.
-    Results are flat from 0.5 to 0.9 and worse with all of them."""
+    Results are flat from 0.75 to 0.9 and worse with all of them."""
     pseudo_label_agreement: bool = True
     """Only pixels teach whose class two forests agree on, one of them trained on the past
     moved to the season of now."""
+    pseudo_label_neighbours: int = Field(10, ge=1, le=100)
+    """A pixel is taken for what it and its nearest in the year of the map, so many at most, are
+    taken for together; one for each 60 pixels, as few pixels have few of a rare class.
+    1: each for itself."""
+    student_rounds: int = Field(2, ge=1, le=5)
+    """Students in a row; each helps to choose what the next one learns from."""
     source_weight: float = Field(0.3, ge=0, le=10)
     """Weight of all past samples together in the student; that of its pseudo-labels is 1."""
     min_anchor_polygons: int = Field(30, ge=1)
     """With this many polygons of the year of the map a perennial class does without its past
     samples; with fewer it keeps them, as it may vanish otherwise."""
+    min_source_polygons: int = Field(30, ge=0)
+    """With fewer polygons of past seasons the gate stays shut: the pixels of a few fields tell of
+    these fields, not of the season."""
     gate_min_shift_days: float = Field(4.0, ge=0)
     """The gate opens at a shift of at least this many days, or by both of the next two."""
     gate_min_discrepancy: float = Field(0.2, ge=0)
     """Least difference between the mean series of a class then and now, in its variances."""
     gate_min_accuracy_drop: float = Field(0.05, ge=0, le=1)
     """Least loss of the forest's own confidence, as a share; never to be read as accuracy."""
+    gate_large_discrepancy: float = Field(0.6, ge=0)
+    """From here on the discrepancy opens the gate alone; other proportions of the classes were
+    never seen to reach it."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Adaptation:

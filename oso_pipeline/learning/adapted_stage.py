@@ -131,6 +131,7 @@ def train(task: Task) -> Summary:
     ).fit(
         source.features,
         source.codes,
+        polygons=source.polygon_id,
         target=unlabelled.features,
         target_polygons=unlabelled.polygon_id,
         anchors=anchors.features,

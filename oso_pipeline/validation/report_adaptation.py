@@ -65,6 +65,8 @@ def _statistics(gate: GateRecord) -> list[dict[str, Any]]:
         _statistic("Shift of the season", gate.shift_days, gate.min_shift_days, "days"),
         _statistic("Discrepancy of the classes", gate.discrepancy, gate.min_discrepancy),
         _statistic("Loss of confidence", gate.confidence_drop, gate.min_confidence_drop),
+        _statistic("Discrepancy that counts alone", gate.discrepancy, gate.large_discrepancy),
+        _statistic("Polygons of past years", gate.source_polygons, gate.min_source_polygons),
     ]
 
 

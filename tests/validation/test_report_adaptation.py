@@ -37,7 +37,7 @@ def record(adapted: bool = True) -> AdaptationRecord:
     return AdaptationRecord(
         method="student",
         gate=GateRecord("auto", adapted, "the seasons are 11.6 days apart", 11.6, 0.123,
-                        0.034, 4.0, 0.2, 0.05),
+                        0.034, 4.0, 0.2, 0.05, 0.6, 321, 30),
         source_samples=12_345, target_samples=20_000, anchor_samples=4_321,
         shift=ShiftRecord(11.6, 2.5, (5.0, 10.0, 15.0, 20.0), (0.1, 0.5, 0.3, 0.1)),
         agreement=0.876,

@@ -185,6 +185,9 @@ def _gate_record(account: Account, trainer: Trainer) -> GateRecord:
         options.gate_min_shift_days,
         options.gate_min_discrepancy,
         options.gate_min_accuracy_drop,
+        options.gate_large_discrepancy,
+        statistics.source_polygons if statistics else None,
+        options.min_source_polygons,
     )
 
 

@@ -60,14 +60,12 @@ def diagnose(domains: Domains, baseline: BaggedForest, trainer: Trainer) -> Diag
     rows, unseen = rows[~np.isnan(unseen[:, 0])], unseen[~np.isnan(unseen[:, 0])]
     shares = shares_of(baseline.forest, target)
     labels = np.searchsorted(baseline.forest.classes, source.codes[rows])
+    discrepancy = drop = 0.0
     if len(rows):
-        statistics = GateStatistics(
-            shift.mean,
-            class_discrepancy(source.features[rows], unseen, target, shares),
-            confidence_drop(unseen, labels, shares),
-        )
-    else:
-        statistics = GateStatistics(shift.mean, 0.0, 0.0)
+        discrepancy = class_discrepancy(source.features[rows], unseen, target, shares)
+        drop = confidence_drop(unseen, labels, shares)
+    polygons = len(np.unique(source.polygons))
+    statistics = GateStatistics(shift.mean, discrepancy, drop, polygons)
     return Diagnosis(baseline, shift, statistics, shares)
 
 

@@ -103,6 +103,7 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
         X: npt.ArrayLike,
         y: npt.ArrayLike,
         *,
+        polygons: npt.ArrayLike | None = None,
         target: npt.ArrayLike | None = None,
         target_polygons: npt.ArrayLike | None = None,
         anchors: npt.ArrayLike | None = None,
@@ -117,6 +118,8 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
         ----------
         X, y
             Samples of the past years, shape ``(sample, feature)``, and their labels.
+        polygons
+            Polygon of each; each sample its own if None.
         target
             Unlabelled samples of the year to be mapped, drawn by area.
         target_polygons
@@ -152,7 +155,11 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
         self._scale = Scale.of(space, table, *tables)
         notes = Notes()
         domains = Domains(
-            Labelled(self._scale.apply(table), self._encoded(known), np.arange(len(known))),
+            Labelled(
+                self._scale.apply(table),
+                self._encoded(known),
+                _polygons(polygons, len(known), None),
+            ),
             self._scale.apply(tables[0]),
             _polygons(target_polygons, len(tables[0]), -1),
             notes.usable_anchors(
@@ -226,9 +233,7 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
             return False, "there is no target that could be looked at"
         if self.gate == "always":
             return True, "the gate is set to always"
-        if diagnosis.statistics.shows_a_shift(options):
-            return True, "the target differs from the past years"
-        return False, "the target does not differ from the past years enough to gain from it"
+        return diagnosis.statistics.decision(options)
 
     def _refuse_parameters(self) -> None:
         if self.method not in METHODS:

@@ -29,17 +29,35 @@ class GateStatistics:
         See :func:`class_discrepancy`.
     confidence_drop
         See :func:`confidence_drop`.
+    source_polygons
+        Polygons of past years that the samples come from.
     """
 
     shift_days: float
     discrepancy: float
     confidence_drop: float
+    source_polygons: int
+
+    def decision(self, options: AdaptationOptions) -> tuple[bool, str]:
+        """Return whether the gate opens, and why."""
+        if self.source_polygons < options.min_source_polygons:
+            return False, (
+                f"past years have {self.source_polygons} polygons, fewer than "
+                f"{options.min_source_polygons}: they tell of these fields, not of the season"
+            )
+        if self.shows_a_shift(options):
+            return True, "the target differs from the past years"
+        return False, "the target does not differ from the past years enough to gain from it"
 
     def shows_a_shift(self, options: AdaptationOptions) -> bool:
         """Return whether the statistics reach the thresholds of `options`."""
-        return abs(self.shift_days) >= options.gate_min_shift_days or (
-            self.discrepancy >= options.gate_min_discrepancy
-            and self.confidence_drop >= options.gate_min_accuracy_drop
+        return (
+            abs(self.shift_days) >= options.gate_min_shift_days
+            or self.discrepancy >= options.gate_large_discrepancy
+            or (
+                self.discrepancy >= options.gate_min_discrepancy
+                and self.confidence_drop >= options.gate_min_accuracy_drop
+            )
         )
 
 

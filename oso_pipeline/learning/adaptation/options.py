@@ -24,13 +24,23 @@ class AdaptationOptions:
         Share of the target samples of each predicted class that may teach, the surest first.
     pseudo_label_agreement
         Whether two forests must agree on a pseudo-label.
+    pseudo_label_neighbours
+        Most target samples, the nearest and itself, whose predictions together make the
+        pseudo-label of one; one for each 60 samples. 1: itself alone.
+    student_rounds
+        Students in a row; all but the last help to choose what the next one learns.
     source_weight
         Weight of all samples of past years in the student, relative to that of the pseudo-labels.
     min_anchor_polygons
         From this many polygons of the target year on, a perennial class needs no samples of past
         years.
+    min_source_polygons
+        With fewer polygons of past years the gate stays shut: pixels of a few fields look like
+        many samples and tell of these fields only.
     gate_min_shift_days, gate_min_discrepancy, gate_min_accuracy_drop
         The gate opens at a shift of the first, or where the second and third are both reached.
+    gate_large_discrepancy
+        From here on the discrepancy opens the gate alone.
 
     Raises
     ------
@@ -44,16 +54,26 @@ class AdaptationOptions:
     time_jitter_days: float = 10.0
     gain_jitter: float = 0.10
     offset_jitter: float = 0.10
-    pseudo_label_fraction: float = 0.75
+    pseudo_label_fraction: float = 0.85
     pseudo_label_agreement: bool = True
+    pseudo_label_neighbours: int = 10
+    student_rounds: int = 2
     source_weight: float = 0.3
     min_anchor_polygons: int = 30
+    min_source_polygons: int = 30
     gate_min_shift_days: float = 4.0
     gate_min_discrepancy: float = 0.2
     gate_min_accuracy_drop: float = 0.05
+    gate_large_discrepancy: float = 0.6
 
     def __post_init__(self) -> None:
-        positive = ("shift_step_days", "shift_prior_sd_days", "pseudo_label_fraction")
+        positive = (
+            "shift_step_days",
+            "shift_prior_sd_days",
+            "pseudo_label_fraction",
+            "pseudo_label_neighbours",
+            "student_rounds",
+        )
         for name in (
             *positive,
             "max_shift_days",
@@ -62,6 +82,7 @@ class AdaptationOptions:
             "offset_jitter",
             "source_weight",
             "min_anchor_polygons",
+            "min_source_polygons",
         ):
             value = getattr(self, name)
             if value < 0 or (name in positive and value == 0):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from oso_pipeline.learning.adaptation.gate import GateStatistics
+
 
 @dataclass(frozen=True)
 class GateRecord:
@@ -23,7 +25,11 @@ class GateRecord:
         The statistics; None where there was no target to look at. They are no estimates of
         accuracy.
     min_shift_days, min_discrepancy, min_confidence_drop
-        The thresholds.
+        The thresholds; the second and third count together.
+    large_discrepancy
+        Discrepancy that opens the gate alone.
+    source_polygons, min_source_polygons
+        Polygons of past years, None where there was no target, and how many are needed.
     """
 
     mode: str
@@ -35,6 +41,23 @@ class GateRecord:
     min_shift_days: float
     min_discrepancy: float
     min_confidence_drop: float
+    large_discrepancy: float
+    source_polygons: int | None
+    min_source_polygons: int
+
+    @property
+    def statistics(self) -> GateStatistics | None:
+        """What the gate looked at; None where there was no target."""
+        if (
+            self.shift_days is None
+            or self.discrepancy is None
+            or self.confidence_drop is None
+            or self.source_polygons is None
+        ):
+            return None
+        return GateStatistics(
+            self.shift_days, self.discrepancy, self.confidence_drop, self.source_polygons
+        )
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,9 @@ def _gate(method: MethodSummary) -> str:
 
 def _statistics(method: MethodSummary) -> str:
     """Return the means of what the gate looked at."""
-    parts = [part for seed in method.gates for part in seed]
+    seen = [part.statistics for seed in method.gates for part in seed if part.statistics]
+    if not seen:
+        return ""
     names = ("shift_days", "discrepancy", "confidence_drop")
-    means = [sum(getattr(part, name) for part in parts) / len(parts) for name in names]
+    means = [sum(getattr(one, name) for one in seen) / len(seen) for name in names]
     return f"{means[0]:+.0f} d, {means[1]:.2f}, {means[2]:+.2f}"

@@ -89,25 +89,20 @@ class GateOfRun:
 
     Parameters
     ----------
-    shift_days, discrepancy, confidence_drop
-        Its statistics.
+    statistics
+        What it looked at; None where there was nothing.
     adapts
         Whether it was on.
     """
 
-    shift_days: float
-    discrepancy: float
-    confidence_drop: float
+    statistics: GateStatistics | None
     adapts: bool
 
     @classmethod
     def of(cls, record: AdaptationRecord, options: AdaptationOptions) -> GateOfRun:
         """Return what `record` tells; off where there was nothing to look at."""
-        gate = record.gate
-        if gate.shift_days is None or gate.discrepancy is None or gate.confidence_drop is None:
-            return cls(0.0, 0.0, 0.0, False)
-        seen = gate.shift_days, gate.discrepancy, gate.confidence_drop
-        return cls(*seen, GateStatistics(*seen).shows_a_shift(options))
+        statistics = record.gate.statistics
+        return cls(statistics, statistics is not None and statistics.decision(options)[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +217,7 @@ def fit(
         anchors=target.features[known],
         anchor_labels=target.labels[known],
         anchor_polygons=target.polygons[known],
+        polygons=source.polygons[dealt.source],
         perennial_classes=setting.perennial,
     )
 

@@ -112,10 +112,17 @@ def test_priors_are_found_for_calibrated_shares() -> None:
 @pytest.mark.parametrize(
     ("shift", "discrepancy", "drop", "opens"),
     [(4, 0, 0, True), (-4.1, 0, 0, True), (3.9, 0.3, 0.0, False), (0, 0.2, 0.05, True),
-     (0, 0.19, 0.9, False)],
+     (0, 0.19, 0.9, False), (0, 0.6, -0.5, True), (0, 0.59, 0.04, False)],
 )  # fmt: skip
 def test_gate_opens_as_written(shift: float, discrepancy: float, drop: float, opens: bool) -> None:
-    assert GateStatistics(shift, discrepancy, drop).shows_a_shift(AdaptationOptions()) is opens
+    statistics = GateStatistics(shift, discrepancy, drop, 30)
+    assert statistics.decision(AdaptationOptions())[0] is opens
+
+
+def test_a_few_fields_open_no_gate() -> None:
+    opens, reason = GateStatistics(25, 3, 0.5, 29).decision(AdaptationOptions())
+    assert not opens
+    assert "29 polygons, fewer than 30" in reason
 
 
 def test_surest_of_each_class() -> None:

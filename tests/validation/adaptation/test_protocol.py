@@ -156,7 +156,7 @@ def test_one_polygon_has_no_interval() -> None:
 
 def test_gate_counts() -> None:
     def method(adapts: tuple[bool, ...], adapted: float, gated: float) -> MethodSummary:
-        parts = tuple(GateOfRun(0.0, 0.0, 0.0, one) for one in adapts)
+        parts = tuple(GateOfRun(None, one) for one in adapts)
         gains = [Gain(d, 0.0, 0.0, Interval(None, None), (d,)) for d in (adapted, gated)]
         score = accuracy(np.array([1, 2]), np.array([1, 2]), (1, 2), (1,))
         return MethodSummary(score, gains[0], gains[1], (parts,), ())
