@@ -291,14 +291,19 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def _require_same(folder: Path, before: tuple[int, int] | None) -> None:
     """Refuse to commit into a folder that took the place of the run folder meanwhile."""
     if before is not None and _identity(folder) != before:
-        raise EnvironmentFailure(
-            Problem(
-                "E-RUN-FOLDER",
-                "the run folder has vanished while a task was at work",
-                str(folder),
-                "bring its disk back, or run again to begin anew",
-            )
+        raise vanished("a task", folder)
+
+
+def vanished(who: str, folder: Path) -> EnvironmentFailure:
+    """Return the error of a run folder that is not there any more."""
+    return EnvironmentFailure(
+        Problem(
+            "E-RUN-FOLDER",
+            f"the run folder has vanished while {who} was at work",
+            str(folder),
+            "bring its disk back, or run again to begin anew",
         )
+    )
 
 
 def _load(function: str) -> Callable[[Task], Summary]:

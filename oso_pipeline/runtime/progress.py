@@ -20,8 +20,7 @@ from rich.progress import (
 )
 
 from oso_pipeline.core.activity import ACTIVITY
-from oso_pipeline.core.errors import EnvironmentFailure, Problem
-from oso_pipeline.core.task import TaskResult
+from oso_pipeline.core.task import TaskResult, vanished
 from oso_pipeline.runtime.lock import file_stem
 from oso_pipeline.runtime.planner import StagePlan
 from oso_pipeline.runtime.shard import Shard
@@ -202,10 +201,7 @@ class LogFile:
             with self.path.open("a", encoding="utf-8") as stream:
                 stream.write(line)
         except FileNotFoundError as error:
-            message = "the run folder has vanished while the run was at work"
-            hint = "bring its disk back, or run again to begin anew"
-            where = str(self.path.parent)
-            raise EnvironmentFailure(Problem("E-RUN-FOLDER", message, where, hint)) from error
+            raise vanished("the run", self.path.parent) from error
         except OSError as error:
             # The log is for people; what a full disk means for the results, their tasks tell.
             logger.warning("%s cannot be written: %s", self.path, error)

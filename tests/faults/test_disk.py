@@ -206,6 +206,26 @@ def test_the_run_folder_vanishes(world: World, monkeypatch: pytest.MonkeyPatch) 
     assert not list(world.run_dir.rglob("1.txt.json"))
 
 
+class LateVandal(Vandal):
+    """Removes the run folder when a task has ended and the next has not begun."""
+
+    def stage_begins(self, plan: StagePlan) -> None: ...
+
+    def task_ended(self, result: object) -> None:
+        self.remove()
+
+
+@pytest.mark.fault(
+    row=18,
+    injected="run folder removed between two tasks",
+    outcome="E-RUN-FOLDER, exit 6; it is not made anew",
+)
+def test_the_run_folder_vanishes_between_two_tasks(world: World) -> None:
+    with pytest.raises(EnvironmentFailure, match=r"E-RUN-FOLDER.*vanished"):
+        run(world.planner(), SerialExecutor(), [LateVandal(world.run_dir)], Selection())
+    assert not world.run_dir.exists()
+
+
 def slow_publish(final: Path, content: bytes) -> None:
     time.sleep(0.8)
     publish_bytes(final, content)

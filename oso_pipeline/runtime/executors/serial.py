@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from oso_pipeline.core.task import Task, TaskResult, do
+from oso_pipeline.core.task import Task, TaskResult, do, vanished
 
 
 class SerialExecutor:
@@ -26,6 +26,14 @@ class SerialExecutor:
         return None
 
     def run(self, tasks: Sequence[Task], run_id: str) -> Iterator[TaskResult]:
-        """Run the tasks in the order given."""
+        """Run the tasks in the order given.
+
+        Raises
+        ------
+        EnvironmentFailure
+            If the run folder has vanished between two tasks; the next would make it anew.
+        """
         for task in tasks:
+            if not task.run_dir.is_dir():
+                raise vanished("the run", task.run_dir)
             yield do(task, self.memory_bytes)
