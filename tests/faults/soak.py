@@ -13,6 +13,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -33,7 +34,12 @@ CHANGING = {"report.html"}
 APART = {"activity", "extracted"}
 """Folders that tell who works, or hold what is read from archives; nothing there is a result."""
 
-ALLOWED_CODES = {0, 5, 6, 130, 143, -9}
+ALLOWED_CODES = {0, 5, 6, 130, 143}
+DEATHS = {
+    -signal.SIGKILL: {"SIGKILL to the driver", "SIGKILL to the driver again", "hook kill"},
+    -signal.SIGSEGV: {"hook segfault"},
+}
+"""How the driver itself may die, and of which attacks; it commits a file or two of its own."""
 """Ends of an attempt that met a fault: well, with failed tasks, machine, signals; never a bug."""
 
 
@@ -104,7 +110,7 @@ class Soak:
         self.attempts += 1
         self.codes[str(ended.code)] += 1
         self.struck.update({name: n for name, n in ended.struck.items() if n})
-        if ended.code not in ALLOWED_CODES:
+        if not is_allowed(name, ended):
             raise Lost(f"{name} ended with {ended.code}:\n{ended.output[-4000:]}")
 
     def _end(self) -> None:
@@ -130,6 +136,13 @@ class Soak:
             "exit_codes": dict(sorted(self.codes.items())),
             "lost": self.lost,
         }
+
+
+def is_allowed(attack: str, ended: Ended) -> bool:
+    """Tell whether a run may end so: by itself, or killed by an attack on it that struck."""
+    if ended.code in ALLOWED_CODES:
+        return True
+    return attack in DEATHS.get(ended.code, ()) and any(ended.struck.values())
 
 
 def committed_files(run_dir: Path) -> dict[Path, dict[str, Any]]:
