@@ -166,13 +166,15 @@ exit "$CODE"
 class Job:
     """A script that runs with a stub for Python and with fake commands of Slurm."""
 
-    def __init__(self, folder: Path, system: str, notice_s: int = 60, **environment: str) -> None:
-        stub, fake = folder / "py stub", folder / "scontrol"
-        stub.write_text(STUB)
+    def __init__(
+        self, folder: Path, system: str, notice_s: int = 60, stub: str = STUB, **environment: str
+    ) -> None:
+        python, fake = folder / "py stub", folder / "scontrol"
+        python.write_text(stub)
         fake.write_text('#!/bin/bash\necho "scontrol $*" >> "$LOG"\n')
-        for command in (stub, fake):
+        for command in (python, fake):
             command.chmod(0o755)
-        changes = {"python": str(stub), "prologue": (), "walltime": "01:00:00"}
+        changes = {"python": str(python), "prologue": (), "walltime": "01:00:00"}
         site = full_site(system).model_copy(update={**changes, "notice_s": notice_s})
         script = folder / "job.sh"
         script.write_text(script_of(ARRAY, site, FOLDER))
@@ -225,6 +227,14 @@ def test_the_code_of_the_run_is_that_of_the_job(tmp_path: Path, code: int) -> No
     job = Job(tmp_path, "slurm", HOLD="no", CODE=str(code))
     assert job.end() == code
     assert "scontrol" not in job.log.read_text()
+
+
+def test_a_signal_that_comes_as_soon_as_the_run_is_there_is_not_lost(tmp_path: Path) -> None:
+    # The run itself signals the shell, at its first breath.
+    eager = STUB.replace("echo begun", "kill -TERM $PPID; echo begun")
+    job = Job(tmp_path, "slurm", stub=eager)
+    assert job.end() == 143
+    assert "TERM" in job.log.read_text()
 
 
 def test_term_reaches_the_run(tmp_path: Path) -> None:

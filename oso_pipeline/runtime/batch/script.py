@@ -146,12 +146,13 @@ def _run(link: Link, site: Site, folder: JobFolder) -> Iterator[str]:
         # PBS sends no signal in good time: the job looks at the clock itself.
         left = f"$(({site.walltime_s} - {site.notice_s} - SECONDS))"
         command = f"timeout --foreground --preserve-status --signal=USR1 {left} \\\n  {command}"
-    yield """trap 'told=1; kill -USR1 "$run"' USR1"""
-    yield """trap 'told=1; kill -TERM "$run"' TERM INT"""
+    # The shell knows $! as soon as the run is there; a variable would be set a moment later, and
+    # a signal between the two would be lost.
+    yield """trap 'told=1; kill -USR1 "$!"' USR1"""
+    yield """trap 'told=1; kill -TERM "$!"' TERM INT"""
     yield f"{command} &"
-    yield "run=$!"
     yield "# A signal interrupts wait: wait again for the code of the run."
-    yield 'while told=; wait "$run"; code=$?; [ -n "$told" ]; do :; done'
+    yield 'while told=; wait "$!"; code=$?; [ -n "$told" ]; do :; done'
     yield "trap '' USR1"
 
 

@@ -17,13 +17,12 @@ module load python
 # The configuration was complete when the job was submitted.
 unset "${!OSO_@}"
 
-trap 'told=1; kill -USR1 "$run"' USR1
-trap 'told=1; kill -TERM "$run"' TERM INT
+trap 'told=1; kill -USR1 "$!"' USR1
+trap 'told=1; kill -TERM "$!"' TERM INT
 timeout --foreground --preserve-status --signal=USR1 $((7200 - 300 - SECONDS)) \
   '/opt/py env/bin/python' -m oso_pipeline.cli run '/data/été d'"'"'essai/run 1/batch/config.yaml' --wait-lock 600 &
-run=$!
 # A signal interrupts wait: wait again for the code of the run.
-while told=; wait "$run"; code=$?; [ -n "$told" ]; do :; done
+while told=; wait "$!"; code=$?; [ -n "$told" ]; do :; done
 trap '' USR1
 
 [ "$code" -ne 138 ] || code=75
