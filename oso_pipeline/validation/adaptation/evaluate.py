@@ -118,8 +118,10 @@ def as_markdown(summary: SettingSummary, wish: Wish) -> str:
         methods_table(summary),
         "",
         "Points of 100, means over seeds. OA: overall accuracy. Gain: against `none`, adapted "
-        "whatever the gate says, 95 % interval by resampling polygons; last column: parts of "
-        "seeds with the gate on, and the gain where the gate decides.",
+        "whatever the gate says, 95 % interval by resampling polygons. McNemar: polygons better "
+        "and worse than with `none`, and the mid-p of the test; polygons are taken to be "
+        "independent. Last column: parts of seeds with the gate on, and the gain where the gate "
+        "decides.",
     ]
     warnings = sorted({text for one in summary.methods.values() for text in one.warnings})
     lines += ["", *(f"* {text}" for text in warnings)] if warnings else []

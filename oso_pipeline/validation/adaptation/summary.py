@@ -10,9 +10,11 @@ import numpy as np
 
 from oso_pipeline.validation.adaptation.scores import (
     Accuracy,
+    McNemar,
     accuracy,
     in_points,
     interval_over,
+    mcnemar_of_polygons,
     paired_interval,
     ratio_interval,
 )
@@ -34,6 +36,8 @@ class Gain:
         Of the overall accuracy, of the mean F-score, of the accuracy of annual classes alone.
     interval
         Of the first, by resampling polygons over all seeds.
+    mcnemar
+        McNemar's test of the same, each polygon one unit.
     by_seed
         The first, seed by seed.
     """
@@ -42,6 +46,7 @@ class Gain:
     macro_f1: float
     annual: float
     interval: Interval
+    mcnemar: McNemar
     by_seed: tuple[float, ...]
 
 
@@ -146,11 +151,13 @@ def _gain(setting: Setting, trials: Sequence[Trial], predicted: Sequence[Codes])
         for trial, codes in pairs
     ]
     polygons = np.concatenate([trial.polygons for trial in trials])
+    of_samples = np.concatenate(gained)
     return Gain(
         after.overall - before.overall,
         after.macro_f1 - before.macro_f1,
         after.annual - before.annual,
-        in_points(paired_interval(polygons, np.concatenate(gained), LEVEL, _SEED)),
+        in_points(paired_interval(polygons, of_samples, LEVEL, _SEED)),
+        mcnemar_of_polygons(polygons, of_samples),
         tuple(100 * float(one.mean()) for one in gained),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from oso_pipeline.validation.adaptation.scores import McNemar
 from oso_pipeline.validation.adaptation.summary import (
     GroupSummary,
     MethodSummary,
@@ -20,8 +21,8 @@ def methods_table(summary: SettingSummary) -> str:
     """Return one setting, a row per method."""
     low, high = "upper bound (labels of the target)", "past years' forest (none)"
     rows = [
-        [low, *_scores(summary.upper_bound), "", "", "", ""],
-        [high, *_scores(summary.baseline), "", "", "", ""],
+        [low, *_scores(summary.upper_bound), "", "", "", "", ""],
+        [high, *_scores(summary.baseline), "", "", "", "", ""],
     ]
     for name, method in summary.methods.items():
         gain = method.gain(True)
@@ -31,12 +32,13 @@ def methods_table(summary: SettingSummary) -> str:
                 *_scores(method.scores),
                 signed(method.adapted.overall),
                 span(method.adapted.interval),
+                _mcnemar(method.adapted.mcnemar),
                 gap_share(method, summary),
                 f"{_gate(method)}, {signed(gain.overall)}" if method.gated else "",
             ]
         )
-    head = ["method", "OA", "macro-F1", "OA annual", "gain OA", "95 %", "% of gap", "gate, gain"]
-    return markdown(head, rows)
+    head = ["method", "OA", "macro-F1", "OA annual", "gain OA", "95 %", "McNemar"]
+    return markdown([*head, "% of gap", "gate, gain"], rows)
 
 
 def settings_table(summaries: Sequence[SettingSummary], methods: Sequence[str]) -> str:
@@ -159,6 +161,12 @@ def _group_cells(found: GroupSummary) -> list[str]:
         signed(found.annual),
         signed(found.worst_annual),
     ]
+
+
+def _mcnemar(test: McNemar) -> str:
+    """Return polygons better and worse, and how probable that is by chance."""
+    p_value = f"{test.p_value:.3f}" if test.p_value >= 0.001 else "< 0.001"
+    return f"{test.better}:{test.worse}, p {p_value}"
 
 
 def _scores(score: object) -> list[str]:

@@ -9,13 +9,20 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest, chi2
 from sklearn.metrics import accuracy_score, f1_score
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.learning.adaptation.space import SeriesSpace
 from oso_pipeline.validation.adaptation.domain import Domain, pooled
 from oso_pipeline.validation.adaptation.evaluate import Wish, setting_of
-from oso_pipeline.validation.adaptation.scores import accuracy, paired_interval, ratio_interval
+from oso_pipeline.validation.adaptation.scores import (
+    McNemar,
+    accuracy,
+    mcnemar_of_polygons,
+    paired_interval,
+    ratio_interval,
+)
 from oso_pipeline.validation.adaptation.setting import Rule, Setting, Shares, deals
 from oso_pipeline.validation.adaptation.summary import Gain, GateCounts, MethodSummary
 from oso_pipeline.validation.adaptation.trial import CONTENDERS, GateOfRun, fitting
@@ -125,6 +132,7 @@ def test_pooling_refuses_other_features() -> None:
         pooled([domain(3, 0), other])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=60))
 def test_scores_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     truth, said = (np.array(column, np.int32) for column in zip(*pairs, strict=True))
@@ -148,6 +156,54 @@ def test_interval_covers_what_polygons_vary_by() -> None:
     assert found.high == pytest.approx(gain.mean() + half, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("better", "worse", "exact", "mid_p"),
+    [
+        # Airway hyper-responsiveness of 21 children before and after stem cell transplantation:
+        # Fagerland et al. 2013, table 1 (Bentur et al. 2009); exact 0.070, mid-p 0.039.
+        (7, 1, 0.070, 0.039),
+        (1, 7, 0.070, 0.039),
+        (0, 0, 1.0, 1.0),
+    ],
+)
+def test_mcnemar_gives_the_published_values(
+    better: int, worse: int, exact: float, mid_p: float
+) -> None:
+    found = McNemar.of(better, worse)
+    assert (found.better, found.worse) == (better, worse)
+    assert found.p_value == pytest.approx(mid_p, abs=0.0005)
+    if better + worse:
+        assert binomtest(better, better + worse).pvalue == pytest.approx(exact, abs=0.0005)
+
+
+def test_mcnemar_is_near_the_chi_square_of_many_units() -> None:
+    # Approval of a prime minister twice by 1600 people, 150 and 86 changed their minds: chi-square
+    # 17.36 (Agresti 1990, Categorical Data Analysis, section 10.1).
+    chi_square = (150 - 86) ** 2 / (150 + 86)
+    assert chi_square == pytest.approx(17.36, abs=0.005)
+    assert McNemar.of(150, 86).p_value == pytest.approx(chi2.sf(chi_square, 1), rel=0.15)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_mid_p_is_a_probability_below_the_exact_one(better: int, worse: int) -> None:
+    found = McNemar.of(better, worse)
+    assert found.p_value == McNemar.of(worse, better).p_value
+    assert 0 < found.p_value <= 1
+    if better != worse:
+        assert found.p_value < binomtest(better, better + worse).pvalue
+
+
+def test_units_of_mcnemar_are_polygons_over_all_seeds() -> None:
+    polygons = np.array([1, 1, 1, 2, 2, 3, 4, 4, 1, 2])
+    gain = np.array([1, 1, -1, -1, 0, 0, 1, -1, 1, -1], float)
+    assert mcnemar_of_polygons(polygons, gain) == McNemar.of(1, 1)
+    rng = np.random.default_rng(0)
+    one_each = rng.choice([-1.0, 0.0, 1.0], 50)
+    alone = mcnemar_of_polygons(np.arange(50), one_each)
+    assert (alone.better, alone.worse) == ((one_each > 0).sum(), (one_each < 0).sum())
+
+
 def test_one_polygon_has_no_interval() -> None:
     found = paired_interval(np.zeros(9, np.int64), np.ones(9), 0.95, 0)
     assert found == Interval(None, None)
@@ -157,7 +213,8 @@ def test_one_polygon_has_no_interval() -> None:
 def test_gate_counts() -> None:
     def method(adapts: tuple[bool, ...], adapted: float, gated: float) -> MethodSummary:
         parts = tuple(GateOfRun(None, one) for one in adapts)
-        gains = [Gain(d, 0.0, 0.0, Interval(None, None), (d,)) for d in (adapted, gated)]
+        test = McNemar.of(0, 0)
+        gains = [Gain(d, 0.0, 0.0, Interval(None, None), test, (d,)) for d in (adapted, gated)]
         score = accuracy(np.array([1, 2]), np.array([1, 2]), (1, 2), (1,))
         return MethodSummary(score, gains[0], gains[1], (parts,), ())
 
