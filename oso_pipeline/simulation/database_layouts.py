@@ -119,10 +119,10 @@ CLC = Shapefile(_fields("ID C 18, CODE_18 C 3, AREA_HA N 14.4"), date=(2019, 2, 
 
 CROP_GROUPS = {
     "BTH": 1, "MIS": 2, "MIE": 2, "ORH": 3, "ORP": 3, "TTH": 4, "BDH": 4, "AVH": 4, "SOG": 4,
-    "CZH": 5, "TRN": 6, "SOJ": 7, "FVL": 8, "PHI": 8, "LIF": 9, "J5M": 11, "J6P": 11, "J6S": 11,
-    "LUZ": 16, "TRE": 16, "MLG": 16, "SPH": 17, "SPL": 17, "BOP": 17, "PPH": 18, "PRL": 18,
-    "PTR": 19, "RGA": 19, "VRG": 20, "PRU": 20, "VRC": 21, "VRT": 21, "VRN": 21, "NOX": 22,
-    "OLI": 23, "BTN": 24, "PTC": 25, "FLA": 25, "BTA": 28, "BFS": 28, "SNE": 28,
+    "CZH": 5, "TRN": 6, "SOJ": 7, "FVL": 8, "PHI": 8, "PPR": 8, "LIF": 9, "J5M": 11, "J6P": 11,
+    "J6S": 11, "LUZ": 16, "TRE": 16, "MLG": 16, "SPH": 17, "SPL": 17, "BOP": 17, "PPH": 18,
+    "PRL": 18, "PTR": 19, "RGA": 19, "VRG": 20, "PRU": 20, "VRC": 21, "VRT": 21, "VRN": 21,
+    "NOX": 22, "OLI": 23, "BTN": 24, "PTC": 25, "FLA": 25, "BTA": 28, "BFS": 28, "SNE": 28,
 }  # fmt: skip
 """Crop codes of the official list of 2020 that are written here, with their group."""
 

@@ -15,7 +15,7 @@ from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.simulation.simulate import simulate
 from oso_pipeline.simulation.spec import WorldSpec
 
-_CONTENT = 4
+_CONTENT = 5
 """Raised when the same specification gives other files, so that older worlds are made anew."""
 
 

@@ -21,6 +21,7 @@ from odc.geo.geobox import GeoBox
 from oso_pipeline.config.model import SENTINEL2_BANDS
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.tiles import Tile
+from oso_pipeline.simulation.land_covers import drawn_kinds
 from oso_pipeline.simulation.muscate_metadata import ProductFacts, flags_xml, metadata_xml
 from oso_pipeline.simulation.muscate_writer import Make, product_id
 from oso_pipeline.simulation.phenology import Phenology
@@ -131,13 +132,14 @@ def write_full_tile(folder: Path, spec: FullTileSpec | None = None) -> FullTile:
 
 @dataclass
 class _Patch:
-    """The rows that are painted; `codes` are the classes of its fields, row by row.
+    """The rows that are painted; `kinds` and `codes` are those of its fields, row by row.
 
     Has what :class:`~oso_pipeline.simulation.phenology.Phenology` asks of the land.
     """
 
     spec: FullTileSpec
     codes: Int16 = field(init=False)
+    kinds: Int16 = field(init=False)
     heights: npt.NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -145,6 +147,7 @@ class _Patch:
         down, across = self.spec.patch_rows // _FIELD_PX, -(-self.spec.columns // _FIELD_PX)
         self.codes = rng.choice(np.array(CLASS_CODES, np.int16), down * across)
         self.heights = rng.uniform(size=self.codes.size)
+        self.kinds = drawn_kinds(self.codes, rng)
         rows, columns = np.arange(self.spec.patch_rows), np.arange(self.spec.columns)
         self._field = (rows // _FIELD_PX)[:, None] * across + columns // _FIELD_PX
         self._phenology = Phenology(self)

@@ -9,22 +9,27 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from oso_pipeline.config.model import SENTINEL2_BANDS
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.simulation.growing_year import GrowingYear, drawn_gain
+from oso_pipeline.simulation.land_covers import KINDS, NUMBER, Codes
 from oso_pipeline.simulation.spec import WorldSpec
 from oso_pipeline.simulation.world import World
 
-# Chances of the land use in the year before, by that of today: rape and cereals follow each
-# other or maize and sunflower, maize often follows maize, leys last some years.
-BEFORE: dict[int, dict[int, float]] = {
-    11: {11: 0.40, 12: 0.57, 211: 0.03},
-    12: {11: 0.44, 12: 0.53, 211: 0.03},
-    211: {11: 0.015, 12: 0.015, 211: 0.97},
+_CHANGED_USE = 0.03
+_FROM_GRASS = {"wheat", "maize"}
+
+BEFORE: dict[str, dict[str, float]] = {
+    kind.name: {
+        **{name: fields / kind.crop.percent for name, fields in kind.crop.before.items()},
+        "grassland": _CHANGED_USE if kind.name in _FROM_GRASS else 0.0,
+    }
+    for kind in KINDS
+    if kind.crop
 }
-"""Chances of a class in the year before, by the class of the year of the map."""
+BEFORE["grassland"] = {"grassland": 1.0, **dict.fromkeys(sorted(_FROM_GRASS), _CHANGED_USE / 2)}
+"""Weights of the kinds in the year before, by the kind of the year of the map."""
 
 
 class PastWorld(World):
@@ -56,16 +61,16 @@ class PastWorld(World):
         self.year = GrowingYear(str(year), past.season_shift_days, gain)
         for step in range(past.years_before):
             rng = np.random.default_rng(derived_seed(spec.seed, "rotation", step))
-            self.codes = rotated_back(self.codes, rng)
+            self.kinds = rotated_back(self.kinds, rng)
 
 
-def rotated_back(codes: npt.NDArray[np.int16], rng: np.random.Generator) -> npt.NDArray[np.int16]:
-    """Return the class of each field in the year before."""
-    lot = rng.uniform(size=codes.size)
-    before = codes.copy()
-    for code, chances in BEFORE.items():
-        fields = np.flatnonzero(codes == code)
+def rotated_back(kinds: Codes, rng: np.random.Generator) -> Codes:
+    """Return the kind of each field in the year before."""
+    lot = rng.uniform(size=kinds.size)
+    before = kinds.copy()
+    for name, chances in BEFORE.items():
+        fields = np.flatnonzero(kinds == NUMBER[name])
         steps = np.cumsum([*chances.values()])
         drawn = np.searchsorted(steps / steps[-1], lot[fields], side="right")
-        before[fields] = np.array([*chances], dtype=np.int16)[drawn]
+        before[fields] = np.array([NUMBER[earlier] for earlier in chances], dtype=np.int16)[drawn]
     return before

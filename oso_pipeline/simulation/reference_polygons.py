@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.simulation.land_covers import OSO23
 from oso_pipeline.simulation.vector_writer import fixed_clock
 from oso_pipeline.simulation.world import MAP_EPSG, World
 
@@ -29,7 +30,7 @@ def parcels(world: World) -> gpd.GeoDataFrame:
     Returns
     -------
     GeoDataFrame
-        Columns `parcel_id` (int64), `code` (int32, OSO 17) and the geometry.
+        Columns `parcel_id` (int64), `code` (int32, OSO 17), `oso23` (int32) and the geometry.
     """
     outlines = shapely.buffer(world.outline_of_fields(), -_MARGIN_M, join_style="mitre")
     cut = shapely.intersection(outlines, shapely.buffer(world.footprint, -_MARGIN_M))
@@ -47,6 +48,7 @@ def parcels(world: World) -> gpd.GeoDataFrame:
     columns = {
         "parcel_id": np.arange(1, fields.size + 1, dtype=np.int64),
         "code": world.codes[fields].astype(np.int32),
+        "oso23": OSO23[world.kinds[fields]].astype(np.int32),
     }
     return gpd.GeoDataFrame(columns, geometry=cut[fields], crs=f"EPSG:{MAP_EPSG}")
 
@@ -59,15 +61,17 @@ def true_fields(world: World, past: World | None = None) -> gpd.GeoDataFrame:
     Returns
     -------
     GeoDataFrame
-        Columns `field_id` (int64), `code` (int32, OSO 17), `past_code` where a past year is
-        given, and the geometry.
+        Columns `field_id` (int64), `code` (int32, OSO 17), `oso23` (int32), the classes of the
+        past year as `past_code` and `past_oso23` where one is given, and the geometry.
     """
     outlines = shapely.buffer(world.outline_of_fields(), -_TRUTH_MARGIN_M, join_style="mitre")
     cut = shapely.intersection(outlines, shapely.buffer(world.footprint, -_TRUTH_MARGIN_M))
     fields = np.flatnonzero(shapely.area(cut) >= _LEAST_TRUE_M2)
-    columns = {"field_id": fields.astype(np.int64), "code": world.codes[fields].astype(np.int32)}
-    if past is not None:
-        columns["past_code"] = past.codes[fields].astype(np.int32)
+    columns = {"field_id": fields.astype(np.int64)}
+    for prefix, year in (("", world), ("past_", past)):
+        if year is not None:
+            columns[f"{prefix}code"] = year.codes[fields].astype(np.int32)
+            columns[f"{prefix}oso23"] = OSO23[year.kinds[fields]].astype(np.int32)
     return gpd.GeoDataFrame(columns, geometry=cut[fields], crs=f"EPSG:{MAP_EPSG}")
 
 

@@ -16,6 +16,7 @@ import shapely
 
 from oso_pipeline.simulation import database_layouts as layouts
 from oso_pipeline.simulation.known_land import Indices, KnownLand, with_flaws
+from oso_pipeline.simulation.land_covers import KINDS, NUMBER, OSO17, Codes, Kind, drawn_kinds
 from oso_pipeline.simulation.vector_writer import Batch, Column
 
 ILOTS_YEAR = 2014
@@ -27,16 +28,15 @@ DUPLICATES, INVALID, SLIVERS = 2, 2, 2
 _ANNUAL, _PERENNIAL = (11, 12), (211, 221, 222)
 _KNOWN_SHARE = 0.85
 _MARGIN_M = 2.0
-# Crops of each class; the last of a tuple are left out of OSO: temporary grass, lucerne, fallow.
-_CROPS: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    11: (("MIS", "MIS", "MIE", "TRN", "SOJ", "BTN"), ("SOG",)),
-    12: (("BTH", "BTH", "BTH", "ORH", "CZH", "TTH"), ("J6S",)),
-    211: (("PPH", "PPH", "PRL"), ("PTR", "LUZ")),
-    221: (("VRG", "VRG", "PRU"), ()),
-    222: (("VRC", "VRC", "VRT"), ()),
+# What lasts is declared as one of these; group until 2014.
+_LASTING: dict[int, tuple[tuple[str, ...], int]] = {
+    211: (("PPH", "PPH", "PRL"), 18),
+    221: (("VRG", "VRG", "PRU"), 20),
+    222: (("VRC", "VRC", "VRT"), 21),
 }
+# By class of OSO 17, what no class of OSO learns from: sorghum, fallow, temporary grass, lucerne.
+_LEFT_OUT = {11: ("SOG",), 12: ("J6S",), 211: ("PTR", "LUZ")}
 _LEFT_OUT_SHARE = 0.07
-_GROUPS = {11: (2, 2, 6), 12: (1, 1, 3, 5), 211: (18,), 221: (20,), 222: (21,)}
 _PLOUGHED_SHARE = 0.03
 _JOINED_SHARE = 0.45  # of neighbours with one land use; of others:
 _JOINED_MIXED_SHARE = 0.06
@@ -46,7 +46,7 @@ def write_parcels(land: KnownLand, folder: Path) -> Path:
     """Write the RPG of the year of the images; return its shapefile."""
     fields = land.fields((*_ANNUAL, *_PERENNIAL), "rpg", _KNOWN_SHARE)
     rng = land.rng("rpg", "crops")
-    crops = np.array([_crop(int(code), rng) for code in land.world.codes[fields]])
+    crops = np.array([_crop(KINDS[int(kind)], rng) for kind in land.world.kinds[fields]])
     groups = np.array([str(layouts.CROP_GROUPS[crop]) for crop in crops])
     geometry = land.inset(fields, _MARGIN_M)
     surfaces = np.round(shapely.area(geometry) / 1e4, 2)
@@ -61,7 +61,7 @@ def write_parcels(land: KnownLand, folder: Path) -> Path:
     batch = with_flaws(Batch(geometry, columns), rng, DUPLICATES, INVALID, SLIVERS)
     root = layouts.rpg_folder(folder, "SHP", land.world.spec.year, REGION)
     layouts.RPG_PARCELS.write(root / "PARCELLES_GRAPHIQUES.shp", [batch])
-    ilots = _ilots(land, fields, land.world.codes[fields], land.rng("rpg", "ilots"))
+    ilots = _ilots(land, fields, land.world.kinds[fields], land.rng("rpg", "ilots"))
     shapes = _outlines(land, ilots)
     area_ha = np.round(shapely.area(shapes) / 1e4, 2)
     numbers = (2_000_000 + np.arange(len(ilots))).astype(str)
@@ -72,11 +72,11 @@ def write_parcels(land: KnownLand, folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class _Declared:
-    """What farmers declared in a year: fields and their classes, and the draws of that year."""
+    """What farmers declared in a year: fields and their kinds, and the draws of that year."""
 
     year: int
     fields: Indices
-    codes: npt.NDArray[np.int16]
+    kinds: Codes
     rng: np.random.Generator
 
 
@@ -84,8 +84,8 @@ def write_ilots(land: KnownLand, folder: Path) -> Path:
     """Write the RPG of 2014, for which the world has no images; return its shapefile."""
     fields = land.fields((*_ANNUAL, *_PERENNIAL), "ilots", _KNOWN_SHARE)
     rng = land.rng("ilots", "crops")
-    codes = _earlier(land.world.codes[fields], rng)
-    return _write_ilots(land, _Declared(ILOTS_YEAR, fields, codes, rng), folder)
+    kinds = _earlier(land.world.kinds[fields], rng)
+    return _write_ilots(land, _Declared(ILOTS_YEAR, fields, kinds, rng), folder)
 
 
 def write_past_ilots(past: KnownLand, folder: Path) -> Path:
@@ -100,15 +100,15 @@ def write_past_ilots(past: KnownLand, folder: Path) -> Path:
     """
     fields = past.fields((*_ANNUAL, *_PERENNIAL), "rpg", _KNOWN_SHARE)
     year = past.world.spec.year
-    declared = _Declared(year, fields, past.world.codes[fields], past.rng("ilots", year))
+    declared = _Declared(year, fields, past.world.kinds[fields], past.rng("ilots", year))
     return _write_ilots(past, declared, folder)
 
 
 def _write_ilots(land: KnownLand, declared: _Declared, folder: Path) -> Path:
     """Write îlots and the table of their groups."""
-    fields, codes, rng = declared.fields, declared.codes, declared.rng
-    groups = np.array([rng.choice(_GROUPS[int(code)]) for code in codes])
-    ilots = _ilots(land, fields, codes, rng)
+    fields, rng = declared.fields, declared.rng
+    groups = np.array([_group(KINDS[int(kind)]) for kind in declared.kinds])
+    ilots = _ilots(land, fields, declared.kinds, rng)
     group_of = dict(zip(fields.tolist(), groups.tolist(), strict=True))
     geometry = _outlines(land, ilots)
     numbers = np.array([f"{DEPARTMENT}-{n:06d}" for n in range(1, len(ilots) + 1)])
@@ -136,38 +136,45 @@ def _write_ilots(land: KnownLand, declared: _Declared, folder: Path) -> Path:
     return root / "ILOTS_ANONYMES.shp"
 
 
-def _crop(code: int, rng: np.random.Generator) -> str:
-    used, left_out = _CROPS[code]
+def _crop(kind: Kind, rng: np.random.Generator) -> str:
+    """Return the crop of a parcel since 2015; a few are none that a class is learnt from."""
+    left_out = _LEFT_OUT.get(kind.oso17, ())
+    used = kind.crop.declared if kind.crop else _LASTING[kind.oso17][0]
     return str(rng.choice(left_out if left_out and rng.uniform() < _LEFT_OUT_SHARE else used))
 
 
-def _earlier(codes: npt.NDArray[np.int16], rng: np.random.Generator) -> npt.NDArray[np.int16]:
+def _group(kind: Kind) -> int:
+    """Return the group of crops of a kind until 2014."""
+    return kind.crop.group if kind.crop else _LASTING[kind.oso17][1]
+
+
+def _earlier(kinds: Codes, rng: np.random.Generator) -> Codes:
     """Return the land use some years before: annual crops rotate, some grass was ploughed."""
-    annual = np.isin(codes, _ANNUAL)
-    rotated = rng.choice(_ANNUAL, codes.size)
-    grass_then = ~annual & (rng.uniform(size=codes.size) < _PLOUGHED_SHARE)
-    earlier = np.where(annual, rotated, codes)
-    was_grass = annual & (rng.uniform(size=codes.size) < _PLOUGHED_SHARE)
-    earlier[was_grass], earlier[grass_then] = 211, 12
+    annual = np.isin(OSO17[kinds], _ANNUAL)
+    rotated = drawn_kinds(rng.choice(np.array(_ANNUAL, np.int16), kinds.size), rng)
+    grass_then = ~annual & (rng.uniform(size=kinds.size) < _PLOUGHED_SHARE)
+    earlier = np.where(annual, rotated, kinds)
+    was_grass = annual & (rng.uniform(size=kinds.size) < _PLOUGHED_SHARE)
+    earlier[was_grass], earlier[grass_then] = NUMBER["grassland"], NUMBER["wheat"]
     return earlier.astype(np.int16)
 
 
 def _ilots(
-    land: KnownLand, fields: Indices, codes: npt.NDArray[np.int16], rng: np.random.Generator
+    land: KnownLand, fields: Indices, kinds: Codes, rng: np.random.Generator
 ) -> list[list[int]]:
     """Join neighbouring fields to îlots of up to four; mostly of one land use."""
-    code_of = dict(zip(fields.tolist(), codes.tolist(), strict=True))
+    kind_of = dict(zip(fields.tolist(), kinds.tolist(), strict=True))
     shapes = land.outlines[fields]
     first, second = shapely.STRtree(shapes).query(shapes, predicate="touches")
     shared = shapely.length(shapely.intersection(shapes[first], shapes[second]))
     beside = (first < second) & (shared > 20)
     lot = rng.uniform(size=first.size)
-    ilot_of = {field: [field] for field in code_of}
+    ilot_of = {field: [field] for field in kind_of}
     for a, b, chance in zip(
         fields[first[beside]], fields[second[beside]], lot[beside], strict=True
     ):
         one, other = ilot_of[int(a)], ilot_of[int(b)]
-        same = len({code_of[field] for field in (*one, *other)}) == 1
+        same = len({kind_of[field] for field in (*one, *other)}) == 1
         share = _JOINED_SHARE if same else _JOINED_MIXED_SHARE
         if one is not other and len(one) + len(other) <= 4 and chance < share:
             one += other

@@ -10,6 +10,7 @@ import numpy as np
 import rasterio
 
 from oso_pipeline.simulation.databases import Databases, write_databases
+from oso_pipeline.simulation.land_covers import OSO17, OSO23
 from oso_pipeline.simulation.muscate_metadata import ProductFacts
 from oso_pipeline.simulation.muscate_writer import Make, product_id, write_product
 from oso_pipeline.simulation.past_world import PastWorld
@@ -56,7 +57,8 @@ class SimulatedWorld:
     databases
         The same land as RPG, BD TOPO and Corine Land Cover deliver it.
     truth
-        True land cover per tile: uint8 GeoTIFF on the tile's 10 m grid.
+        True land cover per tile: uint8 GeoTIFF on the tile's 10 m grid, OSO 17 in the first band
+        and OSO 23 in the second.
     fields
         GeoPackage of the same as polygons, away from the borders of the fields.
     product_ids
@@ -224,11 +226,13 @@ def usual_make(number: int) -> Make:
 
 
 def _write_truth(path: Path, world: World, tile: str) -> None:
-    codes = world.class_at(*world.map_coordinates(tile)).astype(np.uint8)
+    kinds = world.kinds[world.field_at(*world.map_coordinates(tile))]
     grid = world.grids[tile]
-    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "compress": "deflate"}
+    profile = {"driver": "GTiff", "count": 2, "dtype": "uint8", "compress": "deflate"}
     with rasterio.open(
         path, "w", height=grid.shape[0], width=grid.shape[1], crs=grid.crs.to_wkt(),
         transform=grid.affine, **profile,
     ) as file:  # fmt: skip
-        file.write(codes, 1)
+        for band, (name, codes) in enumerate({"oso17": OSO17, "oso23": OSO23}.items(), start=1):
+            file.write(codes[kinds].astype(np.uint8), band)
+            file.set_band_description(band, name)

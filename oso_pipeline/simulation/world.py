@@ -6,7 +6,7 @@ the same land where they overlap. Fields are the Voronoi cells of a jittered, ro
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from pyproj import Transformer
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.simulation.growing_year import USUAL_YEAR
+from oso_pipeline.simulation.land_covers import OSO17, Codes, drawn_kinds
 from oso_pipeline.simulation.spec import WorldSpec
 
 MAP_EPSG = 2154
@@ -29,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 # classes are commoner than in France, so that a small world holds enough fields of each.
 _SHARES = {
     53: 0.036, 45: 0.042, 34: 0.055, 36: 0.055, 32: 0.075, 31: 0.085, 211: 0.105, 221: 0.045,
-    222: 0.050, 12: 0.115, 11: 0.105, 42: 0.065, 41: 0.045, 44: 0.036, 43: 0.045, 46: 0.036,
+    222: 0.050, 12: 0.230, 11: 0.150, 42: 0.065, 41: 0.045, 44: 0.036, 43: 0.045, 46: 0.036,
     51: 0.070,
 }  # fmt: skip
 CLASS_CODES: tuple[int, ...] = tuple(sorted(_SHARES))
@@ -47,8 +48,8 @@ class World:
     ----------
     seeds
         Map coordinates of the centres of the fields, shape ``(field, 2)``, metres.
-    codes
-        Class of each field, int16.
+    kinds
+        What grows or lies on each field: index in `land_covers.KINDS`, int16.
     heights
         Rank of each field from the lowest (0) to the highest land (1).
     year
@@ -82,7 +83,9 @@ class World:
         )
         u, v = self._seeds_uv.reshape(-1, 2).T
         self.seeds = np.stack(_apply(~self._to_cells, u, v), axis=1)
-        self.codes, self.heights = self._settle(rng)
+        codes, self.heights = self._settle(rng)
+        crops = np.random.default_rng(derived_seed(spec.seed, "crops"))
+        self.kinds = drawn_kinds(codes, crops)
 
     def _settle(self, rng: np.random.Generator) -> tuple[npt.NDArray[np.int16], Floats]:
         """Give each field a class by its height: exact shares inside the tiles."""
@@ -95,6 +98,11 @@ class World:
         order = np.array([*_SHARES], dtype=np.int16)
         index = np.searchsorted(shares / shares[-1], 1 - ranks, side="right")
         return order[np.minimum(index, order.size - 1)], np.clip(ranks, 0, 1)
+
+    @property
+    def codes(self) -> Codes:
+        """Class of each field in OSO 17, int16."""
+        return OSO17[self.kinds]
 
     @cached_property
     def grids(self) -> dict[str, GeoBox]:
@@ -176,8 +184,8 @@ class World:
                 field = np.where(nearer, (i * columns + j).astype(np.int32), field)
         return field
 
-    def class_at(self, x: Floats, y: Floats) -> npt.NDArray[np.int16]:
-        """Return the land cover at map coordinates."""
+    def class_at(self, x: Floats, y: Floats) -> Codes:
+        """Return the land cover at map coordinates, OSO 17."""
         return self.codes[self.field_at(x, y)]
 
     def outline_of_fields(self) -> npt.NDArray[np.object_]:
@@ -226,5 +234,6 @@ def _apply(affine: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
 
 
+@cache
 def _to_map(epsg: int) -> Transformer:
     return Transformer.from_crs(epsg, MAP_EPSG, always_xy=True)

@@ -13,10 +13,11 @@ import shapely
 
 from oso_pipeline.simulation import WorldSpec, bdtopo_of_world, clc_of_world, rpg_of_world
 from oso_pipeline.simulation.databases import Databases, write_databases
+from oso_pipeline.simulation.land_covers import OSO23
 from oso_pipeline.simulation.world import World
 
 CROPS = {
-    11: {"MIS", "MIE", "TRN", "SOJ", "BTN"}, 12: {"BTH", "ORH", "CZH", "TTH"},
+    11: {"MIS", "MIE", "TRN"}, 12: {"BTH", "ORH", "ORP", "CZH", "TTH", "PPR", "FVL"},
     211: {"PPH", "PRL"}, 221: {"VRG", "PRU"}, 222: {"VRC", "VRT"},
 }  # fmt: skip
 VEGETATION = {
@@ -46,7 +47,9 @@ def layer(databases: Databases, name: str) -> gpd.GeoDataFrame:
 def truth(world: World, tile: str) -> gpd.GeoDataFrame:
     x, y = (axis.ravel() for axis in world.map_coordinates(tile))
     points = gpd.points_from_xy(x, y)
-    return gpd.GeoDataFrame({"truth": world.class_at(x, y)}, geometry=points, crs=2154)
+    kinds = world.kinds[world.field_at(x, y)]
+    columns = {"truth": world.class_at(x, y), "oso23": OSO23[kinds]}
+    return gpd.GeoDataFrame(columns, geometry=points, crs=2154)
 
 
 def pixels(world: World, polygons: gpd.GeoDataFrame, erode_m: float) -> pd.DataFrame:
@@ -78,6 +81,10 @@ def test_parcels_have_the_crops_and_flaws(world: World, databases: Databases) ->
         inside = pixels(world, usable[usable["CODE_CULTU"].isin(crops)], 10)
         assert inside["ID_PARCEL"].nunique() >= 10
         assert (inside["truth"] == code).all()
+    fine = {6: {"BTH", "ORH", "ORP", "TTH"}, 5: {"CZH"}, 7: {"PPR", "FVL"}, 9: {"TRN"}}
+    for code, crops in fine.items():
+        inside = pixels(world, usable[usable["CODE_CULTU"].isin(crops)], 10)
+        assert (inside["oso23"] == code).all()
 
 
 def test_ilots_hold_their_greatest_group_and_the_table_all(databases: Databases) -> None:
@@ -105,7 +112,7 @@ def test_annual_crops_rotate_and_perennial_ones_mostly_stay(
 ) -> None:
     ilots = gpd.read_file(databases.ilots)
     ilots = ilots[ilots.is_valid]
-    annual = pixels(world, ilots[ilots["CODE_CULTU"].isin(["01", "03", "05"])], 10)
+    annual = pixels(world, ilots[ilots["CODE_CULTU"].isin(["01", "03", "05", "08"])], 10)
     assert 0.2 < (annual["truth"] == 12).mean() < 0.8
     vines = pixels(world, ilots[ilots["CODE_CULTU"] == "21"], 10)
     assert (vines["truth"] == 222).mean() > 0.8

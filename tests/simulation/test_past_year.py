@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -14,6 +15,7 @@ import rasterio
 
 from oso_pipeline.config.model import SENTINEL2_BANDS
 from oso_pipeline.simulation import PastYear, SimulatedWorld, WorldSpec, simulate
+from oso_pipeline.simulation.land_covers import KINDS, NUMBER
 from oso_pipeline.simulation.past_world import BEFORE, PastWorld, rotated_back
 from oso_pipeline.simulation.phenology import Phenology
 from oso_pipeline.simulation.schedule import overpasses
@@ -48,22 +50,34 @@ def test_fields_stay_and_only_annual_crops_and_some_grass_change() -> None:
     world, past = World(WorldSpec()), PastWorld(WorldSpec.two_years())
     np.testing.assert_array_equal(past.seeds, world.seeds)
     np.testing.assert_array_equal(past.heights, world.heights)
-    changed = past.codes != world.codes
-    assert set(world.codes[changed]) <= set(BEFORE)
-    assert set(past.codes[changed]) <= set(BEFORE)
+    changed = past.kinds != world.kinds
+    rotating = [NUMBER[name] for name in BEFORE]
+    assert set(world.kinds[changed]) <= set(rotating)
+    assert set(past.kinds[changed]) <= set(rotating)
     annual = np.isin(world.codes, (11, 12))
-    assert 0.35 < changed[annual].mean() < 0.65
+    assert 0.75 < changed[annual].mean() < 0.9
 
 
 def test_rotations_have_their_chances() -> None:
-    codes = np.repeat(np.array([11, 12, 211, 31], dtype=np.int16), 20_000)
-    before = rotated_back(codes, np.random.default_rng(3))
-    for code, chances in BEFORE.items():
-        found = before[codes == code]
-        for earlier, chance in chances.items():
+    names = [*BEFORE, "broadleaves"]
+    kinds = np.repeat(np.array([NUMBER[name] for name in names], dtype=np.int16), 20_000)
+    before = rotated_back(kinds, np.random.default_rng(3))
+    for name, weights in BEFORE.items():
+        found = before[kinds == NUMBER[name]]
+        for earlier, weight in weights.items():
+            chance = weight / sum(weights.values())
             spread = 4 * np.sqrt(chance * (1 - chance) / found.size)
-            assert (found == earlier).mean() == pytest.approx(chance, abs=spread)
-    assert (before[codes == 31] == 31).all()
+            assert (found == NUMBER[earlier]).mean() == pytest.approx(chance, abs=spread)
+    assert (before[kinds == NUMBER["broadleaves"]] == NUMBER["broadleaves"]).all()
+
+
+def test_as_many_fields_come_to_a_crop_as_leave_it() -> None:
+    leaving: Counter[str] = Counter()
+    for kind in KINDS:
+        if kind.crop:
+            leaving.update(kind.crop.before)
+    assert leaving == {kind.name: kind.crop.percent for kind in KINDS if kind.crop}
+    assert leaving.total() == 100
 
 
 @pytest.mark.parametrize("shift_days", [-12.0, 0.0, 12.0])
@@ -76,12 +90,11 @@ def test_plants_grow_as_much_earlier_or_later_as_asked(shift_days: float) -> Non
     before = np.array([then.green_share(float(day)) for day in every])
     lags = np.arange(-10, 11)  # of two days
     inner = slice(10, -10)
-    for code in (12, 31, 222):
-        same = (world.codes == code) & (past.codes == code)
-        target = now[:, same].mean(axis=1)[inner]
-        source = before[:, same].mean(axis=1)
+    for name in ("maize", "wheat", "broadleaves", "vineyard"):
+        target = now[:, world.kinds == NUMBER[name]].mean(axis=1)[inner]
+        source = before[:, past.kinds == NUMBER[name]].mean(axis=1)
         misfit = [np.square(target - np.roll(source, -lag)[inner]).sum() for lag in lags]
-        assert 2 * lags[int(np.argmin(misfit))] == pytest.approx(shift_days, abs=3)
+        assert 2 * lags[int(np.argmin(misfit))] == pytest.approx(shift_days, abs=4)
 
 
 def test_reflectances_of_the_two_years_differ_by_a_factor_per_band() -> None:
@@ -118,11 +131,14 @@ def test_true_fields_hold_the_classes_of_the_rasters_of_both_years(
     fields = gpd.read_file(two_years.fields)
     assert (fields["code"] != fields["past_code"]).any()
     for tile in TINY.tiles:
-        for column, truth in (("code", two_years.truth), ("past_code", two_years.past.truth)):
+        for column, truth, band in (
+            ("code", two_years.truth, 1), ("past_code", two_years.past.truth, 1),
+            ("oso23", two_years.truth, 2), ("past_oso23", two_years.past.truth, 2),
+        ):  # fmt: skip
             with rasterio.open(truth[tile]) as raster:
                 places = fields.to_crs(raster.crs).representative_point()
                 values = np.array(
-                    [v[0] for v in raster.sample(zip(places.x, places.y, strict=True))]
+                    [v[0] for v in raster.sample(zip(places.x, places.y, strict=True), band)]
                 )
             inside = values > 0
             assert inside.sum() > 50
@@ -138,15 +154,15 @@ def test_past_crops_come_as_ilots_with_a_table_of_groups(two_years: SimulatedWor
     assert set(table["NUM_ILOT"]) == set(ilots["NUM_ILOT"])
     single = table.groupby("NUM_ILOT")["CODE_GROUPE_CULTURE"].agg(list)
     single = single[single.map(len) == 1].map(lambda groups: int(groups[0]))
-    classes = {2: 11, 6: 11, 1: 12, 3: 12, 5: 12, 18: 211, 20: 221, 21: 222}
+    classes = {2: 10, 6: 9, 1: 6, 3: 6, 5: 5, 8: 7, 18: 13, 20: 14, 21: 15}
     fields = gpd.read_file(two_years.fields)
     points = fields.set_geometry(fields.representative_point())
     valid = ilots[ilots.is_valid].drop_duplicates("NUM_ILOT")
     found = points.sjoin(valid[["NUM_ILOT", "geometry"]], predicate="within")
     found = found[found["NUM_ILOT"].isin(single.index)]
     assert len(found) > 40
-    assert (found["NUM_ILOT"].map(single).map(classes) == found["past_code"]).all()
-    assert (found["past_code"] != found["code"]).any()
+    assert (found["NUM_ILOT"].map(single).map(classes) == found["past_oso23"]).all()
+    assert (found["past_oso23"] != found["oso23"]).any()
 
 
 @pytest.mark.parametrize(

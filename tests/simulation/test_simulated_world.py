@@ -9,12 +9,14 @@ import shapely
 from pyproj import Transformer
 
 from oso_pipeline.config.model import SENTINEL2_BANDS
+from oso_pipeline.core.nomenclature import oso23_to_oso17
 from oso_pipeline.simulation import CLASS_CODES, WorldSpec
+from oso_pipeline.simulation.land_covers import KINDS, NUMBER, OSO17, drawn_kinds
 from oso_pipeline.simulation.phenology import Phenology
 from oso_pipeline.simulation.reference_polygons import parcels
 from oso_pipeline.simulation.world import World, smooth_noise
 
-OSO17 = {11, 12, 31, 32, 34, 36, 41, 42, 43, 44, 45, 46, 51, 53, 211, 221, 222}
+OSO17_CODES = {11, 12, 31, 32, 34, 36, 41, 42, 43, 44, 45, 46, 51, 53, 211, 221, 222}
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +27,26 @@ def world() -> World:
 @pytest.fixture(scope="module")
 def ndvi(world: World) -> dict[int, np.ndarray]:
     """Median NDVI of each class every five days of the year."""
+    series = ndvi_of_fields(world)
+    return {code: np.median(series[:, world.codes == code], axis=1) for code in CLASS_CODES}
+
+
+@pytest.fixture(scope="module")
+def ndvi_of_kind(world: World) -> dict[str, np.ndarray]:
+    """Median NDVI of each annual crop every five days of the year."""
+    series = ndvi_of_fields(world)
+    return {
+        kind.name: np.median(series[:, world.kinds == number], axis=1)
+        for number, kind in enumerate(KINDS)
+        if kind.crop
+    }
+
+
+def ndvi_of_fields(world: World) -> np.ndarray:
     phenology = Phenology(world)
     red, infrared = SENTINEL2_BANDS.index("B4"), SENTINEL2_BANDS.index("B8")
-    series = []
-    for day in range(1, 366, 5):
-        table = phenology.reflectance(day)
-        series.append((table[:, infrared] - table[:, red]) / (table[:, infrared] + table[:, red]))
-    return {
-        code: np.median(np.stack(series)[:, world.codes == code], axis=1) for code in CLASS_CODES
-    }
+    tables = [phenology.reflectance(day) for day in range(1, 366, 5)]
+    return np.stack([(t[:, infrared] - t[:, red]) / (t[:, infrared] + t[:, red]) for t in tables])
 
 
 def peak_month(series: np.ndarray) -> int:
@@ -45,7 +58,7 @@ def peak_month(series: np.ndarray) -> int:
 def test_every_class_has_six_parcels_or_more(spec: WorldSpec) -> None:
     frame = parcels(World(spec))
     counts = frame["code"].value_counts()
-    assert set(counts.index) == OSO17
+    assert set(counts.index) == OSO17_CODES
     assert counts.min() >= 6
     assert frame["parcel_id"].is_unique
     assert frame.crs.to_epsg() == 2154
@@ -104,6 +117,42 @@ def test_crops_peak_in_their_season(ndvi: dict[int, np.ndarray]) -> None:
     assert peak_month(ndvi[12]) in (4, 5)
     assert ndvi[11].max() > 0.7 > 0.35 > ndvi[11][:20].max()
     assert ndvi[12][44:50].max() < 0.35  # stubble in August
+
+
+def day_of(series: np.ndarray, level: float) -> tuple[int, int]:
+    """Return the first and the last day on which a series of every five days is above a level."""
+    above = np.flatnonzero(series > level)
+    return 1 + 5 * int(above[0]), 1 + 5 * int(above[-1])
+
+
+def test_crops_follow_their_calendar(ndvi_of_kind: dict[str, np.ndarray]) -> None:
+    ripe = {name: day_of(series[:56], 0.5)[1] for name, series in ndvi_of_kind.items()}
+    assert ripe["winter barley"] + 10 <= ripe["wheat"] <= ripe["winter barley"] + 20
+    assert ripe["sunflower"] + 20 <= ripe["maize"] <= ripe["sunflower"] + 40
+    assert 150 < ripe["rapeseed"] < ripe["wheat"] < 200
+    green = {name: day_of(series[:56], 0.55)[0] for name, series in ndvi_of_kind.items()}
+    assert green["wheat"] < green["spring barley"] < green["sunflower"] < green["maize"]
+    assert abs(green["spring barley"] - green["peas"]) <= 10
+    # In winter rapeseed covers more of the ground than cereals; its petals hide its leaves.
+    assert ndvi_of_kind["rapeseed"][2] > ndvi_of_kind["wheat"][2] + 0.05
+    april, may, june = (ndvi_of_kind["rapeseed"][day // 5] for day in (98, 118, 142))
+    assert may < min(april, june) - 0.05
+
+
+def test_kinds_of_a_class_have_their_shares() -> None:
+    kinds = drawn_kinds(
+        np.repeat(np.array([11, 12, 31], np.int16), 20_000), np.random.default_rng(1)
+    )
+    assert set(OSO17[kinds[:20_000]]) == {11}
+    for name in ("wheat", "maize", "peas"):
+        kind = KINDS[NUMBER[name]]
+        assert kind.crop is not None
+        total = sum(one.crop.percent for one in KINDS if one.crop and one.oso17 == kind.oso17)
+        found = (kinds == NUMBER[name]).sum() / 20_000
+        assert found == pytest.approx(kind.crop.percent / total, abs=0.02)
+    assert (kinds[40_000:] == NUMBER["broadleaves"]).all()
+    assert {kind.oso17 for kind in KINDS} == OSO17_CODES
+    assert all(oso23_to_oso17()[kind.oso23] == kind.oso17 for kind in KINDS)
 
 
 def test_water_is_below_zero_and_snow_about_zero(ndvi: dict[int, np.ndarray]) -> None:
