@@ -32,3 +32,13 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small") / "world"
     simulate(folder, WorldSpec(size_px=128))
     return folder
+
+
+@pytest.fixture(scope="session")
+def two_years_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the same of two years, plants 12 days earlier in the first."""
+    from oso_pipeline.simulation import PastYear, WorldSpec, simulate
+
+    folder = tmp_path_factory.mktemp("two_years") / "world"
+    simulate(folder, WorldSpec(size_px=128, past=PastYear(season_shift_days=-12)))
+    return folder

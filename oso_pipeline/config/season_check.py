@@ -5,7 +5,7 @@ from __future__ import annotations
 from oso_pipeline.config.adaptation import Adaptation, PastSeason
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.reference import ClcSource
-from oso_pipeline.config.seasons import past_season, perennial_codes, shift_days, sources_in
+from oso_pipeline.config.seasons import has_labels, past_season, perennial_codes, shift_days
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
 
@@ -14,8 +14,10 @@ def check_adaptation(config: Config, nomenclature: Nomenclature) -> Problems:
     """Check that past seasons and labels fit the season of the map.
 
     Finds seasons without common dates (``E-INPUT-072``), labels that no year is known of and
-    seasons without labels (``E-INPUT-073``), and classes that cannot be told annual or
-    perennial (``E-INPUT-074``). Whether images and labels are there is found by the stages.
+    past seasons without labels (``E-INPUT-073``), and classes that cannot be told annual or
+    perennial (``E-INPUT-074``). That no label holds in the season of the map is a warning
+    (``W-INPUT-073``): everything is learnt from the past then. Whether images and labels are
+    there is found by the stages.
     """
     problems = Problems()
     adaptation = config.adaptation
@@ -114,12 +116,22 @@ def _check_labels(config: Config, adaptation: Adaptation, problems: Problems) ->
                 None,
                 f"add labels of {past.year}, or take the season out",
             )
-    if not any(getattr(source, "labels", True) for source in sources_in(config, config.year)):
-        problems.error(
-            "E-INPUT-073",
+    if not has_labels(config):
+        problems.warn(
+            "W-INPUT-073",
             f"reference.sources: no label holds in {config.year}, the year of the map: they are "
-            f"of {shown}, and perennial classes hold for {adaptation.perennial_span_years} years",
+            f"of {shown}, and perennial classes hold for {adaptation.perennial_span_years} years; "
+            "all classes are learnt from the past, and nothing judges the map "
+            f"{_instead(config)}",
             None,
             "add labels of perennial classes nearer to that year, or raise "
-            "adaptation.perennial_span_years",
+            "adaptation.perennial_span_years; `oso evaluate-adaptation --hide all` judges a past "
+            "year in the same way",
         )
+
+
+def _instead(config: Config) -> str:
+    """Say what judges the map where no polygon of its year is held out."""
+    if config.validation.independent is None:
+        return "unless validation.independent names a set that does"
+    return "but validation.independent"

@@ -118,6 +118,19 @@ def sources_in(config: Config, year: int) -> tuple[AnySource, ...]:
     return tuple(held)
 
 
+def has_labels(config: Config) -> bool:
+    """Tell whether a label holds in the season of the map.
+
+    Without ``adaptation`` labels are what a map is made from: then it is taken for granted.
+    """
+    return config.adaptation is None or any_label(target_config(config).reference)
+
+
+def any_label(reference: Reference) -> bool:
+    """Tell whether some source gives labels, not only land cover that tells buildings apart."""
+    return any(getattr(source, "labels", True) for source in reference.sources)
+
+
 def holds(config: Config, source: AnySource, year: int) -> bool:
     """Tell whether the perennial labels of a source hold in a season."""
     if config.adaptation is None or source.year is None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oso_pipeline.config.model import Config, Learning
+from oso_pipeline.config.seasons import has_labels
 from oso_pipeline.core.commit import verified
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
@@ -49,9 +50,9 @@ class LabelsStage:
     name = "labels"
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
-        """List the checks; none where `label_check.enabled` is false."""
+        """List the checks; none where `label_check.enabled` is false or no label holds."""
         config = context.config
-        if not config.label_check.enabled:
+        if not config.label_check.enabled or not has_labels(config):
             return []
         excludes = config.label_check.exclude_below is not None
         checked = variants(config) if excludes else (map_variant(config),)

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import shapely
+from pyproj import CRS
 
 from oso_pipeline.core.commit import verified
 
@@ -31,6 +32,7 @@ SMALL = (
 )  # fmt: skip
 """What is known of each piece besides its shape."""
 
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
 _FIELDS = {
     "polygon_id": pa.int64(),
     "code": pa.int32(),
@@ -55,9 +57,8 @@ def write_cell(table: geopandas.GeoDataFrame, final: Path) -> None:
     )
     arrow = pa.Table.from_pandas(known[list(_FIELDS)], pa.schema(_FIELDS), preserve_index=False)
     boxes = shapely.bounds(shapes).reshape(-1, 4)
-    names = ("xmin", "ymin", "xmax", "ymax")
     arrow = arrow.append_column(
-        "bbox", pa.StructArray.from_arrays([pa.array(edge) for edge in boxes.T], names)
+        "bbox", pa.StructArray.from_arrays([pa.array(edge) for edge in boxes.T], _EDGES)
     )
     wkb = pa.array(shapely.to_wkb(shapes, flavor="iso"), pa.binary())
     arrow = arrow.append_column("geometry", wkb).replace_schema_metadata(
@@ -81,10 +82,7 @@ def read_small(paths: Sequence[Path]) -> pd.DataFrame:
         columns = [*(name for name in SMALL if name in _FIELDS), "source_id"]
         table = pq.read_table(path, columns=[*columns, "bbox"])
         box = table["bbox"].combine_chunks()
-        edges = {
-            f"{name[0]}_{name[1:]}": pc.struct_field(box, name).to_numpy()
-            for name in ("xmin", "ymin", "xmax", "ymax")
-        }
+        edges = {f"{name[0]}_{name[1:]}": pc.struct_field(box, name).to_numpy() for name in _EDGES}
         frame = table.select(columns).to_pandas(strings_to_categorical=True)
         parts.append(frame.assign(**edges, cell=number, row=np.arange(len(frame))))
     whole = pd.concat(parts, ignore_index=True)
@@ -146,6 +144,31 @@ def join_cells(
     verified(write, lambda path: _expect(path, len(kept)), final)
 
 
+def write_nothing(final: Path, epsg: int, columns: Mapping[str, pa.DataType]) -> None:
+    """Publish a file like that of :func:`join_cells`, without any piece.
+
+    Parameters
+    ----------
+    final
+        The file to publish.
+    epsg
+        Coordinate system of the map.
+    columns
+        As of :func:`join_cells`.
+    """
+    box = pa.struct([(edge, pa.float64()) for edge in _EDGES])
+    known = {**_FIELDS, "bbox": box, "geometry": pa.binary()}
+    nothing = pa.table({name: pa.array([], kind) for name, kind in known.items()})
+    rows = pd.DataFrame({name: np.empty(0, object) for name in ("part", *columns)})
+    geo = _geo(CRS.from_epsg(epsg).to_json_dict(), _extent(np.empty((0, 4))))
+    table = _completed(nothing, rows, columns).replace_schema_metadata({"geo": json.dumps(geo)})
+    verified(
+        lambda path: pq.write_table(table, path, compression="zstd"),
+        lambda path: _expect(path, 0),
+        final,
+    )
+
+
 def _completed(table: pa.Table, rows: pd.DataFrame, columns: Mapping[str, pa.DataType]) -> pa.Table:
     """Return the columns of the reference, in their order."""
     added = {name: pa.array(rows[name].to_numpy(), kind) for name, kind in columns.items()}
@@ -164,7 +187,7 @@ def _completed(table: pa.Table, rows: pd.DataFrame, columns: Mapping[str, pa.Dat
 
 def _geo(crs: dict[str, Any], extent: Sequence[float]) -> dict[str, Any]:
     """Return the metadata that make a Parquet file GeoParquet."""
-    covering = {edge: ["bbox", edge] for edge in ("xmin", "ymin", "xmax", "ymax")}
+    covering = {edge: ["bbox", edge] for edge in _EDGES}
     column: dict[str, Any] = {
         "encoding": "WKB",
         "geometry_types": ["Polygon"],

@@ -12,7 +12,7 @@ import shapely
 
 from oso_pipeline.config.model import Config, Strata
 from oso_pipeline.config.reference import Reference
-from oso_pipeline.config.seasons import target_config
+from oso_pipeline.config.seasons import has_labels, target_config
 from oso_pipeline.core.commit import verified
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
@@ -46,6 +46,8 @@ class PolygonsStage:
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the cells; their keys hold the content of every file of the sources.
 
+        None where no label holds in the season of the map.
+
         Raises
         ------
         ConfigError
@@ -55,6 +57,8 @@ class PolygonsStage:
             reading them: files, layers, columns, coordinate systems, missing departments.
         """
         config = target_config(context.config)
+        if not has_labels(config):
+            return []
         nomenclature = load_nomenclature(config.nomenclature)
         problems = Problems()
         sources = open_sources(config.reference, nomenclature)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.reference import VectorSource
-from oso_pipeline.config.seasons import target_config
+from oso_pipeline.config.seasons import has_labels, target_config
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
@@ -46,7 +46,7 @@ class ReferenceStage:
     name: str = "reference"
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
-        """Return the task ``reference``.
+        """Return the task ``reference``; see `no_reference` where no label holds.
 
         Raises
         ------
@@ -61,11 +61,13 @@ class ReferenceStage:
             problems.raise_errors(ConfigError)
         cells = context.tasks("polygons")
         reference = config.reference
+        labelled = has_labels(config)
+        function = "stage:gather_reference" if labelled else "nothing:publish_no_reference"
         return [
             Task(
                 stage=self.name,
                 name=self.name,
-                function="oso_pipeline.reference.stage:gather_reference",
+                function=f"oso_pipeline.reference.{function}",
                 run_dir=context.run_dir,
                 outputs=(OUTPUT,),
                 version=2,
@@ -75,6 +77,7 @@ class ReferenceStage:
                     "min_polygons": reference.min_polygons,
                     "rare_classes": reference.rare_classes,
                     "unknown_codes": reference.unknown_codes,
+                    **({} if labelled else {"labels_of": config.year, "epsg": config.map.epsg}),
                 },
                 inputs={f"{task.stage}/{task.name}": task.key for task in cells},
                 options={

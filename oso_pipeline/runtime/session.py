@@ -12,6 +12,7 @@ from pathlib import Path
 from oso_pipeline.config import Config
 from oso_pipeline.config.check import check_paths
 from oso_pipeline.config.loader import load_config
+from oso_pipeline.config.seasons import has_labels
 from oso_pipeline.core.errors import (
     ConfigError,
     ExitCode,
@@ -198,12 +199,17 @@ def print_outcome(config: Config, outcome: Outcome) -> None:
         if path.exists():
             out.print(f"{label}: {path}")
     if not outcome.failures:
-        _print_accuracy(config.run_dir / "validation")
+        _print_accuracy(config)
 
 
-def _print_accuracy(folder: Path) -> None:
+def _print_accuracy(config: Config) -> None:
     """Say how accurate the map is, and how other maps compare."""
-    for name, units in (("", "held-out polygons"), ("independent/", "the independent set")):
+    folder, judged = config.run_dir / "validation", [("independent/", "the independent set")]
+    if has_labels(config):
+        judged.insert(0, ("", "held-out polygons"))
+    else:
+        out.print(f"no label of {config.year} is known: no polygon was held out to judge the map")
+    for name, units in judged:
         path = folder / f"{name}accuracy.json"
         if not path.exists():
             continue

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from oso_pipeline.config.model import Config
+from oso_pipeline.config.seasons import has_labels
 from oso_pipeline.core.commit import publish_bytes, publish_json, read_sidecar
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
@@ -44,9 +45,12 @@ class ValidateStage:
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the one task; it reads the samples of all tiles and the models but the map's own.
 
+        None where no label holds in the season of the map: nothing is held out then.
         With folds the model of the map saw all polygons, so it has nothing to be tested on.
         """
         config = context.config
+        if not has_labels(config):
+            return []
         samples, training = context.tasks("samples"), context.tasks("train")
         names = _validated(config)
         models = _models(training, names)

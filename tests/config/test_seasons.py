@@ -154,11 +154,12 @@ def test_labels_missing_in_a_season_or_without_year_are_all_named(tmp_path: Path
         for n in (0, 1)
     ]
     old = "\n  sources: [{path: fields_2017.gpkg, year: 2017, classes: [11, 12]}]\n"
-    ((code, text),) = found(
-        config_of(tmp_path, "{sources: [{year: 2017, imagery: {paths: [past]}}]}", old)
-    )
-    assert code == "E-INPUT-073"
-    assert "no label holds in 2018" in text
+    config = config_of(tmp_path, "{sources: [{year: 2017, imagery: {paths: [past]}}]}", old)
+    assert found(config) == []
+    (warning,) = check_paths(config).warnings
+    assert warning.code == "W-INPUT-073"
+    assert "no label holds in 2018" in warning.message
+    assert "nothing judges the map unless validation.independent" in warning.message
 
 
 def test_perennial_classes_must_be_known(tmp_path: Path) -> None:
@@ -186,6 +187,10 @@ def test_folders_of_past_images_are_tried_like_all_others(tmp_path: Path) -> Non
         ("{sources: [{year: 2017, imagery: {paths: [past]}}], method: coral}", "method"),
         ("{sources: [{year: 2017, imagery: {paths: [p], bands: [B4]}}]}", "bands"),
         ("{sources: [{year: 2017, imagery: {paths: [p]}}], gate: on}", "gate"),
+        (
+            "{sources: [{year: 2017, imagery: {paths: [p]}}], target_sample_size: 40}",
+            "target_sample_size",
+        ),
     ],
 )
 def test_mistakes_are_found_with_their_place(tmp_path: Path, adaptation: str, key: str) -> None:

@@ -18,8 +18,6 @@ from oso_pipeline.cli import app
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.learning.model_file import load_model
 from oso_pipeline.runtime.session import load
-from oso_pipeline.simulation import simulate
-from oso_pipeline.simulation.spec import PastYear, WorldSpec
 
 pytestmark = pytest.mark.slow
 
@@ -34,10 +32,8 @@ def oso(*arguments: object) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("two") / "world"
-    simulate(folder, WorldSpec(size_px=128, past=PastYear(season_shift_days=-SHIFT_DAYS)))
-    return folder
+def world(two_years_world: Path) -> Path:
+    return two_years_world
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +115,28 @@ def test_seasons_without_images_are_found_before_any_work(world: Path, tmp_path:
     landsat.mkdir(parents=True)
     (landsat / "LC08_L1TP_198026_20170501_20200903_02_T1_B4.TIF").touch()
     other = (f"{world}/products_2017", str(landsat.parent))
-    with pytest.raises(InputDataError, match="the season 2017 has no image"):
+    with pytest.raises(InputDataError, match=r"2017 has no image.*only what is of another sensor"):
         load(write_two_seasons(tmp_path / "past", world, other), None)
+
+
+def test_a_class_that_no_past_year_has_is_said_to_be_never_predicted(
+    world: Path, tmp_path: Path
+) -> None:
+    config = write_two_seasons(
+        tmp_path, world, ("form: ilots}", "form: ilots, classes: [12, 211, 221, 222]}")
+    )
+    code, output = oso("run", config, "--until", "report")
+    assert code == 0, output
+    model = load_model(tmp_path / "run" / "models" / "run0" / "all")
+    assert model.adaptation is not None
+    assert model.adaptation.never_predicted == ("11",)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    for text in (
+        "classes 11 of the target year are not among what the forest learnt",
+        "Never predicted, as no past year has them: 11 summer crops",
+        "400 unlabelled samples of the target year are few, 2000 or more are better",
+    ):
+        assert text in page
 
 
 def test_labels_of_another_nomenclature_stop_the_run(world: Path, tmp_path: Path) -> None:
