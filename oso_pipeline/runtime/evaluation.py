@@ -13,8 +13,14 @@ from rich.console import Console
 from oso_pipeline.config.adaptation import AdaptationMethod
 from oso_pipeline.config.evaluation import is_evaluation, load_evaluation
 from oso_pipeline.config.model import Config
-from oso_pipeline.config.seasons import past_config, past_years, target_config
-from oso_pipeline.core.errors import ConfigError, InputDataError, Problem
+from oso_pipeline.config.seasons import (
+    any_label,
+    past_config,
+    past_years,
+    perennial_codes,
+    target_config,
+)
+from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.runtime import session
 from oso_pipeline.runtime.runner import Selection
 from oso_pipeline.validation.adaptation.domain import Domain
@@ -161,6 +167,8 @@ def _of_run(path: Path, overrides: list[str] | None, wish: Wish, years: Years) -
     _refuse_same_year(sources, target, path)
     rule = rule_of(config)
     needed = (target,) if wish.placebo else (*sources, target)
+    _refuse_without_labels(config, needed, path)
+    _refuse_perennial_alone(config, target, path)
     seasons = {year: _sampled(config, year) for year in needed}
     _refuse_without_annual(seasons[target], rule, target, path)
     common = sorted(set.intersection(*(set(strata) for strata in seasons.values())))
@@ -179,7 +187,7 @@ def _of_run(path: Path, overrides: list[str] | None, wish: Wish, years: Years) -
 
 def _sampled(config: Config, year: int) -> dict[str, Domain]:
     """Return the samples of a season, drawn in a run of its own where they are missing."""
-    seen = target_config(config) if year == config.year else past_config(config, year)
+    seen = _seen_in(config, year)
     # A run of its own with all labels of its year: nothing of it serves the map.
     folder = config.run_dir / FOLDER / "seasons" / str(year)
     alone = seen.model_copy(update={"run_dir": folder, "adaptation": None})
@@ -188,6 +196,44 @@ def _sampled(config: Config, year: int) -> dict[str, Domain]:
         session.print_outcome(alone, outcome)
         raise typer.Exit(int(outcome.exit_code))
     return read_run_season(alone, year)
+
+
+def _refuse_without_labels(config: Config, years: Sequence[int], path: Path) -> None:
+    """Refuse years without labels of their own; before any image is read."""
+    problems = Problems()
+    for year in years:
+        if not any_label(_seen_in(config, year).reference):
+            problems.error(
+                "E-ADAPT-YEAR",
+                f"no item of reference.sources has labels that hold in {year}, so that nothing "
+                "can be learnt from that season or judged in it",
+                str(path),
+                "add labels of that year to reference.sources, or choose another year",
+            )
+    problems.raise_errors(ConfigError)
+
+
+def _refuse_perennial_alone(config: Config, target: int, path: Path) -> None:
+    """Refuse a target whose sources can only give perennial labels; before any image is read."""
+    perennial = set(perennial_codes(config))
+    sources = _seen_in(config, target).reference.sources
+    given = [source.classes for source in sources if getattr(source, "labels", True)]
+    if all(classes is not None and set(classes) <= perennial for classes in given):
+        raise InputDataError(_nothing_to_hide(target, path))
+
+
+def _nothing_to_hide(target: int, path: Path) -> Problem:
+    return Problem(
+        "E-ADAPT-LABELS",
+        f"{target} has no label of an annual class, so there is nothing to hide",
+        str(path),
+        "choose a past year with labels as --target-year",
+    )
+
+
+def _seen_in(config: Config, year: int) -> Config:
+    """Return the configuration as a season sees it."""
+    return target_config(config) if year == config.year else past_config(config, year)
 
 
 def _refuse_same_year(sources: Sequence[int], target: int, path: Path) -> None:
@@ -207,14 +253,7 @@ def _refuse_without_annual(
 ) -> None:
     codes = {code for one in strata.values() for code in one.counts()}
     if not codes - set(rule.perennial):
-        raise InputDataError(
-            Problem(
-                "E-ADAPT-LABELS",
-                f"{target} has no label of an annual class, so there is nothing to hide",
-                str(path),
-                "choose a past year with labels as --target-year",
-            )
-        )
+        raise InputDataError(_nothing_to_hide(target, path))
 
 
 def _told(name: str, wish: Wish) -> Callable[[int], None]:

@@ -21,6 +21,7 @@ from oso_pipeline.learning.adaptation.space import SeriesSpace
 from oso_pipeline.timeseries.gapfill import gapfill
 from oso_pipeline.validation.adaptation.domain import Domain
 from oso_pipeline.validation.adaptation.setting import Rule
+from oso_pipeline.validation.adaptation.table_seasons import check_seasons
 
 _LOWEST, _HIGHEST = -9999, 32767
 _SHOWN = 20
@@ -64,7 +65,8 @@ def read_seasons(evaluation: Evaluation) -> tuple[dict[int, Domain], Rule]:
     InputDataError
         With every problem found: the file cannot be read or lacks columns (``E-INPUT-041``),
         no class fits the labels (``E-ADAPT-LABELS``), values beyond int16
-        (``E-ADAPT-VALUES``), a year without samples (``E-ADAPT-YEAR``).
+        (``E-ADAPT-VALUES``), a year without samples (``E-ADAPT-YEAR``), seasons of different
+        sensors (``E-ADAPT-BANDS``) or without common dates (``E-ADAPT-DATES``).
     """
     problems = Problems()
     samples = _read(evaluation, problems)
@@ -80,6 +82,15 @@ def read_seasons(evaluation: Evaluation) -> tuple[dict[int, Domain], Rule]:
     for column, wanted in table.where.items():
         usable &= np.isin(samples.columns[column].astype(str), [str(value) for value in wanted])
     years = _years(samples.columns[table.season])
+    wanted_years = (*evaluation.sources, evaluation.target)
+    rows = {year: (labels > 0) & (years == year) for year in wanted_years}
+    seen = {
+        year: np.isfinite(samples.series[of_year]).any(axis=0)
+        for year, of_year in rows.items()
+        if of_year.any()
+    }
+    check_seasons(evaluation, seen, samples.days, problems)
+    problems.raise_errors(InputDataError)
     _check(evaluation, samples, (names, years, usable), problems)
     problems.raise_errors(InputDataError)
     polygons = _polygons(samples, table.polygon)
@@ -92,7 +103,6 @@ def read_seasons(evaluation: Evaluation) -> tuple[dict[int, Domain], Rule]:
         polygons,
         samples.outlines,
     )
-    wanted_years = (*evaluation.sources, evaluation.target)
     seasons = {year: everything.take(usable & (years == year), str(year)) for year in wanted_years}
     perennial = tuple(number for number, name in classes.items() if name in evaluation.perennial)
     return seasons, Rule(classes, perennial, evaluation.min_samples)

@@ -127,6 +127,29 @@ def test_a_placebo_needs_one_season(described: Path) -> None:
     assert "placebo 2018" in result.output
 
 
+def test_seasons_of_different_sensors_are_told_apart(described: Path) -> None:
+    frame = table()
+    for day in DAYS:
+        frame[f"red{day}"] = np.where(frame["year"] == "2016", 0.05, np.nan)
+    frame.to_parquet(described.parent / "table.parquet")
+    changed(described, '{NDVI: "n{day}"}', '{NDVI: "n{day}", B4: "red{day}"}')
+    with pytest.raises(InputDataError, match="2018 has none of B4; they are of different sensors"):
+        read_seasons(load_evaluation(described))
+
+
+def test_seasons_without_common_dates_are_not_made_up(described: Path) -> None:
+    frame = table()
+    early = frame["year"] == "2016"
+    frame.loc[early, ["n97", "n129"]] = np.nan
+    frame.loc[~early, ["n1", "n33"]] = np.nan
+    frame.to_parquet(described.parent / "table.parquet")
+    with pytest.raises(
+        InputDataError, match=r"1 days of the season have values in every year"
+    ) as e:
+        read_seasons(load_evaluation(described))
+    assert "2016 1, 33, 65; 2018 65, 97, 129" in str(e.value)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
