@@ -15,6 +15,7 @@ from oso_pipeline.learning.adaptation.domains import (
 )
 from oso_pipeline.learning.adaptation.gate import (
     GateStatistics,
+    Judged,
     class_discrepancy,
     confidence_drop,
 )
@@ -62,7 +63,10 @@ def diagnose(domains: Domains, baseline: BaggedForest, trainer: Trainer) -> Diag
     labels = np.searchsorted(baseline.forest.classes, source.codes[rows])
     discrepancy = drop = 0.0
     if len(rows):
-        discrepancy = class_discrepancy(source.features[rows], unseen, target, shares)
+        discrepancy = class_discrepancy(
+            Judged(source.features[rows], unseen, source.polygons[rows]),
+            Judged(target, shares, domains.target_polygons),
+        )
         drop = confidence_drop(unseen, labels, shares)
     polygons = len(np.unique(source.polygons))
     statistics = GateStatistics(shift.mean, discrepancy, drop, polygons)

@@ -61,41 +61,56 @@ class GateStatistics:
         )
 
 
-def class_discrepancy(
-    source: Features, source_shares: Floats, target: Features, target_shares: Floats
-) -> float:
-    """Return how far the means of the predicted classes lie apart, in variances.
-
-    For each class that at least 15 samples of both sides are predicted as: the mean over the
-    features of the squared difference of the means over the pooled variance, less what chance
-    gives, ``1/n_target + 1/n_source``. Shares of classes have no part in it.
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Samples as a forest that has not seen them sees them.
 
     Parameters
     ----------
-    source, target
-        Samples, shape ``(sample, feature)``.
-    source_shares, target_shares
-        Predictions by a forest that has not seen the samples, shape ``(sample, class)``.
+    features
+        Shape ``(sample, feature)``.
+    shares
+        Predictions, shape ``(sample, class)``.
+    polygons
+        Polygon of each; negative for a sample by itself.
+    """
+
+    features: Features
+    shares: Floats
+    polygons: npt.NDArray[np.int64]
+
+    def of_class(self, number: int) -> tuple[Floats, int]:
+        """Return the samples predicted as a class, and how many are independent of each other."""
+        members = self.shares.argmax(axis=1) == number
+        polygons = self.polygons[members]
+        alone = polygons < 0
+        count = int(alone.sum()) + len(np.unique(polygons[~alone]))
+        return self.features[members].astype(np.float64), count
+
+
+def class_discrepancy(source: Judged, target: Judged) -> float:
+    """Return how far the means of the predicted classes lie apart, in variances.
+
+    For each class that at least 15 polygons of both sides are predicted as: the mean over the
+    features of the squared difference of the means over the pooled variance, less what chance
+    gives, ``1/n_target + 1/n_source``. Pixels of one polygon are alike, so ``n`` counts polygons.
+    Shares of classes have no part in it.
 
     Returns
     -------
     discrepancy
         Mean over these classes; 0 where there is none.
     """
-    sides = [
-        (features, shares.argmax(axis=1))
-        for features, shares in ((source, source_shares), (target, target_shares))
-    ]
     found = []
-    for number in range(source_shares.shape[1]):
-        a, b = (features[label == number].astype(np.float64) for features, label in sides)
-        if min(len(a), len(b)) < _LEAST_PER_CLASS:
+    for number in range(source.shares.shape[1]):
+        (a, n_source), (b, n_target) = source.of_class(number), target.of_class(number)
+        if min(n_source, n_target) < _LEAST_PER_CLASS:
             continue
         pooled = (len(a) * a.var(axis=0) + len(b) * b.var(axis=0)) / (len(a) + len(b))
         varying = pooled > 0
         apart = (a.mean(axis=0) - b.mean(axis=0)) ** 2
         if varying.any():
-            noise = 1 / len(a) + 1 / len(b)
+            noise = 1 / n_source + 1 / n_target
             found.append((apart[varying] / pooled[varying]).mean() - noise)
     return float(np.mean(found)) if found else 0.0
 
@@ -115,7 +130,7 @@ def confidence_drop(
     Parameters
     ----------
     source_shares, target_shares
-        As for :func:`class_discrepancy`.
+        Predictions by a forest that has not seen the samples, shape ``(sample, class)``.
     source_class
         Column of the true class of each source sample.
     """
