@@ -18,12 +18,7 @@ from oso_pipeline.config.seasons import past_config, past_years, perennial_codes
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.task import PlanContext, Summary, Task
-from oso_pipeline.learning.adaptation import (
-    AdaptationOptions,
-    AdaptationRecord,
-    AdaptedForestClassifier,
-    SeriesSpace,
-)
+from oso_pipeline.learning.adaptation import AdaptationOptions, AdaptationRecord, SeriesSpace
 from oso_pipeline.learning.cost import training_cost
 from oso_pipeline.learning.engines import SOFTWARE
 from oso_pipeline.learning.label_stage import excluded_polygons
@@ -94,6 +89,8 @@ def train(task: Task) -> Summary:
         If a class has no pixel in any past season, there is one class only, or a polygon both
         trains and judges.
     """
+    from oso_pipeline.learning.adaptation import AdaptedForestClassifier
+
     params, options = task.params, task.options
     layout = FeatureLayout.from_json(params["layout"])
     excluded = [excluded_polygons(task.input_path(path)) for path in options["labels"]]

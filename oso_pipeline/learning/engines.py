@@ -11,7 +11,6 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import RandomForestClassifier
 
 from oso_pipeline.config.model import Learning
 from oso_pipeline.learning.bagging import PLAIN, BaggedForest, Bagging
@@ -97,6 +96,8 @@ def _fit_sklearn(
     bagging: Bagging,
 ) -> BaggedForest:
     """Train with scikit-learn, on a copy in float32, which holds int16 values exactly."""
+    from sklearn.ensemble import RandomForestClassifier  # takes a second
+
     draws = bagging.draws_of(len(codes))
     forest = RandomForestClassifier(
         n_estimators=settings.n_trees,

@@ -1,6 +1,7 @@
 """Forests of past years made to serve the year to be mapped, where that helps."""
 
-from oso_pipeline.learning.adaptation.estimator import METHODS, AdaptedForestClassifier
+from typing import TYPE_CHECKING, Any
+
 from oso_pipeline.learning.adaptation.options import AdaptationOptions
 from oso_pipeline.learning.adaptation.record import (
     AdaptationRecord,
@@ -9,6 +10,12 @@ from oso_pipeline.learning.adaptation.record import (
     ShiftRecord,
 )
 from oso_pipeline.learning.adaptation.space import SeriesSpace
+
+if TYPE_CHECKING:
+    from oso_pipeline.learning.adaptation.estimator import METHODS as METHODS
+    from oso_pipeline.learning.adaptation.estimator import (
+        AdaptedForestClassifier as AdaptedForestClassifier,
+    )
 
 __all__ = [
     "METHODS",
@@ -20,3 +27,12 @@ __all__ = [
     "SeriesSpace",
     "ShiftRecord",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Importing scikit-learn takes a second, which a run without past seasons should not.
+    if name in ("METHODS", "AdaptedForestClassifier"):
+        from oso_pipeline.learning.adaptation import estimator
+
+        return getattr(estimator, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
