@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -42,6 +43,21 @@ def test_kept_until_any_file_with_compiled_code_changes(
         assert double(21) == 42
         compiled.append(sum(double.stats.cache_misses.values()))
     assert compiled == [1, 0, 1, 0]
+
+
+def test_signatures_that_are_compiled_side_by_side_do_not_mix(tmp_path: Path) -> None:
+    # What is left of two processes that both found nothing and both wrote what they had made.
+    folders = [tmp_path / name for name in ("one", "other")]
+    for folder, value in zip(folders, (21, 10.5), strict=True):
+        folder.mkdir()
+        (folder / "kept.py").write_text(SOURCE)
+        loaded(folder / "kept.py").double(value)
+    shutil.copytree(folders[1] / "__pycache__", folders[0] / "__pycache__", dirs_exist_ok=True)
+    double = loaded(folders[0] / "kept.py").double
+    assert [double(21), double(10.5)] == [42, 21.0]
+    assert [type(double(21)), type(double(10.5))] == [int, float]
+    assert not sum(double.stats.cache_misses.values())
+    assert sum(double.stats.cache_hits.values()) == 2
 
 
 def test_all_compiled_functions_are_made_that_way() -> None:
