@@ -9,11 +9,14 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
 
+# Files of tests go to two processes in the order of collection, so that no long one comes last.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.installed-test  ## run the tests (the slow ones: make slow)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 slow: $(VENV)/.installed-test  ## run the tests that take minutes
-	$(BIN)/python -m pytest -m slow --timeout 1800
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow --timeout 1800
 
 test-hpc: $(VENV)/.installed-hpc  ## run what needs a real Slurm; as root, starts its daemons on loopback
 	$(BIN)/python -m pytest -m hpc tests/hpc
