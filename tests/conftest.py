@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from oso_pipeline.simulation import WorldSpec
+
+settings.register_profile("oso", deadline=None)  # machines are shared: no test asserts a time
+settings.load_profile("oso")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -26,19 +35,35 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a small simulated world: ``products/`` and ``reference.gpkg``."""
-    from oso_pipeline.simulation import WorldSpec, simulate
+    """Return a folder with a small simulated world: ``products/`` and ``reference.gpkg``.
 
-    folder = tmp_path_factory.mktemp("small") / "world"
-    simulate(folder, WorldSpec(size_px=128))
-    return folder
+    Nothing may be changed in it.
+    """
+    from oso_pipeline.simulation import WorldSpec
+
+    spec = WorldSpec(size_px=128, dates_per_orbit=16, partial_dates=4)
+    return world_of_the_session(tmp_path_factory, "small_world", spec)
 
 
 @pytest.fixture(scope="session")
-def two_years_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the same of two years, plants 12 days earlier in the first."""
-    from oso_pipeline.simulation import PastYear, WorldSpec, simulate
+def two_years(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a small world of two years; nothing may be changed in it."""
+    from oso_pipeline.simulation import PastYear, WorldSpec
 
-    folder = tmp_path_factory.mktemp("two_years") / "world"
-    simulate(folder, WorldSpec(size_px=128, past=PastYear(season_shift_days=-12)))
-    return folder
+    spec = WorldSpec(size_px=128, past=PastYear())
+    return world_of_the_session(tmp_path_factory, "two_years", spec)
+
+
+def world_of_the_session(
+    tmp_path_factory: pytest.TempPathFactory, name: str, spec: WorldSpec
+) -> Path:
+    """Return a world that the first of the processes of pytest to need it makes for all."""
+    from oso_pipeline.simulation.demo import ensure_world
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ensure_world(folder / name, spec)
+    return folder / name

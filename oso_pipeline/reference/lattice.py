@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +91,7 @@ def cells_of(tiles: Iterable[str], epsg: int, side_m: float = CELL_M) -> dict[Ce
     return dict(sorted(found.items(), key=lambda item: (item[0].column, item[0].row)))
 
 
+@cache
 def footprint(tile: str, epsg: int) -> shapely.Polygon:
     """Return the outline of a tile on the map; its curved edges have a point per kilometre."""
     grid = Tile.parse(tile).geobox()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,9 +17,17 @@ from oso_pipeline.core.tiles import Tile
 NAMES = ("30TYP", "31TCH", "31TCJ", "31TDJ")  # 30TYP and 31TCJ lie in different zones
 
 
-@pytest.fixture(scope="module")
-def ownership() -> Ownership:
+@cache
+def of_names() -> Ownership:
     return Ownership({name: Tile(name).geobox() for name in NAMES}, 2154)
+
+
+@pytest.fixture
+def ownership() -> Ownership:
+    return of_names()
+
+
+transformer = cache(Transformer.from_crs)  # slow to make
 
 
 def brute_force(ownership: Ownership, x: float, y: float) -> int:
@@ -25,8 +35,8 @@ def brute_force(ownership: Ownership, x: float, y: float) -> int:
     found = []
     for index, name in enumerate(sorted(ownership.grids)):
         grid = ownership.grids[name]
-        forth = Transformer.from_crs(2154, grid.crs.epsg, always_xy=True)
-        back = Transformer.from_crs(grid.crs.epsg, 2154, always_xy=True)
+        forth = transformer(2154, grid.crs.epsg, always_xy=True)
+        back = transformer(grid.crs.epsg, 2154, always_xy=True)
         left, bottom, right, top = grid.extent.boundingbox.bbox
         u, v = forth.transform(x, y)
         if left <= u < right and bottom < v <= top:
@@ -38,7 +48,7 @@ def brute_force(ownership: Ownership, x: float, y: float) -> int:
 @settings(max_examples=150, deadline=None)
 @given(st.floats(400e3, 720e3), st.floats(6_130e3, 6_400e3))
 def test_owner_is_the_nearest_centre_among_the_tiles_that_contain_the_place(x: float, y: float):
-    ownership = Ownership({name: Tile(name).geobox() for name in NAMES}, 2154)
+    ownership = of_names()
     assert int(ownership.owner_of(x, y)) == brute_force(ownership, x, y)
 
 
@@ -53,7 +63,7 @@ def test_owners_of_a_map_grid_equal_the_owner_of_each_pixel(ownership: Ownership
 @settings(max_examples=12, deadline=None)
 @given(st.sampled_from(NAMES), st.integers(0, 10_800), st.integers(0, 10_800))
 def test_owned_pixels_hold_every_pixel_that_the_map_takes(tile: str, row: int, column: int):
-    ownership = Ownership({name: Tile(name).geobox() for name in NAMES}, 2154)
+    ownership = of_names()
     grid = ownership.grids[tile]
     block = grid[row : row + 100, column : column + 100]
     owned = ownership.owned(tile, block)
@@ -130,7 +140,7 @@ def test_a_map_grid_in_another_system_is_refused(ownership: Ownership):
 def test_a_block_holds_an_owned_pixel_exactly_when_one_is_found(
     tile: str, corner: tuple[int, int], size: tuple[int, int]
 ):
-    ownership = Ownership({name: Tile(name).geobox() for name in NAMES}, 2154)
+    ownership = of_names()
     (row, column), (height, width) = corner, size
     block = ownership.grids[tile][row : row + height, column : column + width]
     assert ownership.owns_any(tile, block) == ownership.owned(tile, block).any()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +79,7 @@ class Entry:
     kind: str
 
 
+@cache
 def entries() -> list[Entry]:
     """Return the marks of all tests, sorted."""
     found = []

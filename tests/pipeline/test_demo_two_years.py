@@ -21,9 +21,10 @@ QUICK = ("--set", "learning.n_trees=40", "--set", "runtime.executor=serial")
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(two_years: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small demo that has run."""
-    folder = tmp_path_factory.mktemp("two_years")
+    folder = tmp_path_factory.mktemp("demo")
+    (folder / "world").symlink_to(two_years)
     configs = prepare_demo(folder, spec=WorldSpec(size_px=128, past=PastYear()))
     for config, until in ((configs.past_forest, "mosaic"), (configs.main, "report")):
         begin_with_preparation(folder / "run_past_forest", folder / "run")

@@ -35,13 +35,11 @@ def without_labels(folder: Path, world: Path, validation: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(two_years_world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def finished(two_years: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Return the run folder and all that the run said."""
     folder = tmp_path_factory.mktemp("finished")
-    independent = f"{{bootstrap: 100, independent: {{path: {two_years_world}/truth/fields.gpkg}}}}"
-    run = CliRunner().invoke(
-        app, ["run", str(without_labels(folder, two_years_world, independent))]
-    )
+    independent = f"{{bootstrap: 100, independent: {{path: {two_years}/truth/fields.gpkg}}}}"
+    run = CliRunner().invoke(app, ["run", str(without_labels(folder, two_years, independent))])
     assert run.exit_code == 0, run.output
     return folder / "run", " ".join((run.output + run.stderr).split())
 
@@ -94,9 +92,9 @@ def test_what_is_done_is_not_done_again(finished: tuple[Path, str]) -> None:
 
 
 def test_folds_have_nothing_to_judge_and_the_warning_names_a_way_out(
-    two_years_world: Path, tmp_path: Path
+    two_years: Path, tmp_path: Path
 ) -> None:
-    config = without_labels(tmp_path, two_years_world, "{folds: 2}")
+    config = without_labels(tmp_path, two_years, "{folds: 2}")
     (warning,) = check_paths(load_config(config)).warnings
     assert warning.code == "W-INPUT-073"
     assert "unless validation.independent names a set" in warning.message

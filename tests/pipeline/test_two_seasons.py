@@ -18,10 +18,11 @@ from oso_pipeline.cli import app
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.learning.model_file import load_model
 from oso_pipeline.runtime.session import load
+from oso_pipeline.simulation import PastYear
 
 pytestmark = pytest.mark.slow
 
-SHIFT_DAYS = 12
+SHIFT_DAYS = -PastYear().season_shift_days
 TILES = {"30UYD": 32630, "31UCU": 32631}
 ANNUAL = {11, 12}
 
@@ -31,15 +32,15 @@ def oso(*arguments: object) -> tuple[int, str]:
     return result.exit_code, " ".join(result.output.split())
 
 
-@pytest.fixture(scope="module")
-def world(two_years_world: Path) -> Path:
-    return two_years_world
+@pytest.fixture
+def world(two_years: Path) -> Path:
+    return two_years
 
 
 @pytest.fixture(scope="module")
-def finished(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(two_years: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the run folder of a run in one process."""
-    config = write_two_seasons(tmp_path_factory.mktemp("finished"), world)
+    config = write_two_seasons(tmp_path_factory.mktemp("finished"), two_years)
     code, output = oso("run", config)
     assert code == 0, output
     return config.parent / "run"
