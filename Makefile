@@ -82,3 +82,8 @@ $(VENV)/.installed-hpc: $(VENV)/.installed-test
 $(VENV)/.installed-lint: $(VENV)/.installed
 	$(INSTALL) -e '.[lint]'
 	@touch $@
+
+# All at once, for continuous integration.
+$(VENV)/.installed-all: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) -e '.[test,hpc,lint]'
+	@touch $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-hpc $(VENV)/.installed-lint $@
