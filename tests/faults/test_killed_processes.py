@@ -250,7 +250,7 @@ def test_a_straggler_stalls_nobody(toy: Toy) -> None:
 TWO_WORKERS = """
 import sys
 from pathlib import Path
-from test_runner import make_config
+from toy_config import make_config
 from toy_stages import Numbers
 from oso_pipeline.core.task import do
 from oso_pipeline.runtime.planner import Planner

@@ -24,6 +24,8 @@ from oso_pipeline.core.commit import sidecar_of
 from oso_pipeline.core.errors import ExitCode
 from oso_pipeline.core.task import Task, do
 
+TILE = "30UYD"  # one is enough
+
 
 def oso(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
@@ -114,7 +116,7 @@ def test_clocks_do_not_matter(toy: Toy, stamp: int) -> None:
 def test_times_of_the_input_do_not_matter(small_world: Path, tmp_path: Path) -> None:
     world = tmp_path / "world"
     shutil.copytree(small_world, world)
-    config = write_config(tmp_path, world)
+    config = write_config(tmp_path, world, tiles=TILE)
     assert oso("run", config, "--until", "reference").returncode == 0
     for file in world.rglob("*"):
         os.utime(file, (1_000_000_000, 1_000_000_000))
@@ -181,7 +183,7 @@ def test_commit_records_of_other_versions(world: World, old: dict[str, object]) 
 )
 @pytest.mark.parametrize("options", [(), ("--json-log",)])
 def test_a_closed_pipe(small_world: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
-    config = write_config(tmp_path, small_world)
+    config = write_config(tmp_path, small_world, tiles=TILE)
     command = [sys.executable, "-m", "oso_pipeline.cli", "run", str(config), *options]
     command += ["--until", "reference"]
     with subprocess.Popen(
@@ -208,7 +210,7 @@ def test_odd_paths_and_locales(small_world: Path, tmp_path: Path, locale: str) -
     folder = tmp_path / (name + "x" * (200 - len(name.encode())))
     folder.mkdir()
     (folder / "monde simulé").symlink_to(small_world)
-    config = write_config(folder, folder / "monde simulé")
+    config = write_config(folder, folder / "monde simulé", tiles=TILE)
     ended = oso("run", config, "--until", "reference", LC_ALL=locale)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert oso("status", folder / "run", "--why", LC_ALL=locale).returncode == 0
@@ -219,7 +221,7 @@ def test_odd_paths_and_locales(small_world: Path, tmp_path: Path, locale: str) -
     row=54, injected="GDAL_SKIP takes a driver away", outcome="E-RUN-DRIVER before any task, exit 6"
 )
 def test_a_driver_that_gdal_lacks(small_world: Path, tmp_path: Path, driver: str) -> None:
-    config = write_config(tmp_path, small_world)
+    config = write_config(tmp_path, small_world, tiles=TILE)
     ended = oso("run", config, GDAL_SKIP=driver)
     assert ended.returncode == ExitCode.ENVIRONMENT
     assert f"has no driver {driver}" in ended.stderr

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from test_runner import make_config
+from toy_config import make_config
 from toy_stages import Numbers, Total
 
 from oso_pipeline.core.errors import OsoError

@@ -13,7 +13,7 @@ run_dir: {run_dir}
 season: {{start: 2018-01-01, end: 2018-12-31, step_days: 20}}
 imagery:
   paths: [{world}/products]
-  tiles: [30UYD, 31UCU]
+  tiles: [{tiles}]
 reference:
   erosion_m: 0
   rare_classes: drop
@@ -26,11 +26,11 @@ runtime: {{executor: serial}}
 """
 
 
-def write_config(folder: Path, world: Path, extra: str = "") -> Path:
+def write_config(folder: Path, world: Path, extra: str = "", tiles: str = "30UYD, 31UCU") -> Path:
     """Write a configuration of a quick run on a simulated world and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "small.yaml"
-    path.write_text(CONFIG.format(run_dir=folder / "run", world=world) + extra)
+    path.write_text(CONFIG.format(run_dir=folder / "run", world=world, tiles=tiles) + extra)
     return path
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_runner import make_config
+from toy_config import make_config
 
 from oso_pipeline.core.errors import ConfigError, ExitCode
 from oso_pipeline.core.memory_mark import FOLDER, Mark, forget_verdicts

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pipeline_tools import write_config
-from test_runner import make_config
+from toy_config import make_config
 
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.commit import publish_bytes

@@ -5,13 +5,16 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import psutil
 import pytest
+from toy_config import make_config
 from toy_stages import Numbers, Total
 
-from oso_pipeline.config import Config
 from oso_pipeline.core.commit import sidecar_of, staged
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, InputDataError
 from oso_pipeline.core.task import TaskResult
@@ -19,18 +22,6 @@ from oso_pipeline.runtime.executors import LocalExecutor, SerialExecutor
 from oso_pipeline.runtime.lock import RunLock
 from oso_pipeline.runtime.planner import Planner, StagePlan
 from oso_pipeline.runtime.runner import Outcome, Selection, run
-
-
-def make_config(run_dir: Path, **changes: object) -> Config:
-    content = {
-        "name": "toy",
-        "year": 2018,
-        "run_dir": run_dir,
-        "season": {"start": "2018-01-01", "end": "2018-12-31"},
-        "imagery": {"paths": ["products"], "tiles": ["31TCJ"]},
-        "reference": {"sources": [{"path": "reference.gpkg"}]},
-    }
-    return Config.model_validate({**content, **changes})
 
 
 class World:
@@ -220,9 +211,14 @@ def test_exit_code_of_failures(codes: list[int], expected: int) -> None:
 
 
 @pytest.fixture
-def local(monkeypatch: pytest.MonkeyPatch):
+def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalExecutor]:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    with LocalExecutor(workers=2, deadline_s=3) as executor:
+    with LocalExecutor(workers=2, deadline_s=60) as executor:
+        first = Planner(make_config(tmp_path / "first"), [Numbers([1], tmp_path)])
+        list(executor.run(first.tasks("numbers"), "first"))
+        executor._client.run(import_module, "toy_stages")
+        # Workers that have loaded all they need do a task of nothing in time, however busy.
+        executor.limits = replace(executor.limits, deadline_s=3)
         yield executor
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_runner import World, make_config
+from test_runner import World
+from toy_config import make_config
 from toy_stages import Numbers, Total
 
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode
@@ -211,7 +212,8 @@ def test_an_end_that_python_ignores_is_heeded(
 HANGING = """
 import sys
 from pathlib import Path
-from test_runner import World, make_config
+from test_runner import World
+from toy_config import make_config
 from oso_pipeline.runtime import session
 from oso_pipeline.runtime.runner import Selection
 world = World.__new__(World)
