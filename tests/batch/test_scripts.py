@@ -167,14 +167,20 @@ class Job:
     """A script that runs with a stub for Python and with fake commands of Slurm."""
 
     def __init__(
-        self, folder: Path, system: str, notice_s: int = 60, stub: str = STUB, **environment: str
+        self,
+        folder: Path,
+        system: str,
+        notice_s: int = 60,
+        stub: str = STUB,
+        prologue: tuple[str, ...] = (),
+        **environment: str,
     ) -> None:
         python, fake = folder / "py stub", folder / "scontrol"
         python.write_text(stub)
         fake.write_text('#!/bin/bash\necho "scontrol $*" >> "$LOG"\n')
         for command in (python, fake):
             command.chmod(0o755)
-        changes = {"python": str(python), "prologue": (), "walltime": "01:00:00"}
+        changes = {"python": str(python), "prologue": prologue, "walltime": "01:00:00"}
         site = full_site(system).model_copy(update={**changes, "notice_s": notice_s})
         script = folder / "job.sh"
         script.write_text(script_of(ARRAY, site, FOLDER))
@@ -250,6 +256,13 @@ def test_a_job_of_pbs_looks_at_the_clock_itself(tmp_path: Path) -> None:
     assert job.end() == 75
     assert "USR1" in job.log.read_text()
     assert "--shard 3/20" in job.log.read_text()
+
+
+def test_a_job_of_pbs_that_begins_too_late_stops_at_once(tmp_path: Path) -> None:
+    # A duration of 0 would be none for `timeout`.
+    job = Job(tmp_path, "pbs", prologue=("SECONDS=3540",))
+    assert job.end() == 75
+    assert "USR1" in job.log.read_text()
 
 
 @pytest.mark.parametrize("path", sorted(SITES.glob("*.yaml")), ids=lambda path: path.stem)

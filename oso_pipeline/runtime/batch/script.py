@@ -144,7 +144,8 @@ def _run(link: Link, site: Site, folder: JobFolder) -> Iterator[str]:
             command = command.replace(f"${name}", "$1")
     if site.system == "pbs":
         # PBS sends no signal in good time: the job looks at the clock itself.
-        left = f"$(({site.walltime_s} - {site.notice_s} - SECONDS))"
+        until = site.walltime_s - site.notice_s
+        left = f"$((SECONDS < {until} ? {until} - SECONDS : 1))"
         command = f"timeout --foreground --preserve-status --signal=USR1 {left} \\\n  {command}"
     # The shell knows $! as soon as the run is there; a variable would be set a moment later, and
     # a signal between the two would be lost.

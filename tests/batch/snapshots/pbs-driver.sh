@@ -19,7 +19,7 @@ unset "${!OSO_@}"
 
 trap 'told=1; kill -USR1 "$!"' USR1
 trap 'told=1; kill -TERM "$!"' TERM INT
-timeout --foreground --preserve-status --signal=USR1 $((7200 - 300 - SECONDS)) \
+timeout --foreground --preserve-status --signal=USR1 $((SECONDS < 6900 ? 6900 - SECONDS : 1)) \
   '/opt/py env/bin/python' -m oso_pipeline.cli run '/data/été d'"'"'essai/run 1/batch/config.yaml' --wait-lock 600 &
 # A signal interrupts wait: wait again for the code of the run.
 while told=; wait "$!"; code=$?; [ -n "$told" ]; do :; done
