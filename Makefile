@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Tests start hundreds of processes, and each would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: fault-table soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-scale bench-adaptation adaptation-report
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
