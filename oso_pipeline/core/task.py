@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -242,15 +243,14 @@ def do(task: Task, memory_bytes: float | None = None) -> TaskResult:
     started, cpu_started = time.perf_counter(), time.process_time()
     _forget_peak()
     try:
-        folder = _identity(task.run_dir)
         for output in task.outputs:
             withdraw_unless(task.run_dir / output, task.key)
         with (
+            _in_place(task.run_dir),
             under_way(task.run_dir, task.stage, task.name),
             MemoryWatch(task, memory_bytes) as lighter,
         ):
             summary = _load(task.function)(lighter)
-        _require_same(task.run_dir, folder)
         record = {
             "key": task.key,
             "recipe": task.recipe,
@@ -279,19 +279,27 @@ def do(task: Task, memory_bytes: float | None = None) -> TaskResult:
     )
 
 
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """Return what tells a folder from another of the same name; None where there is none."""
+@contextmanager
+def _in_place(folder: Path) -> Iterator[None]:
+    """Refuse a folder that took the place of `folder` during the work.
+
+    The folder is held open meanwhile: file systems give the number of a removed folder to the
+    next one, so that numbers alone would not tell them apart.
+    """
+    if not folder.is_dir():
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _require_same(folder: Path, before: tuple[int, int] | None) -> None:
-    """Refuse to commit into a folder that took the place of the run folder meanwhile."""
-    if before is not None and _identity(folder) != before:
-        raise vanished("a task", folder)
+        yield
+        try:
+            same = os.path.samestat(os.fstat(handle), folder.stat())
+        except OSError:
+            same = False
+        if not same:
+            raise vanished("a task", folder)
+    finally:
+        os.close(handle)
 
 
 def vanished(who: str, folder: Path) -> EnvironmentFailure:
