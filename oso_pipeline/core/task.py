@@ -243,14 +243,14 @@ def do(task: Task, memory_bytes: float | None = None) -> TaskResult:
     started, cpu_started = time.perf_counter(), time.process_time()
     _forget_peak()
     try:
-        for output in task.outputs:
-            withdraw_unless(task.run_dir / output, task.key)
-        with (
-            _in_place(task.run_dir),
-            under_way(task.run_dir, task.stage, task.name),
-            MemoryWatch(task, memory_bytes) as lighter,
-        ):
-            summary = _load(task.function)(lighter)
+        with _still_there(task.run_dir):
+            for output in task.outputs:
+                withdraw_unless(task.run_dir / output, task.key)
+            with (
+                under_way(task.run_dir, task.stage, task.name),
+                MemoryWatch(task, memory_bytes) as lighter,
+            ):
+                summary = _load(task.function)(lighter)
         record = {
             "key": task.key,
             "recipe": task.recipe,
@@ -280,26 +280,26 @@ def do(task: Task, memory_bytes: float | None = None) -> TaskResult:
 
 
 @contextmanager
-def _in_place(folder: Path) -> Iterator[None]:
-    """Refuse a folder that took the place of `folder` during the work.
+def _still_there(folder: Path) -> Iterator[None]:
+    """Refuse, at the end, a folder that took the place of the run folder meanwhile.
 
-    The folder is held open meanwhile: file systems give the number of a removed folder to the
-    next one, so that numbers alone would not tell them apart.
+    The folder is held open, as file systems give the number of a removed one to the next.
     """
-    if not folder.is_dir():
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:  # the task makes it
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
     try:
         yield
         try:
-            same = os.path.samestat(os.fstat(handle), folder.stat())
+            same = os.path.samestat(os.fstat(held), folder.stat())
         except OSError:
             same = False
         if not same:
             raise vanished("a task", folder)
     finally:
-        os.close(handle)
+        os.close(held)
 
 
 def vanished(who: str, folder: Path) -> EnvironmentFailure:

@@ -6,8 +6,6 @@ import os
 import resource
 import shutil
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,36 +164,30 @@ def writable(folder: Path) -> None:
         folder.chmod(0o755)
 
 
-class Vandal:
-    """Removes the run folder while tasks are at work."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def stage_begins(self, plan: StagePlan) -> None:
-        threading.Timer(0.5, self.remove).start()
-
-    def remove(self) -> None:
-        # At once, since what is written meanwhile would keep the folder alive.
-        gone = self.folder.rename(self.folder.with_name("gone"))
-        shutil.rmtree(gone, ignore_errors=True)
-
-    def task_ended(self, result: object) -> None: ...
-
-    def stage_ends(self, plan: StagePlan, failed: int) -> None: ...
+def remove(folder: Path) -> None:
+    # At once, since what is written meanwhile would keep the folder alive.
+    shutil.rmtree(folder.rename(folder.with_name("gone")), ignore_errors=True)
 
 
+@pytest.mark.parametrize("replaced", [False, True], ids=["gone", "replaced"])
 @pytest.mark.fault(
     row=18,
-    injected="run folder removed while a task works",
+    injected="run folder removed, or another put into its place, while a task works",
     outcome="E-RUN-FOLDER, exit 6; no commit in a folder that came into its place",
 )
-def test_the_run_folder_vanishes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toy_stages.publish_bytes", slow_publish)
-    observers = [LogFile(world.run_dir), Vandal(world.run_dir)]
+def test_the_run_folder_vanishes(
+    world: World, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    def publish(final: Path, content: bytes) -> None:
+        remove(world.run_dir)
+        if replaced:
+            world.run_dir.mkdir()  # often under the same number
+        publish_bytes(final, content)
+
+    monkeypatch.setattr("toy_stages.publish_bytes", publish)
     text = ""
     try:
-        outcome = run(world.planner(), SerialExecutor(), observers, Selection())
+        outcome = run(world.planner(), SerialExecutor(), [LogFile(world.run_dir)], Selection())
     except EnvironmentFailure as error:  # the driver has noticed it first
         text = str(error)
     else:
@@ -206,13 +198,18 @@ def test_the_run_folder_vanishes(world: World, monkeypatch: pytest.MonkeyPatch) 
     assert not list(world.run_dir.rglob("1.txt.json"))
 
 
-class LateVandal(Vandal):
+class Vandal:
     """Removes the run folder when a task has ended and the next has not begun."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def stage_begins(self, plan: StagePlan) -> None: ...
 
     def task_ended(self, result: object) -> None:
-        self.remove()
+        remove(self.folder)
+
+    def stage_ends(self, plan: StagePlan, failed: int) -> None: ...
 
 
 @pytest.mark.fault(
@@ -222,13 +219,8 @@ class LateVandal(Vandal):
 )
 def test_the_run_folder_vanishes_between_two_tasks(world: World) -> None:
     with pytest.raises(EnvironmentFailure, match=r"E-RUN-FOLDER.*vanished"):
-        run(world.planner(), SerialExecutor(), [LateVandal(world.run_dir)], Selection())
+        run(world.planner(), SerialExecutor(), [Vandal(world.run_dir)], Selection())
     assert not world.run_dir.exists()
-
-
-def slow_publish(final: Path, content: bytes) -> None:
-    time.sleep(0.8)
-    publish_bytes(final, content)
 
 
 @pytest.mark.fault(
