@@ -24,6 +24,7 @@ from oso_pipeline.validation.intervals import Interval
 
 LEVEL = 0.95
 _SEED = 0
+_NOISE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -301,5 +302,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     if isinstance(value, float):
-        return round(value, 4) if np.isfinite(value) else None
+        if not np.isfinite(value):
+            return None
+        # A small probability is told as such, not as none.
+        return round(value, 4) or (float(f"{value:.2g}") if abs(value) > _NOISE else 0.0)
     return value
