@@ -40,6 +40,10 @@ COST = 3.0
 _COPIES = 2
 """Tables of features held besides those of a plain forest: series moved, and the student's."""
 
+_TABLES_OF_TARGET, _LIBRARIES_BYTES = 6, 200_000_000
+"""Tables of the unlabelled samples in float64 while shift and neighbours are looked for, and the
+libraries that this loads; peaks of 0.8 GB (demo) and 1.7 GB (220,000 samples) were measured."""
+
 _OF_OTHER_STAGES = {"sources", "perennial_classes", "perennial_span_years"}
 
 
@@ -75,7 +79,10 @@ def adapted_task(task: Task, context: PlanContext[Config], adaptation: Adaptatio
         cost=replace(
             plain,
             core_seconds=COST * plain.core_seconds,
-            memory_bytes=plain.memory_bytes + _COPIES * plain.bytes_read,
+            memory_bytes=plain.memory_bytes
+            + _COPIES * plain.bytes_read
+            + _TABLES_OF_TARGET * 8 * adaptation.target_sample_size * FeatureLayout.of(config).size
+            + _LIBRARIES_BYTES,
         ),
     )
 
