@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from oso_pipeline.adaptation import AdaptedForestClassifier, SeriesSpace
 from oso_pipeline.config.model import Learning
 from oso_pipeline.core.dates import DateGrid
-from oso_pipeline.learning.adaptation import AdaptedForestClassifier, SeriesSpace
-from oso_pipeline.learning.engines import fit_forest
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.learners.engines import fit_forest
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 BANDS = ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
 GRID = DateGrid(date(2018, 1, 1), date(2018, 12, 20), 10)

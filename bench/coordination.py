@@ -21,8 +21,8 @@ import psutil
 
 from bench.machine import describe
 from oso_pipeline.core.commit import publish_bytes
-from oso_pipeline.core.task import Summary, Task
 from oso_pipeline.runtime.executors import LocalExecutor
+from oso_pipeline.tasks.task import Summary, Task
 
 RESULTS = Path(__file__).parent / "coordination.json"
 PIXELS_PER_BLOCK = 44 * 10_980

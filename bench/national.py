@@ -32,11 +32,11 @@ from bench.machine import describe
 from bench.sleepers import STARTS
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.core.task import Task
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.runtime.executors import settings
-from oso_pipeline.runtime.executors.crew import DaskExecutor
-from oso_pipeline.timeseries.blocking import BLOCK_PIXELS, block_shape
+from oso_pipeline.runtime.executors.dask_base import DaskExecutor
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.timeseries.reading.blocking import BLOCK_PIXELS, block_shape
 
 RESULTS = Path(__file__).parent / "national.json"
 PAGE = PROJECT / "docs" / "performance.md"

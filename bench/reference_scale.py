@@ -26,12 +26,13 @@ import shapely
 
 from bench import PROJECT, WORK
 from oso_pipeline.config.model import Config
-from oso_pipeline.core.task import Task, TaskResult, do
 from oso_pipeline.core.tiles import Tile
-from oso_pipeline.reference.lattice import Cell, footprint
-from oso_pipeline.reference.polygons_stage import STAGE as POLYGONS
-from oso_pipeline.reference.stage import STAGE as REFERENCE
-from oso_pipeline.simulation.rpg_at_scale import RpgSpec, write_rpg
+from oso_pipeline.reference.polygons.cells import Cell, footprint
+from oso_pipeline.reference.polygons.stage import STAGE as POLYGONS
+from oso_pipeline.reference.split.stage import STAGE as REFERENCE
+from oso_pipeline.simulation.national.rpg import RpgSpec, write_rpg
+from oso_pipeline.tasks.task import Task, TaskResult
+from oso_pipeline.tasks.worker import do
 
 PAGE = PROJECT / "docs" / "reference_databases.md"
 RESULTS = PROJECT / "bench" / "reference_scale.json"

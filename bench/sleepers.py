@@ -16,7 +16,7 @@ import dask
 from distributed import Worker
 
 from oso_pipeline.core.commit import publish_bytes
-from oso_pipeline.core.task import Summary, Task
+from oso_pipeline.tasks.task import Summary, Task
 
 STARTS = "starts"
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from sklearn.ensemble import RandomForestClassifier
 
 from oso_pipeline.core.dates import DateGrid
-from oso_pipeline.learning.forest import Forest
+from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learning.model_file import Model
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 GRID = DateGrid(date(2018, 1, 1), date(2018, 2, 1), 10)
 LAYOUT = FeatureLayout(("B4", "B8"), GRID.dates, ("NDVI",))

@@ -16,7 +16,8 @@ from rasterio.transform import from_origin
 
 from oso_pipeline.core.commit import publish_json, write_sidecar
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
-from oso_pipeline.core.task import Task, do
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
 from oso_pipeline.validation.accuracy import Method, Predictions, assess
 
 OSO17 = load_nomenclature("oso17")
@@ -195,7 +196,7 @@ def report_task(folder: Path, nomenclature: Nomenclature = OSO17, name: str = "d
     return Task(
         stage="report",
         name="report",
-        function="oso_pipeline.validation.report_stage:make_report",
+        function="oso_pipeline.report.stage:make_report",
         run_dir=folder,
         outputs=("report.html",),
         params={"name": name, "year": 2018, "nomenclature": nomenclature.to_json(), "tiles": []},

@@ -16,10 +16,11 @@ from odc.geo.geobox import GeoBox
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import write_sidecar
-from oso_pipeline.core.task import Task, do
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.imagery.acquisition import Acquisition
 from oso_pipeline.imagery.inventory import Inventory, write_inventory
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
 
 SIZE = 64
 BANDS = ("B4", "B8")

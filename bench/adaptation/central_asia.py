@@ -14,11 +14,11 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 
+from oso_pipeline.adaptation.space import SeriesSpace
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.learning.adaptation.space import SeriesSpace
+from oso_pipeline.studies.adaptation.domain import Domain
+from oso_pipeline.studies.adaptation.setting import Kind, Rule, Setting
 from oso_pipeline.timeseries.gapfill import gapfill
-from oso_pipeline.validation.adaptation.domain import Domain
-from oso_pipeline.validation.adaptation.setting import Kind, Rule, Setting
 
 DAYS = tuple(range(1, 354, 16))
 _WOODY = ("orchard", "vineyard")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.learning.adaptation.space import SeriesSpace
-from oso_pipeline.validation.adaptation.domain import Domain
+from oso_pipeline.adaptation.space import SeriesSpace
+from oso_pipeline.studies.adaptation.domain import Domain
 
 Series = npt.NDArray[np.float64]
 """Bands of samples, shape ``(sample, date, band)``."""

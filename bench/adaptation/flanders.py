@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from bench import PROJECT
+from oso_pipeline.adaptation.space import SeriesSpace
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.learning.adaptation.space import SeriesSpace
-from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.validation.adaptation.domain import Domain
-from oso_pipeline.validation.adaptation.setting import Rule, Setting
+from oso_pipeline.studies.adaptation.domain import Domain
+from oso_pipeline.studies.adaptation.setting import Rule, Setting
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 _OFFSET = 1_000_000
 """Polygons of the two sites are numbered apart."""

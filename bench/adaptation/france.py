@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from oso_pipeline.adaptation.space import SeriesSpace
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
-from oso_pipeline.learning.adaptation.space import SeriesSpace
+from oso_pipeline.studies.adaptation.domain import Domain
+from oso_pipeline.studies.adaptation.setting import Rule, Setting
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
-from oso_pipeline.validation.adaptation.domain import Domain
-from oso_pipeline.validation.adaptation.setting import Rule, Setting
 
 INDICES = ("NDVI", "NDWI", "brightness")
 PERENNIAL = (13, 14, 15)

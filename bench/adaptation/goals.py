@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oso_pipeline.validation.adaptation.scores import interval_over
-from oso_pipeline.validation.adaptation.summary import LEVEL, SettingSummary, group
-from oso_pipeline.validation.adaptation.tables import markdown, signed, span
-from oso_pipeline.validation.adaptation.trial import UNSUPERVISED
+from oso_pipeline.studies.adaptation.scores import interval_over
+from oso_pipeline.studies.adaptation.summary import LEVEL, SettingSummary, group
+from oso_pipeline.studies.adaptation.tables import markdown, signed, span
+from oso_pipeline.studies.adaptation.trial import UNSUPERVISED
 
 Summaries = Sequence[SettingSummary]
 

@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 
 from bench import PROJECT
 from bench.adaptation.goals import goals, goals_table, of_kind
-from oso_pipeline.learning.adaptation.options import AdaptationOptions
-from oso_pipeline.validation.adaptation.summary import SettingSummary
-from oso_pipeline.validation.adaptation.tables import (
+from oso_pipeline.adaptation.options import AdaptationOptions
+from oso_pipeline.studies.adaptation.summary import SettingSummary
+from oso_pipeline.studies.adaptation.tables import (
     classes_csv,
     gates_table,
     groups_table,
     markdown,
     settings_table,
 )
-from oso_pipeline.validation.adaptation.trial import UNSUPERVISED
+from oso_pipeline.studies.adaptation.trial import UNSUPERVISED
 
 PAGE = PROJECT / "docs" / "adaptation.md"
 RESULTS = PROJECT / "docs" / "adaptation.json"

@@ -16,8 +16,8 @@ from bench import ONE_THREAD, PROJECT, WORK
 from bench.adaptation import flanders
 from bench.adaptation.page import PAGE, RESULTS, write
 from bench.adaptation.settings import all_settings
-from oso_pipeline.validation.adaptation.summary import SettingSummary, summarise
-from oso_pipeline.validation.adaptation.trial import CONTENDERS, Protocol, run_trial
+from oso_pipeline.studies.adaptation.summary import SettingSummary, summarise
+from oso_pipeline.studies.adaptation.trial import CONTENDERS, Protocol, run_trial
 
 DATA = PROJECT.parent / "shared" / "data"
 REAL = ("year", "region", "site", "stress")

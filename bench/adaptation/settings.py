@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.adaptation import central_asia, flanders, france, simulated
 from bench.adaptation.central_asia import CentralAsia
 from bench.adaptation.simulated import Ground
-from oso_pipeline.validation.adaptation.setting import Setting
+from oso_pipeline.studies.adaptation.setting import Setting
 
 
 @cache

@@ -10,8 +10,8 @@ import numpy as np
 from bench.adaptation import changes as c
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.seeds import derived_seed
-from oso_pipeline.validation.adaptation.domain import Domain
-from oso_pipeline.validation.adaptation.setting import Kind, Rule, Setting
+from oso_pipeline.studies.adaptation.domain import Domain
+from oso_pipeline.studies.adaptation.setting import Kind, Rule, Setting
 
 CHANGES: Mapping[str, tuple[c.Change, ...]] = {
     "gaps 40 %": (c.gaps(0.4),),

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from bench.contender import Prepared
 from bench.series import BANDS, COARSE, FINE, GRID, Scenes
 from oso_pipeline.config.model import Learning
-from oso_pipeline.learning.engines import fit_forest
-from oso_pipeline.learning.forest import Forest
+from oso_pipeline.learners.engines import fit_forest
+from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.prediction import kernel
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
 
 INDICES = ("NDVI", "NDWI", "brightness")

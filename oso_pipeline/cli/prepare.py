@@ -47,7 +47,9 @@ def plan(
     ] = False,
 ) -> None:
     """Show what a run would do, why, and how long it takes, without doing anything."""
-    from oso_pipeline.runtime import calibration, limits, room, session, tables
+    from oso_pipeline.runtime import calibration, session, tables
+    from oso_pipeline.runtime.checks import disk as room
+    from oso_pipeline.runtime.checks import memory as limits
 
     planner = session.planner_of(session.load(config, set_))
     limits.refuse_memory(planner, planner.stages)

@@ -25,7 +25,7 @@ def status(
 ) -> None:
     """Show how far a run is, who works on it, and what failed; from any host that sees it."""
     from oso_pipeline.runtime import session, status_text
-    from oso_pipeline.runtime.status import Watch
+    from oso_pipeline.runtime.folder.status import Watch
 
     look = Watch(session.planner_of(session.load(session.config_of(run_folder), None)))
     if watch:
@@ -42,7 +42,8 @@ def verify(
     ] = False,
 ) -> None:
     """Read every file of a run folder and compare it with the checksum it was committed with."""
-    from oso_pipeline.runtime import session, verification
+    from oso_pipeline.runtime import session
+    from oso_pipeline.runtime.folder import verification
 
     found = session.verify(run_folder, repair)
     out.print("\n".join(verification.lines(found)), markup=False)
@@ -80,7 +81,7 @@ def evaluate_adaptation(
     set_: Overrides = None,
 ) -> None:
     """Hide the labels of a past year, map it from other years, and say what adapting gains."""
-    from oso_pipeline.runtime import evaluation
+    from oso_pipeline.studies.adaptation import study as evaluation
 
     wish = evaluation.wish_of(methods, seeds, hide, placebo)
     years = evaluation.years_of(source_years), target_year

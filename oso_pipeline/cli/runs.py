@@ -98,7 +98,7 @@ def reference(
 ) -> None:
     """Prepare the reference polygons alone, and show what became of them."""
     from oso_pipeline.core.nomenclature import load_nomenclature
-    from oso_pipeline.reference.explain import biographies
+    from oso_pipeline.reference.polygons.explain import biographies
     from oso_pipeline.runtime import session, tables
     from oso_pipeline.runtime.runner import Selection
 

@@ -19,6 +19,7 @@ from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.config.reference import CRS_PATTERN, Reference
 from oso_pipeline.config.runtime import Runtime
 from oso_pipeline.config.section import Section
+from oso_pipeline.core.commit import digest
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.tiles import Tile
 
@@ -265,6 +266,15 @@ class Config(Section):
         content = self.model_dump(mode="json", exclude=left_out)
         content = _names_of_paths(content, self.model_dump(exclude=left_out))
         return {**content, "nomenclature": Path(self.nomenclature).name}
+
+    @property
+    def run_id(self) -> str:
+        """12 hexadecimal digits that depend on what determines the map alone.
+
+        Paths and the settings of the machine do not count: the same science has the same id
+        everywhere.
+        """
+        return digest(self.science())[:12]
 
 
 def _names_of_paths(plain: Any, typed: Any) -> Any:

@@ -1,10 +1,11 @@
-"""Small tables that users write: CSV files from any spreadsheet, read with their line numbers."""
+"""CSV tables: those that users write, read with their line numbers, and those for spreadsheets."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,3 +108,33 @@ def _lines(text: str) -> Iterator[str]:
 def _separator(text: str) -> str:
     header = next((line for line in text.splitlines() if line.strip()), "")
     return max(",;\t", key=header.count)
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    r"""Return a table as CSV in which no text is taken for a formula.
+
+    Names come from files of others; a spreadsheet would run one that begins like a formula. Such
+    text gets an apostrophe in front (OWASP, CSV injection); numbers stay as they are.
+
+    Examples
+    --------
+    >>> csv_text(["class", "gain"], [["=1+1", "-0.5"]])
+    "class,gain\n'=1+1,-0.5\n"
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    return stream.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    if isinstance(cell, str) and cell.startswith(_FORMULA):
+        with suppress(ValueError):
+            float(cell)
+            return cell
+        return f"'{cell}"
+    return cell

@@ -18,7 +18,7 @@ from rasterio.crs import CRS
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.tiles import TILE_SIZE_M, Tile
 from oso_pipeline.imagery.acquisition import BANDS_10M
-from oso_pipeline.imagery.muscate_xml import Metadata
+from oso_pipeline.imagery.muscate.metadata import Metadata
 from oso_pipeline.imagery.tiff import Header, UnreadableRaster, greatest_value
 
 SNAP = 1e-6

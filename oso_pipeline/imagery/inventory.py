@@ -17,10 +17,11 @@ from oso_pipeline.config import Config
 from oso_pipeline.core.commit import staged
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.grids import grid_from_json, grid_to_json
-from oso_pipeline.core.task import PlanContext, tile_of
 from oso_pipeline.imagery.acquisition import Acquisition, Skipped
-from oso_pipeline.imagery.layout import TileLayout, peek_layout
-from oso_pipeline.imagery.readers import Candidate
+from oso_pipeline.imagery.protocol import Candidate
+from oso_pipeline.imagery.tile_grid import TileLayout, peek_layout
+from oso_pipeline.tasks.stage import PlanContext
+from oso_pipeline.tasks.task import tile_of
 
 _SCHEMA = pa.schema(
     [

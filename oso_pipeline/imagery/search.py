@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.imagery.muscate import MuscateReader
-from oso_pipeline.imagery.readers import Candidate, ProductReader
+from oso_pipeline.imagery.muscate.reader import MuscateReader
+from oso_pipeline.imagery.protocol import Candidate, ProductReader
 
 MAX_DEPTH = 3
 """At most this many folders lie between a path of the configuration and a product."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import past_config, past_years
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.imagery.build import Period
+from oso_pipeline.imagery.inventory_builder import Period
 from oso_pipeline.imagery.search import find_products
 
 

@@ -14,12 +14,13 @@ import rasterio
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, TaskState, summaries
-from oso_pipeline.imagery.build import InventoryBuilder, Period
 from oso_pipeline.imagery.inventory import tile_layout, write_inventory
-from oso_pipeline.imagery.readers import Candidate, Request
+from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
+from oso_pipeline.imagery.protocol import Candidate, Request
 from oso_pipeline.imagery.search import Findings, find_products, reader_of
 from oso_pipeline.imagery.tiff import INPUT_OPTIONS
+from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.task import Cost, Summary, Task, TaskState
 
 __all__ = ["STAGE", "InventoryStage", "InventoryTask", "make_inventory", "tile_layout"]
 

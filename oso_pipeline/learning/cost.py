@@ -5,8 +5,9 @@ from __future__ import annotations
 from oso_pipeline.config.model import Config, Learning
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.nomenclature import load_nomenclature
-from oso_pipeline.core.task import Cost, PlanContext
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.tasks.stage import PlanContext
+from oso_pipeline.tasks.task import Cost
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 _SECONDS_PER_VALUE_AND_TREE = {"histogram": 6e-9, "sklearn": 6e-8}
 """Per pixel, feature tried and level of the tree, measured on 230,000 pixels of 23 classes."""

@@ -15,9 +15,9 @@ from oso_pipeline.config.model import Config, Learning
 from oso_pipeline.config.seasons import has_labels
 from oso_pipeline.core.commit import verified
 from oso_pipeline.core.seeds import derived_seed
-from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
+from oso_pipeline.learners.engines import fit_forest
+from oso_pipeline.learners.forest.votes import probabilities
 from oso_pipeline.learning.cost import training_cost
-from oso_pipeline.learning.engines import fit_forest
 from oso_pipeline.learning.label_check import Floats, Verdicts, check_labels
 from oso_pipeline.learning.training_set import (
     Choice,
@@ -25,10 +25,11 @@ from oso_pipeline.learning.training_set import (
     read_held_out,
     read_training_set,
 )
-from oso_pipeline.learning.variants import map_variant, split_columns, variants
-from oso_pipeline.prediction.kernel import probabilities
-from oso_pipeline.reference.strata import strata_names
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.reference.split.variants import map_variant, split_columns, variants
+from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.task import Summary, Task
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
+from oso_pipeline.vectors.strata import strata_names
 
 _TREES = 50
 _WORKER_BYTES, _BYTES_PER_VALUE = 800_000_000, 10

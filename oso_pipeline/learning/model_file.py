@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from oso_pipeline.adaptation.record import AdaptationRecord
 from oso_pipeline.core.commit import digest, publish_bytes, publish_json
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.errors import InputDataError, Problem
-from oso_pipeline.learning.adaptation.record import AdaptationRecord
-from oso_pipeline.learning.forest import Forest
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 FORMAT = 2
 """Version of the file format."""

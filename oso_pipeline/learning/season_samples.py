@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.learning.draw import lowest
+from oso_pipeline.core.lowest_draws import lowest
 from oso_pipeline.learning.training_set import (
     Choice,
     TrainingSet,
     features_of,
     read_training_set,
 )
-from oso_pipeline.learning.variants import validation_rows
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.reference.split.variants import validation_rows
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 
 @dataclass(frozen=True)

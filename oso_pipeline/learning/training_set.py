@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.learning.draw import groups_of, lowest
-from oso_pipeline.learning.variants import WHOLE, Columns, training_rows, validation_rows
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.core.lowest_draws import groups_of, lowest
+from oso_pipeline.reference.split.variants import WHOLE, Columns, training_rows, validation_rows
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 IMBALANCE = 100
 """A class with this many times fewer pixels than the largest one is worth a warning."""

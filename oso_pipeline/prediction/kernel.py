@@ -1,4 +1,4 @@
-"""From features, or from the images of a block, to votes, class and confidence."""
+"""From the images of a block to class and confidence."""
 
 from __future__ import annotations
 
@@ -9,109 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.core.kernels import kernel
-from oso_pipeline.learning.forest import Forest
-from oso_pipeline.prediction.compiled import Vote, compiled, joined
-from oso_pipeline.prediction.lanes import LANES
-from oso_pipeline.prediction.walk import exact_winner, new_arena, walk_chunk
-from oso_pipeline.timeseries.chunks import features_chunk, new_scratch
+from oso_pipeline.learners.forest.compiled import Vote, joined
+from oso_pipeline.learners.forest.votes import lanes_of, refuse_features, write_winners
+from oso_pipeline.learners.forest.walk import new_arena
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import source_and_recipe
-from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.rows import CHUNK, aligned
+from oso_pipeline.timeseries.kernels.chunks import features_chunk, new_scratch
+from oso_pipeline.timeseries.kernels.rows import CHUNK
 from oso_pipeline.timeseries.series import BlockSeries
 
 if TYPE_CHECKING:
     from oso_pipeline.learning.model_file import Model
 
-NODATA_CLASS = 0
-"""Class of a pixel that nothing is known about."""
 
 Layers = npt.NDArray[np.uint16]
-
-
-def votes(forest: Forest, features: npt.NDArray[np.int16]) -> npt.NDArray[np.uint16]:
-    """Count the trees that vote for each class.
-
-    Each tree has one vote, for the largest class of the leaf that the pixel falls into: the
-    sum of what ``tree.predict`` of every scikit-learn tree answers. That is not the mean
-    probability behind the forest's own ``predict``.
-
-    Parameters
-    ----------
-    forest
-        Trees whose :meth:`~oso_pipeline.learning.forest.Forest.faults` are none.
-    features
-        int16, shape ``(feature, pixel)``.
-
-    Returns
-    -------
-    counts
-        uint16, shape ``(class, pixel)``, classes as in ``forest.classes``.
-
-    Raises
-    ------
-    ValueError
-        If the type or shape does not fit, or the forest tests features that are not there.
-    """
-    counts = np.zeros((len(forest.classes), _checked(forest, features)), np.uint16)
-    _sums(np.ascontiguousarray(features), compiled(forest, "hard"), counts)
-    return counts
-
-
-def probabilities(forest: Forest, features: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
-    """Return the mean over the trees of the shares of the classes in the leaves.
-
-    Parameters
-    ----------
-    forest, features
-        As for :func:`votes`.
-
-    Returns
-    -------
-    shares
-        float64, shape ``(class, pixel)``: within 3e-7 of ``predict_proba`` of scikit-learn.
-
-    Raises
-    ------
-    ValueError
-        As :func:`votes`.
-    """
-    walked = compiled(forest, "soft")
-    sums = np.zeros((len(forest.classes), _checked(forest, features)), np.uint32)
-    _sums(np.ascontiguousarray(features), walked, sums)
-    shares: npt.NDArray[np.float64] = sums / (walked.unit[0] * float(forest.n_trees))
-    return shares
-
-
-def classify(
-    forest: Forest,
-    features: npt.NDArray[np.int16],
-    validity: npt.NDArray[np.uint16],
-    vote: Vote = "hard",
-) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
-    """Return class and confidence of pixels.
-
-    Parameters
-    ----------
-    forest, features
-        As in :func:`votes`.
-    validity
-        Number of clear dates, shape ``(pixel,)``.
-    vote
-        Hard: each tree has one vote. Soft: it gives the shares of the classes in its leaf.
-
-    Returns
-    -------
-    code
-        Class with most votes, uint16, shape ``(pixel,)``; 0 where there is no clear date. Ties
-        go to the lowest code; soft votes within rounding are told apart as scikit-learn does.
-    confidence
-        Percentage of the votes that it got, halves rounded up, uint8, shape ``(pixel,)``; 0
-        where there is no clear date.
-    """
-    layers = np.zeros((3, _checked(forest, features)), np.uint16)
-    rows, seen = np.ascontiguousarray(features), np.ascontiguousarray(validity, np.uint16)
-    _classify_features(rows, seen, compiled(forest, vote), layers)
-    return layers[0], layers[1].astype(np.uint8)
 
 
 def classify_block(
@@ -173,7 +84,7 @@ def classify_runs(
     used = [[(int(k), m.forest) for k, m in sorted(run.items())] for run in runs]
     forests = tuple(dict.fromkeys(forest for run in used for _, forest in run))
     for forest in forests:
-        _refuse_features(forest, layout.size)
+        refuse_features(forest, layout.size)
     if not forests or len(pixels) == 0:
         return layers
     known = np.unique([label for run in used for label, _ in run])
@@ -187,46 +98,6 @@ def classify_runs(
     return layers
 
 
-def _checked(forest: Forest, features: npt.NDArray[np.int16]) -> int:
-    """Return the number of pixels after a check of what the kernels rely on."""
-    if features.dtype != np.int16 or features.ndim != 2:
-        raise ValueError("features must be int16 of shape (feature, pixel)")
-    _refuse_features(forest, features.shape[0])
-    return int(features.shape[1])
-
-
-def _refuse_features(forest: Forest, n_features: int) -> None:
-    if int(forest.feature.max()) >= n_features:
-        raise ValueError(f"the forest tests more than the {n_features} features given")
-
-
-@kernel
-def _sums(features, forest, sums):  # type: ignore[no-untyped-def]
-    """Write what each class gets from all trees."""
-    values, arena = aligned(2 * features.shape[0] * CHUNK).view(np.int16), new_arena(forest)
-    everywhere = ~np.uint64(0)
-    for start in range(0, features.shape[1], CHUNK):
-        size = _load(features, start, values)
-        walk_chunk(forest, 0, values, (everywhere, everywhere), arena)
-        for number in range(len(sums)):
-            for p in range(size):
-                if forest.soft:
-                    sums[number, start + p] = arena.shares[number * CHUNK + p]
-                else:
-                    sums[number, start + p] = arena.votes[number * CHUNK + p]
-
-
-@kernel
-def _classify_features(features, validity, forest, layers):  # type: ignore[no-untyped-def]
-    values, arena = aligned(2 * features.shape[0] * CHUNK).view(np.int16), new_arena(forest)
-    seen, numbers = np.zeros(CHUNK, np.uint16), np.zeros(CHUNK, np.int64)
-    for start in range(0, features.shape[1], CHUNK):
-        size = _load(features, start, values)
-        seen[:size] = validity[start : start + size]
-        seen[size:] = 0
-        _write(forest, 0, values, _lanes(numbers, 0, seen), arena, layers[:, start : start + size])
-
-
 @kernel
 def _classify_block(source, plan, numbers, which, forest, layers):  # type: ignore[no-untyped-def]
     """Write the layers of all runs, chunk by chunk, each label by its forest."""
@@ -236,52 +107,14 @@ def _classify_block(source, plan, numbers, which, forest, layers):  # type: igno
         size = features_chunk(source, plan, start, scratch)
         label[:size] = numbers[start : start + size]
         for number in range(which.shape[1]):
-            lanes = _lanes(label, number, scratch.validity)
+            lanes = lanes_of(label, number, scratch.validity)
             if lanes[0] | lanes[1]:
                 for run in range(which.shape[0]):
                     if which[run, number] >= 0:
                         part = layers[run, :, start : start + size]
-                        _write(forest, which[run, number], scratch.features, lanes, arena, part)
+                        write_winners(
+                            forest, which[run, number], scratch.features, lanes, arena, part
+                        )
                         for p in range(size):
                             if label[p] == number:
                                 part[2, p] = scratch.validity[p]
-
-
-@kernel
-def _load(features, start, values):  # type: ignore[no-untyped-def]
-    """Copy a chunk of features into aligned rows; return the number of its pixels."""
-    size = min(CHUNK, features.shape[1] - start)
-    for row in range(features.shape[0]):
-        source, target = features[row, start : start + size], values[row * CHUNK :]
-        for p in range(size):
-            target[p] = source[p]
-    return size
-
-
-@kernel
-def _lanes(labels, label, validity):  # type: ignore[no-untyped-def]
-    """Return two masks of the pixels of a label that have a clear date."""
-    first, second = np.uint64(0), np.uint64(0)
-    for p in range(LANES):
-        wanted = np.uint64(labels[p] == label and validity[p] > 0)
-        others = np.uint64(labels[p + LANES] == label and validity[p + LANES] > 0)
-        first |= wanted << np.uint64(p)
-        second |= others << np.uint64(p)
-    return first, second
-
-
-@kernel
-def _write(forest, number, values, lanes, arena, layers):  # type: ignore[no-untyped-def]
-    """Write class and confidence of the pixels in `lanes`."""
-    walk_chunk(forest, number, values, lanes, arena)
-    codes = forest.classes[forest.class_start[number] : forest.class_start[number + 1]]
-    n_trees = forest.tree_start[number + 1] - forest.tree_start[number]
-    total = forest.unit[number] * n_trees
-    for p in range(layers.shape[1]):
-        if (lanes[p // LANES] >> np.uint64(p % LANES)) & np.uint64(1):
-            best, winner = np.int64(arena.best[p]), arena.winner[p]
-            # Each tree's share is rounded by half a unit at most.
-            if forest.soft and best - np.int64(arena.runner_up[p]) <= n_trees:
-                winner = exact_winner(forest, number, values, p, arena)
-            layers[0, p] = codes[winner]
-            layers[1, p] = (200 * best + total) // (2 * total)

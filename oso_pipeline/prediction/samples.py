@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from oso_pipeline.learners.forest.compiled import Vote
+from oso_pipeline.learners.forest.votes import NODATA_CLASS, classify
 from oso_pipeline.learning.model_file import Model
-from oso_pipeline.prediction.compiled import Vote
-from oso_pipeline.prediction.kernel import NODATA_CLASS, classify
 
 
 def predict_samples(
@@ -31,7 +31,7 @@ def predict_samples(
     -------
     code, confidence
         uint16 and uint8, shape ``(rows,)``, as
-        :func:`~oso_pipeline.prediction.kernel.classify` gives them; 0 for rows of a stratum
+        :func:`~oso_pipeline.learners.forest.votes.classify` gives them; 0 for rows of a stratum
         without a model, as on the map.
 
     Raises

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from oso_pipeline.core.dates import days_since_epoch
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.gapfill import longest_gap_days
-from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
 
 LONG_GAP_DAYS = 60

@@ -18,31 +18,33 @@ from oso_pipeline.core.commit import sha256_file
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.grids import grid_from_json, grid_to_json
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
 from oso_pipeline.imagery.inventory import read_inventory
-from oso_pipeline.imagery.layout import TileLayout
+from oso_pipeline.imagery.tile_grid import TileLayout
 from oso_pipeline.learning.model_file import Model, cached_model
-from oso_pipeline.learning.variants import map_variant
 from oso_pipeline.prediction.block_file import BYTES_PER_PIXEL, write_block
-from oso_pipeline.prediction.block_map import outside, predict_pixels, stratum_labels
+from oso_pipeline.prediction.block_map import outside, predict_pixels
 from oso_pipeline.prediction.series_quality import (
     count_quality,
     quality_warnings,
     total_quality,
 )
-from oso_pipeline.reference.interest import area_mask, digest_of, mask_of_task, task_parts
-from oso_pipeline.timeseries.blocking import (
+from oso_pipeline.reference.split.variants import map_variant
+from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.task import Summary, Task
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
+from oso_pipeline.timeseries.reading.blocking import (
     block_cost,
     block_shape,
     most_pixels,
     tiles_to_read,
 )
-from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.memory import WorkerMemory
-from oso_pipeline.timeseries.pieces import PieceReader
-from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.reading.memory import WorkerMemory
+from oso_pipeline.timeseries.reading.pieces import PieceReader
+from oso_pipeline.timeseries.reading.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.reading.windows import Part
 from oso_pipeline.timeseries.series import BlockSeries
-from oso_pipeline.timeseries.windows import Part
+from oso_pipeline.vectors.area_of_interest import area_mask, digest_of, mask_of_task, task_parts
+from oso_pipeline.vectors.strata import stratum_labels
 
 
 class PredictStage:

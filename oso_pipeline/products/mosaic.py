@@ -14,7 +14,7 @@ from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.products.committed import TileBlocks
 from oso_pipeline.products.grid import Locator, nearest
 from oso_pipeline.products.layers import Layer
-from oso_pipeline.reference.interest import AreaMask
+from oso_pipeline.vectors.area_of_interest import AreaMask
 
 
 @dataclass

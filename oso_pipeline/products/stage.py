@@ -15,7 +15,6 @@ from oso_pipeline.core.commit import digest, publish_bytes, staged
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import NODATA_CODE, Nomenclature, load_nomenclature
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
 from oso_pipeline.products.committed import (
     BANDS,
     TileBlocks,
@@ -35,9 +34,10 @@ from oso_pipeline.products.raster import (
     write_cog,
     write_flat,
 )
-from oso_pipeline.products.run_id import run_id
 from oso_pipeline.products.style import attribute_table, qgis_style
-from oso_pipeline.reference.interest import AreaMask, mask_of_task, task_parts
+from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.task import Cost, Summary, Task
+from oso_pipeline.vectors.area_of_interest import AreaMask, mask_of_task, task_parts
 
 # Measured: 0.2 microseconds per pixel and a peak of 250 MB, whatever the size of the map.
 _SECONDS_PER_PIXEL = 0.2e-6
@@ -211,7 +211,7 @@ def _tags(config: Config) -> dict[str, str]:
     return {
         "TIFFTAG_SOFTWARE": f"oso_pipeline {__version__}",
         "TIFFTAG_COPYRIGHT": attribution,
-        "OSO_RUN_ID": run_id(config),
+        "OSO_RUN_ID": config.run_id,
         "OSO_YEAR": str(config.year),
         "OSO_SEASON": f"{config.season.start}/{config.season.end}",
         "OSO_ATTRIBUTION": attribution,

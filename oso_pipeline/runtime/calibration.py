@@ -25,11 +25,11 @@ from rasterio.windows import Window
 from oso_pipeline.config.model import SENTINEL2_BANDS, Learning
 from oso_pipeline.core.commit import publish_json
 from oso_pipeline.core.dates import DateGrid, days_since_epoch
-from oso_pipeline.core.task import Cost
-from oso_pipeline.learning.engines import fit_forest
-from oso_pipeline.prediction.kernel import classify
+from oso_pipeline.learners.engines import fit_forest
+from oso_pipeline.learners.forest.votes import classify
+from oso_pipeline.tasks.task import Cost
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
 
 _SECONDS_EACH = 4.0

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from oso_pipeline.core.task import Task, TaskResult
 from oso_pipeline.runtime.calibration import Speed
 from oso_pipeline.runtime.planner import StagePlan
+from oso_pipeline.tasks.task import Task, TaskResult
 
 
 @dataclass(frozen=True)

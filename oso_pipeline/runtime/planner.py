@@ -10,8 +10,9 @@ from typing import Any
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import InputDataError, Problem
-from oso_pipeline.core.task import Stage, Task, TaskState, tile_of
 from oso_pipeline.runtime.shard import Shard
+from oso_pipeline.tasks.stage import Stage
+from oso_pipeline.tasks.task import Task, TaskState, tile_of
 
 
 @dataclass(frozen=True)

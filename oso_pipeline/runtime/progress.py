@@ -19,13 +19,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from oso_pipeline.core.activity import ACTIVITY
-from oso_pipeline.core.task import TaskResult, vanished
-from oso_pipeline.runtime.lock import file_stem
+from oso_pipeline.runtime.folder.lock import file_stem
+from oso_pipeline.runtime.folder.stragglers import Straggler
 from oso_pipeline.runtime.planner import StagePlan
 from oso_pipeline.runtime.shard import Shard
-from oso_pipeline.runtime.stragglers import Straggler
 from oso_pipeline.runtime.terminal import write_or_go_silent
+from oso_pipeline.tasks.heartbeat import ACTIVITY
+from oso_pipeline.tasks.task import TaskResult
+from oso_pipeline.tasks.worker import vanished
 
 logger = logging.getLogger(__name__)
 

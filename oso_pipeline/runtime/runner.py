@@ -15,18 +15,19 @@ from typing import Protocol
 from ruamel.yaml import YAML
 
 from oso_pipeline.config import Config
-from oso_pipeline.core.activity import forget_signs
 from oso_pipeline.core.commit import digest, publish_json, staged, sweep_temporaries
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, InputDataError, Problem
-from oso_pipeline.core.memory_mark import forget_verdicts
-from oso_pipeline.core.task import Stage, TaskResult
+from oso_pipeline.runtime.checks.disk import refuse_full_disk
+from oso_pipeline.runtime.checks.memory import refuse_memory
 from oso_pipeline.runtime.executors import Executor
-from oso_pipeline.runtime.limits import refuse_memory
-from oso_pipeline.runtime.lock import RunLock
+from oso_pipeline.runtime.folder.lock import RunLock
 from oso_pipeline.runtime.planner import Planner, StagePlan, is_per_tile
-from oso_pipeline.runtime.room import refuse_full_disk
 from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.runtime.stopping import Stop, UntilTold
+from oso_pipeline.tasks.heartbeat import forget_signs
+from oso_pipeline.tasks.memory_guard import forget_verdicts
+from oso_pipeline.tasks.stage import Stage
+from oso_pipeline.tasks.task import TaskResult
 
 
 class Observer(Protocol):

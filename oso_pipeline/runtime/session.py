@@ -20,20 +20,22 @@ from oso_pipeline.core.errors import (
     Problem,
 )
 from oso_pipeline.imagery.season_check import check_seasons
-from oso_pipeline.reference.interest_check import check_area
-from oso_pipeline.runtime import preflight, progress, runner, verification
+from oso_pipeline.runtime import progress, runner
 from oso_pipeline.runtime.calibration import NOMINAL, remembered
+from oso_pipeline.runtime.checks import drivers as preflight
 from oso_pipeline.runtime.executors import SerialExecutor, executor_of, n_workers
+from oso_pipeline.runtime.folder import verification
+from oso_pipeline.runtime.folder.lock import RunLock
+from oso_pipeline.runtime.folder.status import ProgressFile
+from oso_pipeline.runtime.folder.stragglers import StragglerWatch
 from oso_pipeline.runtime.forecast import Forecast, Ledger
-from oso_pipeline.runtime.lock import RunLock
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Outcome, Selection
 from oso_pipeline.runtime.stages import STAGES
-from oso_pipeline.runtime.status import ProgressFile
 from oso_pipeline.runtime.stopping import OutOfTime, Terminated
-from oso_pipeline.runtime.stragglers import StragglerWatch
 from oso_pipeline.runtime.tables import ledger_table
 from oso_pipeline.runtime.terminal import err, out
+from oso_pipeline.vectors.area_check import check_area
 
 
 def load(path: Path, overrides: list[str] | None) -> Config:

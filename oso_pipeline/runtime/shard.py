@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from oso_pipeline.core.task import Task
+from oso_pipeline.tasks.task import Task
 
 _FORM = re.compile(r"([0-9]+)/([0-9]+)")
 

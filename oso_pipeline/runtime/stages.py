@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from oso_pipeline.config.past_stage import PastStage
-from oso_pipeline.core.task import Stage
 from oso_pipeline.imagery.stage import STAGE as INVENTORY
 from oso_pipeline.learning.label_stage import STAGE as LABELS
-from oso_pipeline.learning.stage import STAGE as TRAIN
+from oso_pipeline.learning.train_stage import STAGE as TRAIN
 from oso_pipeline.prediction.stage import STAGE as PREDICT
 from oso_pipeline.products.stage import STAGE as MOSAIC
-from oso_pipeline.reference.past import beside_the_map
-from oso_pipeline.reference.polygons_stage import STAGE as POLYGONS
-from oso_pipeline.reference.stage import STAGE as REFERENCE
+from oso_pipeline.reference.polygons.stage import STAGE as POLYGONS
+from oso_pipeline.reference.split.past_seasons import beside_the_map
+from oso_pipeline.reference.split.stage import STAGE as REFERENCE
+from oso_pipeline.report.stage import STAGE as REPORT
 from oso_pipeline.sampling.stage import STAGE as SAMPLES
+from oso_pipeline.tasks.past_seasons import PastStage
+from oso_pipeline.tasks.stage import Stage
 from oso_pipeline.validation.independent_stage import STAGE as INDEPENDENT
-from oso_pipeline.validation.report_stage import STAGE as REPORT
 from oso_pipeline.validation.stage import STAGE as VALIDATE
 
 STAGES: tuple[Stage, ...] = (

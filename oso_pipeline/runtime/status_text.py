@@ -11,9 +11,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from oso_pipeline.core.activity import Sign
-from oso_pipeline.runtime.status import Status, Watch, Worker
+from oso_pipeline.runtime.folder.status import Status, Watch, Worker
 from oso_pipeline.runtime.tables import duration
+from oso_pipeline.tasks.heartbeat import Sign
 
 SHOWN = 20
 """Tasks under way and failures named at most; the rest is counted."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, overload
 
-from oso_pipeline.core.task import Task
+from oso_pipeline.tasks.task import Task
 
 
 class Terminated(BaseException):

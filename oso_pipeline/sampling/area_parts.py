@@ -15,11 +15,10 @@ from oso_pipeline.config.model import Config, Strata
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.commit import sha256_file
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.core.task import Task
-from oso_pipeline.prediction.block_map import stratum_labels
-from oso_pipeline.reference.strata import strata_names
 from oso_pipeline.sampling.by_area import AreaDraw, AreaLimits
 from oso_pipeline.sampling.polygons import CandidateFinder, Polygons
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.vectors.strata import strata_names, stratum_labels
 
 FOLDER = "samples/unlabelled"
 

@@ -17,12 +17,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from oso_pipeline.core.blocks import Block
+from oso_pipeline.core.lowest_draws import lowest
 from oso_pipeline.core.rasterise import NONE
-from oso_pipeline.learning.draw import lowest
-from oso_pipeline.learning.variants import validation_rows
+from oso_pipeline.reference.split.variants import validation_rows
 from oso_pipeline.sampling.collect import Pixels, publish_samples
 from oso_pipeline.sampling.polygons import CandidateFinder, Candidates, Polygons, draw_numbers
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 IN_NO_POLYGON = -1
 """``polygon_id`` of a pixel outside all polygons."""

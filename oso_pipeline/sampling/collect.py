@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oso_pipeline.core.commit import verified
-from oso_pipeline.learning.draw import groups_of, lowest
-from oso_pipeline.learning.variants import training_rows, validation_rows
+from oso_pipeline.core.lowest_draws import groups_of, lowest
+from oso_pipeline.reference.split.variants import training_rows, validation_rows
 from oso_pipeline.sampling.polygons import Candidates, Polygons
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 _FIRST_TRIM = 50_000
 

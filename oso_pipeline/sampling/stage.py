@@ -17,10 +17,9 @@ from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.grids import grid_from_json, grid_to_json
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.core.task import PlanContext, Summary, Task, summaries, tile_of
 from oso_pipeline.imagery.inventory import read_inventory
-from oso_pipeline.imagery.layout import TileLayout
-from oso_pipeline.learning.variants import split_columns, variants
+from oso_pipeline.imagery.tile_grid import TileLayout
+from oso_pipeline.reference.split.variants import split_columns, variants
 from oso_pipeline.sampling.area_parts import UnlabelledParts, area_draw
 from oso_pipeline.sampling.collect import Collector, Limits, Pixels, write_samples
 from oso_pipeline.sampling.polygons import (
@@ -31,19 +30,21 @@ from oso_pipeline.sampling.polygons import (
     draw_numbers,
     read_polygons,
 )
-from oso_pipeline.timeseries.blocking import (
+from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.task import Summary, Task, tile_of
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
+from oso_pipeline.timeseries.features import block_features
+from oso_pipeline.timeseries.reading.blocking import (
     block_cost,
     block_shape,
     most_pixels,
     tiles_to_read,
 )
-from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.memory import CHUNK_PIXELS, WorkerMemory
-from oso_pipeline.timeseries.pieces import PieceReader
-from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.reading.memory import CHUNK_PIXELS, WorkerMemory
+from oso_pipeline.timeseries.reading.pieces import PieceReader
+from oso_pipeline.timeseries.reading.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.reading.windows import Part
 from oso_pipeline.timeseries.series import BlockSeries
-from oso_pipeline.timeseries.windows import Part
 
 _LABELLED = 0.1
 """Share of the pixels of a tile that is taken for labelled where nobody has looked yet."""

@@ -13,7 +13,7 @@ from oso_pipeline import __version__
 from oso_pipeline.core.commit import digest, publish_bytes, publish_json
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.simulation.simulate import simulate
-from oso_pipeline.simulation.spec import WorldSpec
+from oso_pipeline.simulation.world.spec import WorldSpec
 
 _CONTENT = 5
 """Raised when the same specification gives other files, so that older worlds are made anew."""

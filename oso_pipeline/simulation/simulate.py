@@ -9,29 +9,29 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from oso_pipeline.simulation.databases import Databases, write_databases
-from oso_pipeline.simulation.land_covers import OSO17, OSO23
-from oso_pipeline.simulation.muscate_metadata import ProductFacts
-from oso_pipeline.simulation.muscate_writer import Make, product_id, write_product
-from oso_pipeline.simulation.past_world import PastWorld
-from oso_pipeline.simulation.phenology import Phenology
-from oso_pipeline.simulation.reference_polygons import (
+from oso_pipeline.simulation.world.land_covers import OSO17, OSO23
+from oso_pipeline.simulation.world.past_world import PastWorld
+from oso_pipeline.simulation.world.phenology import Phenology
+from oso_pipeline.simulation.world.reference_polygons import (
     parcels,
     regions,
     true_fields,
     write_vector,
 )
-from oso_pipeline.simulation.scene import Painter, Scene
-from oso_pipeline.simulation.schedule import (
+from oso_pipeline.simulation.world.scene import Painter, Scene
+from oso_pipeline.simulation.world.schedule import (
     METADATA_ONLY,
     main_orbit,
     orbit_number,
     overpasses,
     partial_passes,
 )
-from oso_pipeline.simulation.sky import Overpass
-from oso_pipeline.simulation.spec import Variant, WorldSpec
-from oso_pipeline.simulation.world import World
+from oso_pipeline.simulation.world.sky import Overpass
+from oso_pipeline.simulation.world.spec import Variant, WorldSpec
+from oso_pipeline.simulation.world.world import World
+from oso_pipeline.simulation.writers.databases import Databases, write_databases
+from oso_pipeline.simulation.writers.muscate import Make, product_id, write_product
+from oso_pipeline.simulation.writers.muscate_metadata import ProductFacts
 
 # Numbers of the overpasses of a tile's main orbit that are delivered in a special way.
 _TWO_VERSIONS, _TWO_STRIPS = 2, 4

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.timeseries.chunks import (
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
+from oso_pipeline.timeseries.kernels.chunks import (
     BRIGHTNESS,
     NDVI,
     NDWI,
@@ -14,7 +15,6 @@ from oso_pipeline.timeseries.chunks import (
     recipe,
     staged_features,
 )
-from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries, coarse_places
 
 _CODES = {"NDVI": NDVI, "NDWI": NDWI, "brightness": BRIGHTNESS}

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.core.kernels import kernel
-from oso_pipeline.timeseries.chunks import Source, recipe, staged_features
+from oso_pipeline.timeseries.kernels.chunks import Source, recipe, staged_features
 
 
 def gapfill(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.core.kernels import kernel
-from oso_pipeline.timeseries.chunks import NODATA
+from oso_pipeline.timeseries.kernels.chunks import NODATA
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,17 @@ from oso_pipeline.config import Config
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.core.task import Task
 from oso_pipeline.core.tiles import Tile
-from oso_pipeline.imagery.build import InventoryBuilder, Period
 from oso_pipeline.imagery.inventory import Inventory, read_inventory
-from oso_pipeline.imagery.readers import Request
+from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
+from oso_pipeline.imagery.protocol import Request
 from oso_pipeline.imagery.search import find_products
 from oso_pipeline.imagery.stage import EXTRACTED, STAGE
-from oso_pipeline.timeseries.chunks import NODATA
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.kernels.chunks import NODATA
+from oso_pipeline.timeseries.reading.reader import BlockReader, ReadSpec
 
 CHUNK_PIXELS = 65_536
 """Chunks have at least this many pixels where the tile is large enough."""

@@ -21,10 +21,10 @@ from rasterio.windows import Window, from_bounds
 from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
-from oso_pipeline.learning.variants import training_rows
-from oso_pipeline.reference.codes import LEFT_OUT, CodeTable, read_crosswalk
-from oso_pipeline.reference.vector_files import VectorFile
+from oso_pipeline.reference.rules.codes import LEFT_OUT, CodeTable, read_crosswalk
+from oso_pipeline.reference.split.variants import training_rows
 from oso_pipeline.validation.accuracy import Predictions
+from oso_pipeline.vectors.vector_files import VectorFile
 
 VARIANT = "independent"
 DESIGN = (

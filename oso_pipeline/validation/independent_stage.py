@@ -9,9 +9,9 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import publish_bytes, publish_json, read_sidecar, sha256_file
 from oso_pipeline.core.errors import InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
-from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
-from oso_pipeline.learning.variants import map_variant, split_columns
-from oso_pipeline.reference.vector_files import VectorFile
+from oso_pipeline.reference.split.variants import map_variant, split_columns
+from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess
 from oso_pipeline.validation.independent import (
     DESIGN,
@@ -23,6 +23,7 @@ from oso_pipeline.validation.independent import (
 )
 from oso_pipeline.validation.other_maps import compared
 from oso_pipeline.validation.tables import classes_csv, confusion_csv
+from oso_pipeline.vectors.vector_files import VectorFile
 
 OUTPUTS = (
     "validation/independent/accuracy.json",

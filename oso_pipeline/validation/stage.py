@@ -16,13 +16,14 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import has_labels
 from oso_pipeline.core.commit import publish_bytes, publish_json, read_sidecar
 from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.core.lowest_draws import groups_of, lowest
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
-from oso_pipeline.core.task import Cost, PlanContext, Summary, Task, summaries
-from oso_pipeline.learning.draw import groups_of, lowest
+from oso_pipeline.learners.forest.compiled import Vote
 from oso_pipeline.learning.model_file import Model, load_model
-from oso_pipeline.learning.variants import map_variant, validation_rows, variants
-from oso_pipeline.prediction.compiled import Vote
 from oso_pipeline.prediction.samples import predict_samples
+from oso_pipeline.reference.split.variants import map_variant, validation_rows, variants
+from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess, pooled
 from oso_pipeline.validation.tables import classes_csv, confusion_csv, polygons_csv
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from oso_pipeline.core.tables import csv_text
 from oso_pipeline.validation.accuracy import Predictions
-from oso_pipeline.validation.spreadsheet import csv_text
 
 
 def confusion_csv(level: Mapping[str, Any]) -> bytes:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oso_pipeline.core.task import Summary, Task, do
+from oso_pipeline.tasks.task import Summary, Task
+from oso_pipeline.tasks.worker import do
 
 MEGABYTES = 1_000_000
 

@@ -19,10 +19,10 @@ from oso_pipeline.core.commit import publish_bytes, staged
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode
 from oso_pipeline.prediction.block_file import write_block
 from oso_pipeline.runtime.executors import SerialExecutor
+from oso_pipeline.runtime.folder.verification import verify_run
 from oso_pipeline.runtime.planner import StagePlan
 from oso_pipeline.runtime.progress import LogFile
 from oso_pipeline.runtime.runner import Selection, run
-from oso_pipeline.runtime.verification import verify_run
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pipeline_tools import digests, write_config
 from toys import ROOT, Toy
 
 from oso_pipeline.core.commit import read_sidecar, sidecar_of
-from oso_pipeline.runtime.verification import verify_run
+from oso_pipeline.runtime.folder.verification import verify_run
 
 
 def sound(toy: Toy) -> None:
@@ -252,7 +252,7 @@ import sys
 from pathlib import Path
 from toy_config import make_config
 from toy_stages import Numbers
-from oso_pipeline.core.task import do
+from oso_pipeline.tasks.worker import do
 from oso_pipeline.runtime.planner import Planner
 
 folder = Path(sys.argv[1])

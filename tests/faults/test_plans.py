@@ -10,9 +10,9 @@ from toy_config import make_config
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import write_sidecar
-from oso_pipeline.core.task import Task
 from oso_pipeline.learning.cost import training_cost
 from oso_pipeline.learning.label_stage import STAGE as LABELS
+from oso_pipeline.tasks.task import Task
 
 
 @dataclass

@@ -22,7 +22,8 @@ from toys import ROOT, Toy
 
 from oso_pipeline.core.commit import sidecar_of
 from oso_pipeline.core.errors import ExitCode
-from oso_pipeline.core.task import Task, do
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
 
 TILE = "30UYD"  # one is enough
 

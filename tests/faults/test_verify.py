@@ -17,8 +17,8 @@ from oso_pipeline.cli import app
 from oso_pipeline.core.commit import sidecar_of
 from oso_pipeline.core.errors import EnvironmentFailure
 from oso_pipeline.runtime import session
-from oso_pipeline.runtime.lock import RunLock
-from oso_pipeline.runtime.verification import repair, verify_run
+from oso_pipeline.runtime.folder.lock import RunLock
+from oso_pipeline.runtime.folder.verification import repair, verify_run
 
 
 def verify(folder: Path, *options: str) -> tuple[int, str]:

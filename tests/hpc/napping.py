@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from oso_pipeline.core.commit import publish_bytes
-from oso_pipeline.core.task import PlanContext, Summary, Task
+from oso_pipeline.tasks.stage import PlanContext
+from oso_pipeline.tasks.task import Summary, Task
 
 ENOUGH = ".enough"
 """With this file among the notes, naps are over at once."""

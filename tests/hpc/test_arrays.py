@@ -16,7 +16,7 @@ from oso_pipeline.config.site import Site
 from oso_pipeline.runtime.batch.chain import Link
 from oso_pipeline.runtime.batch.script import JobFolder, script_of
 from oso_pipeline.runtime.batch.submit import submit
-from oso_pipeline.runtime.lock import lock_path
+from oso_pipeline.runtime.folder.lock import lock_path
 from oso_pipeline.runtime.shard import Shard
 
 pytestmark = [pytest.mark.hpc, pytest.mark.timeout(1200)]

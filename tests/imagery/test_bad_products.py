@@ -14,9 +14,9 @@ from muscate_factory import BANDS_20M, MASKS, Muscate, rewrite
 from oso_pipeline.config import SENTINEL2_BANDS
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.imagery.acquisition import Acquisition, Skipped
-from oso_pipeline.imagery.build import InventoryBuilder, Period
 from oso_pipeline.imagery.inventory import Inventory
-from oso_pipeline.imagery.readers import Request
+from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
+from oso_pipeline.imagery.protocol import Request
 from oso_pipeline.imagery.search import find_products
 
 A = "SENTINEL2A_20180105-105435-457_L2A_T31TCJ_C_V2-2"

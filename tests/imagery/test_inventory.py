@@ -15,10 +15,11 @@ from muscate_factory import Muscate
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import InputDataError
-from oso_pipeline.core.task import Task, do
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.imagery.inventory import Inventory, read_inventory, tile_layout
 from oso_pipeline.imagery.stage import STAGE
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
 
 A = "SENTINEL2A_20180105-105435-457_L2A_T31TCJ_C_V2-2"
 B = "SENTINEL2B_20180110-105421-123_L2A_T31TCJ_C_V2-2"

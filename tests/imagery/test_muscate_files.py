@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from muscate_factory import Muscate
 
 from oso_pipeline.imagery.archive import ArchiveError, ZipContents
-from oso_pipeline.imagery.muscate import MuscateReader
-from oso_pipeline.imagery.muscate_xml import parse_date, parse_metadata
-from oso_pipeline.imagery.names import parse_product_name
+from oso_pipeline.imagery.muscate.metadata import parse_date, parse_metadata
+from oso_pipeline.imagery.muscate.names import parse_product_name
+from oso_pipeline.imagery.muscate.reader import MuscateReader
 
 A = "SENTINEL2A_20180105-105435-457_L2A_T31TCJ_C_V2-2"
 

@@ -7,9 +7,9 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from oso_pipeline.config.model import Learning
-from oso_pipeline.learning.bagging import Bagging
-from oso_pipeline.learning.engines import fit_bagged_forest, fit_forest
-from oso_pipeline.learning.forest import Forest
+from oso_pipeline.learners.engines import fit_bagged_forest, fit_forest
+from oso_pipeline.learners.forest.bagging import Bagging
+from oso_pipeline.learners.forest.forest import Forest
 
 RNG = np.random.default_rng(0)
 CODES = RNG.integers(1, 4, 900).astype(np.int32)

@@ -7,7 +7,7 @@ import pytest
 from learning_tools import fitted_forest
 from sklearn.ensemble import RandomForestClassifier
 
-from oso_pipeline.learning.forest import LEAF, Forest
+from oso_pipeline.learners.forest.forest import LEAF, Forest
 
 
 @pytest.mark.parametrize("leaf", [1, 7, 150])

@@ -14,13 +14,13 @@ from sklearn.datasets import load_digits
 from sklearn.tree import DecisionTreeClassifier
 
 from oso_pipeline.config.model import Learning
-from oso_pipeline.learning import histogram_split
-from oso_pipeline.learning.binning import bin_features
-from oso_pipeline.learning.engines import fit_forest
-from oso_pipeline.learning.forest import LEAF, Forest
-from oso_pipeline.learning.histogram_forest import features_tried
-from oso_pipeline.learning.histogram_tree import Limits, bootstrap, grow_tree
-from oso_pipeline.prediction.kernel import votes
+from oso_pipeline.learners.engines import fit_forest
+from oso_pipeline.learners.forest import histogram_split
+from oso_pipeline.learners.forest.binning import bin_features
+from oso_pipeline.learners.forest.forest import LEAF, Forest
+from oso_pipeline.learners.forest.histogram_forest import features_tried
+from oso_pipeline.learners.forest.histogram_tree import Limits, bootstrap, grow_tree
+from oso_pipeline.learners.forest.votes import votes
 
 Features = npt.NDArray[np.int16]
 Codes = npt.NDArray[np.int32]

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learning_tools import LAYOUT
 
-from oso_pipeline.core.task import Task, do
 from oso_pipeline.learning.label_check import Verdicts, believed, check_labels, deal
 from oso_pipeline.learning.label_stage import Judge, excluded_polygons
 from oso_pipeline.learning.training_set import Choice, TrainingSet, read_training_set
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
 
 
 def alone(known: TrainingSet, n_trees: int = 30) -> Verdicts:

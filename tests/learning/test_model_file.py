@@ -15,9 +15,9 @@ from learning_tools import LAYOUT, small_forest, small_model
 
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.errors import ExitCode, InputDataError
-from oso_pipeline.learning.forest import Forest
+from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learning.model_file import cached_model, load_model, save_model
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 
 @pytest.fixture

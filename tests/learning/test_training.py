@@ -16,17 +16,18 @@ from learning_tools import GRID, LAYOUT
 
 from oso_pipeline.config.model import Learning
 from oso_pipeline.core.errors import ExitCode, InputDataError
-from oso_pipeline.core.task import Task, do
-from oso_pipeline.learning.draw import groups_of, lowest
+from oso_pipeline.core.lowest_draws import groups_of, lowest
 from oso_pipeline.learning.model_file import date_grid_to_json, load_model
-from oso_pipeline.learning.stage import train
+from oso_pipeline.learning.train_stage import train
 from oso_pipeline.learning.training_set import (
     Choice,
     check_classes,
     read_training_set,
     refuse_leaks,
 )
-from oso_pipeline.learning.variants import training_rows, validation_rows
+from oso_pipeline.reference.split.variants import training_rows, validation_rows
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
 
 
 def samples(n: int, seed: int = 0, **columns: Any) -> pa.Table:
@@ -62,7 +63,7 @@ def task_on(folder: Path, tables: Mapping[str, pa.Table], **params: Any) -> Task
     return Task(
         "train",
         "run0/all",
-        "oso_pipeline.learning.stage:train",
+        "oso_pipeline.learning.train_stage:train",
         folder,
         ("models/run0/all/model.json", "models/run0/all/forest.npz"),
         params={

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
-from oso_pipeline.simulation.land_covers import KINDS
+from oso_pipeline.simulation.world.land_covers import KINDS
 
 SOURCES = {
     "RPG 2018": {5, 6, 7, 9, 10, 13, 14, 15},

@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
 from oso_pipeline.config.loader import load_config
+from oso_pipeline.runtime.checks.disk import room_for
 from oso_pipeline.runtime.planner import Planner
-from oso_pipeline.runtime.room import room_for
 from oso_pipeline.runtime.stages import STAGES
 
 LAYERS = ("OCS_2018.tif", "OCS_2018_confidence.tif", "OCS_2018_validity.tif")

@@ -16,18 +16,13 @@ from hypothesis import strategies as st
 from learning_tools import LAYOUT, small_model
 from sklearn.ensemble import RandomForestClassifier
 
-from oso_pipeline.learning.forest import LEAF, Forest
+from oso_pipeline.learners.forest.compiled import Vote
+from oso_pipeline.learners.forest.forest import LEAF, Forest
+from oso_pipeline.learners.forest.votes import classify, probabilities, votes
 from oso_pipeline.learning.model_file import Model
-from oso_pipeline.prediction.compiled import Vote
-from oso_pipeline.prediction.kernel import (
-    classify,
-    classify_block,
-    classify_runs,
-    probabilities,
-    votes,
-)
+from oso_pipeline.prediction.kernel import classify_block, classify_runs
 from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.reference import block_features as reference_features
+from oso_pipeline.timeseries.plain_numpy import block_features as reference_features
 from oso_pipeline.timeseries.series import BlockSeries
 
 
@@ -312,7 +307,8 @@ def test_blocks_refuse_what_does_not_fit() -> None:
 _COUNTED = """
 import numpy as np
 from learning_tools import LAYOUT, small_model
-from oso_pipeline.prediction.kernel import classify_block, probabilities, votes
+from oso_pipeline.prediction.kernel import classify_block
+from oso_pipeline.learners.forest.votes import probabilities, votes
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.series import BlockSeries
 
@@ -323,8 +319,10 @@ features, _ = block_features(series, LAYOUT)
 for vote in ("hard", "soft"):
     classify_block(series, LAYOUT, np.arange(6), np.zeros(6, int), {0: model}, vote)
 votes(model.forest, features), probabilities(model.forest, features)
-from oso_pipeline.prediction import compiled, kernel, walk
-from oso_pipeline.timeseries import chunks
+from oso_pipeline.prediction import kernel
+from oso_pipeline.learners.forest import compiled
+from oso_pipeline.learners.forest import walk
+from oso_pipeline.timeseries.kernels import chunks
 functions = [
     f for module in (compiled, kernel, walk, chunks) for f in vars(module).values()
     if hasattr(f, "stats")

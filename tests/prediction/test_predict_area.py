@@ -14,10 +14,10 @@ import shapely
 from tile_factory import SIZE, TinyRun, tile_grid
 
 from oso_pipeline.core.errors import ConfigError
-from oso_pipeline.learning.stage import STAGE as TRAIN
+from oso_pipeline.learning.train_stage import STAGE as TRAIN
 from oso_pipeline.prediction.stage import STAGE
 from oso_pipeline.sampling.stage import STAGE as SAMPLES
-from oso_pipeline.timeseries.reader import BlockReader
+from oso_pipeline.timeseries.reading.reader import BlockReader
 
 AFFINE = tile_grid("31TCJ").affine
 # In pixels: a corner cut off, no edge on a centre, and a hole.

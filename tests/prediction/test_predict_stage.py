@@ -27,11 +27,10 @@ from oso_pipeline.core.dates import days_since_epoch
 from oso_pipeline.core.errors import ConfigError, ExitCode, InputDataError
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.rasterise import Burner
-from oso_pipeline.core.task import Task, do
+from oso_pipeline.learners.forest.votes import probabilities
 from oso_pipeline.learning.model_file import Model, load_model, save_model
-from oso_pipeline.learning.stage import STAGE as TRAIN
+from oso_pipeline.learning.train_stage import STAGE as TRAIN
 from oso_pipeline.prediction.block_map import predict_pixels
-from oso_pipeline.prediction.kernel import probabilities
 from oso_pipeline.prediction.samples import predict_samples
 from oso_pipeline.prediction.series_quality import (
     LONG_GAP_DAYS,
@@ -41,11 +40,13 @@ from oso_pipeline.prediction.series_quality import (
 )
 from oso_pipeline.prediction.stage import STAGE
 from oso_pipeline.sampling.stage import STAGE as SAMPLES
-from oso_pipeline.timeseries import memory
-from oso_pipeline.timeseries.blocking import block_shape, most_pixels
-from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.memory import WorkerMemory
-from oso_pipeline.timeseries.reader import BlockReader
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
+from oso_pipeline.timeseries.reading import memory
+from oso_pipeline.timeseries.reading.blocking import block_shape, most_pixels
+from oso_pipeline.timeseries.reading.memory import WorkerMemory
+from oso_pipeline.timeseries.reading.reader import BlockReader
 from oso_pipeline.timeseries.series import BlockSeries
 
 Array = npt.NDArray[Any]
@@ -290,7 +291,7 @@ def test_only_blocks_with_owned_pixels_are_tasks(tmp_path: Path) -> None:
         return mock.Mock(grid=grids[tile], block_shape=(16, 16))
 
     with (
-        mock.patch("oso_pipeline.timeseries.blocking.tile_layout", layout),
+        mock.patch("oso_pipeline.timeseries.reading.blocking.tile_layout", layout),
     ):
         run.plan(SAMPLES)
         run.plan(TRAIN)

@@ -17,10 +17,10 @@ from oso_pipeline.core.commit import sidecar_of, write_sidecar
 from oso_pipeline.core.grids import grid_to_json
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.core.task import Task
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.prediction.block_file import BANDS, write_block
 from oso_pipeline.products import committed, stage
+from oso_pipeline.tasks.task import Task
 
 CORNER_PX = 120
 assert {name: 1 + index for index, name in enumerate(BANDS)} == committed.BANDS

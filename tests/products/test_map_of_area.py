@@ -15,10 +15,11 @@ from rasterio.windows import from_bounds
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.errors import InputDataError
-from oso_pipeline.core.task import Task, do
 from oso_pipeline.products.layers import LAYERS
 from oso_pipeline.products.stage import STAGE, block_of_task, make_layer
-from oso_pipeline.reference.interest import area_mask, digest_of
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
+from oso_pipeline.vectors.area_of_interest import area_mask, digest_of
 
 World = Any
 

@@ -19,13 +19,13 @@ from oso_pipeline.core.commit import sidecar_of, staged, sweep_temporaries
 from oso_pipeline.core.errors import ExitCode, InputDataError
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.core.task import Task, do
 from oso_pipeline.products.committed import TileBlocks
 from oso_pipeline.products.layers import LAYERS
 from oso_pipeline.products.mosaic import Mosaic
 from oso_pipeline.products.raster import flat_raster
-from oso_pipeline.products.run_id import run_id
 from oso_pipeline.products.stage import STAGE, make_layer
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
 
 World = Any
 
@@ -171,7 +171,7 @@ def test_metadata_says_what_the_map_is(world: World) -> None:
             tags = source.tags()
             assert (source.dtypes[0], source.nodata) == (dtype, nodata)
             assert source.descriptions[0] == LAYERS[name].description
-        assert tags["OSO_RUN_ID"] == run_id(world.config())
+        assert tags["OSO_RUN_ID"] == world.config().run_id
         assert tags["OSO_YEAR"] == "2018"
         assert tags["OSO_TILES"] == "30UYD 31UCU"
         assert tags["OSO_NOMENCLATURE"] == "oso17"

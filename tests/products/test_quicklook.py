@@ -10,8 +10,8 @@ from PIL import Image
 from rasterio import open as raster_open
 
 from oso_pipeline.core.nomenclature import load_nomenclature
-from oso_pipeline.core.task import do
 from oso_pipeline.products.quicklook import quicklook
+from oso_pipeline.tasks.worker import do
 
 World = Any
 

@@ -14,10 +14,11 @@ import shapely
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import InputDataError
-from oso_pipeline.core.task import Task, TaskResult, do
-from oso_pipeline.reference import polygons_stage
-from oso_pipeline.reference.lattice import cells_of
-from oso_pipeline.reference.stage import STAGE
+from oso_pipeline.reference.polygons import stage as polygons_stage
+from oso_pipeline.reference.polygons.cells import cells_of
+from oso_pipeline.reference.split.stage import STAGE
+from oso_pipeline.tasks.task import Task, TaskResult
+from oso_pipeline.tasks.worker import do
 
 X, Y = 560_000, 6_260_000
 """A place in the middle of the map (EPSG:2154), in tile 31TCJ, far from borders of cells."""

@@ -13,15 +13,15 @@ import shapely
 from oso_pipeline.config.reference import BdTopoSource, ClcSource
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
-from oso_pipeline.reference.bdtopo import BdTopo
-from oso_pipeline.reference.clc import Clc
-from oso_pipeline.reference.sources import Labelling
-from oso_pipeline.reference.window import Window
-from oso_pipeline.simulation.bdtopo_at_scale import (
+from oso_pipeline.reference.databases.bdtopo import BdTopo
+from oso_pipeline.reference.databases.clc import Clc
+from oso_pipeline.reference.databases.sources import Labelling
+from oso_pipeline.simulation.national.bdtopo import (
     DepartmentSpec,
     write_department,
     write_land_cover,
 )
+from oso_pipeline.vectors.window import Window
 
 LAYERS = ("BATIMENT", "ZONE_DE_VEGETATION", "SURFACE_HYDROGRAPHIQUE", "TRONCON_DE_ROUTE")
 CELL_M = 10_000.0

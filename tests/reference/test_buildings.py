@@ -10,7 +10,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oso_pipeline.reference.buildings import (
+from oso_pipeline.reference.databases.buildings import (
     SQUARE_M,
     Buildings,
     built_up_units,

@@ -18,8 +18,8 @@ from oso_pipeline.config.model import Area
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.tiles import Tile
-from oso_pipeline.reference.interest import AreaMask, Outline, read_outline
-from oso_pipeline.reference.interest_check import check_area
+from oso_pipeline.vectors.area_check import check_area
+from oso_pipeline.vectors.area_of_interest import AreaMask, Outline, read_outline
 
 SIZE = 64
 GRID = Tile("31TCJ").geobox(SIZE)

@@ -13,9 +13,9 @@ import pytest
 import shapely
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.learning.variants import training_rows
-from oso_pipeline.reference.past import deal_past
-from oso_pipeline.reference.split import IN_EVERY_FOLD, IN_NO_FOLD
+from oso_pipeline.reference.split.past_seasons import deal_past
+from oso_pipeline.reference.split.split import IN_EVERY_FOLD, IN_NO_FOLD
+from oso_pipeline.reference.split.variants import training_rows
 
 RULES = {
     "method": "random", "train_share": 0.7, "block_size_m": 5000.0, "buffer_m": 0.0,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
-from oso_pipeline.reference.caps import Caps, within_caps
-from oso_pipeline.reference.spread import draw_up_to, spread_draw
+from oso_pipeline.reference.split.balanced_draw import draw_up_to, spread_draw
+from oso_pipeline.reference.split.caps import Caps, within_caps
 
 
 def voronoi_balance(x: npt.NDArray, y: npt.NDArray, drawn: npt.NDArray) -> float:

@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.core.task import do
 from oso_pipeline.core.tiles import Tile
-from oso_pipeline.reference import inputs, polygons_stage
-from oso_pipeline.reference.identity import polygon_ids
-from oso_pipeline.reference.lattice import CELL_M, cells_of, cut, footprint
+from oso_pipeline.reference.polygons import inputs
+from oso_pipeline.reference.polygons import stage as polygons_stage
+from oso_pipeline.reference.polygons.cells import CELL_M, cells_of, cut, footprint
+from oso_pipeline.reference.polygons.identity import polygon_ids
+from oso_pipeline.tasks.worker import do
 
 
 def test_ids_are_those_of_the_plain_definition() -> None:

@@ -16,12 +16,12 @@ from pyproj import Transformer
 from test_reference_split import rules
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.reference.cell_file import read_small, write_cell
-from oso_pipeline.reference.identity import polygon_ids
-from oso_pipeline.reference.lattice import Cell
-from oso_pipeline.reference.prepare import Delivery, Preparation, Work, clip, prepare
-from oso_pipeline.reference.split import add_split, verify_split
-from oso_pipeline.reference.strata import attach_strata
+from oso_pipeline.reference.polygons.attach_strata import attach_strata
+from oso_pipeline.reference.polygons.cell_file import read_small, write_cell
+from oso_pipeline.reference.polygons.cells import Cell
+from oso_pipeline.reference.polygons.identity import polygon_ids
+from oso_pipeline.reference.polygons.prepare import Delivery, Preparation, Work, clip, prepare
+from oso_pipeline.reference.split.split import add_split, verify_split
 
 SIDE_M = 2_000.0
 CORNER = (550_000.0, 6_250_000.0)

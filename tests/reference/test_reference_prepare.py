@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oso_pipeline.core.errors import InputDataError
-from oso_pipeline.reference import tally
-from oso_pipeline.reference.codes import LEFT_OUT, UNKNOWN, CodeTable
-from oso_pipeline.reference.geometry import polygonal
-from oso_pipeline.reference.identity import polygon_ids
-from oso_pipeline.reference.lattice import Cell
-from oso_pipeline.reference.prepare import Delivery, Preparation, Work, clip, prepare
-from oso_pipeline.reference.tally import Tally
+from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons.cells import Cell
+from oso_pipeline.reference.polygons.event_log import Tally
+from oso_pipeline.reference.polygons.identity import polygon_ids
+from oso_pipeline.reference.polygons.prepare import Delivery, Preparation, Work, clip, prepare
+from oso_pipeline.reference.rules.codes import LEFT_OUT, UNKNOWN, CodeTable
+from oso_pipeline.vectors.geometry import polygonal
 
 CELL = Cell(0, 0)
 EVERYWHERE = shapely.box(-1e6, -1e6, 1e6, 1e6)

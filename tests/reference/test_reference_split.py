@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.reference.rare import check_sides
-from oso_pipeline.reference.split import SplitRules, add_split, polygon_table, verify_split
+from oso_pipeline.reference.split.rare_classes import check_sides
+from oso_pipeline.reference.split.split import SplitRules, add_split, polygon_table, verify_split
 
 CLASSES = [(11, "a"), (12, "a"), (11, "b"), (222, "b")]
 

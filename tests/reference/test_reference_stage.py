@@ -12,8 +12,8 @@ import pytest
 import shapely
 
 from oso_pipeline.core.errors import ConfigError, InputDataError
-from oso_pipeline.core.task import do
-from oso_pipeline.reference.strata import strata_names
+from oso_pipeline.tasks.worker import do
+from oso_pipeline.vectors.strata import strata_names
 
 FOUR = [11, 11, 12, 12]
 

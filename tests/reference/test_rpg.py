@@ -19,11 +19,11 @@ import shapely
 from oso_pipeline.config.reference import RpgSource
 from oso_pipeline.core.errors import Problem, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
-from oso_pipeline.reference.rpg import NOT_DECLARED, Rpg
-from oso_pipeline.reference.rpg_ilots import NOT_IN_TABLE, OTHER_GROUP, SEVERAL_GROUPS
-from oso_pipeline.reference.rule_set import NO_RULE, load_rules
-from oso_pipeline.reference.sources import LabelledPolygons, Labelling
-from oso_pipeline.reference.window import Window
+from oso_pipeline.reference.databases.rpg import NOT_DECLARED, Rpg
+from oso_pipeline.reference.databases.rpg_ilots import NOT_IN_TABLE, OTHER_GROUP, SEVERAL_GROUPS
+from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling
+from oso_pipeline.reference.rules.rule_set import NO_RULE, load_rules
+from oso_pipeline.vectors.window import Window
 
 X, Y = 600_000, 6_300_000
 NATIONAL = "RPG_2-0__GPKG_LAMB93_FXX_2022-01-01"

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from oso_pipeline.config.reference import RpgSource
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
-from oso_pipeline.reference.codes import normal_text
-from oso_pipeline.reference.rule_files import FOLDER, Condition, packaged_rules, read_rules
-from oso_pipeline.reference.rule_parts import FieldTest
-from oso_pipeline.reference.rule_set import NO_RULE, RuleSet, load_rules
+from oso_pipeline.reference.rules.files import FOLDER, Condition, packaged_rules, read_rules
+from oso_pipeline.reference.rules.parts import FieldTest
+from oso_pipeline.reference.rules.rule_set import NO_RULE, RuleSet, load_rules
+from oso_pipeline.vectors.values import normal_text
 
 OSO17, OSO23 = load_nomenclature("oso17"), load_nomenclature("oso23")
 

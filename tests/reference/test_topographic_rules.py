@@ -11,9 +11,9 @@ import pytest
 from oso_pipeline.config.reference import BdForetSource, BdTopoSource, ClcSource, RandolphSource
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
-from oso_pipeline.reference.field_names import plain_name
-from oso_pipeline.reference.rule_files import RulesFile, WrittenRule, packaged_rules
-from oso_pipeline.reference.rule_set import NO_RULE, RuleSet, load_rules
+from oso_pipeline.reference.rules.files import RulesFile, WrittenRule, packaged_rules
+from oso_pipeline.reference.rules.rule_set import NO_RULE, RuleSet, load_rules
+from oso_pipeline.vectors.field_names import plain_name
 
 SOURCES = {
     "bdtopo": BdTopoSource, "clc": ClcSource, "bdforet": BdForetSource, "randolph": RandolphSource

@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.reference.field_names import find_field
-from oso_pipeline.reference.shapefiles import decoded, index_of, lacking_bytes
-from oso_pipeline.reference.vector_files import VectorFile
-from oso_pipeline.reference.window import Window
+from oso_pipeline.vectors.field_names import find_field
+from oso_pipeline.vectors.shapefiles import decoded, index_of, lacking_bytes
+from oso_pipeline.vectors.vector_files import VectorFile
+from oso_pipeline.vectors.window import Window
 
 COMPANIONS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import CRS, Transformer
 
-from oso_pipeline.reference.window import Window
+from oso_pipeline.vectors.window import Window
 
 places = st.tuples(st.integers(100_000, 1_200_000), st.integers(6_050_000, 7_100_000))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from oso_pipeline.core.commit import publish_bytes
-from oso_pipeline.core.task import Summary, Task
+from oso_pipeline.tasks.task import Summary, Task
 
 STEP = 20_000_000
 

@@ -21,7 +21,8 @@ from oso_pipeline.config.cluster import ExistingCluster
 from oso_pipeline.config.site import Site
 from oso_pipeline.core.errors import EnvironmentFailure
 from oso_pipeline.runtime import batch
-from oso_pipeline.runtime.executors import executor_of, existing, window
+from oso_pipeline.runtime.executors import executor_of, existing
+from oso_pipeline.runtime.executors import in_flight as window
 from oso_pipeline.runtime.executors.existing import ExistingExecutor
 from oso_pipeline.runtime.executors.tls import make_keys, worker_variables
 from oso_pipeline.runtime.progress import LogFile

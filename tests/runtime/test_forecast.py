@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from toy_stages import Total
 
-from oso_pipeline.core.task import Cost, Task, TaskResult, TaskState
 from oso_pipeline.runtime import calibration
 from oso_pipeline.runtime.calibration import NOMINAL, Speed
 from oso_pipeline.runtime.forecast import Forecast, Ledger
 from oso_pipeline.runtime.planner import StagePlan
 from oso_pipeline.runtime.tables import duration, ledger_table, plan_table
+from oso_pipeline.tasks.task import Cost, Task, TaskResult, TaskState
 
 
 def task(number: int, cost: Cost) -> Task:

@@ -15,11 +15,12 @@ import pytest
 from toy_config import make_config
 
 from oso_pipeline.core.errors import ConfigError, ExitCode
-from oso_pipeline.core.memory_mark import FOLDER, Mark, forget_verdicts
-from oso_pipeline.core.task import Cost, Task, do
 from oso_pipeline.runtime.executors import LocalExecutor
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
+from oso_pipeline.tasks.memory_guard import FOLDER, Mark, forget_verdicts
+from oso_pipeline.tasks.task import Cost, Task
+from oso_pipeline.tasks.worker import do
 
 
 def task_of(folder: Path, function: str, name: str = "31TCJ/r0", **options: object) -> Task:
@@ -83,7 +84,7 @@ class TestMark:
     def killed(self, task: Task) -> None:
         """Let a process do the task until it notes that memory gets short, and kill it."""
         code = (
-            "import pickle, sys; from oso_pipeline.core.task import do\n"
+            "import pickle, sys; from oso_pipeline.tasks.worker import do\n"
             f"do(pickle.loads({pickle.dumps(task)!r}), {self.LIMIT})"
         )
         before = {path: path.read_text() for path in self.marks(task.run_dir)}

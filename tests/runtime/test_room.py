@@ -13,13 +13,13 @@ from toy_config import make_config
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.commit import publish_bytes
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode
-from oso_pipeline.core.task import Cost, Summary, Task
 from oso_pipeline.imagery.stage import InventoryStage
+from oso_pipeline.runtime.checks.disk import room_for
 from oso_pipeline.runtime.executors import SerialExecutor
 from oso_pipeline.runtime.planner import Planner
-from oso_pipeline.runtime.room import room_for
 from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.runtime.stages import STAGES
+from oso_pipeline.tasks.task import Cost, Summary, Task
 
 GB = 10**9
 

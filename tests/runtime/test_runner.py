@@ -17,11 +17,11 @@ from toy_stages import Numbers, Total
 
 from oso_pipeline.core.commit import sidecar_of, staged
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, InputDataError
-from oso_pipeline.core.task import TaskResult
 from oso_pipeline.runtime.executors import LocalExecutor, SerialExecutor
-from oso_pipeline.runtime.lock import RunLock
+from oso_pipeline.runtime.folder.lock import RunLock
 from oso_pipeline.runtime.planner import Planner, StagePlan
 from oso_pipeline.runtime.runner import Outcome, Selection, run
+from oso_pipeline.tasks.task import TaskResult
 
 
 class World:

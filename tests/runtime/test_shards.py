@@ -19,15 +19,15 @@ from toy_config import make_config
 from toy_stages import Numbers, Total
 
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode
-from oso_pipeline.core.task import Cost, Task
-from oso_pipeline.runtime import lock as lock_module
 from oso_pipeline.runtime.executors import SerialExecutor
-from oso_pipeline.runtime.lock import RunLock, lock_path
+from oso_pipeline.runtime.folder import lock as lock_module
+from oso_pipeline.runtime.folder.lock import RunLock, lock_path
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.progress import LogFile
 from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.runtime.stopping import Terminated
+from oso_pipeline.tasks.task import Cost, Task
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ import pytest
 from rich.console import Console
 from test_runner import World
 
-from oso_pipeline.core.activity import Sign, under_way
-from oso_pipeline.core.task import Cost, TaskResult
 from oso_pipeline.runtime import status_text
+from oso_pipeline.runtime.folder.status import Watch
+from oso_pipeline.runtime.folder.stragglers import Straggler, StragglerWatch, Usual
 from oso_pipeline.runtime.planner import StagePlan
 from oso_pipeline.runtime.progress import BarProgress, JsonProgress, LogFile, PlainProgress
-from oso_pipeline.runtime.status import Watch
-from oso_pipeline.runtime.stragglers import Straggler, StragglerWatch, Usual
+from oso_pipeline.tasks.heartbeat import Sign, under_way
+from oso_pipeline.tasks.task import Cost, TaskResult
 
 
 @pytest.fixture
@@ -33,7 +33,9 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr("oso_pipeline.runtime.stragglers.time.monotonic", lambda: self.now)
+        monkeypatch.setattr(
+            "oso_pipeline.runtime.folder.stragglers.time.monotonic", lambda: self.now
+        )
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from oso_pipeline.core.task import Task, TaskResult
+from oso_pipeline.runtime.executors.in_flight import Window
 from oso_pipeline.runtime.executors.interface import Limits
-from oso_pipeline.runtime.executors.window import Window
+from oso_pipeline.tasks.task import Task, TaskResult
 
 
 class Loop:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from oso_pipeline.core.commit import publish_bytes
 from oso_pipeline.core.errors import InputDataError, Problem
-from oso_pipeline.core.task import PlanContext, Summary, Task, summaries
+from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.task import Summary, Task
 
 
 def write_number(task: Task) -> Summary:

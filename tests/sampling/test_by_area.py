@@ -19,7 +19,7 @@ from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.sampling.by_area import IN_NO_POLYGON, AreaDraw, AreaLimits
 from oso_pipeline.sampling.collect import Pixels
 from oso_pipeline.sampling.polygons import CandidateFinder, Polygons, draw_numbers
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 LAYOUT = FeatureLayout(("B4",), (date(2018, 1, 1),))
 GRID = tile_grid("31TCJ")

@@ -16,11 +16,11 @@ from tile_factory import EPSG, SIZE, TinyRun, tile_grid
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.learning.variants import variants
+from oso_pipeline.reference.split.variants import variants
 from oso_pipeline.sampling.stage import STAGE
-from oso_pipeline.timeseries import reference as plain
-from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.reader import BlockReader
+from oso_pipeline.timeseries import plain_numpy as plain
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
+from oso_pipeline.timeseries.reading.reader import BlockReader
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_pixel_counts_in_the_tile_that_owns_it(tmp_path: Path) -> None:
     run.standard_reference()
     grids = {"31TCJ": tile_grid("31TCJ"), "31TDJ": tile_grid("31TCJ").translate_pix(20, 0)}
     twin = Ownership(grids, EPSG)
-    with mock.patch("oso_pipeline.timeseries.blocking.tile_layout") as layout:
+    with mock.patch("oso_pipeline.timeseries.reading.blocking.tile_layout") as layout:
         layout.side_effect = lambda _, tile: mock.Mock(grid=grids[tile], block_shape=(1, SIZE))
         run.run(STAGE)
     per_tile = [samples(run, tile) for tile in ("31TCJ", "31TDJ")]

@@ -17,13 +17,13 @@ import rasterio
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import publish_bytes
-from oso_pipeline.core.task import Summary, Task
+from oso_pipeline.core.tables import csv_text
 from oso_pipeline.imagery.tiff import UnreadableRaster, read_header
 from oso_pipeline.runtime.executors import LocalExecutor
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.progress import LogFile
 from oso_pipeline.runtime.runner import Selection, run
-from oso_pipeline.validation.spreadsheet import csv_text
+from oso_pipeline.tasks.task import Summary, Task
 
 ROOT = Path(__file__).parents[2]
 SECRET = "planted-7f3c9a51e2"

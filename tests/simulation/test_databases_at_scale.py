@@ -11,9 +11,9 @@ import pyogrio
 import pytest
 import shapely
 
-from oso_pipeline.simulation.at_scale import main
-from oso_pipeline.simulation.bdtopo_at_scale import DepartmentSpec, write_department
-from oso_pipeline.simulation.rpg_at_scale import RpgSpec, write_rpg
+from oso_pipeline.simulation.national.bdtopo import DepartmentSpec, write_department
+from oso_pipeline.simulation.national.command import main
+from oso_pipeline.simulation.national.rpg import RpgSpec, write_rpg
 
 RPG_2022 = (
     "RPG_2-0__GPKG_LAMB93_FXX_2022-01-01/RPG/1_DONNEES_LIVRAISON_2023-08-01/"

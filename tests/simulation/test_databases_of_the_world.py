@@ -12,9 +12,9 @@ import pytest
 import shapely
 
 from oso_pipeline.simulation import WorldSpec, bdtopo_of_world, clc_of_world, rpg_of_world
-from oso_pipeline.simulation.databases import Databases, write_databases
-from oso_pipeline.simulation.land_covers import OSO23
-from oso_pipeline.simulation.world import World
+from oso_pipeline.simulation.world.land_covers import OSO23
+from oso_pipeline.simulation.world.world import World
+from oso_pipeline.simulation.writers.databases import Databases, write_databases
 
 CROPS = {
     11: {"MIS", "MIE", "TRN"}, 12: {"BTH", "ORH", "ORP", "CZH", "TTH", "PPR", "FVL"},

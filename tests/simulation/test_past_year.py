@@ -15,11 +15,11 @@ import rasterio
 
 from oso_pipeline.config.model import SENTINEL2_BANDS
 from oso_pipeline.simulation import PastYear, SimulatedWorld, WorldSpec, simulate
-from oso_pipeline.simulation.land_covers import KINDS, NUMBER
-from oso_pipeline.simulation.past_world import BEFORE, PastWorld, rotated_back
-from oso_pipeline.simulation.phenology import Phenology
-from oso_pipeline.simulation.schedule import overpasses
-from oso_pipeline.simulation.world import World
+from oso_pipeline.simulation.world.land_covers import KINDS, NUMBER
+from oso_pipeline.simulation.world.past_world import BEFORE, PastWorld, rotated_back
+from oso_pipeline.simulation.world.phenology import Phenology
+from oso_pipeline.simulation.world.schedule import overpasses
+from oso_pipeline.simulation.world.world import World
 
 TINY = replace(WorldSpec.tiny(), past=PastYear(dates_per_orbit=10, partial_dates=2))
 

@@ -15,9 +15,9 @@ import pytest
 import rasterio
 
 from oso_pipeline.simulation import SimulatedWorld, WorldSpec, simulate
-from oso_pipeline.simulation.schedule import main_orbit, orbit_number, overpasses
-from oso_pipeline.simulation.sky import Overpass, shadow_shift
-from oso_pipeline.simulation.world import World
+from oso_pipeline.simulation.world.schedule import main_orbit, orbit_number, overpasses
+from oso_pipeline.simulation.world.sky import Overpass, shadow_shift
+from oso_pipeline.simulation.world.world import World
 
 NAME = re.compile(
     r"^(?P<plat>SENTINEL2[ABCDX])_(?P<date>\d{8})-(?P<time>\d{6})-(?P<ms>\d{3})_(?P<lvl>L2A)_"

@@ -11,10 +11,10 @@ from pyproj import Transformer
 from oso_pipeline.config.model import SENTINEL2_BANDS
 from oso_pipeline.core.nomenclature import oso23_to_oso17
 from oso_pipeline.simulation import CLASS_CODES, WorldSpec
-from oso_pipeline.simulation.land_covers import KINDS, NUMBER, OSO17, drawn_kinds
-from oso_pipeline.simulation.phenology import Phenology
-from oso_pipeline.simulation.reference_polygons import parcels
-from oso_pipeline.simulation.world import World, smooth_noise
+from oso_pipeline.simulation.world.land_covers import KINDS, NUMBER, OSO17, drawn_kinds
+from oso_pipeline.simulation.world.phenology import Phenology
+from oso_pipeline.simulation.world.reference_polygons import parcels
+from oso_pipeline.simulation.world.world import World, smooth_noise
 
 OSO17_CODES = {11, 12, 31, 32, 34, 36, 41, 42, 43, 44, 45, 46, 51, 53, 211, 221, 222}
 

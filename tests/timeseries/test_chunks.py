@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oso_pipeline.timeseries import chunks, reference
+from oso_pipeline.timeseries import plain_numpy as reference
+from oso_pipeline.timeseries.feature_layout import INDEX_BANDS, FeatureLayout
 from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.layout import INDEX_BANDS, FeatureLayout
-from oso_pipeline.timeseries.rows import CHUNK
+from oso_pipeline.timeseries.kernels import chunks
+from oso_pipeline.timeseries.kernels.rows import CHUNK
+from oso_pipeline.timeseries.kernels.simd import WIDTH
 from oso_pipeline.timeseries.series import BlockSeries
-from oso_pipeline.timeseries.vectors import WIDTH
 
 LAYOUT = FeatureLayout(
     ("B2", "B4", "B5", "B8", "B11"),

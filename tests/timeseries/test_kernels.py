@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from oso_pipeline.timeseries import reference
+from oso_pipeline.timeseries import plain_numpy as reference
+from oso_pipeline.timeseries.feature_layout import INDEX_BANDS, FeatureLayout
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.gapfill import gapfill, longest_gap_days
-from oso_pipeline.timeseries.layout import INDEX_BANDS, FeatureLayout
-from oso_pipeline.timeseries.rows import CHUNK
+from oso_pipeline.timeseries.kernels.rows import CHUNK
 from oso_pipeline.timeseries.series import BlockSeries
 
 INDICES = tuple(INDEX_BANDS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 DATES = (date(2018, 1, 1), date(2018, 1, 11))
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from rasterio.windows import Window
 
 from oso_pipeline.core.blocks import Block
-from oso_pipeline.timeseries import memory, pieces
-from oso_pipeline.timeseries.memory import Pieces, fixed_bytes, pixel_bytes
-from oso_pipeline.timeseries.pieces import PieceReader, cut
-from oso_pipeline.timeseries.rasters import OpenRasters
-from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.reading import memory, pieces
+from oso_pipeline.timeseries.reading.memory import Pieces, fixed_bytes, pixel_bytes
+from oso_pipeline.timeseries.reading.pieces import PieceReader, cut
+from oso_pipeline.timeseries.reading.rasters import OpenRasters
+from oso_pipeline.timeseries.reading.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.reading.windows import Part
 from oso_pipeline.timeseries.series import BlockSeries
-from oso_pipeline.timeseries.windows import Part
 
 TILE = "31TCJ"
 SPEC = ReadSpec(("B4", "B11", "B8"), "oso", date(2018, 1, 1), date(2018, 12, 31))

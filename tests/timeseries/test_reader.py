@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import ExitCode, InputDataError
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.memory import CHUNK_PIXELS, pixel_bytes
-from oso_pipeline.timeseries.rasters import OpenRasters, to_stored
-from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.reading.memory import CHUNK_PIXELS, pixel_bytes
+from oso_pipeline.timeseries.reading.rasters import OpenRasters, to_stored
+from oso_pipeline.timeseries.reading.reader import BlockReader, ReadSpec
 
 WHOLE = Block("31TCJ", 0, 0, 6, 8)
 DAY = "2018-06-01T10:50:31"

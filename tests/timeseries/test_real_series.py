@@ -15,10 +15,10 @@ from odc.geo.geobox import GeoBox
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.dates import days_since_epoch
-from oso_pipeline.timeseries.chunks import NODATA
 from oso_pipeline.timeseries.gapfill import gapfill, longest_gap_days
-from oso_pipeline.timeseries.rasters import OpenRasters
-from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.kernels.chunks import NODATA
+from oso_pipeline.timeseries.reading.rasters import OpenRasters
+from oso_pipeline.timeseries.reading.reader import BlockReader, ReadSpec
 from oso_pipeline.timeseries.series import BlockSeries
 
 SITES = {

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oso_pipeline.timeseries.reading.windows import bounding
 from oso_pipeline.timeseries.series import BlockSeries
-from oso_pipeline.timeseries.windows import bounding
 
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 

@@ -15,13 +15,13 @@ import oso_pipeline
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.errors import ConfigError, InputDataError
-from oso_pipeline.core.task import do
 from oso_pipeline.imagery.stage import STAGE
+from oso_pipeline.tasks.worker import do
 from oso_pipeline.timeseries import stack as stack_module
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.layout import FeatureLayout
-from oso_pipeline.timeseries.rasters import OpenRasters
-from oso_pipeline.timeseries.reader import BlockReader, ReadSpec
+from oso_pipeline.timeseries.reading.rasters import OpenRasters
+from oso_pipeline.timeseries.reading.reader import BlockReader, ReadSpec
 from oso_pipeline.timeseries.stack import chunk_shape, stack_of
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "flanders_2019.yaml"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oso_pipeline.timeseries.validity import clear_pixels
+from oso_pipeline.timeseries.masks import clear_pixels
 
 NAMES = ("CLM_R1", "EDG_R1", "SAT_R1", "SAT_R2", "MG2_R1")
 

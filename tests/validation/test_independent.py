@@ -18,7 +18,8 @@ from rasterio.transform import from_origin
 from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
-from oso_pipeline.core.task import Task, do
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
 from oso_pipeline.validation.independent import (
     Units,
     against_map,

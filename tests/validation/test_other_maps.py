@@ -17,7 +17,8 @@ from sklearn.metrics import f1_score
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
-from oso_pipeline.core.task import Task, do
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
 from oso_pipeline.validation.accuracy import Method
 from oso_pipeline.validation.independent import Units, pixels_on_map
 from oso_pipeline.validation.independent_stage import OUTPUTS

@@ -25,7 +25,7 @@ from report_tools import (
 )
 
 from oso_pipeline.core.commit import publish_json, write_sidecar
-from oso_pipeline.validation.pictures import polygon_picture
+from oso_pipeline.report.pictures import polygon_picture
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from report_tools import EVIL, commit, make_tables, page_of
 
-from oso_pipeline.core.commit import publish_json
-from oso_pipeline.learning.adaptation.record import (
+from oso_pipeline.adaptation.record import (
     AdaptationRecord,
     GateRecord,
     Profiles,
     ShiftRecord,
 )
-from oso_pipeline.validation.charts import bar_chart, line_chart
+from oso_pipeline.core.commit import publish_json
+from oso_pipeline.report.charts import bar_chart, line_chart
 
 MODEL = "models/run0/all/model.json"
 DAYS = tuple(range(0, 360, 10))

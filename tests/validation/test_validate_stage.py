@@ -19,13 +19,14 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import write_sidecar
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.nomenclature import load_nomenclature
-from oso_pipeline.core.task import Task, do
-from oso_pipeline.learning.forest import Forest
+from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learning.model_file import Model, load_model, save_model
-from oso_pipeline.learning.variants import variants
-from oso_pipeline.timeseries.layout import FeatureLayout
+from oso_pipeline.reference.split.variants import variants
+from oso_pipeline.report.stage import STAGE as REPORT
+from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.validation.accuracy import Method, Predictions, assess
-from oso_pipeline.validation.report_stage import STAGE as REPORT
 from oso_pipeline.validation.stage import OUTPUTS, STAGE, predict_variant, validate
 
 OSO17 = load_nomenclature("oso17")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oso_pipeline.config.site import Site
-from oso_pipeline.core.task import Stage
+from oso_pipeline.tasks.stage import Stage
 
 SHARED_STAGES = ("samples", "predict")
 """Stages that are worth an array: they read all images. The others take minutes."""

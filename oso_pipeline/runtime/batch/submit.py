@@ -18,9 +18,9 @@ from oso_pipeline.config.section import Section
 from oso_pipeline.config.site import Site
 from oso_pipeline.core.commit import publish_bytes, staged
 from oso_pipeline.core.errors import ConfigError, EnvironmentFailure, ExitCode, Problem
-from oso_pipeline.core.task import Stage
 from oso_pipeline.runtime.batch.chain import Link, chain_of
 from oso_pipeline.runtime.batch.script import JobFolder, script_of
+from oso_pipeline.tasks.stage import Stage
 
 _JOB_ID = {"slurm": r"[0-9]+", "pbs": r"[0-9]+(\[\])?(\.\S+)?"}
 _SUBMIT_S = 120

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from oso_pipeline.core.task import Task, TaskResult
+from oso_pipeline.tasks.task import Task, TaskResult
 
 
 @dataclass(frozen=True, slots=True)

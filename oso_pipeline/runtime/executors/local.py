@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
 from oso_pipeline.runtime.executors import settings
-from oso_pipeline.runtime.executors.crew import DaskExecutor
+from oso_pipeline.runtime.executors.dask_base import DaskExecutor
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster

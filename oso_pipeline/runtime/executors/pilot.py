@@ -17,7 +17,7 @@ from oso_pipeline.config.cluster import PilotCluster
 from oso_pipeline.config.runtime import Runtime
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
 from oso_pipeline.runtime.executors import queues, settings, tls
-from oso_pipeline.runtime.executors.crew import DaskExecutor
+from oso_pipeline.runtime.executors.dask_base import DaskExecutor
 
 if TYPE_CHECKING:
     from dask_jobqueue.core import JobQueueCluster

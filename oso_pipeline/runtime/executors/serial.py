@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from oso_pipeline.core.task import Task, TaskResult, do, vanished
+from oso_pipeline.tasks.task import Task, TaskResult
+from oso_pipeline.tasks.worker import do, vanished
 
 
 class SerialExecutor:

@@ -149,7 +149,8 @@ def _note(text: str) -> None:
 
 def install(text: str) -> None:
     """Patch the points of the pipeline in this process."""
-    from oso_pipeline.core import commit, task
+    from oso_pipeline.core import commit
+    from oso_pipeline.tasks import worker
 
     faults = [Fault.parse(part) for part in text.split(";") if part.strip()]
 
@@ -202,8 +203,8 @@ def install(text: str) -> None:
 
     commit.staged = staging(commit.staged)
     commit._flush = flushed(commit._flush)
-    task._load = loaded(task._load)
-    task.write_sidecar = committing(task.write_sidecar)
+    worker._load = loaded(worker._load)
+    worker.write_sidecar = committing(worker.write_sidecar)
 
 
 def _final_name(temporary: Path) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oso_pipeline.adaptation import AdaptedForestClassifier, SeriesSpace, domains
 from oso_pipeline.config.model import Learning
-from oso_pipeline.learning.adaptation import AdaptedForestClassifier, SeriesSpace, domains
-from oso_pipeline.learning.bagging import PLAIN, BaggedForest, Bagging
+from oso_pipeline.learners.forest.bagging import PLAIN, BaggedForest, Bagging
 
 SPACE = SeriesSpace.plain((0, 40, 80, 120))
 PLAIN_SAMPLES, NEW_SAMPLES, TREES = 200_000, 20_000, 2

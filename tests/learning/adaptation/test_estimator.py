@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from oso_pipeline.config.model import Learning
-from oso_pipeline.learning.adaptation import (
+from oso_pipeline.adaptation import (
     METHODS,
     AdaptationOptions,
     AdaptationRecord,
     AdaptedForestClassifier,
     SeriesSpace,
 )
-from oso_pipeline.learning.forest import Forest
-from oso_pipeline.prediction.kernel import probabilities
+from oso_pipeline.config.model import Learning
+from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.learners.forest.votes import probabilities
 
 DAYS = tuple(range(0, 365, 15))
 SPACE = SeriesSpace.plain(DAYS)

@@ -9,8 +9,8 @@ import geopandas as gpd
 import numpy as np
 import pytest
 
+from oso_pipeline.adaptation import AdaptedForestClassifier, SeriesSpace
 from oso_pipeline.config.model import Learning
-from oso_pipeline.learning.adaptation import AdaptedForestClassifier, SeriesSpace
 
 DAYS = tuple(range(1, 354, 16))
 SPACE = SeriesSpace.plain(DAYS)

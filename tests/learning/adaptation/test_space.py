@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oso_pipeline.adaptation import AdaptationOptions, SeriesSpace
 from oso_pipeline.core.dates import DateGrid
-from oso_pipeline.learning.adaptation import AdaptationOptions, SeriesSpace
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
 
 GRID = DateGrid(date(2018, 1, 1), date(2018, 7, 1), 10)

@@ -10,16 +10,16 @@ from scipy.stats import entropy, multivariate_normal
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from oso_pipeline.learning.adaptation.gate import (
+from oso_pipeline.adaptation.gate import (
     GateStatistics,
     Judged,
     class_discrepancy,
     confidence_drop,
     target_priors,
 )
-from oso_pipeline.learning.adaptation.options import AdaptationOptions
-from oso_pipeline.learning.adaptation.pseudo_labels import margins, surest
-from oso_pipeline.learning.adaptation.shift_estimate import ClassGaussians, information_of
+from oso_pipeline.adaptation.options import AdaptationOptions
+from oso_pipeline.adaptation.pseudo_labels import margins, surest
+from oso_pipeline.adaptation.shift_estimate import ClassGaussians, information_of
 
 
 def drawn(n: int = 600, seed: int = 0) -> tuple[Any, Any]:

@@ -10,13 +10,13 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances
 from sklearn.preprocessing import StandardScaler
 
+from oso_pipeline.adaptation.domains import Domains, Labelled, Trainer, shares_of
+from oso_pipeline.adaptation.neighbourhoods import Neighbourhoods
+from oso_pipeline.adaptation.options import AdaptationOptions
+from oso_pipeline.adaptation.pseudo_labels import PseudoLabels
+from oso_pipeline.adaptation.space import SeriesSpace
+from oso_pipeline.adaptation.student import Lesson, in_classes
 from oso_pipeline.config.model import Learning
-from oso_pipeline.learning.adaptation.domains import Domains, Labelled, Trainer, shares_of
-from oso_pipeline.learning.adaptation.neighbourhoods import Neighbourhoods
-from oso_pipeline.learning.adaptation.options import AdaptationOptions
-from oso_pipeline.learning.adaptation.pseudo_labels import PseudoLabels
-from oso_pipeline.learning.adaptation.space import SeriesSpace
-from oso_pipeline.learning.adaptation.student import Lesson, in_classes
 
 
 def series(n: int, seed: int = 0) -> Any:

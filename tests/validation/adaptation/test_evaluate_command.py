@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
-from oso_pipeline.config.evaluation import load_evaluation
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.errors import ConfigError, InputDataError, OsoError
-from oso_pipeline.validation.adaptation.table_reader import read_seasons
+from oso_pipeline.studies.adaptation.description import load_evaluation
+from oso_pipeline.studies.adaptation.table_reader import read_seasons
 
 DAYS = (1, 33, 65, 97, 129)
 YAML = """\

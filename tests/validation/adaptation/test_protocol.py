@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, chi2
 from sklearn.metrics import accuracy_score, f1_score
 
+from oso_pipeline.adaptation.space import SeriesSpace
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.learning.adaptation.space import SeriesSpace
-from oso_pipeline.validation.adaptation.domain import Domain, pooled
-from oso_pipeline.validation.adaptation.evaluate import Wish, setting_of
-from oso_pipeline.validation.adaptation.scores import (
+from oso_pipeline.studies.adaptation.domain import Domain, pooled
+from oso_pipeline.studies.adaptation.evaluate import Wish, setting_of
+from oso_pipeline.studies.adaptation.scores import (
     McNemar,
     accuracy,
     mcnemar_of_polygons,
     paired_interval,
     ratio_interval,
 )
-from oso_pipeline.validation.adaptation.setting import Rule, Setting, Shares, deals
-from oso_pipeline.validation.adaptation.summary import Gain, GateCounts, MethodSummary
-from oso_pipeline.validation.adaptation.trial import CONTENDERS, GateOfRun, fitting
+from oso_pipeline.studies.adaptation.setting import Rule, Setting, Shares, deals
+from oso_pipeline.studies.adaptation.summary import Gain, GateCounts, MethodSummary
+from oso_pipeline.studies.adaptation.trial import CONTENDERS, GateOfRun, fitting
 from oso_pipeline.validation.intervals import Interval
 
 SPACE = SeriesSpace.plain((0, 10, 20))

@@ -12,10 +12,10 @@ from bench.adaptation import changes, settings
 from bench.adaptation.central_asia import CentralAsia, year_pairs
 from bench.adaptation.report import STUDENTS
 from bench.adaptation.simulated import CHANGES, Ground, placebos
-from oso_pipeline.learning.adaptation.space import SeriesSpace
-from oso_pipeline.validation.adaptation.setting import Setting
-from oso_pipeline.validation.adaptation.summary import SettingSummary, group, summarise
-from oso_pipeline.validation.adaptation.trial import Protocol, run_trial
+from oso_pipeline.adaptation.space import SeriesSpace
+from oso_pipeline.studies.adaptation.setting import Setting
+from oso_pipeline.studies.adaptation.summary import SettingSummary, group, summarise
+from oso_pipeline.studies.adaptation.trial import Protocol, run_trial
 
 FIELDS = "central_asia_fields/fields.parquet"
 BRIEF = Protocol(contenders=STUDENTS)

@@ -1,0 +1,171 @@
+"""From the products found to the inventory of a tile."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.imagery.acquisition import REASONS, Acquisition, Reason, Skipped
+from oso_pipeline.imagery.checks import check_series
+from oso_pipeline.imagery.inventory import Inventory, in_order
+from oso_pipeline.imagery.protocol import Candidate, Product, Request
+from oso_pipeline.imagery.search import reader_of
+from oso_pipeline.imagery.tile_grid import layout_of, shared_layout
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """First and last day, both included, whose images are used."""
+
+    first: date
+    last: date
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.first <= moment.astimezone(UTC).date() <= self.last
+
+
+@dataclass
+class InventoryBuilder:
+    """Reads the products of one tile and collects every problem on the way.
+
+    Parameters
+    ----------
+    request
+        What is wanted of the products.
+    period
+        The days that are used.
+    extracted
+        Folder that takes the files of archives.
+    problems
+        Takes errors and warnings.
+    """
+
+    request: Request
+    period: Period
+    extracted: Path
+    problems: Problems = field(default_factory=Problems)
+
+    def build(
+        self, candidates: Sequence[Candidate], strangers: Iterable[Path], may_be_empty: bool
+    ) -> Inventory:
+        """Return the inventory of the tile.
+
+        Parameters
+        ----------
+        candidates
+            The products found.
+        strangers
+            What was found and is no product.
+        may_be_empty
+            Accept a tile of which no product can be used.
+
+        Raises
+        ------
+        InputDataError
+            With all errors of all products.
+        """
+        tile = self.request.tile
+        used: list[Acquisition] = []
+        skipped = [self._stranger(path) for path in strangers]
+        for group in _observations(candidates):
+            self._best_of(group, used, skipped)
+        layouts = {item.product_id: layout_of(item) for item in used}
+        if layouts:
+            grids = {product: layout.grid for product, layout in layouts.items()}
+            check_series(grids, f"tile {tile}", self.problems)
+            self._warn_of_scales(used)
+        elif not may_be_empty and not self.problems.errors:
+            self._no_product(skipped)
+        self.problems.raise_errors(InputDataError)
+        layout = shared_layout(layouts.values(), tile)
+        return Inventory(tile, layout.grid, layout.block_shape, in_order(used), in_order(skipped))
+
+    def _best_of(
+        self, group: list[Candidate], used: list[Acquisition], skipped: list[Skipped]
+    ) -> None:
+        """Use the best readable product of one acquisition; list the others as skipped."""
+        opened: list[tuple[Candidate, Product]] = []
+        for candidate in group:
+            if candidate.name.acquired not in self.period:
+                skipped.append(self._skip(candidate, "outside_season", "by the date in its name"))
+                continue
+            reader = reader_of(candidate.family)
+            product = reader.open(candidate, self.extracted, self.request, self.problems)
+            if isinstance(product, Skipped):
+                skipped.append(product)
+            elif product is not None:
+                opened.append((candidate, product))
+        # Equal names: a folder before an archive, then by path.
+        opened.sort(key=lambda pair: (pair[0].path.is_file(), str(pair[0].path)))
+        opened.sort(key=lambda pair: pair[1].name.rank, reverse=True)
+        chosen: Acquisition | None = None
+        for candidate, product in opened:
+            if chosen is not None:
+                self._superseded(candidate, product, chosen, skipped)
+                continue
+            result = product.read(self.request, self.problems)
+            if isinstance(result, Acquisition):
+                chosen = result
+                used.append(result)
+            elif isinstance(result, Skipped):
+                skipped.append(result)
+
+    def _superseded(
+        self, candidate: Candidate, product: Product, chosen: Acquisition, skipped: list[Skipped]
+    ) -> None:
+        name = product.name.text
+        detail = f"{chosen.product_id} is used"
+        self.problems.warn(
+            "W-INPUT-023", f"{name} is one acquisition with {detail}", candidate.path
+        )
+        path = candidate.path.absolute()
+        acquired = product.name.acquired
+        skipped.append(Skipped(name, self.request.tile, "older_version", detail, path, acquired))
+
+    def _stranger(self, path: Path) -> Skipped:
+        self.problems.warn(
+            "W-INPUT-001",
+            f"{path.name} is not recognised as a product and left out",
+            path,
+            "expected a name such as SENTINEL2A_20180105-105435-000_L2A_T31TCJ_C_V2-2, or "
+            "a *_MTD_ALL.xml inside",
+        )
+        detail = REASONS["not_recognised"]
+        return Skipped(path.name, self.request.tile, "not_recognised", detail, path.absolute())
+
+    def _skip(self, candidate: Candidate, reason: Reason, detail: str) -> Skipped:
+        name, path = candidate.name, candidate.path.absolute()
+        return Skipped(name.text, self.request.tile, reason, detail, path, name.acquired)
+
+    def _warn_of_scales(self, used: Sequence[Acquisition]) -> None:
+        scales = Counter(item.scale for item in used)
+        if len(scales) > 1:
+            found = ", ".join(f"{scale:g} in {n} products" for scale, n in sorted(scales.items()))
+            self.problems.warn(
+                "W-INPUT-015",
+                f"reflectance is stored with different scales: {found}; each is applied",
+                f"tile {self.request.tile}",
+            )
+
+    def _no_product(self, skipped: Sequence[Skipped]) -> None:
+        reasons = Counter(item.reason for item in skipped)
+        found = "; ".join(f"{n} {REASONS[reason]}" for reason, n in sorted(reasons.items()))
+        self.problems.error(
+            "E-INPUT-030",
+            f"tile {self.request.tile} has no usable product from {self.period.first} to "
+            f"{self.period.last} ({found or 'none found'})",
+            f"tile {self.request.tile}",
+            "add its products to `imagery.paths`, or set `imagery.allow_missing_tiles: true`",
+        )
+
+
+def _observations(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
+    """Group versions and profiles of one acquisition."""
+    groups: dict[tuple[str, str, datetime], list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(candidate.name.observation, []).append(candidate)
+    return [groups[key] for key in sorted(groups)]

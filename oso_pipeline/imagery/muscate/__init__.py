@@ -1,0 +1,1 @@
+"""Theia/MUSCATE Sentinel-2 L2A products."""

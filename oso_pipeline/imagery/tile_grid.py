@@ -1,0 +1,62 @@
+"""Grid and file blocks of a tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from odc.geo.geobox import GeoBox
+
+from oso_pipeline.core.tiles import Tile
+from oso_pipeline.imagery.acquisition import BANDS_10M, Acquisition
+from oso_pipeline.imagery.checks import most_common_grid, snapped
+from oso_pipeline.imagery.protocol import Candidate
+from oso_pipeline.imagery.search import reader_of
+from oso_pipeline.imagery.tiff import Header, UnreadableRaster, read_header
+
+
+@dataclass(frozen=True)
+class TileLayout:
+    """The 10 m grid of a tile, and rows and columns of the internal blocks of its files."""
+
+    grid: GeoBox
+    block_shape: tuple[int, int]
+
+
+def layout_of(acquisition: Acquisition) -> TileLayout:
+    """Return the layout of a product that has been checked."""
+    at_10m = [acquisition.bands[b] for b in BANDS_10M if b in acquisition.bands]
+    header = read_header((at_10m or [acquisition.masks["CLM_R1"]])[0])
+    return _layout(header, acquisition.tile)
+
+
+def peek_layout(candidates: Iterable[Candidate], tile: str) -> TileLayout:
+    """Return the layout of a tile from the first product with a readable 10 m raster.
+
+    Used for planning before an inventory exists; without such a product, the whole tile.
+    """
+    for candidate in candidates:
+        raster = reader_of(candidate.family).peek(candidate)
+        if raster is not None:
+            try:
+                return _layout(read_header(raster), tile)
+            except UnreadableRaster:
+                continue
+    return shared_layout((), tile)
+
+
+def shared_layout(layouts: Iterable[TileLayout], tile: str) -> TileLayout:
+    """Return what most products of a tile have; without any, the whole tile."""
+    every = list(layouts)
+    if not every:
+        grid = Tile(tile).geobox()
+        return TileLayout(grid, (1, grid.shape[1]))
+    # Blocks may differ between products of one grid; what most files have reads best.
+    shapes = [layout.block_shape for layout in every]
+    grid = most_common_grid(layout.grid for layout in every)
+    return TileLayout(grid, max(shapes, key=shapes.count))
+
+
+def _layout(header: Header, tile: str) -> TileLayout:
+    grid = GeoBox(header.shape, snapped(header.transform, 10), f"EPSG:{Tile(tile).epsg}")
+    return TileLayout(grid, header.block_shape)

@@ -1,0 +1,1 @@
+"""What a classifier offers, and the classifiers that do."""

@@ -1,0 +1,121 @@
+"""The engines that train a forest; all give the same kind of forest.
+
+``histogram`` is our own, compiled, on binned features. ``sklearn`` is scikit-learn's
+``RandomForestClassifier``, the reference that the other is measured against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from oso_pipeline.config.model import Learning
+from oso_pipeline.learners.forest.bagging import PLAIN, BaggedForest, Bagging
+from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.learners.forest.histogram_forest import fit_histogram_forest
+
+Fit = Callable[
+    [npt.NDArray[np.int16], npt.NDArray[np.int32], Learning, int, int, Bagging], BaggedForest
+]
+
+SOFTWARE: Mapping[str, tuple[str, ...]] = {
+    "histogram": ("oso_pipeline", "numba", "numpy"),
+    "sklearn": ("oso_pipeline", "scikit-learn", "numpy"),
+}
+"""Packages that make the forest of each engine, for the model file."""
+
+
+def fit_forest(
+    features: npt.NDArray[np.int16],
+    codes: npt.NDArray[np.int32],
+    settings: Learning,
+    seed: int,
+    threads: int = 1,
+) -> Forest:
+    """Train a random forest with the engine that `settings` name.
+
+    Parameters
+    ----------
+    features
+        int16, shape ``(pixel, feature)``.
+    codes
+        Class of each pixel, int32, shape ``(pixel,)``.
+    settings
+        The section ``learning`` of the configuration.
+    seed
+        Seed of this forest.
+    threads
+        Trees grown at once; does not change the forest.
+
+    Raises
+    ------
+    ValueError
+        If types or shapes do not fit, or there is no pixel.
+    """
+    return fit_bagged_forest(features, codes, settings, seed, threads).forest
+
+
+def fit_bagged_forest(
+    features: npt.NDArray[np.int16],
+    codes: npt.NDArray[np.int32],
+    settings: Learning,
+    seed: int,
+    threads: int = 1,
+    bagging: Bagging = PLAIN,
+) -> BaggedForest:
+    """Train a forest as :func:`fit_forest`, and tell which pixels each tree has seen.
+
+    Parameters
+    ----------
+    features, codes, settings, seed, threads
+        As for :func:`fit_forest`.
+    bagging
+        How the pixels of a tree are drawn.
+
+    Raises
+    ------
+    ValueError
+        As :func:`fit_forest`, or if weights do not fit.
+    """
+    if features.dtype != np.int16 or features.ndim != 2 or codes.shape != features.shape[:1]:
+        raise ValueError("features must be int16 of shape (pixel, feature), with a code per pixel")
+    if features.size == 0:
+        raise ValueError("there is nothing to learn from: no pixel or no feature")
+    return _ENGINES[settings.engine](features, codes, settings, seed, threads, bagging)
+
+
+def _fit_sklearn(
+    features: npt.NDArray[np.int16],
+    codes: npt.NDArray[np.int32],
+    settings: Learning,
+    seed: int,
+    threads: int,
+    bagging: Bagging,
+) -> BaggedForest:
+    """Train with scikit-learn, on a copy in float32, which holds int16 values exactly."""
+    from sklearn.ensemble import RandomForestClassifier  # takes a second
+
+    draws = bagging.draws_of(len(codes))
+    forest = RandomForestClassifier(
+        n_estimators=settings.n_trees,
+        max_depth=settings.max_depth,
+        min_samples_leaf=settings.min_samples_leaf,
+        max_features=settings.max_features,
+        max_samples=None if bagging.draws is None else draws,
+        random_state=seed,
+        n_jobs=threads,
+    )
+    forest.fit(features.astype(np.float32), codes, sample_weight=bagging.weights)
+
+    samples = cache(lambda: forest.estimators_samples_)  # drawn anew whenever asked for
+
+    def seen(number: int) -> npt.NDArray[np.bool_]:
+        return np.bincount(samples()[number], minlength=len(codes)) > 0
+
+    return BaggedForest(Forest.from_sklearn(forest), seen)
+
+
+_ENGINES: Mapping[str, Fit] = {"histogram": fit_histogram_forest, "sklearn": _fit_sklearn}

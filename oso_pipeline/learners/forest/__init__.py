@@ -1,0 +1,1 @@
+"""Random forests: an engine that trains them, and the compiled forest."""

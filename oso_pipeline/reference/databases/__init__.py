@@ -1,0 +1,1 @@
+"""National databases and vector files as sources of labels."""

@@ -1,0 +1,145 @@
+"""The layers of a database that comes in departments, formats and editions."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyogrio
+from pyogrio.errors import DataSourceError
+
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.vectors.field_names import plain_name
+from oso_pipeline.vectors.vector_files import VectorFile
+
+_SUFFIXES = {".shp", ".gpkg"}
+_DEPARTMENT = re.compile(r"_D(\d{3}|\d{2}[AB]|\d[AB]|\d{2})(?=[-_.]|$)", re.IGNORECASE)
+_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of one delivery.
+
+    Parameters
+    ----------
+    delivery
+        Folder or file that the delivery is known by, ``BDT_3-3_SHP_LAMB93_D077-ED2022-12-15``;
+        the path that was given where no name tells a department.
+    department
+        Three characters, ``077`` or ``02A``; None where no name tells it.
+    name
+        Name of the layer as the rules spell it.
+    file
+        Where it is.
+    """
+
+    delivery: str
+    department: str | None
+    name: str
+    file: VectorFile
+
+
+def department_code(text: str) -> str:
+    """Return a department as three characters.
+
+    Examples
+    --------
+    >>> [department_code(text) for text in ("31", "2a", "D077", "974", "02B")]
+    ['031', '02A', '077', '974', '02B']
+    """
+    return text.strip().upper().removeprefix("D").zfill(3)
+
+
+def find_layers(
+    path: Path, names: Collection[str], crs: str | None, problems: Problems
+) -> tuple[Layer, ...]:
+    """Return the layers of given names below a folder, or in a file, ordered by delivery.
+
+    Names are compared without case, accents and separators. Problems found: the path does
+    not exist, or a GeoPackage cannot be opened (``E-INPUT-058``), a department is there
+    twice (``E-INPUT-040``).
+    """
+    spelt = {plain_name(name): name for name in names}
+    found = tuple(
+        replace(layer, name=spelt[plain_name(layer.name)])
+        for layer in all_layers(path, crs, problems)
+        if plain_name(layer.name) in spelt
+    )
+    _refuse_editions(found, path, problems)
+    return found
+
+
+def all_layers(path: Path, crs: str | None, problems: Problems) -> tuple[Layer, ...]:
+    """Return every layer below a folder, or in a file, ordered by delivery, by its own name."""
+    if not path.exists():
+        hint = "correct the path; relative paths begin at the configuration file"
+        problems.error("E-INPUT-058", "the database does not exist", path, hint)
+        return ()
+    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    found = [
+        Layer(*_delivery(file, path), name, VectorFile(file, inner, crs))
+        for file in files
+        if file.is_file() and (file.suffix.lower() in _SUFFIXES or file == path)
+        for name, inner in _layers_of(file, problems)
+    ]
+    return tuple(sorted(found, key=lambda layer: (layer.delivery, layer.name, layer.file.path)))
+
+
+def layers_there(path: Path) -> str:
+    """Return the names of the layers below a path, for messages."""
+    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    names = sorted({file.stem for file in files if file.suffix.lower() in _SUFFIXES})
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more if names else "no .shp and no .gpkg"
+
+
+def check_departments(
+    layers: Sequence[Layer], expected: Collection[str], path: Path, problems: Problems
+) -> None:
+    """Report departments that are expected and not there (``E-INPUT-030``), all at once."""
+    present = {layer.department for layer in layers if layer.department}
+    if missing := sorted({department_code(one) for one in expected} - present):
+        found = ", ".join(sorted(present)) or "none that a name tells (_D077, _D02A)"
+        message = f"departments {', '.join(missing)} are missing; found: {found}"
+        hint = "put the delivery into the folder, or take the department out of `departments`"
+        problems.error("E-INPUT-030", message, path, hint)
+
+
+def _layers_of(file: Path, problems: Problems) -> Iterator[tuple[str, str | None]]:
+    """Yield the name of each layer, and how to address it in its file."""
+    if file.suffix.lower() != ".gpkg":
+        yield file.stem, None
+        return
+    try:
+        names = [str(name) for name in pyogrio.list_layers(file)[:, 0]]
+    except (DataSourceError, OSError, ValueError):
+        # Opened again as a vector file, which knows to say what is wrong with it.
+        VectorFile(file).schema(problems)
+        return
+    for name in names:
+        yield name, name
+
+
+def _delivery(file: Path, root: Path) -> tuple[str, str | None]:
+    """Return by what name a delivery goes, and its department."""
+    parts = [file.stem, *(parent.name for parent in file.parents)]
+    for part in parts[: len(file.relative_to(root).parts) + 1]:
+        if match := _DEPARTMENT.search(part):
+            return part, department_code(match[1])
+    return root.name, None
+
+
+def _refuse_editions(layers: Sequence[Layer], path: Path, problems: Problems) -> None:
+    deliveries = defaultdict(set)
+    for layer in layers:
+        if layer.department is not None:
+            deliveries[layer.department].add(layer.delivery)
+    for department, names in sorted(deliveries.items()):
+        if len(names) > 1:
+            shown = ", ".join(sorted(names))
+            message = f"department {department} is there {len(names)} times: {shown}"
+            problems.error("E-INPUT-040", message, path, "keep one edition, in one format")

@@ -1,0 +1,1 @@
+"""Clean labelled polygons, cell by cell."""

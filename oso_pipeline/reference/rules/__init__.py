@@ -1,0 +1,1 @@
+"""Which values of a database mean which class."""

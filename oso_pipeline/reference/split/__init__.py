@@ -1,0 +1,1 @@
+"""The polygons of all cells together: caps, and the split."""

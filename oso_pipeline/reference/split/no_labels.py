@@ -1,0 +1,43 @@
+"""The reference of a season in which no label holds: all is learnt from other seasons."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.reference.polygons.cell_file import write_nothing
+from oso_pipeline.reference.split.split import SplitRules
+from oso_pipeline.tasks.task import Summary, Task
+
+
+def publish_no_reference(task: Task) -> Summary:
+    """Publish a reference without polygons, so that nothing trains and nothing judges.
+
+    Returns
+    -------
+    dict
+        As of the reference with polygons; ``warnings`` say what that means.
+    """
+    params = task.params
+    split = SplitRules(**params["split_rules"])
+    kind = pa.int8() if split.folds else pa.string()
+    write_nothing(task.output(), params["epsg"], dict.fromkeys(split.columns, kind))
+    problems = Problems()
+    problems.warn(
+        "W-INPUT-073",
+        f"no label of {params['labels_of']} is known: all classes are learnt from past years, and "
+        "no polygon judges the map",
+        None,
+        "name a set in validation.independent, or judge a past year with "
+        "`oso evaluate-adaptation --hide all`",
+    )
+    return {
+        "polygons": 0,
+        "rows": 0,
+        "left_out": {},
+        "reprojected": {},
+        "classes": {},
+        "reasons": {},
+        "splits": {},
+        "warnings": [str(warning) for warning in problems.warnings],
+    }

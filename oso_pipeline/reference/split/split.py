@@ -1,0 +1,230 @@
+"""Deal whole polygons to training and validation, or to folds.
+
+The unit is the polygon as it was drawn: all its parts, in whatever stratum, go to one side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.reference.databases.sources import SIDES
+from oso_pipeline.vectors.strata import most_of_area
+
+Sides = npt.NDArray[np.int8]
+
+NEAR = ""
+"""In a split column, in place of a side: too near to what is held out to train."""
+
+IN_EVERY_FOLD, IN_NO_FOLD = -1, -2
+"""In the column of folds of a past season: no fold, or more than one, holds out its ground."""
+
+
+@dataclass(frozen=True)
+class SplitRules:
+    """How polygons are dealt.
+
+    Parameters
+    ----------
+    method
+        ``random``, ``column`` or ``blocks``, as in the configuration.
+    train_share
+        Share of the polygons of each class and stratum for training.
+    block_size_m
+        Side of the squares of method ``blocks``, metres.
+    buffer_m
+        Training polygons nearer than this to one for validation are left out, metres.
+    runs
+        Number of independent splits.
+    folds
+        Number of folds instead of splits, or None.
+    seed
+        Seed of the run.
+    """
+
+    method: str
+    train_share: float
+    block_size_m: float
+    buffer_m: float
+    runs: int
+    folds: int | None
+    seed: int
+
+    @classmethod
+    def of(cls, config: Config) -> SplitRules:
+        """Return the rules of a configuration."""
+        split, validation = config.reference.split, config.validation
+        return cls(
+            split.method,
+            split.train_share,
+            split.block_size_m,
+            split.buffer_m,
+            validation.runs,
+            validation.folds,
+            config.seed,
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that tell the sides."""
+        return ("fold",) if self.folds else tuple(f"split_{run}" for run in range(self.runs))
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The share of each side (train, validation) or of each fold."""
+        if self.folds:
+            return (1 / self.folds,) * self.folds
+        return self.train_share, 1 - self.train_share
+
+
+def add_split(parts: pd.DataFrame, rules: SplitRules) -> pd.DataFrame:
+    """Return the table with the columns of the split.
+
+    Parameters
+    ----------
+    parts
+        The pieces of polygons, with ``polygon_id``, ``code``, ``stratum``, ``side``,
+        ``area_m2``, their centroid ``x``, ``y`` and their bounds ``x_min``, ``y_min``,
+        ``x_max``, ``y_max`` in metres of the map; ``order``, the number of the polygon among
+        all as their sources list them.
+    rules
+        How polygons are dealt.
+
+    Returns
+    -------
+    table
+        With ``fold`` (int8), or ``split_<run>``: train, validation, or nothing (`NEAR`).
+        Polygons are dealt within their class and stratum (``random``), by the square that
+        holds their centroid (``blocks``), or as ``side`` says (``column``). ``order`` and
+        the seed decide, never the order of rows. A draw does not depend
+        on another class, stratum or run (``random``).
+    """
+    polygons = polygon_table(parts)
+    result = parts.copy()
+    rows = polygons.index.get_indexer(pd.Index(parts["polygon_id"]))
+    for run, column in enumerate(rules.columns):
+        if rules.method == "column" and not rules.folds:
+            dictated = parts.drop_duplicates("polygon_id").set_index("polygon_id")["side"]
+            result[column] = dictated.loc[parts["polygon_id"]].to_numpy(dtype=object)
+            continue
+        sides = _by_blocks(polygons, rules, run) if rules.method == "blocks" else None
+        if sides is None:
+            sides = _at_random(polygons, rules, run)
+        if rules.folds:
+            result[column] = sides[rows]
+            continue
+        values = np.array(SIDES, dtype=object)[sides]
+        if rules.method == "blocks" and rules.buffer_m > 0:
+            near = _near_validation(parts, sides[rows] == 1, rules.buffer_m)
+            values[np.isin(polygons.index, near)] = NEAR
+        result[column] = values[rows]
+    return result
+
+
+def polygon_table(parts: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per polygon: ``code``, ``stratum``, ``x``, ``y`` and ``area_m2``.
+
+    Indexed by ``polygon_id``, ascending by ``order``; class and stratum are those with most of
+    its area, x and y are those of the centroid in metres, the area is in m2.
+    """
+    areas = parts["area_m2"].to_numpy()
+    weighted = pd.DataFrame(
+        {
+            "polygon_id": parts["polygon_id"].to_numpy(),
+            "x": parts["x"].to_numpy() * areas,
+            "y": parts["y"].to_numpy() * areas,
+            "area_m2": areas,
+        }
+    )
+    polygons = weighted.groupby("polygon_id", sort=True).sum()
+    polygons["x"] /= polygons["area_m2"]
+    polygons["y"] /= polygons["area_m2"]
+    for column in ("code", "stratum"):
+        polygons[column] = most_of_area(parts, column)
+    order = parts.groupby("polygon_id", sort=True)["order"].first()
+    return polygons.iloc[np.argsort(order.to_numpy(), kind="stable")]
+
+
+def verify_split(parts: pd.DataFrame, columns: Sequence[str], problems: Problems) -> None:
+    """Report ``E-INPUT-049`` where a polygon lies on both sides."""
+    for column in columns:
+        torn = parts[column].groupby(parts["polygon_id"]).nunique()
+        if count := int((torn > 1).sum()):
+            ids = torn.index[torn > 1][:10].tolist()
+            message = f"{count} polygons lie on both sides of {column}: {ids}"
+            hint = "give all rows of a polygon the same side in the vector files"
+            problems.error("E-INPUT-049", message, "reference.parquet", hint)
+
+
+def _near_validation(
+    parts: pd.DataFrame, held_out: npt.NDArray[np.bool_], buffer_m: float
+) -> npt.NDArray[np.int64]:
+    """Return the other polygons that may come nearer than `buffer_m` to one held out.
+
+    By the bounding boxes of their pieces: never one too few, at times one too many.
+    """
+    boxes = shapely.box(*(parts[name] for name in ("x_min", "y_min", "x_max", "y_max")))
+    tree = shapely.STRtree(boxes[held_out])
+    hits, _ = tree.query(boxes[~held_out], predicate="dwithin", distance=buffer_m)
+    ids: npt.NDArray[np.int64] = np.unique(parts["polygon_id"].to_numpy()[~held_out][hits])
+    return ids
+
+
+def _at_random(polygons: pd.DataFrame, rules: SplitRules, run: int) -> Sides:
+    """Draw the sides within each class and stratum; shape ``(polygons,)``."""
+    sides = np.zeros(len(polygons), dtype=np.int8)
+    strata, codes = polygons["stratum"].to_numpy(), polygons["code"].to_numpy()
+    for stratum, code in sorted(set(zip(strata.tolist(), codes.tolist(), strict=True))):
+        seed = derived_seed(rules.seed, "split", stratum, code, run)
+        members = np.flatnonzero((strata == stratum) & (codes == code))  # in order
+        drawn = np.random.default_rng(seed).permutation(members)
+        if rules.folds:
+            # Small classes begin at different folds, so that no fold gets all of them.
+            start = derived_seed(seed, "first fold") % rules.folds
+            sides[drawn] = (start + np.arange(len(drawn))) % rules.folds
+        else:
+            sides[drawn[_n_train(len(drawn), rules.train_share) :]] = 1
+    return sides
+
+
+def _n_train(count: int, share: float) -> int:
+    """Return the number of training polygons: the nearest to the share that spares one."""
+    return int(np.clip(np.floor(count * share + 0.5), 1, max(count - 1, 1)))
+
+
+def _by_blocks(polygons: pd.DataFrame, rules: SplitRules, run: int) -> Sides:
+    """Deal whole squares, the class with fewest squares first (iterative stratification).
+
+    After Sechidis, Tsoumakas and Vlahavas (2011): each square of the class that is hardest
+    to place goes to the side that lacks most of this class.
+    """
+    places = np.floor(polygons[["x", "y"]].to_numpy() / rules.block_size_m).astype(np.int64)
+    _, squares = np.unique(places, axis=0, return_inverse=True)
+    labels = polygons.groupby(["stratum", "code"], sort=True).ngroup().to_numpy()
+    counts = np.zeros((squares.max() + 1, labels.max() + 1), dtype=np.int64)
+    np.add.at(counts, (squares, labels), 1)
+    rng = np.random.default_rng(derived_seed(rules.seed, "split", "blocks", run))
+    order = rng.permutation(len(counts))
+    shares = np.array(rules.shares)
+    wanted = shares[:, np.newaxis] * counts.sum(axis=0)
+    given = np.zeros_like(wanted)
+    side_of = np.full(len(counts), -1)
+    for label in np.argsort((counts > 0).sum(axis=0), kind="stable"):
+        free = order[(counts[order, label] > 0) & (side_of[order] < 0)]
+        for position, square in enumerate(free):
+            lack = wanted[:, label] - given[:, label]
+            empty = given[:, label] == 0
+            if empty.any() and empty.sum() >= len(free) - position:
+                lack = np.where(empty, lack + counts.sum(), lack)
+            side = int(np.argmax(lack))
+            side_of[square] = side
+            given[side] += counts[square]
+    return side_of[squares].astype(np.int8)

@@ -1,0 +1,230 @@
+"""Stage ``reference``: what the cells hold becomes ``reference.parquet``, dealt to two sides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import geopandas
+import pandas as pd
+import pyarrow as pa
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.config.reference import VectorSource
+from oso_pipeline.config.seasons import has_labels, target_config
+from oso_pipeline.core.commit import read_sidecar
+from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
+from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
+from oso_pipeline.reference.databases.catalogue import open_sources
+from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons.cell_file import join_cells, read_small
+from oso_pipeline.reference.polygons.event_log import Tally, merged
+from oso_pipeline.reference.polygons.stage import summed
+from oso_pipeline.reference.split.caps import Caps, within_caps
+from oso_pipeline.reference.split.rare_classes import check_sides, rare_rows
+from oso_pipeline.reference.split.split import SplitRules, add_split, verify_split
+from oso_pipeline.reference.split.summary import (
+    classes_summary,
+    report_unknown,
+    report_unplaced,
+    splits_summary,
+    warn_of_losses,
+)
+from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.task import Cost, Summary, Task
+from oso_pipeline.vectors.vector_files import count_features
+
+OUTPUT = "reference.parquet"
+_BYTES_PER_CELL = 40_000_000
+
+
+@dataclass(frozen=True)
+class ReferenceStage:
+    """Plans the one task that joins the cells, caps the classes and deals the polygons."""
+
+    name: str = "reference"
+
+    def plan(self, context: PlanContext[Config]) -> list[Task]:
+        """Return the task ``reference``; see `no_reference` where no label holds.
+
+        Raises
+        ------
+        ConfigError
+            Where a column is to dictate folds.
+        """
+        config = target_config(context.config)
+        if config.validation.folds and config.reference.split.method == "column":
+            problems = Problems()
+            message = "validation.folds deals the polygons itself, but split.method is column"
+            problems.error("E-INPUT-049", message, "validation.folds", "remove one of the two")
+            problems.raise_errors(ConfigError)
+        cells = context.tasks("polygons")
+        reference = config.reference
+        labelled = has_labels(config)
+        function = "stage:gather_reference" if labelled else "no_labels:publish_no_reference"
+        return [
+            Task(
+                stage=self.name,
+                name=self.name,
+                function=f"oso_pipeline.reference.split.{function}",
+                run_dir=context.run_dir,
+                outputs=(OUTPUT,),
+                version=2,
+                params={
+                    "split_rules": vars(SplitRules.of(config)),
+                    "caps": reference.caps.model_dump(),
+                    "min_polygons": reference.min_polygons,
+                    "rare_classes": reference.rare_classes,
+                    "unknown_codes": reference.unknown_codes,
+                    **({} if labelled else {"labels_of": config.year, "epsg": config.map.epsg}),
+                },
+                inputs={f"{task.stage}/{task.name}": task.key for task in cells},
+                options={
+                    "nomenclature": load_nomenclature(config.nomenclature).to_json(),
+                    "cells": [list(task.outputs) for task in cells],
+                    "paths": [str(source.path) for source in reference.sources],
+                    "vectors": _vectors(config),
+                },
+                cost=Cost(
+                    memory_bytes=400_000_000 + _BYTES_PER_CELL * len(cells),
+                    core_seconds=2.0 + len(cells),
+                    # The same polygons once more, in one file.
+                    bytes_written=sum(task.cost.bytes_written for task in cells),
+                ),
+            )
+        ]
+
+    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+        """Return the summary of the task, or nothing if it is not committed."""
+        found = summaries(tasks)
+        return found[0] if found else {}
+
+
+STAGE = ReferenceStage()
+
+
+def gather_reference(task: Task) -> Summary:
+    """Join the cells, keep what the caps allow, split, and publish as GeoParquet; see `joined`."""
+    return joined(task, deal)
+
+
+class Deal(Protocol):
+    """Deals the pieces of polygons to the sides of the split."""
+
+    def __call__(
+        self, task: Task, parts: pd.DataFrame, seen: Tally, problems: Problems
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the pieces with the columns of the split, and those left out as too rare."""
+        ...
+
+
+def deal(
+    task: Task, parts: pd.DataFrame, seen: Tally, problems: Problems
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Deal polygons to training and validation as the configuration says."""
+    params = task.params
+    split = SplitRules(**params["split_rules"])
+    nomenclature = Nomenclature.from_json(task.options["nomenclature"])
+    policy = (params["rare_classes"], params["min_polygons"])
+    rare = rare_rows(parts, seen, nomenclature, policy, problems)
+    problems.raise_errors(InputDataError)
+    dealt = add_split(parts[~rare].reset_index(drop=True), split)
+    verify_split(dealt, split.columns, problems)
+    check_sides(dealt, split, params["rare_classes"], problems)
+    return dealt, parts[rare]
+
+
+def joined(task: Task, deal: Deal) -> Summary:
+    """Join the cells, keep what the caps allow, deal, and publish as GeoParquet.
+
+    Only small columns of all cells are in memory at once; shapes pass through cell by cell.
+
+    Returns
+    -------
+    dict
+        ``polygons`` and ``rows``; ``classes``: per code its name, the polygons read and kept,
+        hectares, counts by reason, and all that by source; ``reasons``; ``splits``: per
+        column and side polygons and hectares; ``left_out`` and ``reprojected`` by source;
+        ``warnings``.
+
+    Raises
+    ------
+    InputDataError
+        With every problem of the classes and of the split.
+    """
+    params, problems = task.params, Problems()
+    nomenclature = Nomenclature.from_json(task.options["nomenclature"])
+    split = SplitRules(**params["split_rules"])
+    cells = [task.input_path(pieces) for pieces, _ in task.options["cells"]]
+    logs = [_log(task.input_path(log)) for _, log in task.options["cells"]]
+    records = [_summary(path) for path in cells]
+    unknown_stops = params["unknown_codes"] == "error"
+    features: Counter[str] = sum((Counter(one["features"]) for one in records), Counter())
+    for name, path, layer in task.options["vectors"]:
+        report_unplaced(name, count_features(Path(path), layer), features[name], problems)
+    report_unknown(summed(one["values"] for one in records), unknown_stops, problems)
+    seen = Tally(merged(logs))
+    warn_of_losses(seen, problems)
+    if not seen.count(tally.READ):
+        message = "no polygon of the reference data has a class and lies in one of the tiles"
+        hint = "check `code_field` and `crosswalk`, and where the polygons lie"
+        problems.error("E-INPUT-048", message, ", ".join(task.options["paths"]), hint)
+    problems.raise_errors(InputDataError)
+    parts = read_small(cells)
+    kept = within_caps(parts, Caps(**params["caps"], seed=split.seed))
+    left, capped = parts[kept], parts[~kept]
+    parts, rare = deal(task, left, seen, problems)
+    problems.raise_errors(InputDataError)
+    parts["part"] = parts.groupby("polygon_id").cumcount()
+    kind = pa.int8() if split.folds else pa.string()
+    join_cells(cells, parts, dict.fromkeys(split.columns, kind), task.output())
+    ends = ((tally.CAPPED, capped), (tally.RARE, rare), (tally.KEPT, parts))
+    seen = Tally(merged([*logs, *(rows.assign(reason=reason) for reason, rows in ends)]))
+    return {
+        "polygons": int(parts["polygon_id"].nunique()),
+        "rows": len(parts),
+        "left_out": summed(one["left_out"] for one in records),
+        "reprojected": {name: crs for one in records for name, crs in one["reprojected"].items()},
+        "classes": classes_summary(seen, nomenclature),
+        "reasons": seen.to_json(),
+        "splits": splits_summary(parts, split),
+        "warnings": _warnings(records, problems),
+    }
+
+
+def read_reference(path: Path) -> geopandas.GeoDataFrame:
+    """Return the table that the stage committed, in the coordinates of the map."""
+    return geopandas.read_parquet(path)
+
+
+def _vectors(config: Config) -> list[list[str | None]]:
+    """Return name, path and layer of the sources that are plain vector files."""
+    opened = open_sources(config.reference, load_nomenclature(config.nomenclature))
+    return [
+        [source.name, str(given.path), given.layer]
+        for source, given in zip(opened, config.reference.sources, strict=True)
+        if isinstance(given, VectorSource)
+    ]
+
+
+def _summary(path: Path) -> Summary:
+    record = read_sidecar(path)
+    if record is None:
+        message = "the polygons of this cell were not committed, or were changed since"
+        problem = Problem("E-RUN-STAGE", message, str(path), "run stage polygons again")
+        raise InputDataError(problem)
+    found: Summary = record["summary"]
+    return found
+
+
+def _log(path: Path) -> pd.DataFrame:
+    names = ["reason", "polygon_id", "code", "source", "area_m2", "x", "y"]
+    return pd.read_parquet(path, columns=names)
+
+
+def _warnings(records: list[Summary], problems: Problems) -> list[str]:
+    """Return the warnings of all cells, each once, and those of the whole."""
+    found = [text for one in records for text in one["warnings"]]
+    return [*dict.fromkeys(found), *map(str, problems.warnings)]

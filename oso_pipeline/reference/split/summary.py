@@ -1,0 +1,99 @@
+"""What the stage tells about the polygons it prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.nomenclature import Nomenclature
+from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons.event_log import Tally
+from oso_pipeline.reference.split.split import NEAR, SplitRules
+
+_SHOWN = 10
+
+
+def classes_summary(seen: Tally, nomenclature: Nomenclature) -> dict[str, Any]:
+    """Return per class its name, polygons read and kept, hectares, counts by reason and source."""
+    return {
+        str(one.code): {
+            "name": one.name_en,
+            "polygons_read": seen.count(tally.READ, one.code),
+            "polygons": seen.count(tally.KEPT, one.code),
+            "hectares": round(seen.area_m2(tally.KEPT, one.code) / 10_000, 4),
+            "reasons": seen.reasons(one.code),
+            "sources": seen.by_source(one.code),
+        }
+        for one in nomenclature.classes
+        if seen.count(tally.READ, one.code)
+    }
+
+
+def splits_summary(parts: pd.DataFrame, split: SplitRules) -> dict[str, Any]:
+    """Return polygons and hectares per column and side."""
+    hectares = parts["area_m2"] / 10_000
+    result: dict[str, Any] = {}
+    for column in split.columns:
+        sides = parts[column].astype(str).replace({NEAR: "near validation, unused"})
+        polygons = parts["polygon_id"].groupby(sides).nunique()
+        area = hectares.groupby(sides).sum()
+        result[column] = {
+            str(side): {"polygons": int(polygons[side]), "hectares": round(float(area[side]), 4)}
+            for side in polygons.index
+        }
+    return result
+
+
+def warn_of_losses(seen: Tally, problems: Problems) -> None:
+    """Say in one line each what was lost, as rows 34 to 40 of the bad-input matrix ask."""
+    drawn = seen.count(tally.READ)
+    for code, reason in (
+        ("W-INPUT-036", tally.NO_GEOMETRY),
+        ("W-INPUT-034", tally.OFF_THE_MAP),
+        ("W-INPUT-035", tally.REPAIRED),
+        ("W-INPUT-035", tally.NO_AREA),
+        ("W-INPUT-040", tally.DUPLICATE),
+        ("W-INPUT-038", tally.ERODED_AWAY),
+        ("W-INPUT-038", tally.TOO_SMALL),
+    ):
+        if count := seen.count(reason):
+            problems.warn(code, f"{reason}: {count} of {drawn} polygons, whole or in part")
+    for reason in (tally.CONFLICT, tally.DOUBLE):
+        if count := seen.count(reason):
+            share = 100 * seen.area_m2(reason) / seen.area_m2(tally.READ)
+            message = f"{reason}: removed from {count} polygons, {share:.2g} % of the area read"
+            problems.warn("W-INPUT-039", message)
+
+
+def report_unplaced(name: str, total: int, placed: int, problems: Problems) -> None:
+    """Warn of features that no cell has met (``W-INPUT-036``)."""
+    if placed < total:
+        message = (
+            f"{total - placed} of {total} features have no geometry or begin outside the cells of "
+            "the tiles, and are not counted below"
+        )
+        problems.warn("W-INPUT-036", message, name)
+
+
+def report_unknown(
+    values: Mapping[str, Mapping[str, int]], is_error: bool, problems: Problems
+) -> None:
+    """Report the values that no rule knows, the most frequent first (``E-`` or ``W-INPUT-042``)."""
+    for source, counts in values.items():
+        if not counts:
+            continue
+        listed = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        shown = ", ".join(f"{value!r}: {count}" for value, count in listed[:_SHOWN])
+        more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+        message = (
+            f"{sum(counts.values())} features have {len(counts)} values that no rule knows: "
+            f"{shown}{more}"
+        )
+        hint = "map them in rules of your own, or leave them out with `unknown_codes: drop`"
+        if is_error:
+            problems.error("E-INPUT-042", message, source, hint)
+        else:
+            problems.warn("W-INPUT-042", message, source, hint)

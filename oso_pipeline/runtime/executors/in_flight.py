@@ -1,0 +1,225 @@
+"""The tasks in flight. Dask's scheduler never sees more than a few per worker."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from oso_pipeline import __version__
+from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, Problem
+from oso_pipeline.runtime.executors.dask_worker import do_here
+from oso_pipeline.runtime.executors.interface import Limits
+from oso_pipeline.tasks.task import Task, TaskResult
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+PER_WORKER = 3
+"""Tasks in flight for each worker: one runs, the others wait so that it never does."""
+RESULT_S = 60.0
+"""A result that takes longer to come is lost; if its task was committed, nothing else is."""
+
+
+class Crew(Protocol):
+    """Who works on the tasks."""
+
+    def expected_workers(self) -> int:
+        """Return how many workers there are, or will be soon."""
+        ...
+
+    def tend(self, working: int) -> None:
+        """Look after the workers; raise EnvironmentFailure where it is hopeless."""
+        ...
+
+
+class Window:
+    """Hands tasks to the workers of a client, a few at a time, and gives every result back.
+
+    Parameters
+    ----------
+    client
+        Connected to the scheduler.
+    crew
+        Who looks after the workers.
+    limits
+        What a task may take. One that keeps a worker longer is killed with it and tried once
+        more, on another worker where there is one.
+    run_id
+        Part of the keys of the tasks on the scheduler.
+    """
+
+    POLL_S = 2.0
+
+    def __init__(self, client: Client, crew: Crew, limits: Limits, run_id: str) -> None:
+        self.client = client
+        self.crew = crew
+        self.limits = limits
+        self.run_id = run_id
+        self.flying: dict[Future, tuple[Task, float]] = {}
+        self._late: set[str] = set()
+        self._started: dict[tuple[str, Any], float] = {}
+        self._looked = 0.0
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
+        """Run the tasks and give their results as they come."""
+        from distributed import CancelledError, wait
+
+        waiting = iter(tasks)
+        self._fill(waiting)
+        while self.flying:
+            try:
+                ended = wait(list(self.flying), timeout=self.POLL_S, return_when="FIRST_COMPLETED")
+                done = ended.done
+            except TimeoutError:
+                done = set()
+            except CancelledError:
+                done = {future for future in self.flying if future.cancelled()}
+            self._require_scheduler()
+            results = self._results(done)
+            if time.monotonic() - self._looked >= self.POLL_S:
+                results += self._look_around()
+            self._fill(waiting)
+            yield from results
+
+    def _fill(self, waiting: Iterator[Task]) -> None:
+        room = PER_WORKER * max(1, self.crew.expected_workers()) - len(self.flying)
+        for task in itertools.islice(waiting, max(0, room)):
+            self._submit(task)
+
+    def _submit(self, task: Task, workers: Sequence[str] = ()) -> None:
+        """Hand over a task, rather to these workers."""
+        # A tuple key keeps all tasks of a stage in one group, which dask then queues;
+        # with plain strings it sends every task to a worker at once.
+        key = (f"{task.stage}-{self.run_id}", task.name, int(task.name in self._late))
+        rather = {"workers": list(workers), "allow_other_workers": True} if workers else {}
+        future = self.client.submit(
+            do_here,
+            task,
+            __version__,
+            self.limits.memory_bytes,
+            key=key,
+            retries=2,
+            pure=False,
+            **rather,
+        )
+        self.flying[future] = (task, time.monotonic())
+
+    def _results(self, done: Collection[Future]) -> list[TaskResult]:
+        """Fetch the results of tasks that ended; those whose result is lost are told as such.
+
+        All at once: one after the other, a slow worker keeps the results of all the others waiting,
+        and with them the next tasks.
+        """
+        ended = {future: self.flying.pop(future) for future in done}
+        outcomes = self.client.sync(_outcomes, list(ended)) if ended else []
+        results = []
+        for outcome, (future, (task, submitted)) in zip(outcomes, ended.items(), strict=True):
+            if isinstance(outcome, BaseException):
+                self._require_scheduler(getattr(outcome, "reason", None))
+                results.append(_lost(task, _describe(outcome), submitted))
+            else:
+                results.append(outcome)
+            future.release()
+        return results
+
+    def _look_around(self) -> list[TaskResult]:
+        """Let the crew be tended and give up the tasks that are past their deadline."""
+        try:
+            processing = self.client.processing()
+        except Exception:  # noqa: BLE001 - whatever is raised, the question is the same
+            self._require_scheduler()
+            return []
+        self.crew.tend(len(processing))
+        now = self._looked = time.monotonic()
+        # A task waits for a worker before it starts, on a busy cluster for hours.
+        running = {(worker, key) for worker, keys in processing.items() for key in keys}
+        self._started = {one: self._started.get(one, now) for one in running}
+        late = {
+            key: worker
+            for (worker, key), since in self._started.items()
+            if now - since > self.limits.deadline_s
+        }
+        overdue = [future for future in self.flying if future.key in late]
+        given_up = [self._kill(future, late[future.key], list(processing)) for future in overdue]
+        return [result for result in given_up if result is not None]
+
+    def _kill(self, future: Future, worker: str, workers: Sequence[str]) -> TaskResult | None:
+        """Kill a task with its worker; the first time it is tried again, rather elsewhere."""
+        task, since = self.flying.pop(future)
+        self.client.cancel([future], force=True)
+        try:
+            self.client.restart_workers([worker], timeout=60, raise_for_error=False)
+        except Exception:  # noqa: BLE001 - it has just gone by itself, or has no nanny
+            self._require_scheduler()
+        if task.name not in self._late:
+            self._late.add(task.name)
+            self._submit(task, _elsewhere(worker, workers))
+            return None
+        return _lost(
+            task,
+            f"gave no result within {self.limits.deadline_s:g} s, twice; set "
+            "`runtime.task_deadline_s` higher if it needs longer, else look at its worker "
+            f"{worker}",
+            since,
+        )
+
+    def _require_scheduler(self, reason: str | None = None) -> None:
+        """Raise EnvironmentFailure if the connection to the scheduler is lost.
+
+        The tasks in flight are lost with it, as the scheduler forgets those of a client that
+        is gone; what the workers committed is not.
+        """
+        if self.client.status != "running" or reason == "scheduler-connection-lost":
+            address = self.client.scheduler.address if self.client.scheduler else "it"
+            raise EnvironmentFailure(
+                Problem(
+                    "E-CLUSTER-LOST",
+                    f"the connection to dask's scheduler at {address} is lost",
+                    None,
+                    "look whether it was killed or the network failed; what is committed is "
+                    "kept, run the same command again",
+                )
+            )
+
+
+async def _outcomes(futures: Sequence[Future]) -> list[TaskResult | BaseException]:
+    """Return for each future its result, or what was raised instead; runs in the client's loop."""
+    # Never ask for the status of a future: it can go back after the loss of a worker.
+    waiting = (future.result(timeout=RESULT_S) for future in futures)
+    return await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _elsewhere(worker: str, workers: Sequence[str]) -> list[str]:
+    """Return the workers on other machines, or else the other workers of this one."""
+    host = worker.rpartition(":")[0]
+    others = [other for other in workers if other != worker]
+    return [other for other in others if other.rpartition(":")[0] != host] or others
+
+
+def _lost(task: Task, reason: str, submitted: float) -> TaskResult:
+    """Report a task that dask lost: as failed, unless only the word of its end was lost."""
+    seconds = time.monotonic() - submitted
+    record = task.committed()
+    if record is not None:
+        summary = record.get("summary", {})
+        return TaskResult(task.stage, task.name, "done", seconds=seconds, summary=summary)
+    return TaskResult(
+        task.stage,
+        task.name,
+        "failed",
+        seconds=seconds,
+        error=f"task {task.stage} {task.name} {reason}",
+        exit_code=int(ExitCode.FAILED_TASKS),
+    )
+
+
+def _describe(error: Any) -> str:
+    if type(error).__name__ == "KilledWorker":
+        return (
+            "killed every worker that tried it; the usual cause is memory: set "
+            "`runtime.memory_per_worker_gb` higher or `runtime.block_pixels` lower"
+        )
+    return f"was lost: {type(error).__name__}: {error}"

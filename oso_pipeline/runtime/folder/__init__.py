@@ -1,0 +1,1 @@
+"""The files of the run folder that are not products: lock, status, log."""

@@ -1,0 +1,281 @@
+"""Who works in a run folder: one driver, or shards of a job array beside each other.
+
+A holder keeps a lock file and renews its time every few seconds. A lock is abandoned when its
+process on this machine is gone, or when it was not renewed for minutes: the clock that counts
+is that of the file system, so those of the machines may differ.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+from oso_pipeline.core.errors import EnvironmentFailure, Problem
+from oso_pipeline.runtime.shard import Shard
+from oso_pipeline.tasks.heartbeat import ACTIVITY
+
+RENEW_S = 15.0
+"""Seconds between two signs of life of a holder."""
+SILENT_S = 180.0
+"""A holder that gave none for so long is taken for dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that works in a run folder.
+
+    Parameters
+    ----------
+    role
+        ``driver``, or the shard as ``shard 3/20``.
+    host, pid
+        Where it runs.
+    started
+        When the process began, in seconds since 1970 by its own clock.
+    job
+        Its number in the batch system, where there is one.
+    token
+        Tells the lock from any other of the same process.
+    """
+
+    role: str
+    host: str
+    pid: int
+    started: float
+    job: str | None = None
+    token: str = ""
+
+    @classmethod
+    def here(cls, shard: Shard | None) -> Holder:
+        """Describe this process."""
+        process = psutil.Process()
+        job = os.environ.get("SLURM_JOB_ID") or os.environ.get("PBS_JOBID")
+        role = "driver" if shard is None else f"shard {shard}"
+        token, host = secrets.token_hex(8), socket.gethostname()
+        return cls(role, host, process.pid, process.create_time(), job, token)
+
+    @classmethod
+    def read(cls, path: Path) -> Holder | None:
+        """Return who holds a lock, None where it cannot be read."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            pid, started = int(content["pid"]), float(content["started"])
+            role, token = content.get("role", "driver"), content.get("token", "")
+            return cls(role, str(content["host"]), pid, started, content.get("job"), token)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def __str__(self) -> str:
+        """Return the holder as messages name it."""
+        job = f", job {self.job}" if self.job else ""
+        return f"{self.role}, process {self.pid} on {self.host}{job}"
+
+    def is_gone(self) -> bool:
+        """Tell whether this machine knows that the process has ended; numbers are reused."""
+        if self.host != socket.gethostname():
+            return False
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < 1
+            return not same or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+
+class RunLock:
+    """Holds the run folder for a driver, or a shard's place in it.
+
+    Of two drivers, and of a driver and a shard, the second is refused; different shards get
+    along. An abandoned lock is taken over, so that the same command can simply be run again
+    after a crash, here or on another node.
+
+    Parameters
+    ----------
+    run_dir
+        The run folder.
+    shard
+        The shard that works; None for a driver.
+    patience_s
+        Wait so long for the holder to end or to be taken for dead.
+    seize
+        Take the lock away from whoever holds it; a run that lost its lock stops.
+    """
+
+    def __init__(
+        self, run_dir: Path, shard: Shard | None = None, patience_s: float = 0, seize: bool = False
+    ) -> None:
+        self.run_dir = run_dir
+        self.path = lock_path(run_dir, shard)
+        self.holder = Holder.here(shard)
+        self.patience_s = patience_s
+        self.seize = seize
+        self.lost = False
+        self._ended = threading.Event()
+
+    def __enter__(self) -> RunLock:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        waits_until = time.monotonic() + self.patience_s
+        while (rival := self._try()) is not None:
+            if time.monotonic() >= waits_until:
+                raise _refusal(*rival)
+            time.sleep(min(2.0, max(0.05, waits_until - time.monotonic())))
+        threading.Thread(target=self._renew, name="run-lock", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        if Holder.read(self.path) == self.holder:
+            self.path.unlink(missing_ok=True)
+
+    def require_held(self) -> None:
+        """Raise EnvironmentFailure if the lock was taken away (``--break-lock``)."""
+        if self.lost:
+            who = Holder.read(self.path) or "nobody"
+            raise EnvironmentFailure(
+                Problem(
+                    "E-RUN-LOCK",
+                    f"the run folder was taken away from this run; it now belongs to {who}",
+                    str(self.path),
+                    "what is committed is kept; run the same command again when the other ended",
+                )
+            )
+
+    def _try(self) -> tuple[Path, Holder | None] | None:
+        """Take the lock, or return the one in the way and who holds it."""
+        made = _create(self.path, self.holder)
+        if not made and self._clear(self.path):
+            made = _create(self.path, self.holder)
+        if not made:
+            return self.path, Holder.read(self.path)
+        # Whoever comes second sees the other's lock: each looks after it has made its own.
+        for other in self._rivals():
+            if not self._clear(other):
+                self.path.unlink(missing_ok=True)
+                return other, Holder.read(other)
+        return None
+
+    def _rivals(self) -> list[Path]:
+        driver = lock_path(self.run_dir, None)
+        if self.path == driver:
+            return sorted(shard_locks(self.run_dir))
+        return [driver] if driver.exists() else []
+
+    def _clear(self, path: Path) -> bool:
+        """Remove a lock that is abandoned or to be seized; return whether it is gone."""
+        holder = Holder.read(path)
+        if not self.seize and not _is_abandoned(path, holder):
+            return False
+        # Renamed first: of several that find it abandoned one gets it, and sees what it got.
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        with suppress(FileNotFoundError):
+            path.rename(aside)
+            if Holder.read(aside) != holder:
+                with suppress(OSError):
+                    os.link(aside, path)
+            aside.unlink(missing_ok=True)
+        return not path.exists()
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEW_S):
+            try:
+                os.utime(self.path)
+            except FileNotFoundError:
+                self.lost = True
+            except OSError:  # a file system that stalls is no reason to stop
+                continue
+            holder = Holder.read(self.path)
+            self.lost = self.lost or (holder is not None and holder != self.holder)
+
+
+def lock_path(run_dir: Path, shard: Shard | None) -> Path:
+    """Return where the lock of a driver or of a shard lies."""
+    if shard is None:
+        return run_dir / "run.lock"
+    return run_dir / ACTIVITY / f"{file_stem(shard)}.lock"
+
+
+def shard_locks(run_dir: Path) -> Iterator[Path]:
+    """Yield the locks of shards that are there."""
+    return (run_dir / ACTIVITY).glob("shard-*.lock")
+
+
+def file_stem(shard: Shard | None) -> str:
+    """Return the name that the files of a driver or of a shard have in common."""
+    return "driver" if shard is None else f"shard-{shard.number:04d}-of-{shard.count:04d}"
+
+
+def silence_s(path: Path) -> float | None:
+    """Return how long ago a lock was renewed, by the clock of its file system.
+
+    None where the lock is gone.
+    """
+    probe = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+    except OSError:  # a reader who may not write here
+        return time.time() - path.stat().st_mtime
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+
+
+def _is_abandoned(path: Path, holder: Holder | None) -> bool:
+    if holder is None or holder.is_gone():
+        return True
+    silent = silence_s(path)
+    return silent is None or silent > SILENT_S
+
+
+def _create(path: Path, holder: Holder) -> bool:
+    """Make a lock file with its content in one step; return whether it was not there before."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    draft.write_text(json.dumps(asdict(holder)), encoding="utf-8")
+    try:
+        os.link(draft, path)
+        return True
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links
+        return _create_in_two_steps(path, holder)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _create_in_two_steps(path: Path, holder: Holder) -> bool:
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            json.dump(asdict(holder), stream)
+        return True
+    except FileExistsError:
+        return False
+
+
+def _refusal(path: Path, holder: Holder | None) -> EnvironmentFailure:
+    who = str(holder) if holder else "a process that does not tell its name"
+    return EnvironmentFailure(
+        Problem(
+            "E-RUN-LOCK",
+            f"another run works in this folder: {who}",
+            str(path),
+            "wait for it to end (`--wait-lock SECONDS`); if it is certainly gone: `--break-lock`",
+        )
+    )

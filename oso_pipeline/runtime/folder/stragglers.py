@@ -1,0 +1,179 @@
+"""Tasks that take much longer than their peers are named once, long before their deadline."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Protocol
+
+from oso_pipeline.core.errors import EnvironmentFailure
+from oso_pipeline.runtime.planner import StagePlan
+from oso_pipeline.tasks.heartbeat import Sign, living_signs
+from oso_pipeline.tasks.task import TaskResult
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Straggler:
+    """A task that takes much longer than its peers.
+
+    Parameters
+    ----------
+    sign
+        Which task, and where it runs.
+    seconds
+        How long it has been under way.
+    usual_s
+        What its peers took: the median of those that have ended.
+    """
+
+    sign: Sign
+    seconds: float
+    usual_s: float
+
+    def __str__(self) -> str:
+        """Return what people are told."""
+        sign = self.sign
+        return (
+            f"slow: {sign.stage} {sign.task} on {sign.host}, process {sign.pid}, for "
+            f"{self.seconds:.0f} s; its peers took {self.usual_s:.1f} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """When a task takes much longer than usual.
+
+    The rule is that of Spark's speculative execution (``spark.speculation.multiplier`` times the
+    median of the tasks that have ended), with more patience, as nothing depends on it but a
+    line that people read.
+
+    Parameters
+    ----------
+    peers
+        Fewer tasks that have ended tell nothing.
+    times
+        Times the median of the peers. A task that was planned to be longer than they has that
+        much longer.
+    least_s
+        Shorter tasks are not worth a line.
+    """
+
+    peers: int = 3
+    times: float = 5.0
+    least_s: float = 30.0
+
+
+class Teller(Protocol):
+    """Is told of stragglers."""
+
+    def straggles(self, straggler: Straggler) -> None:
+        """Hear that a task takes much longer than its peers."""
+        ...
+
+
+class StragglerWatch:
+    """Looks at the signs that tasks leave in the run folder; follows a run.
+
+    It does so from a thread of its own, so it works wherever the tasks run. Times are counted
+    from when a sign was first seen: clocks of other hosts may differ.
+
+    Parameters
+    ----------
+    run_dir
+        The run folder.
+    longest_s
+        Signs of other hosts that are older are taken for left behind.
+    tellers
+        Who is told, once for each task.
+    usual
+        When a task is slow.
+    every_s
+        How often to look.
+    host
+        Only tasks of this host, for shards: hundreds of them would read each other's signs.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        longest_s: float,
+        tellers: Sequence[Teller],
+        usual: Usual | None = None,
+        every_s: float = 10.0,
+        host: str | None = None,
+    ) -> None:
+        self.run_dir, self.longest_s, self.tellers = run_dir, longest_s, tellers
+        self.usual, self.every_s, self.host = usual or Usual(), every_s, host
+        self._planned: dict[tuple[str, str], float] = {}
+        self._open: set[tuple[str, str]] = set()
+        self._took: list[tuple[float, float]] = []
+        self._seen: dict[Sign, float] = {}
+        self._ended = threading.Event()
+
+    def __enter__(self) -> StragglerWatch:
+        threading.Thread(target=self._keep_looking, name="stragglers", daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+
+    def stage_begins(self, plan: StagePlan) -> None:
+        """Note which tasks are to come, and how long each was planned to be."""
+        self._planned = {(task.stage, task.name): task.cost.core_seconds for task in plan.todo}
+        self._took = []
+        self._open = set(self._planned)
+
+    def task_ended(self, result: TaskResult) -> None:
+        """Note how long the task took."""
+        task = (result.stage, result.name)
+        self._open.discard(task)
+        if result.status == "done":
+            self._took.append((result.seconds, self._planned.get(task, 0.0)))
+
+    def stage_ends(self, plan: StagePlan, failed: int) -> None:
+        """Watch nothing until the next stage begins."""
+        self._open = set()
+
+    def look(self) -> list[Straggler]:
+        """Return the tasks that have become slow since the last look."""
+        now, took = time.monotonic(), list(self._took)
+        mine = [
+            sign
+            for sign in living_signs(self.run_dir, self.longest_s, self.host)
+            if (sign.stage, sign.task) in self._open
+        ]
+        self._seen = {sign: self._seen.get(sign, now) for sign in mine}
+        if len(took) < self.usual.peers:
+            return []
+        usual_s = median(seconds for seconds, _ in took)
+        usually_planned = median(planned for _, planned in took)
+        # A worker that was killed leaves its sign; only the latest attempt at a task counts.
+        latest = {
+            (sign.stage, sign.task): sign for sign in sorted(mine, key=self._seen.__getitem__)
+        }
+        found = []
+        for task, sign in latest.items():
+            larger = max(1.0, self._planned[task] / usually_planned) if usually_planned else 1.0
+            allowed_s = max(self.usual.least_s, self.usual.times * usual_s * larger)
+            if (seconds := now - self._seen[sign]) > allowed_s:
+                self._open.discard(task)
+                found.append(Straggler(sign, seconds, usual_s))
+        return found
+
+    def _keep_looking(self) -> None:
+        while not self._ended.wait(self.every_s):
+            if not self._open:
+                continue
+            try:
+                for straggler in self.look():
+                    for teller in self.tellers:
+                        teller.straggles(straggler)
+            except (OSError, EnvironmentFailure) as error:  # the run meets it too, and says so
+                log.debug("stragglers cannot be looked for: %s", error)

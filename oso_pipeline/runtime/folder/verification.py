@@ -1,0 +1,209 @@
+"""Compare the files of a run folder with what was committed.
+
+A disk can change a byte without a word, and no reader of TIFF or Parquet notices all of that.
+The commit record of every file holds its SHA-256, so damage is found by reading everything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oso_pipeline.core.commit import TEMPORARY_SUFFIX, sha256_file, sidecar_of
+from oso_pipeline.core.errors import Problem, Problems
+from oso_pipeline.imagery.stage import EXTRACTED
+from oso_pipeline.tasks.heartbeat import ACTIVITY
+
+_RECORD_SUFFIX = ".json"
+_FOLDERS_APART = {EXTRACTED, ACTIVITY, "batch"}
+"""Images out of archives are input; the others hold what runs tell of themselves."""
+_RECORD_KEYS = {"sha256", "size", "key"}
+_UNCOMMITTED = {"run.json", "config.yaml", "log.jsonl", "run.lock"}
+"""Files at the top of the run folder that tell of the run and are no result of a task."""
+
+_MEND = "`oso verify RUN --repair`, then `oso run` makes it again"
+
+
+@dataclass
+class Verification:
+    """What was found in a run folder.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    sound
+        Number of committed files that are as they were committed.
+    n_bytes
+        Their size.
+    problems
+        All findings: errors where a commit cannot be trusted, warnings about the rest.
+    condemned
+        Commit records that must not count any more.
+    temporaries
+        What killed writers left behind.
+    """
+
+    folder: Path
+    sound: int = 0
+    n_bytes: int = 0
+    problems: Problems = field(default_factory=Problems)
+    condemned: list[Path] = field(default_factory=list)
+    temporaries: list[Path] = field(default_factory=list)
+
+    def condemn(self, record: Path, code: str, message: str, where: Path) -> None:
+        """Note that a commit record does not tell the truth."""
+        self.condemned.append(record)
+        self.problems.error(code, message, where, _MEND)
+
+
+def verify_run(folder: Path) -> Verification:
+    """Read every file of a run folder and compare it with its commit record.
+
+    Parameters
+    ----------
+    folder
+        The run folder. A run may be at work in it; what it replaces meanwhile is read again.
+
+    Returns
+    -------
+    Verification
+        Findings, sorted by path: ``E-VERIFY-CONTENT`` and ``E-VERIFY-SIZE`` where a file
+        differs from what was committed, ``E-VERIFY-GONE`` for a record without its file,
+        ``E-VERIFY-RECORD`` for a record that cannot be read, ``W-VERIFY-ORPHAN`` for a file
+        without commit, ``W-VERIFY-TEMPORARY`` for what killed writers left behind.
+    """
+    found = Verification(folder)
+    files = sorted(_files_of(folder))
+    records = {path for path in files if _is_record(path)}
+    committed = [path for path in files if sidecar_of(path) in records]
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # hashing frees the GIL
+        for path, verdict in zip(committed, pool.map(_examine, committed), strict=True):
+            _judge(found, path, verdict)
+    for record in sorted(records - {sidecar_of(path) for path in committed}):
+        file = record.with_name(record.name.removesuffix(_RECORD_SUFFIX))
+        found.condemn(record, "E-VERIFY-GONE", "a committed file is gone", file)
+    for path in files:
+        _note_stray(found, path, records, folder)
+    return found
+
+
+def repair(found: Verification) -> None:
+    """Withdraw the commits that cannot be trusted and remove temporaries; delete no result.
+
+    The next run makes again what has lost its commit. Only call this while holding the lock
+    of the run folder.
+    """
+    for path in (*found.condemned, *found.temporaries):
+        path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    code: str | None = None
+    message: str = ""
+    size: int = 0
+
+
+def _examine(path: Path) -> _Verdict:
+    """Compare a file with its record; again where the record was replaced meanwhile."""
+    verdict, before = _Verdict(), b""
+    for _ in range(3):
+        try:
+            before = sidecar_of(path).read_bytes()
+            verdict = _compare(path, before)
+            if verdict.code is None or sidecar_of(path).read_bytes() == before:
+                break
+        except OSError as error:
+            verdict = _Verdict("E-VERIFY-CONTENT", f"a committed file cannot be read: {error}")
+    return verdict
+
+
+def _compare(path: Path, raw: bytes) -> _Verdict:
+    record = _parsed(raw)
+    if record is None:
+        return _Verdict("E-VERIFY-RECORD", "the commit record of a file is damaged")
+    size = path.stat().st_size
+    if size != record["size"]:
+        message = f"a file has {size} bytes, {record['size']} were committed"
+        return _Verdict("E-VERIFY-SIZE", message)
+    digest = sha256_file(path)
+    if digest != record["sha256"]:
+        message = (
+            f"the content of a file has changed since it was committed: SHA-256 {digest[:12]}..., "
+            f"committed {str(record['sha256'])[:12]}..."
+        )
+        return _Verdict("E-VERIFY-CONTENT", message)
+    return _Verdict(size=size)
+
+
+def _judge(found: Verification, path: Path, verdict: _Verdict) -> None:
+    if verdict.code is None:
+        found.sound += 1
+        found.n_bytes += verdict.size
+    else:
+        found.condemn(sidecar_of(path), verdict.code, verdict.message, path)
+
+
+def _note_stray(found: Verification, path: Path, records: set[Path], folder: Path) -> None:
+    if path.name.endswith(TEMPORARY_SUFFIX):
+        found.temporaries.append(path)
+        message = "left behind by a writer that was killed, or of a run at work"
+        found.problems.warn("W-VERIFY-TEMPORARY", message, path, "the next run removes it")
+    elif path not in records and sidecar_of(path) not in records:
+        if path.parent == folder and path.name in _UNCOMMITTED:
+            return
+        message = "a file without commit record; nothing of the pipeline uses it"
+        hint = "the next run replaces it if it is needed; otherwise remove it"
+        found.problems.warn("W-VERIFY-ORPHAN", message, path, hint)
+
+
+def _files_of(folder: Path) -> Iterator[Path]:
+    """Give the files that belong to the run."""
+    for root, folders, names in os.walk(folder):
+        here = Path(root)
+        if here == folder:
+            folders[:] = [name for name in folders if name not in _FOLDERS_APART]
+        yield from (here / name for name in names)
+
+
+def _is_record(path: Path) -> bool:
+    """Tell whether a file is a commit record, be it damaged: other JSON files are results."""
+    if path.suffix != _RECORD_SUFFIX:
+        return False
+    if path.with_name(path.name.removesuffix(_RECORD_SUFFIX)).is_file():
+        return True
+    try:
+        return _parsed(path.read_bytes()) is not None
+    except OSError:
+        return False
+
+
+def _parsed(raw: bytes) -> dict[str, Any] | None:
+    try:
+        content = json.loads(raw)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) and content.keys() >= _RECORD_KEYS else None
+
+
+def lines(found: Verification) -> Iterable[str]:
+    """Give what to tell the user, warnings of one kind beyond a few counted only."""
+    shown: dict[str, int] = {}
+    warnings: Sequence[Problem] = found.problems.warnings
+    for problem in warnings:
+        shown[problem.code] = shown.get(problem.code, 0) + 1
+        if shown[problem.code] <= _SHOWN:
+            yield str(problem)
+    yield from (f"... {n - _SHOWN} more of {code}" for code, n in shown.items() if n > _SHOWN)
+    yield from map(str, found.problems.errors)
+    size = found.n_bytes / 1e6
+    yield f"{found.sound} committed files are sound ({size:.1f} MB), {len(found.condemned)} are not"
+
+
+_SHOWN = 20

@@ -1,0 +1,1 @@
+"""Databases and tiles of national size, to measure with."""

@@ -1,0 +1,1 @@
+"""The simulated world in the real formats."""

@@ -1,0 +1,1 @@
+"""Studies above a run: what adaptation gains."""

@@ -1,0 +1,153 @@
+"""A comparison as a user asks for it, and its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from oso_pipeline.core.commit import digest, publish_bytes, write_sidecar
+from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.studies.adaptation.domain import Domain
+from oso_pipeline.studies.adaptation.setting import Rule, Setting
+from oso_pipeline.studies.adaptation.summary import SettingSummary, summarise
+from oso_pipeline.studies.adaptation.tables import classes_csv, methods_table
+from oso_pipeline.studies.adaptation.trial import CONTENDERS, Protocol, run_trial
+
+FOLDER = "evaluation"
+"""Folder of the results within that of the run."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is compared, and how often.
+
+    Parameters
+    ----------
+    methods
+        Names of methods; the baseline always takes part.
+    seeds
+        Repetitions, each with another deal of the polygons and other forests.
+    hide
+        ``annual``: the labels of perennial classes hold in the target year, half of the polygons
+        are known. ``all``: no label is known.
+    placebo
+        Take the target year alone, cut in two by polygon: nothing to adapt to.
+    """
+
+    methods: tuple[str, ...]
+    seeds: int = 5
+    hide: Literal["annual", "all"] = "annual"
+    placebo: bool = False
+
+    def protocol(self, protocol: Protocol) -> Protocol:
+        """Return `protocol` with the contenders that are wished for."""
+        return replace(
+            protocol,
+            contenders=tuple(
+                one
+                for one in CONTENDERS
+                if one.method in self.methods and not (one.anchors and self.hide == "all")
+            ),
+        )
+
+
+def setting_of(
+    seasons: Mapping[int, Domain],
+    rule: Rule,
+    years: tuple[Sequence[int], int],
+    wish: Wish,
+    stratum: str = "",
+) -> tuple[Setting, Problems]:
+    """Return what is judged, and what the user should know about it; `years` are past and target.
+
+    Raises
+    ------
+    InputDataError
+        If fewer than two classes are left (``E-ADAPT-CLASSES``).
+    """
+    sources, target = years
+    place = f"{stratum}: " if stratum else ""
+    problems = Problems()
+    if wish.placebo:
+        halves = _halves(seasons[target])
+        setting = rule.setting(
+            f"{place}placebo {target}", "placebo", halves[:1], halves[1], problems
+        )
+    else:
+        past = [seasons[year] for year in sources]
+        name = f"{place}{'+'.join(map(str, sources))} -> {target}"
+        setting = rule.setting(name, "year", past, seasons[target], problems)
+    problems.raise_errors(InputDataError)
+    if setting is None:
+        raise ValueError("a setting is missing without a reason")
+    if wish.hide == "annual" and not setting.perennial:
+        problems.warn(
+            "W-ADAPT-ANCHORS",
+            "no perennial class has samples enough: all labels of the target year are hidden",
+            None,
+            "name classes whose labels hold from year to year in perennial",
+        )
+    return setting, problems
+
+
+def compare(
+    setting: Setting, protocol: Protocol, seeds: int, told: Callable[[int], None]
+) -> SettingSummary:
+    """Return the comparison over seeds 0, 1 ...; `told` hears of each that is done."""
+    trials = []
+    for seed in range(seeds):
+        trials.append(run_trial(setting, protocol, seed))
+        told(seed)
+    return summarise(setting, trials)
+
+
+def as_markdown(summary: SettingSummary, wish: Wish) -> str:
+    """Return the comparison as a page."""
+    lines = [
+        f"# {summary.name}: {wish.seeds} seeds, {wish.hide} labels of the target year hidden",
+        "",
+        f"{summary.n_source} samples of past years, {summary.n_target} of the target year; "
+        f"{len(summary.classes)} classes: {', '.join(summary.classes.values())}.",
+        "",
+        methods_table(summary),
+        "",
+        "Points of 100, means over seeds. OA: overall accuracy. Gain: against `none`, adapted "
+        "whatever the gate says, 95 % interval by resampling polygons. McNemar: polygons better "
+        "and worse than with `none`, and the mid-p of the test; polygons are taken to be "
+        "independent. Last column: parts of seeds with the gate on, and the gain where the gate "
+        "decides.",
+    ]
+    warnings = sorted({text for one in summary.methods.values() for text in one.warnings})
+    lines += ["", *(f"* {text}" for text in warnings)] if warnings else []
+    return "\n".join(lines) + "\n"
+
+
+def write(summaries: Sequence[SettingSummary], wish: Wish, run_dir: Path) -> list[Path]:
+    """Write comparisons as JSON, Markdown and CSV, committed; return the paths."""
+    content = {"wish": asdict(wish), "settings": [one.as_json() for one in summaries]}
+    files = {
+        "adaptation.json": json.dumps(content, indent=1, sort_keys=True) + "\n",
+        "adaptation.md": "\n".join(as_markdown(one, wish) for one in summaries),
+        "adaptation_classes.csv": classes_csv(summaries),
+    }
+    paths = []
+    for name, text in files.items():
+        path = run_dir / FOLDER / name
+        publish_bytes(path, text.encode())
+        write_sidecar(path, {"stage": "evaluate-adaptation", "key": digest(content)})
+        paths.append(path)
+    return paths
+
+
+def _halves(domain: Domain) -> tuple[Domain, Domain]:
+    """Return two halves of a season; a polygon lies in one of them."""
+    polygons = np.unique(domain.polygons)
+    rng = np.random.default_rng(derived_seed(0, "placebo", domain.name))
+    first = np.isin(domain.polygons, rng.permutation(polygons)[: len(polygons) // 2])
+    return domain.take(first, f"{domain.name} a"), domain.take(~first, f"{domain.name} b")

@@ -1,0 +1,1 @@
+"""The contract between stages and the run time: tasks, stages, workers."""

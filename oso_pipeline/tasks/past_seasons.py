@@ -1,0 +1,107 @@
+"""Stages repeated for the past seasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.config.seasons import past_config, past_years
+from oso_pipeline.tasks.stage import PlanContext, Stage
+from oso_pipeline.tasks.task import Summary, Task
+
+PREFIX = "past_"
+"""Before the name of a stage: its tasks of the past seasons."""
+
+
+@dataclass(frozen=True)
+class PastContext:
+    """What a stage sees of a past season: its configuration, and the tasks of that season.
+
+    Parameters
+    ----------
+    whole
+        What a stage of the season of the map sees.
+    config
+        The configuration as the past season sees it.
+    """
+
+    whole: PlanContext[Config]
+    config: Config
+
+    @property
+    def run_dir(self) -> Path:
+        """The run folder."""
+        return self.whole.run_dir
+
+    def tasks(self, stage: str) -> tuple[Task, ...]:
+        """Return the tasks of an earlier stage for this season."""
+        return past_tasks(self.whole, stage, self.config.year)
+
+
+def past_tasks(context: PlanContext[Config], stage: str, year: int) -> tuple[Task, ...]:
+    """Return the tasks of a stage for a past season."""
+    ending = f"/{year}"
+    found = context.tasks(f"{PREFIX}{stage}")
+    return tuple(task for task in found if task.name.endswith(ending))
+
+
+def as_it_is(task: Task, context: PlanContext[Config]) -> Task:
+    """Return the task of a past season as its stage planned it."""
+    return task
+
+
+@dataclass(frozen=True)
+class PastStage:
+    """A stage as it is done for each past season, in ``past/<year>`` of the run folder.
+
+    Below that folder all is named as in the run folder itself. Task ``31TCJ`` of the stage is
+    ``31TCJ/2017`` for the season 2017, so that those of a tile stay together.
+
+    Parameters
+    ----------
+    stage
+        The stage.
+    change
+        What is done otherwise than for the season of the map: from a task and the context of
+        all seasons to the task to do.
+    """
+
+    stage: Stage
+    change: Callable[[Task, PlanContext[Config]], Task] = as_it_is
+
+    @property
+    def name(self) -> str:
+        """``past_`` and the name of the stage."""
+        return PREFIX + self.stage.name
+
+    def plan(self, context: PlanContext[Config]) -> list[Task]:
+        """List the tasks of all past seasons; none without ``adaptation``."""
+        return [
+            self.change(self._of(task, year), context)
+            for year in past_years(context.config)
+            for task in self.stage.plan(PastContext(context, past_config(context.config, year)))
+        ]
+
+    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+        """Return the summaries by season, and their warnings together."""
+        years = sorted({task.name.rpartition("/")[2] for task in tasks})
+        seasons = {
+            year: self.stage.gather(tuple(t for t in tasks if t.name.endswith(f"/{year}")))
+            for year in years
+        }
+        warnings = [
+            f"season {year}: {text}"
+            for year, summary in seasons.items()
+            for text in summary.get("warnings", ())
+        ]
+        return {"seasons": seasons, "warnings": warnings}
+
+    def _of(self, task: Task, year: int) -> Task:
+        return replace(
+            task,
+            stage=self.name,
+            name=f"{task.name}/{year}",
+            outputs=tuple(f"past/{year}/{output}" for output in task.outputs),
+        )

@@ -1,0 +1,209 @@
+"""Tasks: what a stage plans, what a worker does, and how it is known to be done.
+
+A stage is three functions: ``plan`` lists its tasks and writes nothing, the task function
+commits the outputs, ``gather`` sums up what was committed. Everything between processes is
+a `Task` or a `TaskResult`: paths and small values, never arrays.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from oso_pipeline.core.commit import (
+    digest,
+    read_sidecar,
+    require_sound,
+)
+
+log = logging.getLogger(__name__)
+
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a task is expected to need; only for planning, never part of its identity.
+
+    Parameters
+    ----------
+    pixels, bytes_read, memory_bytes
+        Pixels handled, bytes decoded, and the peak memory of the process.
+    core_seconds
+        Processor time.
+    decode_seconds
+        The part of it that goes into decoding images.
+    bytes_written
+        Room that what it leaves takes on disk.
+    """
+
+    pixels: int = 0
+    bytes_read: int = 0
+    memory_bytes: int = 0
+    core_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    bytes_written: int = 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """A small unit of work whose outputs follow from its identity.
+
+    Parameters
+    ----------
+    stage, name
+        Together the identity within a run, for example ``predict`` and ``31TCJ/r00000c00000``.
+    function
+        What does the work, as ``package.module:function``; it takes the task, publishes
+        every output and returns a small summary.
+    run_dir
+        The run folder.
+    outputs
+        Paths relative to `run_dir`, all of them committed by the task.
+    version
+        Version of the algorithm; raising it outdates what older versions made.
+    params
+        The parameters that determine the outputs, as JSON values.
+    inputs
+        The digest of everything read, by name. Outputs of another task are named by that
+        task's key.
+    options
+        What does not change the outputs: paths of inputs, memory limits, threads.
+    cost
+        Estimate for planning.
+    """
+
+    stage: str
+    name: str
+    function: str
+    run_dir: Path
+    outputs: tuple[str, ...]
+    version: int = 1
+    params: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    cost: Cost = Cost()
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Everything that determines the outputs."""
+        return {
+            "stage": self.stage,
+            "name": self.name,
+            "version": self.version,
+            "params": dict(self.params),
+            "inputs": dict(self.inputs),
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of the recipe: two tasks with one key make the same outputs."""
+        return digest(self.recipe)
+
+    def output(self, index: int = 0) -> Path:
+        """Return the absolute path of an output."""
+        return self.run_dir / self.outputs[index]
+
+    def input_path(self, relative: str) -> Path:
+        """Return the absolute path of a file or folder that an earlier stage committed.
+
+        Raises
+        ------
+        InputDataError
+            If it is a file whose content is not what was committed.
+        """
+        path = self.run_dir / relative
+        require_sound(path)
+        return path
+
+    def committed(self) -> dict[str, Any] | None:
+        """Return the commit record of the task if all its outputs are committed and current."""
+        records = [read_sidecar(self.run_dir / output) for output in self.outputs]
+        if records and all(r is not None and r.get("key") == self.key for r in records):
+            return records[0]
+        return None
+
+    def state(self) -> TaskState:
+        """Compare what is committed with what the task would make."""
+        records = [read_sidecar(self.run_dir / output) for output in self.outputs]
+        missing = [o for o, r in zip(self.outputs, records, strict=True) if r is None]
+        if len(missing) == len(self.outputs):
+            return TaskState("new", "never made")
+        if missing:
+            return TaskState("outdated", f"{missing[0]} is missing or damaged")
+        for record in records:
+            if record is not None and record.get("key") != self.key:
+                return TaskState("outdated", _difference(record.get("recipe"), self.recipe))
+        return TaskState("done", "up to date")
+
+
+def tile_of(task: Task) -> str:
+    """Return the first part of the task's name, which is the tile in stages done per tile."""
+    return task.name.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """Whether a task has to run, and why."""
+
+    status: Literal["new", "done", "outdated"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What comes back from a worker.
+
+    ``peak_rss_bytes`` is the greatest memory of the process during the task.
+    """
+
+    stage: str
+    name: str
+    status: Literal["done", "failed"]
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_rss_bytes: int = 0
+    summary: Summary = field(default_factory=dict)
+    error: str | None = None
+    exit_code: int = 0
+
+
+def _difference(old: object, new: Mapping[str, Any]) -> str:
+    """Say in one line which part of a recipe changed; inputs first, as they are the cause."""
+    if not isinstance(old, dict):
+        return "made by an older version of the software"
+    if old.get("version") != new["version"]:
+        return f"algorithm version {old.get('version')} -> {new['version']}"
+    for part, label in (("inputs", "input"), ("params", "parameter")):
+        before, after = _leaves(old.get(part) or {}), _leaves(new[part])
+        for name in sorted(before.keys() | after.keys()):
+            if name not in after:
+                return f"{label} {name} is gone"
+            if name not in before:
+                return f"{label} {name} is new"
+            if before[name] != after[name]:
+                if part == "inputs":
+                    return f"input {name} changed"
+                return f"parameter {name}: {_short(before[name])} -> {_short(after[name])}"
+    return "recipe changed"
+
+
+def _leaves(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one, with dotted names."""
+    leaves: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            leaves |= _leaves(value, f"{prefix}{name}.")
+        else:
+            # What JSON gives back is a list where a tuple was written.
+            leaves[f"{prefix}{name}"] = list(value) if isinstance(value, tuple) else value
+    return leaves
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

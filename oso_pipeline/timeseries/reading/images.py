@@ -1,0 +1,157 @@
+"""The bands of products, decoded straight into the arrays of a series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+
+from oso_pipeline.core.kernels import kernel
+from oso_pipeline.imagery.acquisition import BANDS_10M, Acquisition
+from oso_pipeline.timeseries.kernels.chunks import NODATA
+from oso_pipeline.timeseries.reading.rasters import LOWEST, OpenRasters, to_stored
+from oso_pipeline.timeseries.reading.windows import Part
+
+_Int16 = npt.NDArray[np.int16]
+
+
+def slots_of(bands: tuple[str, ...]) -> npt.NDArray[np.int32]:
+    """Return where each band is stored: a row of the 10 m bands, or -1 - one of the 20 m."""
+    slots, counts = [], [0, 0]
+    for band in bands:
+        at_20m = band not in BANDS_10M
+        slots.append(-1 - counts[1] if at_20m else counts[0])
+        counts[at_20m] += 1
+    return np.array(slots, dtype=np.int32)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The bands of one product on a block or a part of it.
+
+    Parameters
+    ----------
+    bands
+        Bands in the order of the features.
+    fine, coarse
+        int16, shape ``(band, row, column)``, those of 10 m and those of 20 m.
+    """
+
+    bands: tuple[str, ...]
+    fine: _Int16
+    coarse: _Int16
+
+    def part(self, part: Part) -> Layer:
+        """Return views of a part."""
+        return Layer(self.bands, part.of(self.fine), part.of(self.coarse, 2))
+
+    def band(self, band: str) -> tuple[_Int16, int]:
+        """Return the pixels of a band, and 1 where they are of 10 m, 2 where of 20 m."""
+        slot = int(slots_of(self.bands)[self.bands.index(band)])
+        return (self.fine[slot], 1) if slot >= 0 else (self.coarse[-1 - slot], 2)
+
+
+@dataclass(frozen=True)
+class Images:
+    """The bands of several products on a block, as :class:`Layer` has them for one."""
+
+    bands: tuple[str, ...]
+    fine: _Int16
+    coarse: _Int16
+
+    @classmethod
+    def empty(cls, number: int, bands: tuple[str, ...], shape: tuple[int, int]) -> Images:
+        """Return room for a number of products on a block of a shape."""
+        n_fine = sum(band in BANDS_10M for band in bands)
+        half = tuple(-(-size // 2) for size in shape)
+        return cls(
+            bands,
+            np.empty((number, n_fine, *shape), np.int16),
+            np.empty((number, len(bands) - n_fine, *half), np.int16),
+        )
+
+    def layer(self, number: int) -> Layer:
+        """Return the room of one product."""
+        return Layer(self.bands, self.fine[number], self.coarse[number])
+
+    def flat(self) -> tuple[_Int16, _Int16]:
+        """Return both arrays with pixels row by row on the last axis."""
+        fine, coarse = self.fine, self.coarse
+        return (
+            fine.reshape(*fine.shape[:2], fine.shape[2] * fine.shape[3]),
+            coarse.reshape(*coarse.shape[:2], coarse.shape[2] * coarse.shape[3]),
+        )
+
+
+def read_band(
+    rasters: OpenRasters, place: tuple[Path, Window], acquisition: Acquisition, values: _Int16
+) -> npt.NDArray[np.bool_] | None:
+    """Read a band as reflectances in 1e-4 units; -10000 where there is no data.
+
+    Parameters
+    ----------
+    rasters
+        Where files are kept open, within a session.
+    place
+        The file and the window of it.
+    acquisition
+        Scale and number for no data of the file.
+    values
+        What is written, at least as large as the window; beyond it there is no data.
+
+    Returns
+    -------
+    outside
+        Which values had to be clipped to the range that is stored; None if none had to.
+    """
+    path, window = place
+    covered = values[: window.height, : window.width]
+    if covered.shape != values.shape:
+        values[:] = NODATA
+    if rasters.dtype(path) == "int16" and (acquisition.scale, acquisition.nodata) == (
+        10_000,
+        NODATA,
+    ):
+        # The numbers of MUSCATE are those that are stored: no copy, no further pass.
+        rasters.read(path, window, covered)
+        if covered.size == 0 or covered.min() >= NODATA:
+            return None
+        cut = covered < NODATA
+        covered[cut] = LOWEST
+    else:
+        raw = rasters.read(path, window)
+        stored, missing, cut = to_stored(raw, acquisition.scale, acquisition.nodata)
+        covered[:] = np.where(missing, NODATA, stored)
+    outside = np.zeros(values.shape, bool)
+    outside[: window.height, : window.width] = cut
+    return outside
+
+
+@kernel
+def spoil(values, clear, factor):  # type: ignore[no-untyped-def]
+    """Take pixels without data out of `clear`, of `factor` times as many rows and columns."""
+    for row in range(values.shape[0]):
+        line = values[row]
+        least = line[0]
+        for column in range(len(line)):
+            least = min(least, line[column])
+        if least > NODATA:
+            continue
+        for fine_row in range(row * factor, min((row + 1) * factor, clear.shape[0])):
+            flags = clear[fine_row]
+            for column in range(len(flags)):
+                if line[column // factor] == NODATA:
+                    flags[column] = 0
+
+
+@kernel
+def overlap(outside, clear, factor):  # type: ignore[no-untyped-def]
+    """Count the clear pixels whose value, at `factor` times their size, is marked."""
+    count = 0
+    for row in range(clear.shape[0]):
+        for column in range(clear.shape[1]):
+            count += clear[row, column] & outside[row // factor, column // factor]
+    return count

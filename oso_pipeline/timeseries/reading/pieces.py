@@ -1,0 +1,136 @@
+"""A block read piece by piece, the next one while the caller works on this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from oso_pipeline.core.blocks import Block, blocks_of
+from oso_pipeline.timeseries.reading.blocking import block_shape
+from oso_pipeline.timeseries.reading.memory import (
+    BLOCK_BYTES,
+    SHARE_OF_MEMORY,
+    Pieces,
+    fixed_bytes,
+    pixel_bytes,
+    unit_pixels,
+)
+from oso_pipeline.timeseries.reading.memory import used_bytes as process_bytes
+from oso_pipeline.timeseries.reading.reader import BlockReader
+from oso_pipeline.timeseries.reading.windows import Part, bounding
+from oso_pipeline.timeseries.series import BlockSeries
+
+Use = Callable[[Part, BlockSeries], None]
+"""What is done with a part of a block: where it lies in the block, and its images."""
+
+
+def cut(block: Block, file_blocks: tuple[int, int], limit: int) -> list[Block]:
+    """Cut a block into pieces of at most `limit` pixels that follow the blocks of the files."""
+    shape = block_shape((block.height, block.width), file_blocks, limit)
+    return [
+        Block(block.tile, block.row + p.row, block.column + p.column, p.height, p.width)
+        for p in blocks_of(block.tile, (block.height, block.width), shape)
+    ]
+
+
+@dataclass
+class PieceReader:
+    """Reads blocks in pieces that the memory of the worker allows.
+
+    What is in use when a block begins is measured, and what each piece really took: where the
+    estimate was too low, the pieces that follow are smaller. No number depends on the pieces.
+
+    Parameters
+    ----------
+    reader
+        Reads the images.
+    allowed_bytes
+        Memory that this process may use.
+    """
+
+    reader: BlockReader
+    allowed_bytes: float
+    _bytes_per_pixel: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._bytes_per_pixel = pixel_bytes(self.reader.n_products, self.reader.spec.bands)
+
+    def read(self, block: Block, wanted: npt.NDArray[np.bool_], use: Use) -> None:
+        """Read the parts of a block that hold wanted pixels.
+
+        Parameters
+        ----------
+        block
+            Part of the tile.
+        wanted
+            Pixels that are asked for, shape ``(block.height, block.width)``.
+        use
+            Called with one part after the other, each with at least one wanted pixel, and
+            every wanted pixel in one of them. What lies around the outermost wanted pixels of
+            a part is not read. Nothing may keep the series, or memory would not be bounded.
+
+        Raises
+        ------
+        InputDataError
+            As :meth:`~oso_pipeline.timeseries.reading.reader.BlockReader.read`.
+        """
+        fixed = fixed_bytes(self.reader.n_products, len(self.reader.spec.bands))
+        before = max(process_bytes(), fixed) + block.pixels * BLOCK_BYTES
+        rest = [block]
+        with ThreadPoolExecutor(1, thread_name_prefix="read") as thread:
+            pieces = self._fitting(before)
+            waiting = self._submit(thread, block, wanted, rest, pieces)
+            while waiting is not None:
+                part, future = waiting
+                series = future.result()
+                pieces = self._fitting(before)
+                if pieces.ahead:
+                    waiting = self._submit(thread, block, wanted, rest, pieces)
+                use(part, series)
+                held = series.clear.shape[1] * (1 + pieces.ahead)
+                self._learn(process_bytes() - before, held)
+                del series, future
+                if not pieces.ahead:
+                    waiting = self._submit(thread, block, wanted, rest, pieces)
+
+    def _fitting(self, before: int) -> Pieces:
+        room = SHARE_OF_MEMORY * self.allowed_bytes - before
+        file_blocks = self.reader.inventory.block_shape
+        return Pieces.fitting(room, self._bytes_per_pixel, unit_pixels(file_blocks))
+
+    def _learn(self, grown_bytes: int, pixels: int) -> None:
+        """Take the measured memory of a pixel where it exceeds the estimate."""
+        self._bytes_per_pixel = max(self._bytes_per_pixel, grown_bytes / max(pixels, 1))
+
+    def _submit(
+        self,
+        thread: ThreadPoolExecutor,
+        block: Block,
+        wanted: npt.NDArray[np.bool_],
+        rest: list[Block],
+        pieces: Pieces,
+    ) -> tuple[Part, Future[BlockSeries]] | None:
+        """Have the next piece with a wanted pixel read; None if there is no more."""
+        while rest:
+            piece = rest.pop()
+            frame = Part(
+                (piece.row - block.row, piece.row - block.row + piece.height),
+                (piece.column - block.column, piece.column - block.column + piece.width),
+            )
+            asked = frame.of(wanted)
+            if not asked.any():
+                continue
+            if piece.pixels > pieces.pixels:
+                parts = cut(piece, self.reader.inventory.block_shape, pieces.pixels)
+                if len(parts) > 1:
+                    rest += reversed(parts)
+                    continue
+            inner = bounding(asked)
+            part = inner.moved(frame.rows[0], frame.columns[0])
+            place = part.moved(block.row, block.column).block(block.tile)
+            return part, thread.submit(self.reader.read, place, inner.of(asked))
+        return None

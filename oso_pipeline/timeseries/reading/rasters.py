@@ -1,0 +1,211 @@
+"""Windows of input rasters: open handles, and errors that name the file."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.timeseries.kernels.chunks import NODATA
+
+LOWEST, HIGHEST = NODATA + 1, 32_767
+"""Least and greatest reflectance kept, 1e-4 units; negative ones are legal, -10000 is not."""
+
+GDAL_OPTIONS = {
+    # A .aux.xml or .msk beside an input can change its no data or its masks without a word;
+    # neither is looked for. This also spares a listing of each folder.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    # The default, 5 % of the memory of the machine for each process, is not ours to take. No
+    # block is decoded twice, so the cache is of use only within one call.
+    "GDAL_CACHEMAX": 64,
+}
+"""How inputs are opened; the cache is in megabytes."""
+
+_MOST_OPEN = 4096
+_REMEDY = "copy or download the product again, then run `oso run` once more"
+
+
+class OpenRasters:
+    """Rasters kept open between blocks: opening costs more than reading a small window.
+
+    Reading is serialised by a lock, because a GDAL handle serves one thread at a time; the
+    processing of a run is parallel over processes.
+
+    Parameters
+    ----------
+    limit
+        Most files open at once; the one used longest ago is closed first.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: OrderedDict[Path, tuple[tuple[int, int], Any]] = OrderedDict()
+        # Files known to be unchanged: looked at once a session.
+        self._seen: set[Path] = set()
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @contextmanager
+    def session(self) -> Iterator[OpenRasters]:
+        """Hold the lock and the GDAL options for some reads."""
+        with self._lock, rasterio.Env(**GDAL_OPTIONS):
+            self._seen.clear()
+            yield self
+
+    def shape(self, path: Path) -> tuple[int, int]:
+        """Return rows and columns of a file; to be called within :meth:`session`.
+
+        Raises
+        ------
+        InputDataError
+            As :meth:`read`.
+        """
+        with _named(path):
+            return self._dataset(path).shape
+
+    def dtype(self, path: Path) -> str:
+        """Return the type of the numbers of a file, as :meth:`shape` returns its size."""
+        with _named(path):
+            return str(self._dataset(path).dtypes[0])
+
+    def read(
+        self, path: Path, window: Window, out: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[Any]:
+        """Return a window of the first band; to be called within :meth:`session`.
+
+        Parameters
+        ----------
+        path, window
+            The file and the part of it.
+        out
+            Where to decode to, of the type of the file and the size of the window, rows of
+            any stride; by default a new array.
+
+        Raises
+        ------
+        InputDataError
+            If the file has vanished or cannot be read (``E-FAULT-019``, ``E-FAULT-021``).
+        """
+        with _named(path):
+            return self._dataset(path).read(1, window=window, out=out)
+
+    def close(self) -> None:
+        """Close all files."""
+        with self._lock:
+            self._seen.clear()
+            while self._open:
+                self._open.popitem()[1][1].close()
+
+    def _dataset(self, path: Path) -> Any:
+        if path in self._seen:
+            return self._open[path][1]
+        status = path.stat()
+        stamp = (status.st_size, status.st_mtime_ns)
+        if path in self._open:
+            known, dataset = self._open[path]
+            if known == stamp:
+                self._open.move_to_end(path)
+                self._seen.add(path)
+                return dataset
+            # The file was replaced: what the old handle remembers of it no longer holds.
+            del self._open[path]
+            dataset.close()
+        while len(self._open) >= self._limit:
+            oldest, (_, dataset) = self._open.popitem(last=False)
+            self._seen.discard(oldest)
+            dataset.close()
+        dataset = self._open_file(path)
+        self._open[path] = (stamp, dataset)
+        self._seen.add(path)
+        return dataset
+
+    def _open_file(self, path: Path) -> Any:
+        return rasterio.open(path, driver="GTiff")
+
+
+@lru_cache(maxsize=1)
+def process_rasters() -> OpenRasters:
+    """Return the rasters that this process keeps open."""
+    # Sockets, logs and outputs need files too.
+    return OpenRasters(limit=max(64, min(_MOST_OPEN, _allowed_files() * 3 // 4)))
+
+
+def _allowed_files() -> int:
+    """Return how many files may be open, after asking for enough of them."""
+    try:
+        import resource
+    except ImportError:  # a system without such limits
+        return 512
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * _MOST_OPEN if hard == resource.RLIM_INFINITY else min(hard, 2 * _MOST_OPEN)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        # A year of two satellites has more files than the usual limit, and opening them anew
+        # for each block costs more than decoding.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return _MOST_OPEN * 2 if soft == resource.RLIM_INFINITY else soft
+
+
+def to_stored(
+    raw: npt.NDArray[Any], scale: float, nodata: float
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return the numbers of a file as reflectances in 1e-4 units.
+
+    Parameters
+    ----------
+    raw
+        Numbers as stored in the file, of any type.
+    scale
+        Number that stands for reflectance 1 in the file.
+    nodata
+        Number that stands for no data; compared exactly, as negative reflectances are legal.
+
+    Returns
+    -------
+    values, missing, outside
+        int16 reflectances, rounded half to even; where there is no data (also where a float is
+        not finite); where a value had to be clipped to -9999 or 32767. One shape.
+    """
+    missing = raw == nodata
+    if raw.dtype == np.int16 and scale == 10_000:
+        return np.maximum(raw, np.int16(LOWEST)), missing, raw < LOWEST
+    if raw.dtype.kind == "f":
+        missing = missing | ~np.isfinite(raw)
+    exact = np.rint(np.where(missing, 0, raw).astype(np.float64) * 10_000 / scale)
+    kept = exact.clip(LOWEST, HIGHEST)
+    return kept.astype(np.int16), missing, kept != exact
+
+
+def vanished(path: Path) -> Problem:
+    """Return the finding that a file of the inventory is not there any more."""
+    message = "an image file has vanished since the inventory was made"
+    return Problem("E-FAULT-019", message, str(path), _REMEDY)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn what GDAL and the system say into an error that names the file and the remedy."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputDataError(vanished(path)) from error
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        cause = error.__cause__ or error
+        message = f"an image file cannot be read, it may be cut short or damaged: {cause}"
+        raise InputDataError(Problem("E-FAULT-021", message, str(path), _REMEDY)) from error

@@ -1,0 +1,283 @@
+"""The series of a block, read from products of all families: masks first, then what is clear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+
+from oso_pipeline.core.dates import days_since_epoch
+from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.timeseries.masks import ClearPolicy, rules_of
+from oso_pipeline.timeseries.reading.images import (
+    Images,
+    Layer,
+    overlap,
+    read_band,
+    slots_of,
+    spoil,
+)
+from oso_pipeline.timeseries.reading.rasters import OpenRasters, process_rasters, vanished
+from oso_pipeline.timeseries.reading.windows import Part, bounding, repeat_pixels, whole, window_of
+from oso_pipeline.timeseries.series import BlockSeries
+
+if TYPE_CHECKING:
+    from oso_pipeline.config.model import Config
+    from oso_pipeline.core.blocks import Block
+    from oso_pipeline.imagery.acquisition import Acquisition
+    from oso_pipeline.imagery.inventory import Inventory
+
+
+@dataclass(frozen=True)
+class ReadSpec:
+    """What is read from the images of a tile; small, and JSON for the parameters of a task.
+
+    Parameters
+    ----------
+    bands
+        Bands in the order of the features.
+    clear
+        Policy of :func:`~oso_pipeline.timeseries.masks.clear_pixels`.
+    first, last
+        Days between which images serve, both included: the season and its margins.
+    """
+
+    bands: tuple[str, ...]
+    clear: ClearPolicy
+    first: date
+    last: date
+
+    @classmethod
+    def of(cls, config: Config) -> ReadSpec:
+        """Return what a configuration asks for."""
+        margin = timedelta(days=config.imagery.margin_days)
+        season = config.season
+        return cls(
+            config.imagery.bands, config.imagery.clear, season.start - margin, season.end + margin
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content in types that JSON knows."""
+        clear = list(self.clear) if isinstance(self.clear, tuple) else self.clear
+        days = {"first": self.first.isoformat(), "last": self.last.isoformat()}
+        return {"bands": list(self.bands), "clear": clear, **days}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> ReadSpec:
+        """Return what :meth:`to_json` wrote."""
+        clear: ClearPolicy = content["clear"]
+        return cls(
+            tuple(content["bands"]),
+            tuple(clear) if isinstance(clear, list) else clear,
+            date.fromisoformat(content["first"]),
+            date.fromisoformat(content["last"]),
+        )
+
+
+@dataclass
+class BlockReader:
+    """Reads blocks of a tile.
+
+    Of the products of one calendar day (UTC) the first clear one in the order of acquisition
+    time and identifier counts at each pixel, with all its bands. Making a reader looks at the
+    names and sizes of all files and opens none.
+
+    Parameters
+    ----------
+    inventory
+        The acquisitions of the tile and their 10 m grid.
+    spec
+        What to read.
+    rasters
+        Where files are kept open; by default one store for the process.
+
+    Raises
+    ------
+    InputDataError
+        If a product lacks a band or a mask that is needed, or its files have vanished or
+        changed since the inventory; all such products are named at once.
+
+    Examples
+    --------
+    >>> series = BlockReader(inventory, ReadSpec.of(config)).read(block)  # doctest: +SKIP
+    """
+
+    inventory: Inventory
+    spec: ReadSpec
+    rasters: OpenRasters = field(default_factory=process_rasters)
+
+    def __post_init__(self) -> None:
+        ordered = sorted(self.inventory.acquisitions, key=lambda a: (a.acquired, a.product_id))
+        first, last = self.spec.first, self.spec.last
+        self._used = [a for a in ordered if first <= a.acquired.date() <= last]
+        _refuse_incomplete(self._used, self.spec)
+        _refuse_changed(self._used)
+
+    @property
+    def dates(self) -> tuple[date, ...]:
+        """Days with an image, ascending."""
+        return tuple(dict.fromkeys(a.acquired.date() for a in self._used))
+
+    @property
+    def n_products(self) -> int:
+        """Number of products that serve."""
+        return len(self._used)
+
+    def read(self, block: Block, wanted: npt.NDArray[np.bool_] | None = None) -> BlockSeries:
+        """Read the images of a block, masks first.
+
+        A product without a clear pixel is not read any further; of the others only the rows
+        and columns between the outermost clear pixels are.
+
+        Parameters
+        ----------
+        block
+            Part of the tile.
+        wanted
+            Pixels that are asked for, shape ``(block.height, block.width)``; the others are
+            never clear. By default all.
+
+        Raises
+        ------
+        InputDataError
+            If a file has vanished, cannot be read, or no longer fits the grid of the tile.
+        """
+        shape = (block.height, block.width)
+        clear = np.empty((len(self._used), *shape), np.uint8)
+        seen: list[Acquisition] = []
+        with self.rasters.session():
+            for acquisition in self._used:
+                layer = clear[len(seen)]
+                self._look(acquisition, block, wanted, layer)
+                if layer.any():
+                    seen.append(acquisition)
+            clear = clear[: len(seen)]
+            images, clipped = Images.empty(len(seen), self.spec.bands, shape), 0
+            for number, acquisition in enumerate(seen):
+                _take_turns(seen, clear, number)
+                if clear[number].any():
+                    layer = images.layer(number)
+                    clipped += self._fill(acquisition, block, layer, clear[number])
+        days = days_since_epoch(tuple(a.acquired.date() for a in seen))
+        flags = clear.reshape(len(seen), block.pixels)
+        slots = slots_of(self.spec.bands)
+        return BlockSeries(shape, *images.flat(), slots, flags, days, clipped)
+
+    def _look(
+        self,
+        acquisition: Acquisition,
+        block: Block,
+        wanted: npt.NDArray[np.bool_] | None,
+        clear: npt.NDArray[np.uint8],
+    ) -> None:
+        """Write where the masks of a product let pixels count."""
+        clear[:] = 1 if wanted is None else wanted
+        for rule in rules_of(self.spec.clear):
+            if rule.name in acquisition.masks and clear.any():
+                mask = self._mask(acquisition.masks[rule.name], rule.name, block)
+                clear &= rule.allows(mask)
+
+    def _mask(self, path: Path, name: str, block: Block) -> npt.NDArray[Any]:
+        factor = 1 if name.endswith("R1") else 2
+        window = self._window(path, whole(block), factor)
+        mask = self.rasters.read(path, window)
+        if factor == 2:
+            mask = repeat_pixels(mask, (block.height, block.width), outside=255)
+        return mask
+
+    def _fill(
+        self,
+        acquisition: Acquisition,
+        block: Block,
+        layer: Layer,
+        clear: npt.NDArray[np.uint8],
+    ) -> int:
+        """Read the bands of a product around its clear pixels; return how many were cut."""
+        part = bounding(clear)
+        target, flags = layer.part(part), part.of(clear)
+        cut = []
+        for band in self.spec.bands:
+            values, factor = target.band(band)
+            path = acquisition.bands[band]
+            window = self._window(path, part.moved(block.row, block.column), factor)
+            outside = read_band(self.rasters, (path, window), acquisition, values)
+            # One band without data spoils the date: the mask is shared by all bands.
+            spoil(values, flags, factor)
+            if outside is not None:
+                cut.append((outside, factor))
+        return sum(int(overlap(outside, flags, factor)) for outside, factor in cut)
+
+    def _window(self, path: Path, part: Part, factor: int) -> Window:
+        """Return the window of a file that shows a part of the tile."""
+        shape = self.rasters.shape(path)
+        rows, columns = self.inventory.grid.shape
+        allowed = [(rows, columns)]
+        if factor == 2:
+            allowed = [(rows // 2, columns // 2), (-(-rows // 2), -(-columns // 2))]
+        if shape not in allowed:
+            message = (
+                f"image size {shape[0]} x {shape[1]} does not fit the {10 * factor} m grid of "
+                f"the tile, {allowed[-1][0]} x {allowed[-1][1]}"
+            )
+            hint = "run `oso run` again so that the inventory checks the product anew"
+            raise InputDataError(Problem("E-INPUT-007", message, str(path), hint))
+        return window_of(shape, part, factor)
+
+
+def _take_turns(seen: Sequence[Acquisition], clear: npt.NDArray[np.uint8], number: int) -> None:
+    """Leave a product the pixels that earlier ones of its day do not show."""
+    day = seen[number].acquired.date()
+    for earlier in range(number - 1, -1, -1):
+        if seen[earlier].acquired.date() != day:
+            break
+        clear[number] &= clear[earlier] ^ 1
+
+
+def _refuse_incomplete(acquisitions: Sequence[Acquisition], spec: ReadSpec) -> None:
+    """Refuse acquisitions without a band or mask that will be read, all at once."""
+    needed = [rule.name for rule in rules_of(spec.clear) if rule.needed]
+    problems = []
+    for acquisition in acquisitions:
+        lacking = [f"band {band}" for band in spec.bands if band not in acquisition.bands]
+        lacking += [f"mask {name}" for name in needed if name not in acquisition.masks]
+        if lacking:
+            problems.append(
+                Problem(
+                    "E-INPUT-006",
+                    f"product {acquisition.product_id} lacks {', '.join(lacking)}, needed with "
+                    f"imagery.clear: {spec.clear}",
+                    str(next(iter(acquisition.bands.values()), acquisition.product_id)),
+                    "complete the product, take it out of imagery.paths, or change "
+                    "imagery.bands or imagery.clear",
+                )
+            )
+    if problems:
+        raise InputDataError(*problems)
+
+
+def _refuse_changed(acquisitions: Sequence[Acquisition]) -> None:
+    """Refuse products whose files have vanished or changed in size, all at once."""
+    problems = []
+    for acquisition in acquisitions:
+        files = [*acquisition.bands.values(), *acquisition.masks.values()]
+        lost = [path for path in files if not path.is_file()]
+        problems += [vanished(path) for path in lost]
+        size = 0 if lost else sum(path.stat().st_size for path in files)
+        if not lost and size != acquisition.size_bytes:
+            problems.append(
+                Problem(
+                    "E-FAULT-020",
+                    f"the files of {acquisition.product_id} have {size} bytes, they had "
+                    f"{acquisition.size_bytes} when the inventory was made",
+                    str(files[0].parent),
+                    "run `oso run` again so that the inventory takes up the product as it is",
+                )
+            )
+    if problems:
+        raise InputDataError(*problems)

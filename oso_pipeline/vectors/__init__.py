@@ -1,0 +1,1 @@
+"""Vector files as they are: reading, geometry, the area of interest, strata."""

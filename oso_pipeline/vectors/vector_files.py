@@ -1,0 +1,299 @@
+"""Open vector files of any format, saying plainly what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from oso_pipeline.core.commit import digest, sha256_file
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.vectors.field_names import nearest
+from oso_pipeline.vectors.parquet_files import parquet_schema, read_parquet_window
+from oso_pipeline.vectors.shapefiles import (
+    BYTES_AS_THEY_ARE,
+    companion,
+    decoded,
+    foreign_encoding,
+    lacking_bytes,
+    readable,
+)
+from oso_pipeline.vectors.vector_schema import Schema, info_of, layers_of, state_of, system_of
+from oso_pipeline.vectors.window import Window
+
+_COMPANIONS: dict[str, tuple[str, ...]] = {
+    ".shp": (".shx", ".dbf", ".prj", ".cpg"),
+    ".tab": (".dat", ".map", ".id", ".ind"),
+    ".mif": (".mid",),
+    ".gml": (".xsd", ".gfs"),
+    ".gpkg": (".gpkg-wal",),
+}
+_UNREADABLE = (DataSourceError, DataLayerError, OSError, ValueError, pyarrow.ArrowInvalid)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorFile:
+    """A layer of a vector file, which may consist of several files on disk.
+
+    Parameters
+    ----------
+    path
+        The file, or the folder of a format that is a folder.
+    layer
+        Layer to read; needed where there are several.
+    crs
+        Coordinate system, as EPSG:2154, for a file that names none; never in place of its own.
+    """
+
+    path: Path
+    layer: str | None = None
+    crs: str | None = None
+
+    @property
+    def name(self) -> str:
+        """File name, and layer where one is given; without folder."""
+        return self.path.name if self.layer is None else f"{self.path.name}:{self.layer}"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file whose content determines what is read, sorted by name."""
+        if self.path.is_dir():
+            return tuple(sorted(file for file in self.path.rglob("*") if file.is_file()))
+        wanted = _COMPANIONS.get(self.path.suffix.lower(), ())
+        companions = [
+            file
+            for file in self.path.parent.glob(f"{_escaped(self.path.stem)}.*")
+            if file.suffix.lower() in wanted
+        ]
+        return tuple(sorted({self.path, *companions}))
+
+    @property
+    def has_table(self) -> bool:
+        """Whether there is an attribute table; shapefiles come without at times."""
+        return self.path.suffix.lower() != ".shp" or companion(self.path, ".dbf") is not None
+
+    def digest(self) -> str:
+        """Return the SHA-256 over the content of all `files`; OSError if one is unreadable."""
+        contents = []
+        for file in self.files:
+            state = file.stat()
+            contents.append([file.name, _sha256(file, state.st_size, state.st_mtime_ns)])
+        return digest(contents)
+
+    def schema(self, problems: Problems) -> Schema | None:
+        """Return layer, fields and coordinate system without reading features.
+
+        Problems found: file or layer cannot be read, or a file of it is cut
+        (``E-INPUT-058``). The result is then None.
+        """
+        if not self.path.exists():
+            hint = "correct the path; relative paths begin at the configuration file"
+            problems.error("E-INPUT-058", "the vector file does not exist", self.path, hint)
+            return None
+        try:
+            if self._is_cut(problems):
+                return None
+            if self.path.suffix.lower() == ".parquet":
+                return self._schema_of_parquet()
+            with readable(self.path) as path:
+                return self._schema_by_gdal(path, problems)
+        except _UNREADABLE as error:
+            self._unreadable(error, problems)
+            return None
+
+    def check(self, columns: Sequence[str], problems: Problems) -> Schema | None:
+        """Return the schema where `read` with these columns can go ahead, else None.
+
+        Problems found: file or layer cannot be read (``E-INPUT-058``), a column is missing
+        (``E-INPUT-041``), no coordinate system (``E-INPUT-033``), no geometry at all
+        (``E-INPUT-037``).
+        """
+        before = len(problems.errors)
+        schema = self.schema(problems)
+        if schema is None:
+            return None
+        self._check_columns(schema, columns, problems)
+        if schema.geometry_type is None:
+            message = "polygons are expected, but the file holds a table without geometry"
+            problems.error("E-INPUT-037", message, self.path, "is the .shp file there?")
+        elif schema.crs is None:
+            hint = "add the .prj file, or name the system as `crs` of the source"
+            message = "the vector file has no coordinate system, one is needed to place it"
+            problems.error("E-INPUT-033", message, self.path, hint)
+        return None if len(problems.errors) > before else schema
+
+    def first_values(self, column: str, count: int, problems: Problems) -> list[object] | None:
+        """Return what a column holds in the first features, None where it cannot be read."""
+        try:
+            if self.path.suffix.lower() == ".parquet":
+                rows = pyarrow.parquet.ParquetFile(self.path).iter_batches(count, columns=[column])
+                return next(rows).column(0).to_pylist()
+            with readable(self.path) as path:
+                table = pyogrio.read_dataframe(
+                    path,
+                    layer=self.layer if path == self.path else None,
+                    columns=[column],
+                    read_geometry=False,
+                    max_features=count,
+                    encoding=self._encoding,
+                )
+        except _UNREADABLE as error:
+            self._unreadable(error, problems)
+            return None
+        return table[column].tolist()
+
+    def read(
+        self, columns: Sequence[str], problems: Problems, window: Window | None = None
+    ) -> geopandas.GeoDataFrame | None:
+        """Return the features with `columns` and their geometry, in the order of the file.
+
+        Parameters
+        ----------
+        columns
+            Names of columns as `schema` gives them.
+        problems
+            Receives what `check` finds; the result is then None.
+        window
+            Only features whose bounds meet it are read, and few others.
+
+        Returns
+        -------
+        geopandas.GeoDataFrame
+            Two-dimensional geometries in the coordinate system of the file. The index holds
+            the numbers of the features in the file, as GDAL counts them.
+        """
+        schema = self.check(columns, problems)
+        if schema is None:
+            return None
+        box = None if window is None or schema.crs is None else window.bounds_in(schema.crs)
+        try:
+            return self._read(schema, list(columns), box)
+        except _UNREADABLE as error:
+            self._unreadable(error, problems)
+            return None
+
+    def _read(
+        self, schema: Schema, columns: list[str], box: tuple[float, float, float, float] | None
+    ) -> geopandas.GeoDataFrame:
+        if self.path.suffix.lower() == ".parquet":
+            frame = read_parquet_window(self.path, columns, box)
+        else:
+            with readable(self.path) as path:
+                frame = self._read_by_gdal(path, schema, columns, box)
+        table = pd.DataFrame({column: frame[column] for column in columns}, index=frame.index)
+        return geopandas.GeoDataFrame(table, geometry=np.asarray(frame.geometry), crs=schema.crs)
+
+    def _read_by_gdal(
+        self,
+        path: Path,
+        schema: Schema,
+        columns: list[str],
+        box: tuple[float, float, float, float] | None,
+    ) -> geopandas.GeoDataFrame:
+        encoding = self._encoding
+        frame = pyogrio.read_dataframe(
+            path,
+            layer=schema.layer if path == self.path else None,
+            columns=columns,
+            bbox=box,
+            encoding=encoding,
+            force_2d=True,
+            fid_as_index=True,
+        )
+        if encoding == BYTES_AS_THEY_ARE:
+            texts = [c for c in columns if not pd.api.types.is_numeric_dtype(frame[c].dtype)]
+            for column in texts:
+                frame[column] = decoded(frame[column])
+        return frame
+
+    @property
+    def _encoding(self) -> str | None:
+        if self.path.suffix.lower() != ".shp" or foreign_encoding(self.path):
+            return None
+        return BYTES_AS_THEY_ARE
+
+    def _schema_by_gdal(self, path: Path, problems: Problems) -> Schema | None:
+        state = state_of(self.files)
+        layers = layers_of(path, state)
+        layer = self.layer
+        if path != self.path or (layer is None and len(layers) == 1):
+            layer = layers[0]
+        if layer is None:
+            hint = "name one as `layer`"
+            message = f"the file holds {len(layers)} layers: {', '.join(layers)}"
+            problems.error("E-INPUT-058", message, self.path, hint)
+            return None
+        if layer not in layers:
+            message = f"layer {layer!r} is not in the file, which holds {', '.join(layers)}"
+            problems.error("E-INPUT-058", message, self.path, nearest(layer, layers))
+            return None
+        info = info_of(path, layer, self._encoding, state)
+        fields = tuple(str(name) for name in info["fields"])
+        crs = system_of(info["crs"], self.crs)
+        return Schema(layer, fields, info["geometry_type"], crs, int(info["features"]))
+
+    def _schema_of_parquet(self) -> Schema:
+        found = parquet_schema(self.path)
+        crs = system_of(found.crs, self.crs)
+        return Schema(self.path.stem, found.fields, "Unknown", crs, found.n_rows)
+
+    def _is_cut(self, problems: Problems) -> bool:
+        cut = False
+        table = companion(self.path, ".dbf") if self.path.suffix.lower() == ".shp" else None
+        for file in (self.path, table):
+            if file is None or not file.is_file():
+                continue
+            if lacking := lacking_bytes(file):
+                hint = "it was cut in copying or unpacking; get it again"
+                message = f"cannot be read: {lacking} bytes shorter than its own header says"
+                problems.error("E-INPUT-058", message, file, hint)
+                cut = True
+        return cut
+
+    def _unreadable(self, error: Exception, problems: Problems) -> None:
+        hint = "the file may be cut or lack a companion (.shx, .dbf); copy or export it again"
+        message = f"cannot be read as vector file: {error}"
+        problems.error("E-INPUT-058", message, self.path, hint)
+
+    def _check_columns(self, schema: Schema, columns: Sequence[str], problems: Problems) -> None:
+        if columns and not self.has_table:
+            message = (
+                f"the shapefile has no attribute table (.dbf), where {', '.join(columns)} "
+                "would stand; there is geometry only"
+            )
+            problems.error("E-INPUT-041", message, self.path, "put the .dbf beside the .shp")
+            return
+        for column in columns:
+            if column not in schema.fields:
+                fields = ", ".join(schema.fields) or "none"
+                message = f"column {column!r} is not in the file; its columns: {fields}"
+                hint = nearest(column, schema.fields)
+                problems.error("E-INPUT-041", message, self.path, hint)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, size: int, modified_ns: int) -> str:
+    # Size and time only spare hashing twice within one process; the key is the content.
+    return sha256_file(path)
+
+
+def _escaped(stem: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in stem)
+
+
+def count_features(path: Path, layer: str | None) -> int:
+    """Return how many features a file holds, those without geometry included."""
+    if path.suffix.lower() == ".parquet":
+        return int(pyarrow.parquet.read_metadata(path).num_rows)
+    with readable(path) as whole:
+        info = pyogrio.read_info(whole, layer=layer, force_feature_count=True)
+    return int(info["features"])
