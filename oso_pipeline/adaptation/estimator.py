@@ -147,37 +147,15 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"{len(tables[1])} anchors have {len(labels)} labels")
         self.classes_ = np.unique(np.concatenate([known, labels]) if len(labels) else known)
         self._codes = _codes_of(self.classes_)
-        space = self.space or SeriesSpace.plain((0,), table.shape[1])
-        if space.size != table.shape[1]:
-            raise ValueError(
-                f"the space of series has {space.size} columns, X has {table.shape[1]}"
-            )
-        self._scale = Scale.of(space, table, *tables)
+        trainer = self._trainer(table.shape[1])
+        self._scale = Scale.of(trainer.space, table, *tables)
         notes = Notes()
         domains = Domains(
-            Labelled(
-                self._scale.apply(table),
-                self._encoded(known),
-                _polygons(polygons, len(known), None),
-            ),
+            self._labelled(table, known, polygons),
             self._scale.apply(tables[0]),
             _polygons(target_polygons, len(tables[0]), -1),
-            notes.usable_anchors(
-                Labelled(
-                    self._scale.apply(tables[1]),
-                    self._encoded(labels),
-                    _polygons(anchor_polygons, len(labels), None),
-                ),
-                self._names,
-            ),
+            notes.usable_anchors(self._labelled(tables[1], labels, anchor_polygons), self._names),
             frozenset(self._perennial(perennial_classes, labels)),
-        )
-        trainer = Trainer(
-            space,
-            self.forest or Learning(),
-            self.options or AdaptationOptions(),
-            int(check_random_state(self.random_state).randint(2**31 - 1)),
-            max(1, self.n_jobs),
         )
         self._adapt(domains, trainer, notes, np.asarray(target_classes))
         return self
@@ -234,6 +212,27 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
         if self.gate == "always":
             return True, "the gate is set to always"
         return diagnosis.statistics.decision(options)
+
+    def _trainer(self, n_features: int) -> Trainer:
+        space = self.space or SeriesSpace.plain((0,), n_features)
+        if space.size != n_features:
+            raise ValueError(f"the space of series has {space.size} columns, X has {n_features}")
+        return Trainer(
+            space,
+            self.forest or Learning(),
+            self.options or AdaptationOptions(),
+            int(check_random_state(self.random_state).randint(2**31 - 1)),
+            max(1, self.n_jobs),
+        )
+
+    def _labelled(
+        self, table: npt.NDArray[Any], labels: npt.NDArray[Any], polygons: npt.ArrayLike | None
+    ) -> Labelled:
+        return Labelled(
+            self._scale.apply(table),
+            self._encoded(labels),
+            _polygons(polygons, len(labels), None),
+        )
 
     def _refuse_parameters(self) -> None:
         if self.method not in METHODS:
