@@ -321,10 +321,11 @@ for vote in ("hard", "soft"):
 votes(model.forest, features), probabilities(model.forest, features)
 from oso_pipeline.prediction import kernel
 from oso_pipeline.learners.forest import compiled
+from oso_pipeline.learners.forest import votes as voting
 from oso_pipeline.learners.forest import walk
 from oso_pipeline.timeseries.kernels import chunks
 functions = [
-    f for module in (compiled, kernel, walk, chunks) for f in vars(module).values()
+    f for module in (compiled, kernel, voting, walk, chunks) for f in vars(module).values()
     if hasattr(f, "stats")
 ]
 print(sum(sum(f.stats.cache_hits.values()) for f in functions))

@@ -11,9 +11,12 @@ import pyogrio
 import pytest
 import shapely
 
-from oso_pipeline.simulation import WorldSpec, bdtopo_of_world, clc_of_world, rpg_of_world
+from oso_pipeline.simulation import WorldSpec
 from oso_pipeline.simulation.world.land_covers import OSO23
 from oso_pipeline.simulation.world.world import World
+from oso_pipeline.simulation.writers import bdtopo as bdtopo_writer
+from oso_pipeline.simulation.writers import clc as clc_writer
+from oso_pipeline.simulation.writers import rpg as rpg_writer
 from oso_pipeline.simulation.writers.databases import Databases, write_databases
 
 CROPS = {
@@ -67,13 +70,13 @@ def test_parcels_have_the_crops_and_flaws(world: World, databases: Databases) ->
     codes = set(parcels["CODE_CULTU"])
     assert all(crops <= codes for crops in CROPS.values())
     assert {"NR", "PTR", "LUZ"} <= codes
-    assert (parcels["CODE_CULTU"] == "NR").sum() >= rpg_of_world.NO_CODE
-    assert (parcels["SURF_PARC"] == 0).sum() >= rpg_of_world.NO_AREA
-    assert parcels.geometry.duplicated().sum() == rpg_of_world.DUPLICATES
-    assert parcels["ID_PARCEL"].duplicated().sum() == rpg_of_world.DUPLICATES
-    assert (~parcels.is_valid).sum() == rpg_of_world.INVALID
+    assert (parcels["CODE_CULTU"] == "NR").sum() >= rpg_writer.NO_CODE
+    assert (parcels["SURF_PARC"] == 0).sum() >= rpg_writer.NO_AREA
+    assert parcels.geometry.duplicated().sum() == rpg_writer.DUPLICATES
+    assert parcels["ID_PARCEL"].duplicated().sum() == rpg_writer.DUPLICATES
+    assert (~parcels.is_valid).sum() == rpg_writer.INVALID
     width = np.diff(shapely.bounds(parcels.geometry.values)[:, [0, 2]], axis=1)
-    assert (width < 1.5).sum() == rpg_of_world.SLIVERS
+    assert (width < 1.5).sum() == rpg_writer.SLIVERS
     blocks = gpd.read_file(databases.parcels.with_name("ILOTS_ANONYMES.shp"))
     assert "CODE_CULTU" not in blocks
     usable = parcels[parcels.is_valid]
@@ -91,9 +94,9 @@ def test_ilots_hold_their_greatest_group_and_the_table_all(databases: Databases)
     ilots = gpd.read_file(databases.ilots)
     assert databases.ilots.parent.name == "RPG_1-0_SHP_LAMB93_R031-2014"
     assert ilots["CODE_CULTU"].str.fullmatch(r"\d\d").all()
-    assert (ilots["SURF_CULTU"] == "NR").sum() >= rpg_of_world.NO_CODE
-    assert ilots["NUM_ILOT"].duplicated().sum() == rpg_of_world.DUPLICATES
-    assert (~ilots.is_valid).sum() == rpg_of_world.INVALID
+    assert (ilots["SURF_CULTU"] == "NR").sum() >= rpg_writer.NO_CODE
+    assert ilots["NUM_ILOT"].duplicated().sum() == rpg_writer.DUPLICATES
+    assert (~ilots.is_valid).sum() == rpg_writer.INVALID
     table = pd.read_csv(
         databases.ilots.with_name("ILOTS-ANONYMES-GROUPES-CULTURE.csv"), sep=";", dtype=str
     )
@@ -180,8 +183,8 @@ def test_closed_buildings_inside_the_land_cover_are_the_built_up_classes(
 
 def test_land_cover_gives_the_natural_classes(world: World, databases: Databases) -> None:
     frame = gpd.read_file(databases.clc)
-    assert frame.geometry.duplicated().sum() == clc_of_world.DUPLICATES
-    assert (~frame.is_valid).sum() == clc_of_world.INVALID
+    assert frame.geometry.duplicated().sum() == clc_writer.DUPLICATES
+    assert (~frame.is_valid).sum() == clc_writer.INVALID
     frame = frame[frame.is_valid]
     for code, name in LAND_COVER.items():
         inside = pixels(world, frame[frame["CODE_18"] == name], 10)
@@ -197,7 +200,7 @@ def test_departments_share_what_lies_on_their_border(databases: Databases) -> No
     shared = set(frames[0]["ID"]) & set(frames[1]["ID"])
     assert 0 < len(shared) < 0.2 * len(frames[0])
     assert [root.name for root in databases.bdtopo.values()] == [
-        f"BDT_3-3_SHP_LAMB93_{name}-ED2022-12-15" for name in bdtopo_of_world.DEPARTMENTS
+        f"BDT_3-3_SHP_LAMB93_{name}-ED2022-12-15" for name in bdtopo_writer.DEPARTMENTS
     ]
 
 
