@@ -6,12 +6,12 @@ import sys
 
 import typer
 
+from oso_pipeline.cli.console import err
 from oso_pipeline.cli.prepare import check, cluster_keys, init, plan
 from oso_pipeline.cli.results import evaluate_adaptation, report, status, verify
 from oso_pipeline.cli.runs import reference, run, submit
 from oso_pipeline.cli.worlds import demo, simulate
 from oso_pipeline.core.errors import ExitCode, OsoError
-from oso_pipeline.runtime.terminal import err
 
 EPILOG = (
     "Exit codes: 0 ok, 1 bug, 2 usage, 3 config, 4 bad or missing input, 5 some tasks failed, "

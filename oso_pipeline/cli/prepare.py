@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from oso_pipeline.cli.console import out
 from oso_pipeline.cli.options import ConfigPath, Overrides, writing_into
 from oso_pipeline.core.errors import ConfigError, Problem
-from oso_pipeline.runtime.terminal import out
 
 
 def init(folder: Annotated[Path, typer.Argument(help="Folder to write oso.yaml into.")]) -> None:
@@ -32,9 +32,9 @@ def init(folder: Annotated[Path, typer.Argument(help="Folder to write oso.yaml i
 
 def check(config: ConfigPath, set_: Overrides = None) -> None:
     """Check the configuration and that the files it names are there."""
-    from oso_pipeline.runtime import session
+    from oso_pipeline.cli.running import load
 
-    loaded = session.load(config, set_)
+    loaded = load(config, set_)
     out.print(f"{config}: ok; the run folder is {loaded.run_dir}")
 
 
@@ -47,12 +47,14 @@ def plan(
     ] = False,
 ) -> None:
     """Show what a run would do, why, and how long it takes, without doing anything."""
-    from oso_pipeline.runtime import calibration, session, tables
-    from oso_pipeline.runtime.checks import disk as room
-    from oso_pipeline.runtime.checks import memory as limits
+    from oso_pipeline.cli import tables
+    from oso_pipeline.cli.running import load_planner
+    from oso_pipeline.runtime import calibration, session
+    from oso_pipeline.runtime.checks.disk import room_for
+    from oso_pipeline.runtime.checks.memory import refuse_memory
 
-    planner = session.planner_of(session.load(config, set_))
-    limits.refuse_memory(planner, planner.stages)
+    planner = load_planner(config, set_)
+    refuse_memory(planner, planner.stages)
     if calibrate:
         calibration.remember(calibration.measure())
     plans = [plan for stage in planner.stages if (plan := planner.plan(stage)).tasks]
@@ -65,7 +67,7 @@ def plan(
         out.print(
             f"about {wall} with {forecast.workers} workers as fast as {forecast.speed.machine}"
         )
-        out.print(str(room.room_for(planner, planner.stages)))
+        out.print(str(room_for(planner, planner.stages)))
         for stage in plans:
             for why, count in stage.reasons.most_common(3):
                 out.print(f"{stage.name}: {count} of {len(stage.tasks)}: {why}")

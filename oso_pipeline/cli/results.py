@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from oso_pipeline.cli.console import out
 from oso_pipeline.cli.options import ConfigPath, Overrides, RunPath
 from oso_pipeline.core.errors import ExitCode
-from oso_pipeline.runtime.terminal import out
 
 Hidden = Literal["annual", "all"]
 
@@ -24,10 +24,12 @@ def status(
     ] = 10,
 ) -> None:
     """Show how far a run is, who works on it, and what failed; from any host that sees it."""
-    from oso_pipeline.runtime import session, status_text
+    from oso_pipeline.cli import status_text
+    from oso_pipeline.cli.running import load_planner
+    from oso_pipeline.runtime import session
     from oso_pipeline.runtime.folder.status import Watch
 
-    look = Watch(session.planner_of(session.load(session.config_of(run_folder), None)))
+    look = Watch(load_planner(session.config_of(run_folder)))
     if watch:
         status_text.watch(look, why, every, out)
         return
@@ -55,13 +57,15 @@ def verify(
 
 def report(run_folder: RunPath) -> None:
     """Write the report of a run anew where it is missing or outdated, and name it."""
+    from oso_pipeline.cli.outcome import print_outcome
+    from oso_pipeline.cli.running import load_planner, run_shown
     from oso_pipeline.runtime import session
     from oso_pipeline.runtime.runner import Selection
 
-    planner = session.planner_of(session.load(session.config_of(run_folder), None))
-    outcome = session.run(planner, Selection(only="report"), session.Manner(serial=True))
+    planner = load_planner(session.config_of(run_folder))
+    outcome = run_shown(planner, Selection(only="report"), session.Manner(serial=True))
     if outcome.failures:
-        session.print_outcome(planner.config, outcome)
+        print_outcome(planner.config, outcome)
         raise typer.Exit(int(outcome.exit_code))
     out.print(planner.config.run_dir / "report.html")
 
@@ -81,9 +85,8 @@ def evaluate_adaptation(
     set_: Overrides = None,
 ) -> None:
     """Hide the labels of a past year, map it from other years, and say what adapting gains."""
-    from oso_pipeline.studies.adaptation import study as evaluation
+    from oso_pipeline.cli.evaluation import evaluate, methods_of, years_of
+    from oso_pipeline.studies.adaptation.evaluate import Wish
 
-    wish = evaluation.wish_of(methods, seeds, hide, placebo)
-    years = evaluation.years_of(source_years), target_year
-    for path in evaluation.evaluate_adaptation(config, set_, wish, years):
-        out.print(path)
+    wish = Wish(methods_of(methods), seeds, hide, placebo)
+    evaluate(config, set_, wish, (years_of(source_years), target_year))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from oso_pipeline.cli.console import err, out
 from oso_pipeline.cli.options import (
     ConfigPath,
     Overrides,
@@ -16,7 +17,6 @@ from oso_pipeline.cli.options import (
     shard_of,
     tiles_of,
 )
-from oso_pipeline.runtime.terminal import err, out
 
 
 def run(
@@ -44,24 +44,28 @@ def run(
     ] = False,
 ) -> None:
     """Run what is missing or outdated; run it again after any interruption."""
-    from oso_pipeline.runtime import session
+    from oso_pipeline.cli.outcome import print_outcome
+    from oso_pipeline.cli.running import load_planner, run_as_json, run_shown
     from oso_pipeline.runtime.runner import Selection
+    from oso_pipeline.runtime.session import Manner
 
     if until is not None and stage is not None:
         raise typer.BadParameter("--until and --stage exclude each other; give one of them")
     overrides = [*(set_ or ()), *cluster_override(cluster)]
-    planner = session.planner_of(session.load(config, overrides))
+    planner = load_planner(config, overrides)
     for name in (until, stage):
         if name is not None and name not in [known.name for known in planner.stages]:
             known = ", ".join(known.name for known in planner.stages)
             raise typer.BadParameter(f"no stage {name!r}; the stages are {known}")
-    outcome = session.run(
-        planner,
-        Selection(until, stage, tiles=tiles_of(tiles, planner.config), shard=shard_of(shard)),
-        session.Manner(workers, json_log, wait_lock_s=wait_lock, break_lock=break_lock),
+    selection = Selection(
+        until, stage, tiles=tiles_of(tiles, planner.config), shard=shard_of(shard)
     )
-    if not json_log:
-        session.print_outcome(planner.config, outcome)
+    manner = Manner(workers, wait_lock_s=wait_lock, break_lock=break_lock)
+    if json_log:
+        outcome = run_as_json(planner, selection, manner)
+    else:
+        outcome = run_shown(planner, selection, manner)
+        print_outcome(planner.config, outcome)
     raise typer.Exit(int(outcome.exit_code))
 
 
@@ -75,12 +79,13 @@ def submit(
     attempt: Annotated[int, typer.Option(min=0, hidden=True)] = 0,
 ) -> None:
     """Write the batch scripts of a run into its folder and submit them (Slurm, PBS)."""
+    from oso_pipeline.cli.running import load_planner
     from oso_pipeline.config.site import load_site
-    from oso_pipeline.runtime import batch, session
+    from oso_pipeline.runtime.batch import Submission
 
     where = load_site(site)
-    loaded = session.load(config, set_)
-    jobs = batch.Submission.of(loaded, where, session.planner_of(loaded).stages, attempt)
+    planner = load_planner(config, set_)
+    jobs = Submission.of(planner.config, where, planner.stages, attempt)
     if print_script:
         sys.stdout.write(jobs.text())
         return
@@ -97,15 +102,18 @@ def reference(
     workers: Workers = None,
 ) -> None:
     """Prepare the reference polygons alone, and show what became of them."""
+    from oso_pipeline.cli.outcome import print_outcome
+    from oso_pipeline.cli.running import load_planner, run_shown
+    from oso_pipeline.cli.tables import reference_table
     from oso_pipeline.core.nomenclature import load_nomenclature
     from oso_pipeline.reference.polygons.explain import biographies
-    from oso_pipeline.runtime import session, tables
     from oso_pipeline.runtime.runner import Selection
+    from oso_pipeline.runtime.session import Manner
 
-    planner = session.planner_of(session.load(config, set_))
-    outcome = session.run(planner, Selection(goal="reference"), session.Manner(workers))
+    planner = load_planner(config, set_)
+    outcome = run_shown(planner, Selection(goal="reference"), Manner(workers))
     if outcome.failures:
-        session.print_outcome(planner.config, outcome)
+        print_outcome(planner.config, outcome)
         raise typer.Exit(int(outcome.exit_code))
     if explain is not None:
         nomenclature = load_nomenclature(planner.config.nomenclature)
@@ -113,7 +121,7 @@ def reference(
             out.print("\n".join(one.lines(nomenclature)), markup=False)
         return
     summary = planner.stage("reference").gather(planner.tasks("reference"))
-    out.print(tables.reference_table(summary))
+    out.print(reference_table(summary))
     for text in summary["warnings"]:
         err.print(text, markup=False)
     out.print(planner.config.run_dir / "reference.parquet")

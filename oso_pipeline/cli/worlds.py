@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from oso_pipeline.cli.console import out
 from oso_pipeline.cli.options import Workers, writing_into
-from oso_pipeline.runtime.terminal import out
 
 
 def simulate(
@@ -33,22 +33,24 @@ def demo(
     workers: Workers = None,
 ) -> None:
     """Simulate two years of a small world, and map one with the labels of the other."""
-    from oso_pipeline.runtime import session
+    from oso_pipeline.cli.outcome import print_outcome
+    from oso_pipeline.cli.running import load_planner, run_shown
     from oso_pipeline.runtime.reuse import begin_with_preparation
     from oso_pipeline.runtime.runner import Selection
+    from oso_pipeline.runtime.session import Manner
     from oso_pipeline.simulation.demo import prepare_demo
 
     with writing_into(folder):
         configs = prepare_demo(folder, out.print)
     out.print("mapping 2018 with the forest of 2017 as it is, to compare with")
-    planner = session.planner_of(session.load(configs.past_forest, None))
-    outcome = session.run(planner, Selection(until="mosaic"), session.Manner(workers))
+    planner = load_planner(configs.past_forest)
+    outcome = run_shown(planner, Selection(until="mosaic"), Manner(workers))
     if outcome.exit_code == 0:
         out.print("mapping 2018 with the labels of 2017, adapted; labels and samples are the same")
         past_forest = planner.run_dir
-        planner = session.planner_of(session.load(configs.main, None))
+        planner = load_planner(configs.main)
         with writing_into(folder):
             begin_with_preparation(past_forest, planner.run_dir)
-        outcome = session.run(planner, Selection(), session.Manner(workers))
-    session.print_outcome(planner.config, outcome)
+        outcome = run_shown(planner, Selection(), Manner(workers))
+    print_outcome(planner.config, outcome)
     raise typer.Exit(int(outcome.exit_code))

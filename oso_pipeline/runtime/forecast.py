@@ -74,36 +74,41 @@ class Forecast:
         return total
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What a stage was expected to take, and what it took."""
+
+    expected: Needs
+    actual: Needs
+
+    def as_json(self) -> dict[str, Any]:
+        """Return both, rounded."""
+        return {"expected": self.expected.as_json(), "actual": self.actual.as_json()}
+
+
 class Ledger:
-    """Compares what was expected of each stage with what it took; follows a run."""
+    """Compares what was expected of each stage with what it took."""
 
     def __init__(self, forecast: Forecast) -> None:
         self.forecast = forecast
-        self.expected: dict[str, Needs] = {}
-        self.actual: dict[str, Needs] = {}
+        self._compared: dict[str, Compared] = {}
 
-    def stage_begins(self, plan: StagePlan) -> None:
-        """Note what is expected."""
+    def expect(self, plan: StagePlan) -> None:
+        """Note what is expected of a stage that has something to do."""
         if plan.todo:
-            self.expected[plan.name] = self.forecast.needs(plan.todo)
-            self.actual[plan.name] = Needs()
+            self._compared[plan.name] = Compared(self.forecast.needs(plan.todo), Needs())
 
-    def task_ended(self, result: TaskResult) -> None:
+    def add(self, result: TaskResult) -> None:
         """Add what a task took."""
-        before = self.actual.get(result.stage, Needs())
-        self.actual[result.stage] = replace(
-            before,
+        compared = self._compared[result.stage]
+        before = compared.actual
+        actual = Needs(
             tasks=before.tasks + 1,
             core_seconds=before.core_seconds + result.cpu_seconds,
             memory_bytes=max(before.memory_bytes, result.peak_rss_bytes),
         )
+        self._compared[result.stage] = replace(compared, actual=actual)
 
-    def stage_ends(self, plan: StagePlan, failed: int) -> None:
-        """Nothing to do: the sums are complete."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return expected and actual needs by stage."""
-        return {
-            name: {"expected": needs.as_json(), "actual": self.actual[name].as_json()}
-            for name, needs in self.expected.items()
-        }
+    def needs(self) -> dict[str, Compared]:
+        """Return both by stage, in the order in which the stages began."""
+        return dict(self._compared)

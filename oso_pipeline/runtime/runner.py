@@ -10,40 +10,33 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
 
 from ruamel.yaml import YAML
 
 from oso_pipeline.config import Config
-from oso_pipeline.core.commit import digest, publish_json, staged, sweep_temporaries
-from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, InputDataError, Problem
+from oso_pipeline.core.commit import publish_json, staged, sweep_temporaries
+from oso_pipeline.core.errors import EnvironmentFailure, InputDataError, Problem
 from oso_pipeline.runtime.checks.disk import refuse_full_disk
 from oso_pipeline.runtime.checks.memory import refuse_memory
+from oso_pipeline.runtime.events import (
+    Event,
+    Observer,
+    RunEnded,
+    RunStarted,
+    StageEnded,
+    StageStarted,
+    TaskEnded,
+)
 from oso_pipeline.runtime.executors import Executor
 from oso_pipeline.runtime.folder.lock import RunLock
+from oso_pipeline.runtime.forecast import Forecast, Ledger
+from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import Planner, StagePlan, is_per_tile
 from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.runtime.stopping import Stop, UntilTold
 from oso_pipeline.tasks.heartbeat import forget_signs
 from oso_pipeline.tasks.memory_guard import forget_verdicts
 from oso_pipeline.tasks.stage import Stage
-from oso_pipeline.tasks.task import TaskResult
-
-
-class Observer(Protocol):
-    """Is told what a run does, to show it or to write it down."""
-
-    def stage_begins(self, plan: StagePlan) -> None:
-        """Hear that a stage was planned; its tasks to do come next."""
-        ...
-
-    def task_ended(self, result: TaskResult) -> None:
-        """Hear that a task has ended."""
-        ...
-
-    def stage_ends(self, plan: StagePlan, failed: int) -> None:
-        """Hear that all tasks of the stage have ended."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -78,47 +71,33 @@ class Selection:
         return "shards" if self.shard else "tiles" if self.tiles else None
 
 
-@dataclass
-class Outcome:
-    """What a run did.
-
-    ``waiting`` says which others a partial run would have to wait for, ``stopped`` that the
-    end was announced before all was done.
-    """
-
-    done: int = 0
-    up_to_date: int = 0
-    failures: list[TaskResult] = field(default_factory=list)
-    waiting: str | None = None
-    stopped: bool = False
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """0, 75 if stopped, the code that all failures share, otherwise 5."""
-        if self.stopped:
-            return ExitCode.SOME_LEFT
-        if not self.failures:
-            return ExitCode.OK
-        codes = {failure.exit_code for failure in self.failures}
-        shared = codes.pop() if len(codes) == 1 else None
-        if shared in (ExitCode.CONFIG, ExitCode.INPUT, ExitCode.ENVIRONMENT):
-            return ExitCode(shared)
-        return ExitCode.FAILED_TASKS
-
-
 def run(
     planner: Planner,
     executor: Executor,
     observers: Sequence[Observer],
     selection: Selection,
     lock: RunLock | None = None,
+    forecast: Forecast | None = None,
 ) -> Outcome:
     """Run what is to do and return what was done.
 
-    `lock` is the one to hold, where it is not simply that of the run folder.
-
     A failed task does not stop the others of its stage. The stages after it are only run
     when the configuration accepts a partial map.
+
+    Parameters
+    ----------
+    planner
+        What is to do.
+    executor
+        Does the tasks.
+    observers
+        Are told of every event; what they raise ends the run.
+    selection
+        Which part of the plan to run.
+    lock
+        The one to hold, where it is not simply that of the run folder.
+    forecast
+        Where given, the outcome compares it with what each stage took.
 
     Raises
     ------
@@ -128,6 +107,8 @@ def run(
         If a stage cannot be planned because its input is missing.
     EnvironmentFailure
         If the run folder is locked, cannot be written, or its disk has too little room.
+    KeyboardInterrupt
+        On Ctrl-C.
     Terminated
         On SIGTERM.
     OutOfTime
@@ -136,40 +117,49 @@ def run(
     _prepare_folder(planner.run_dir)
     held = lock or RunLock(planner.run_dir, selection.shard)
     stop = Stop(planner.config.runtime.stop_grace_s)
+    course = _Course(planner, executor, observers, selection, held, stop)
+    if forecast is not None:
+        course.ledger = Ledger(forecast)
     with stop.listening(), held:
         if selection.shard is None:  # other shards write files just now
             sweep_temporaries(planner.run_dir)
             forget_signs(planner.run_dir)
         forget_verdicts(planner.run_dir)
-        run_id = describe_run(planner.config)
+        describe_run(planner.config)
         with executor:
-            stages = _selected(planner, selection)
-            _foresee(planner, stages, selection)
-            course = _Course(planner, executor, observers, selection, run_id, held, stop)
-            for stage in stages:
-                if not course.stage(stage):
-                    break
+            course.all(_selected(planner, selection))
         held.require_held()
+    course.tell(RunEnded(course.outcome))
     return course.outcome
 
 
+@dataclass
 class _Course:
     """The way of a run through its stages."""
 
-    def __init__(
-        self,
-        planner: Planner,
-        executor: Executor,
-        observers: Sequence[Observer],
-        selection: Selection,
-        run_id: str,
-        lock: RunLock,
-        stop: Stop,
-    ) -> None:
-        self.planner, self.executor, self.observers = planner, executor, observers
-        self.selection, self.run_id = selection, run_id
-        self.lock, self.stop = lock, stop
-        self.outcome = Outcome()
+    planner: Planner
+    executor: Executor
+    observers: Sequence[Observer]
+    selection: Selection
+    lock: RunLock
+    stop: Stop
+    ledger: Ledger | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def all(self, stages: Sequence[Stage]) -> None:
+        """Run the stages until one does not allow the next to follow."""
+        _foresee(self.planner, stages, self.selection)
+        self.tell(RunStarted(self.planner.run_dir, tuple(stage.name for stage in stages)))
+        for stage in stages:
+            if not self.stage(stage):
+                break
+        if self.ledger is not None:
+            self.outcome.needs = self.ledger.needs()
+
+    def tell(self, event: Event) -> None:
+        """Tell everyone who watches."""
+        for observer in self.observers:
+            observer.notice(event)
 
     def stage(self, stage: Stage) -> bool:
         """Run one stage; return whether the next may follow."""
@@ -179,11 +169,11 @@ class _Course:
         plan = self.planner.plan(stage, self.selection.tiles, self.selection.shard)
         if not plan.tasks:  # the configuration does not ask for it
             return True
-        for observer in self.observers:
-            observer.stage_begins(plan)
+        if self.ledger is not None:
+            self.ledger.expect(plan)
+        self.tell(StageStarted(plan))
         failed, ended = self._tasks(plan)
-        for observer in self.observers:
-            observer.stage_ends(plan, failed)
+        self.tell(StageEnded(plan, failed))
         self.outcome.up_to_date += plan.count("done")
         self.planner.forget()
         if ended < len(plan.todo):
@@ -194,7 +184,8 @@ class _Course:
     def _tasks(self, plan: StagePlan) -> tuple[int, int]:
         """Run what is to do; return how many tasks failed and how many ended."""
         failed = ended = 0
-        for result in self.executor.run(UntilTold(plan.todo, self._is_told), self.run_id):
+        todo = UntilTold(plan.todo, self._is_told)
+        for result in self.executor.run(todo, self.planner.config.run_id):
             self.stop.heed()
             ended += 1
             if result.status == "failed":
@@ -202,8 +193,9 @@ class _Course:
                 self.outcome.failures.append(result)
             else:
                 self.outcome.done += 1
-            for observer in self.observers:
-                observer.task_ended(result)
+            if self.ledger is not None:
+                self.ledger.add(result)
+            self.tell(TaskEnded(result))
         return failed, ended
 
     def _is_told(self) -> bool:
@@ -248,23 +240,21 @@ def _selected(planner: Planner, selection: Selection) -> Sequence[Stage]:
     return planner.stages
 
 
-def describe_run(config: Config) -> str:
-    """Write ``run.json`` and ``config.yaml`` and return the id of the run."""
-    run_id = digest(config.science())[:12]
+def describe_run(config: Config) -> None:
+    """Write ``run.json`` and ``config.yaml``."""
     with staged(config.run_dir / "config.yaml") as temporary:
         YAML(typ="safe", pure=True).dump(config.model_dump(mode="json"), temporary)
     software = ("oso_pipeline", "numpy", "numba", "scikit-learn", "rasterio", "geopandas", "dask")
     publish_json(
         config.run_dir / "run.json",
         {
-            "run_id": run_id,
+            "run_id": config.run_id,
             "name": config.name,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "python": platform.python_version(),
             "software": {name: version(name) for name in software},
         },
     )
-    return run_id
 
 
 def _prepare_folder(run_dir: Path) -> None:

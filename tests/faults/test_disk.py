@@ -18,10 +18,10 @@ from toys import Toy
 from oso_pipeline.core.commit import publish_bytes, staged
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode
 from oso_pipeline.prediction.block_file import write_block
+from oso_pipeline.runtime.events import Event, TaskEnded
 from oso_pipeline.runtime.executors import SerialExecutor
+from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.folder.verification import verify_run
-from oso_pipeline.runtime.planner import StagePlan
-from oso_pipeline.runtime.progress import LogFile
 from oso_pipeline.runtime.runner import Selection, run
 
 
@@ -204,12 +204,9 @@ class Vandal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def stage_begins(self, plan: StagePlan) -> None: ...
-
-    def task_ended(self, result: object) -> None:
-        remove(self.folder)
-
-    def stage_ends(self, plan: StagePlan, failed: int) -> None: ...
+    def notice(self, event: Event) -> None:
+        if isinstance(event, TaskEnded):
+            remove(self.folder)
 
 
 @pytest.mark.fault(

@@ -12,8 +12,9 @@ from pipeline_tools import write_config
 
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import ExitCode
+from oso_pipeline.runtime.events import Event, StageStarted
 from oso_pipeline.runtime.executors import SerialExecutor
-from oso_pipeline.runtime.planner import Planner, StagePlan
+from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Outcome, Selection, run
 from oso_pipeline.runtime.stages import STAGES
 
@@ -43,13 +44,9 @@ class Saboteur:
             path for path in sorted(products.rglob("*T30UYD*_FRE_B4.tif")) if path.is_file()
         )
 
-    def stage_begins(self, plan: StagePlan) -> None:
-        if plan.name == "samples":
+    def notice(self, event: Event) -> None:
+        if isinstance(event, StageStarted) and event.plan.name == "samples":
             self.act(self.band)
-
-    def task_ended(self, result: object) -> None: ...
-
-    def stage_ends(self, plan: StagePlan, failed: int) -> None: ...
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from toy_stages import Numbers, Total
 
 from oso_pipeline.core.errors import OsoError
 from oso_pipeline.runtime.executors import LocalExecutor, SerialExecutor
+from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.folder.stragglers import StragglerWatch, Usual
 from oso_pipeline.runtime.planner import Planner
-from oso_pipeline.runtime.progress import LogFile
 from oso_pipeline.runtime.runner import Selection, run
 
 DEADLINE_S = 5

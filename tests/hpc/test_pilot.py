@@ -15,8 +15,9 @@ from oso_pipeline.config import Config
 from oso_pipeline.core.errors import EnvironmentFailure
 from oso_pipeline.runtime.executors import executor_of
 from oso_pipeline.runtime.executors.pilot import PilotExecutor
+from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import Planner
-from oso_pipeline.runtime.runner import Outcome, Selection, run
+from oso_pipeline.runtime.runner import Selection, run
 
 pytestmark = [pytest.mark.hpc, pytest.mark.timeout(600)]
 HERE = Path(__file__).parent

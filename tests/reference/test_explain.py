@@ -12,10 +12,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
+from oso_pipeline.cli.tables import reference_table
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.reference.polygons.explain import biographies
-from oso_pipeline.runtime.tables import reference_table
 
 OSO17 = load_nomenclature("oso17")
 

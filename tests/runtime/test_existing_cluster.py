@@ -25,7 +25,7 @@ from oso_pipeline.runtime.executors import executor_of, existing
 from oso_pipeline.runtime.executors import in_flight as window
 from oso_pipeline.runtime.executors.existing import ExistingExecutor
 from oso_pipeline.runtime.executors.tls import make_keys, worker_variables
-from oso_pipeline.runtime.progress import LogFile
+from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.runner import Selection, run
 
 HERE = Path(__file__).parent

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from toy_stages import Total
 
+from oso_pipeline.cli.tables import duration, needs_table, plan_table
 from oso_pipeline.runtime import calibration
 from oso_pipeline.runtime.calibration import NOMINAL, Speed
 from oso_pipeline.runtime.forecast import Forecast, Ledger
 from oso_pipeline.runtime.planner import StagePlan
-from oso_pipeline.runtime.tables import duration, ledger_table, plan_table
 from oso_pipeline.tasks.task import Cost, Task, TaskResult, TaskState
 
 
@@ -44,22 +44,22 @@ def test_a_stage_takes_no_less_than_its_longest_task(workers: int, expected: flo
 def test_ledger_compares_expected_with_actual() -> None:
     plan = plan_of(Cost(memory_bytes=9_000_000, core_seconds=5.0), Cost(core_seconds=4.0))
     ledger = Ledger(Forecast(NOMINAL, 2))
-    ledger.stage_begins(plan)
+    ledger.expect(plan)
     for number, seconds in enumerate((6.0, 1.0)):
         name = f"t{number}"
-        ledger.task_ended(
+        ledger.add(
             TaskResult(
                 plan.name, name, "done", cpu_seconds=seconds, peak_rss_bytes=7_000_000 + number
             )
         )
-    ledger.stage_ends(plan, 0)
-    assert ledger.as_json() == {
+    needs = ledger.needs()
+    assert {name: one.as_json() for name, one in needs.items()} == {
         plan.name: {
             "expected": {"tasks": 2, "core_seconds": 9.0, "memory_mb": 9},
             "actual": {"tasks": 2, "core_seconds": 7.0, "memory_mb": 7},
         }
     }
-    assert ledger_table(ledger).row_count == plan_table([plan], ledger.forecast).row_count == 1
+    assert needs_table(needs).row_count == plan_table([plan], ledger.forecast).row_count == 1
 
 
 def test_measuring_gives_a_speed_that_later_plans_find(

@@ -17,10 +17,12 @@ from toy_stages import Numbers, Total
 
 from oso_pipeline.core.commit import sidecar_of, staged
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, InputDataError
+from oso_pipeline.runtime.events import Event, TaskEnded
 from oso_pipeline.runtime.executors import LocalExecutor, SerialExecutor
 from oso_pipeline.runtime.folder.lock import RunLock
-from oso_pipeline.runtime.planner import Planner, StagePlan
-from oso_pipeline.runtime.runner import Outcome, Selection, run
+from oso_pipeline.runtime.outcome import Outcome
+from oso_pipeline.runtime.planner import Planner
+from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.tasks.task import TaskResult
 
 
@@ -231,11 +233,9 @@ class ClusterWatch:
         self.groups: set[int] = set()
         self.listening: set[str] = set()
 
-    def stage_begins(self, plan: StagePlan) -> None: ...
-
-    def stage_ends(self, plan: StagePlan, failed: int) -> None: ...
-
-    def task_ended(self, result: TaskResult) -> None:
+    def notice(self, event: Event) -> None:
+        if not isinstance(event, TaskEnded):
+            return
         scheduler = self.executor._cluster.scheduler
         self.most_tasks = max(self.most_tasks, len(scheduler.tasks))
         self.groups.add(len(scheduler.task_groups))

@@ -19,11 +19,12 @@ from toy_config import make_config
 from toy_stages import Numbers, Total
 
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode
+from oso_pipeline.runtime.events import Event, TaskEnded
 from oso_pipeline.runtime.executors import SerialExecutor
 from oso_pipeline.runtime.folder import lock as lock_module
 from oso_pipeline.runtime.folder.lock import RunLock, lock_path
+from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.planner import Planner
-from oso_pipeline.runtime.progress import LogFile
 from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.runtime.stopping import Terminated
@@ -168,11 +169,11 @@ class SignalAfter:
     def __init__(self, number: signal.Signals, tasks: int) -> None:
         self.number, self.left = number, tasks
 
-    def stage_begins(self, plan: object) -> None: ...
+    def notice(self, event: Event) -> None:
+        if isinstance(event, TaskEnded):
+            self.task_ended()
 
-    def stage_ends(self, plan: object, failed: int) -> None: ...
-
-    def task_ended(self, result: object) -> None:
+    def task_ended(self) -> None:
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), self.number)
@@ -201,7 +202,7 @@ def test_an_end_that_python_ignores_is_heeded(
             os.kill(os.getpid(), number)
 
     class InFinaliser(SignalAfter):
-        def task_ended(self, result: object) -> None:
+        def task_ended(self) -> None:
             Finalised()
 
     with pytest.raises(kind):
@@ -214,13 +215,13 @@ import sys
 from pathlib import Path
 from test_runner import World
 from toy_config import make_config
-from oso_pipeline.runtime import session
+from oso_pipeline.cli.running import run_shown
 from oso_pipeline.runtime.runner import Selection
 world = World.__new__(World)
 world.trouble, world.run_dir, world.values = Path(sys.argv[1]), Path(sys.argv[2]), [1, 2, 3]
 cluster = {"kind": sys.argv[3]}
 planner = world.planner(runtime={"cluster": cluster, "workers": 1, "stop_grace_s": 0.5})
-session.run(planner, Selection(), session.Manner())
+run_shown(planner, Selection())
 """
 
 

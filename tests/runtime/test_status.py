@@ -15,12 +15,13 @@ from rich.console import Console
 from test_runner import World
 from test_shards import held_elsewhere
 
+from oso_pipeline.cli import status_text
 from oso_pipeline.core.commit import sidecar_of
-from oso_pipeline.runtime import runner, status_text
+from oso_pipeline.runtime import runner
 from oso_pipeline.runtime.executors import SerialExecutor
 from oso_pipeline.runtime.folder.lock import SILENT_S, RunLock
+from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.folder.status import Progress, ProgressFile, Watch
-from oso_pipeline.runtime.progress import LogFile
 from oso_pipeline.runtime.runner import Selection
 from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.tasks.heartbeat import signs, under_way

@@ -14,11 +14,13 @@ import pytest
 from rich.console import Console
 from test_runner import World
 
-from oso_pipeline.runtime import status_text
+from oso_pipeline.cli import status_text
+from oso_pipeline.cli.progress import BarProgress, JsonProgress, PlainProgress
+from oso_pipeline.runtime.events import StageStarted, TaskEnded, TaskStraggles
+from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.folder.status import Watch
-from oso_pipeline.runtime.folder.stragglers import Straggler, StragglerWatch, Usual
+from oso_pipeline.runtime.folder.stragglers import StragglerWatch, Usual
 from oso_pipeline.runtime.planner import StagePlan
-from oso_pipeline.runtime.progress import BarProgress, JsonProgress, LogFile, PlainProgress
 from oso_pipeline.tasks.heartbeat import Sign, under_way
 from oso_pipeline.tasks.task import Cost, TaskResult
 
@@ -52,14 +54,14 @@ def watch_of(world: World, costs: dict[str, float] | None = None) -> StragglerWa
         for task in plan.tasks
     )
     watch = StragglerWatch(world.run_dir, 3600, [], Usual(peers=3, times=5, least_s=30))
-    watch.stage_begins(StagePlan(plan.stage, tasks, plan.states))
+    watch.notice(StageStarted(StagePlan(plan.stage, tasks, plan.states)))
     world.run_dir.mkdir(exist_ok=True)
     return watch
 
 
 def ended(watch: StragglerWatch, *names: str, seconds: float = 10.0) -> None:
     for name in names:
-        watch.task_ended(TaskResult("numbers", name, "done", seconds=seconds))
+        watch.notice(TaskEnded(TaskResult("numbers", name, "done", seconds=seconds)))
 
 
 def test_named_once_when_five_times_as_long_as_its_peers(world: World, clock: Clock) -> None:
@@ -152,11 +154,11 @@ def test_told_in_log_progress_and_status(world: World) -> None:
     world.run_dir.mkdir()
     with under_way(world.run_dir, "numbers", "n1"):
         (sign,) = Watch(world.planner()).look().signs
-        straggler = Straggler(sign, 51.2, 9.96)
-        log.straggles(straggler)
-        PlainProgress(plain).straggles(straggler)
-        JsonProgress(lines).straggles(straggler)
-        BarProgress(Console(file=bars, width=120)).straggles(straggler)
+        straggler = TaskStraggles(sign, 51.2, 9.96)
+        log.notice(straggler)
+        PlainProgress(plain).notice(straggler)
+        JsonProgress(lines).notice(straggler)
+        BarProgress(Console(file=bars, width=120)).notice(straggler)
         (shown,) = [
             line
             for line in status_text.lines(Watch(world.planner()).look(), False)
@@ -174,6 +176,6 @@ def test_told_in_log_progress_and_status(world: World) -> None:
 def test_status_forgets_it_with_the_attempt(world: World) -> None:
     world.run_dir.mkdir()
     other = Sign("numbers", "n1", "node17", 7, time.time())
-    LogFile(world.run_dir).straggles(Straggler(other, 51, 10))
+    LogFile(world.run_dir).notice(TaskStraggles(other, 51, 10))
     with under_way(world.run_dir, "numbers", "n1"):
         assert Watch(world.planner()).look().slow == {}

@@ -20,8 +20,8 @@ from oso_pipeline.core.commit import publish_bytes
 from oso_pipeline.core.tables import csv_text
 from oso_pipeline.imagery.tiff import UnreadableRaster, read_header
 from oso_pipeline.runtime.executors import LocalExecutor
+from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.planner import Planner
-from oso_pipeline.runtime.progress import LogFile
 from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.tasks.task import Summary, Task
 

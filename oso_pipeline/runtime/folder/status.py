@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from oso_pipeline.core.commit import sidecar_of
+from oso_pipeline.runtime.events import Event, StageEnded, StageStarted, TaskEnded
 from oso_pipeline.runtime.folder.lock import (
     SILENT_S,
     Holder,
@@ -71,23 +72,26 @@ class ProgressFile:
         self._now = Progress("", 0, 0, 0, 0.0)
         self._began = self._written = 0.0
 
-    def stage_begins(self, plan: StagePlan) -> None:
-        """Note the stage and what it has to do."""
-        self._began = time.monotonic()
-        self._note(Progress(plan.name, len(plan.todo), 0, 0, 0.0))
+    def notice(self, event: Event) -> None:
+        """Note the stage, count its tasks; the file follows once a second and at the end."""
+        match event:
+            case StageStarted(plan):
+                self._began = time.monotonic()
+                self._note(Progress(plan.name, len(plan.todo), 0, 0, 0.0))
+            case TaskEnded(result):
+                self._count(result)
+            case StageEnded():
+                self._note(self._now)
+            case _:
+                pass
 
-    def task_ended(self, result: TaskResult) -> None:
-        """Count the task; the file follows once a second."""
+    def _count(self, result: TaskResult) -> None:
         seconds = time.monotonic() - self._began
         failed = self._now.failed + (result.status == "failed")
         one = Progress(self._now.stage, self._now.todo, self._now.ended + 1, failed, seconds)
         if time.monotonic() - self._written >= WRITE_EVERY_S:
             self._note(one)
         self._now = one
-
-    def stage_ends(self, plan: StagePlan, failed: int) -> None:
-        """Note the last count."""
-        self._note(self._now)
 
     def _note(self, progress: Progress) -> None:
         self._now, self._written = progress, time.monotonic()

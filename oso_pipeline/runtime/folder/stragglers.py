@@ -9,41 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Protocol
 
 from oso_pipeline.core.errors import EnvironmentFailure
+from oso_pipeline.runtime.events import (
+    Event,
+    Observer,
+    StageEnded,
+    StageStarted,
+    TaskEnded,
+    TaskStraggles,
+)
 from oso_pipeline.runtime.planner import StagePlan
 from oso_pipeline.tasks.heartbeat import Sign, living_signs
 from oso_pipeline.tasks.task import TaskResult
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Straggler:
-    """A task that takes much longer than its peers.
-
-    Parameters
-    ----------
-    sign
-        Which task, and where it runs.
-    seconds
-        How long it has been under way.
-    usual_s
-        What its peers took: the median of those that have ended.
-    """
-
-    sign: Sign
-    seconds: float
-    usual_s: float
-
-    def __str__(self) -> str:
-        """Return what people are told."""
-        sign = self.sign
-        return (
-            f"slow: {sign.stage} {sign.task} on {sign.host}, process {sign.pid}, for "
-            f"{self.seconds:.0f} s; its peers took {self.usual_s:.1f} s"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +50,6 @@ class Usual:
     least_s: float = 30.0
 
 
-class Teller(Protocol):
-    """Is told of stragglers."""
-
-    def straggles(self, straggler: Straggler) -> None:
-        """Hear that a task takes much longer than its peers."""
-        ...
-
-
 class StragglerWatch:
     """Looks at the signs that tasks leave in the run folder; follows a run.
 
@@ -90,8 +62,8 @@ class StragglerWatch:
         The run folder.
     longest_s
         Signs of other hosts that are older are taken for left behind.
-    tellers
-        Who is told, once for each task.
+    observers
+        Are told of `TaskStraggles`, once for each attempt at a task.
     usual
         When a task is slow.
     every_s
@@ -104,12 +76,12 @@ class StragglerWatch:
         self,
         run_dir: Path,
         longest_s: float,
-        tellers: Sequence[Teller],
+        observers: Sequence[Observer],
         usual: Usual | None = None,
         every_s: float = 10.0,
         host: str | None = None,
     ) -> None:
-        self.run_dir, self.longest_s, self.tellers = run_dir, longest_s, tellers
+        self.run_dir, self.longest_s, self.observers = run_dir, longest_s, observers
         self.usual, self.every_s, self.host = usual or Usual(), every_s, host
         self._planned: dict[tuple[str, str], float] = {}
         self._open: set[tuple[str, str]] = set()
@@ -124,24 +96,19 @@ class StragglerWatch:
     def __exit__(self, *error: object) -> None:
         self._ended.set()
 
-    def stage_begins(self, plan: StagePlan) -> None:
-        """Note which tasks are to come, and how long each was planned to be."""
-        self._planned = {(task.stage, task.name): task.cost.core_seconds for task in plan.todo}
-        self._took = []
-        self._open = set(self._planned)
+    def notice(self, event: Event) -> None:
+        """Note which tasks are to come and how long those that ended took."""
+        match event:
+            case StageStarted(plan):
+                self._begin(plan)
+            case TaskEnded(result):
+                self._add(result)
+            case StageEnded():  # nothing to watch until the next stage begins
+                self._open = set()
+            case _:
+                pass
 
-    def task_ended(self, result: TaskResult) -> None:
-        """Note how long the task took."""
-        task = (result.stage, result.name)
-        self._open.discard(task)
-        if result.status == "done":
-            self._took.append((result.seconds, self._planned.get(task, 0.0)))
-
-    def stage_ends(self, plan: StagePlan, failed: int) -> None:
-        """Watch nothing until the next stage begins."""
-        self._open = set()
-
-    def look(self) -> list[Straggler]:
+    def look(self) -> list[TaskStraggles]:
         """Return the tasks that have become slow since the last look."""
         now, took = time.monotonic(), list(self._took)
         mine = [
@@ -164,8 +131,20 @@ class StragglerWatch:
             allowed_s = max(self.usual.least_s, self.usual.times * usual_s * larger)
             if (seconds := now - self._seen[sign]) > allowed_s:
                 self._open.discard(task)
-                found.append(Straggler(sign, seconds, usual_s))
+                found.append(TaskStraggles(sign, seconds, usual_s))
         return found
+
+    def _begin(self, plan: StagePlan) -> None:
+        """Note which tasks are to come, and how long each was planned to be."""
+        self._planned = {(task.stage, task.name): task.cost.core_seconds for task in plan.todo}
+        self._took = []
+        self._open = set(self._planned)
+
+    def _add(self, result: TaskResult) -> None:
+        task = (result.stage, result.name)
+        self._open.discard(task)
+        if result.status == "done":
+            self._took.append((result.seconds, self._planned.get(task, 0.0)))
 
     def _keep_looking(self) -> None:
         while not self._ended.wait(self.every_s):
@@ -173,7 +152,7 @@ class StragglerWatch:
                 continue
             try:
                 for straggler in self.look():
-                    for teller in self.tellers:
-                        teller.straggles(straggler)
+                    for observer in self.observers:
+                        observer.notice(straggler)
             except (OSError, EnvironmentFailure) as error:  # the run meets it too, and says so
                 log.debug("stragglers cannot be looked for: %s", error)

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
-import typer
-from rich.console import Console
-
-from oso_pipeline.config.adaptation import AdaptationMethod
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import (
     any_label,
@@ -21,27 +16,26 @@ from oso_pipeline.config.seasons import (
 )
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.runtime import session
+from oso_pipeline.runtime.outcome import Outcome
+from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection
 from oso_pipeline.studies.adaptation.description import is_evaluation, load_evaluation
 from oso_pipeline.studies.adaptation.domain import Domain
 from oso_pipeline.studies.adaptation.evaluate import (
     FOLDER,
     Wish,
-    as_markdown,
     compare,
     setting_of,
     write,
 )
 from oso_pipeline.studies.adaptation.run_reader import protocol_of, read_run_season, rule_of
 from oso_pipeline.studies.adaptation.setting import Rule
+from oso_pipeline.studies.adaptation.summary import SettingSummary
 from oso_pipeline.studies.adaptation.table_reader import read_seasons
 from oso_pipeline.studies.adaptation.trial import Protocol
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
 Years = tuple[tuple[int, ...], int | None]
-"""Past years and the target year of the command line; none and None where it names none."""
+"""Past years and the target year in place of those of the file; none and None where not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,80 +50,85 @@ class Material:
     run_dir: Path
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """What a comparison found, by stratum, and the files that hold it."""
+
+    summaries: tuple[SettingSummary, ...]
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """How a study runs what it needs, and who is told how far it is.
+
+    Parameters
+    ----------
+    run
+        Runs the plan that draws the samples of a season.
+    say
+        Is told warnings and progress, as lines for people.
+    """
+
+    run: Callable[[Planner, Selection], Outcome] = session.run
+    say: Callable[[str], object] = lambda text: None
+
+
+class SeasonFailed(Exception):
+    """The samples of a season could not be drawn; the outcome of their run says why."""
+
+    def __init__(self, config: Config, outcome: Outcome) -> None:
+        super().__init__(f"{len(outcome.failures)} tasks of the season {config.year} failed")
+        self.config, self.outcome = config, outcome
+
+
 def evaluate_adaptation(
-    path: Path, overrides: list[str] | None, wish: Wish, years: Years
-) -> list[Path]:
-    """Compare methods on what a file describes, print the tables, return the files written.
+    path: Path,
+    overrides: list[str] | None,
+    wish: Wish,
+    years: Years = ((), None),
+    around: Surroundings | None = None,
+) -> Evaluation:
+    """Compare methods on what a file describes and write the comparison.
 
     Parameters
     ----------
     path
         Configuration of a run with past seasons, or description of a table of series.
     overrides
-        Settings ``a.b=value`` of a run.
+        Settings ``a.b=value`` of a run; a table has none.
     wish
         What is compared.
     years
         Years in place of those of the file.
+    around
+        How runs are run and who is told; silent by default.
 
     Raises
     ------
+    SeasonFailed
+        If the samples of a season could not be drawn.
     OsoError
         As for every command.
     """
+    around = around or Surroundings()
     if is_evaluation(path):
-        material = _of_table(path, overrides, years)
+        material = _of_table(path, years)
     else:
-        material = _of_run(path, overrides, wish, years)
+        material = _of_run(path, overrides, wish, years, around)
     summaries = []
     for stratum, seasons in material.strata.items():
         chosen = material.sources, material.target
         setting, problems = setting_of(seasons, material.rule, chosen, wish, stratum)
         for warning in problems.warnings:
-            err.print(str(warning), markup=False)
+            around.say(str(warning))
         protocol = wish.protocol(material.protocol)
-        summaries.append(compare(setting, protocol, wish.seeds, _told(setting.name, wish)))
-        out.print(as_markdown(summaries[-1], wish), markup=False)
-    return write(summaries, wish, material.run_dir)
+        told = _told(setting.name, wish, around.say)
+        summaries.append(compare(setting, protocol, wish.seeds, told))
+    return Evaluation(tuple(summaries), tuple(write(summaries, wish, material.run_dir)))
 
 
-def wish_of(methods: str, seeds: int, hide: Literal["annual", "all"], placebo: bool) -> Wish:
-    """Return what the command line asks for.
-
-    Raises
-    ------
-    typer.BadParameter
-        If a method is unknown.
-    """
-    names = tuple(dict.fromkeys(filter(None, (name.strip() for name in methods.split(",")))))
-    known = get_args(AdaptationMethod)
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        found = f"no method {', '.join(unknown)}" if unknown else "no method is named"
-        raise typer.BadParameter(f"{found}; there are {', '.join(known)}", param_hint="--methods")
-    return Wish(names, seeds, hide, placebo)
-
-
-def years_of(text: str) -> tuple[int, ...]:
-    """Return years as the command line lists them.
-
-    Raises
-    ------
-    typer.BadParameter
-        If one is no year.
-    """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    wrong = [part for part in parts if not (part.isdecimal() and len(part) == 4)]
-    if wrong:
-        raise typer.BadParameter(
-            f"{', '.join(wrong)} is no year; write 2015,2016", param_hint="--source-years"
-        )
-    return tuple(int(part) for part in dict.fromkeys(parts))
-
-
-def _of_table(path: Path, overrides: list[str] | None, years: Years) -> Material:
-    if overrides:
-        raise typer.BadParameter("the description of a table has no overrides", param_hint="--set")
+def _of_table(path: Path, years: Years) -> Material:
     evaluation = load_evaluation(path)
     sources = years[0] or evaluation.sources
     target = years[1] if years[1] is not None else evaluation.target
@@ -139,8 +138,13 @@ def _of_table(path: Path, overrides: list[str] | None, years: Years) -> Material
     return Material({"": seasons}, sources, target, rule, Protocol(), evaluation.run_dir)
 
 
-def _of_run(path: Path, overrides: list[str] | None, wish: Wish, years: Years) -> Material:
-    config = session.load(path, overrides)
+def _of_run(
+    path: Path, overrides: list[str] | None, wish: Wish, years: Years, around: Surroundings
+) -> Material:
+    loaded = session.load(path, overrides)
+    for warning in loaded.warnings:
+        around.say(str(warning))
+    config = loaded.config
     if config.adaptation is None:
         raise ConfigError(
             Problem(
@@ -169,7 +173,7 @@ def _of_run(path: Path, overrides: list[str] | None, wish: Wish, years: Years) -
     needed = (target,) if wish.placebo else (*sources, target)
     _refuse_without_labels(config, needed, path)
     _refuse_perennial_alone(config, target, path)
-    seasons = {year: _sampled(config, year) for year in needed}
+    seasons = {year: _sampled(config, year, around) for year in needed}
     _refuse_without_annual(seasons[target], rule, target, path)
     common = sorted(set.intersection(*(set(strata) for strata in seasons.values())))
     if not common:
@@ -185,16 +189,15 @@ def _of_run(path: Path, overrides: list[str] | None, wish: Wish, years: Years) -
     return Material(strata, sources, target, rule, protocol_of(config), config.run_dir)
 
 
-def _sampled(config: Config, year: int) -> dict[str, Domain]:
+def _sampled(config: Config, year: int, around: Surroundings) -> dict[str, Domain]:
     """Return the samples of a season, drawn in a run of its own where they are missing."""
     seen = _seen_in(config, year)
     # A run of its own with all labels of its year: nothing of it serves the map.
     folder = config.run_dir / FOLDER / "seasons" / str(year)
     alone = seen.model_copy(update={"run_dir": folder, "adaptation": None})
-    outcome = session.run(session.planner_of(alone), Selection(until="samples"), session.Manner())
+    outcome = around.run(session.planner_of(alone), Selection(until="samples"))
     if outcome.failures:
-        session.print_outcome(alone, outcome)
-        raise typer.Exit(int(outcome.exit_code))
+        raise SeasonFailed(alone, outcome)
     return read_run_season(alone, year)
 
 
@@ -256,5 +259,8 @@ def _refuse_without_annual(
         raise InputDataError(_nothing_to_hide(target, path))
 
 
-def _told(name: str, wish: Wish) -> Callable[[int], None]:
-    return lambda seed: err.print(f"{name}: seed {seed + 1} of {wish.seeds} done", markup=False)
+def _told(name: str, wish: Wish, say: Callable[[str], object]) -> Callable[[int], None]:
+    def told(seed: int) -> None:
+        say(f"{name}: seed {seed + 1} of {wish.seeds} done")
+
+    return told

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from oso_pipeline.runtime.forecast import Forecast, Ledger
+from oso_pipeline.runtime.forecast import Compared, Forecast
 from oso_pipeline.runtime.planner import StagePlan
 
 _NOT_LOST = ("read", "kept", "repaired")
@@ -34,11 +34,11 @@ def plan_table(plans: Sequence[StagePlan], forecast: Forecast) -> Table:
     return table
 
 
-def ledger_table(ledger: Ledger) -> Table:
+def needs_table(needs: Mapping[str, Compared]) -> Table:
     """Return one row per stage that ran: expected and actual core time and memory."""
     table = _table("stage", "tasks", "core time", "expected", "peak memory", "expected")
-    for stage, expected in ledger.expected.items():
-        actual = ledger.actual[stage]
+    for stage, compared in needs.items():
+        actual, expected = compared.actual, compared.expected
         table.add_row(
             stage,
             str(actual.tasks),

@@ -11,8 +11,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from oso_pipeline.cli.tables import duration
 from oso_pipeline.runtime.folder.status import Status, Watch, Worker
-from oso_pipeline.runtime.tables import duration
 from oso_pipeline.tasks.heartbeat import Sign
 
 SHOWN = 20

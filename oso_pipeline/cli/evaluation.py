@@ -1,0 +1,71 @@
+"""``oso evaluate-adaptation``: what the command line asks for, and the tables on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import typer
+
+from oso_pipeline.cli.console import err, out
+from oso_pipeline.cli.outcome import print_outcome
+from oso_pipeline.cli.running import run_shown
+from oso_pipeline.config.adaptation import AdaptationMethod
+from oso_pipeline.studies.adaptation.description import is_evaluation
+from oso_pipeline.studies.adaptation.evaluate import Wish, as_markdown
+from oso_pipeline.studies.adaptation.study import (
+    SeasonFailed,
+    Surroundings,
+    Years,
+    evaluate_adaptation,
+)
+
+
+def evaluate(path: Path, overrides: list[str] | None, wish: Wish, years: Years) -> None:
+    """Compare methods on what a file describes; print the tables and the files written."""
+    if overrides and is_evaluation(path):
+        raise typer.BadParameter("the description of a table has no overrides", param_hint="--set")
+    around = Surroundings(run_shown, lambda text: err.print(text, markup=False))
+    try:
+        found = evaluate_adaptation(path, overrides, wish, years, around)
+    except SeasonFailed as failed:
+        print_outcome(failed.config, failed.outcome)
+        raise typer.Exit(int(failed.outcome.exit_code)) from failed
+    for summary in found.summaries:
+        out.print(as_markdown(summary, wish), markup=False)
+    for file in found.files:
+        out.print(file)
+
+
+def methods_of(text: str) -> tuple[str, ...]:
+    """Return the methods that the command line lists.
+
+    Raises
+    ------
+    typer.BadParameter
+        If a method is unknown.
+    """
+    names = tuple(dict.fromkeys(filter(None, (name.strip() for name in text.split(",")))))
+    known = get_args(AdaptationMethod)
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        found = f"no method {', '.join(unknown)}" if unknown else "no method is named"
+        raise typer.BadParameter(f"{found}; there are {', '.join(known)}", param_hint="--methods")
+    return names
+
+
+def years_of(text: str) -> tuple[int, ...]:
+    """Return years as the command line lists them.
+
+    Raises
+    ------
+    typer.BadParameter
+        If one is not a year.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    wrong = [part for part in parts if not (part.isdecimal() and len(part) == 4)]
+    if wrong:
+        raise typer.BadParameter(
+            f"{', '.join(wrong)} is not a year; write 2015,2016", param_hint="--source-years"
+        )
+    return tuple(int(part) for part in dict.fromkeys(parts))

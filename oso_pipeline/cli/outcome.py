@@ -1,0 +1,59 @@
+"""What a run did, in words."""
+
+from __future__ import annotations
+
+import json
+
+from oso_pipeline.cli.console import err, out
+from oso_pipeline.config import Config
+from oso_pipeline.config.seasons import has_labels
+from oso_pipeline.runtime.outcome import Outcome
+
+
+def print_outcome(config: Config, outcome: Outcome) -> None:
+    """Say what failed, where the products are and how accurate the map is."""
+    # Cells that meet the same flaw of a file say the same.
+    alike: dict[str | None, list[str]] = {}
+    for failure in outcome.failures:
+        alike.setdefault(failure.error, []).append(f"{failure.stage} {failure.name}")
+    for error, names in [*alike.items()][:20]:
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        err.print(f"{names[0]}{others} failed:\n{error}", markup=False)
+    if outcome.waiting:
+        out.print(outcome.waiting)
+    if outcome.stopped:
+        out.print("stopped before all was done; run the same command again to go on")
+    if not outcome.failures:
+        redone = f"{outcome.done} tasks done" if outcome.done else "nothing had to be redone"
+        out.print(f"{redone}, {outcome.up_to_date} were up to date")
+    for label, name in (("map", f"maps/OCS_{config.year}.tif"), ("report", "report.html")):
+        path = config.run_dir / name
+        if path.exists():
+            out.print(f"{label}: {path}")
+    if not outcome.failures:
+        _print_accuracy(config)
+
+
+def _print_accuracy(config: Config) -> None:
+    """Say how accurate the map is, and how other maps compare."""
+    folder, judged = config.run_dir / "validation", [("independent/", "the independent set")]
+    if has_labels(config):
+        judged.insert(0, ("", "held-out polygons"))
+    else:
+        out.print(f"no label of {config.year} is known: no polygon was held out to judge the map")
+    for name, units in judged:
+        path = folder / f"{name}accuracy.json"
+        if not path.exists():
+            continue
+        content = json.loads(path.read_text(encoding="utf-8"))
+        overall = content["overall_accuracy"]
+        low, high = overall["low"], overall["high"]
+        interval = "" if low is None else f" ({low:.3f} to {high:.3f})"
+        out.print(f"overall accuracy on {units}: {overall['estimate']:.3f}{interval}")
+        for other in content.get("compared_maps", ()):
+            gain = other["difference"]
+            ends = "" if gain["low"] is None else f" ({gain['low']:+.3f} to {gain['high']:+.3f})"
+            out.print(
+                f"  {other['name']}: {other['overall_accuracy']['other']:.3f} there, this map "
+                f"{other['overall_accuracy']['run']:.3f}: {gain['estimate']:+.3f}{ends}"
+            )

@@ -1,0 +1,77 @@
+"""Load a configuration and run it, shown on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+from oso_pipeline.cli.console import err, out
+from oso_pipeline.cli.progress import BarProgress, JsonProgress, PlainProgress
+from oso_pipeline.cli.tables import needs_table
+from oso_pipeline.config import Config
+from oso_pipeline.core.errors import ExitCode
+from oso_pipeline.runtime import session
+from oso_pipeline.runtime.outcome import Outcome
+from oso_pipeline.runtime.planner import Planner
+from oso_pipeline.runtime.runner import Selection
+from oso_pipeline.runtime.stopping import OutOfTime, Terminated
+
+
+def load(path: Path, overrides: list[str] | None = None) -> Config:
+    """Load and check a configuration; print its warnings."""
+    loaded = session.load(path, overrides)
+    for warning in loaded.warnings:
+        err.print(str(warning), markup=False)
+    return loaded.config
+
+
+def load_planner(path: Path, overrides: list[str] | None = None) -> Planner:
+    """Load and check a configuration, print its warnings, and return its planner."""
+    return session.planner_of(load(path, overrides))
+
+
+def run_shown(
+    planner: Planner, selection: Selection, manner: session.Manner | None = None
+) -> Outcome:
+    """Run a plan, with bars on a terminal and lines elsewhere, and what it took at the end.
+
+    Raises
+    ------
+    SystemExit
+        On Ctrl-C, SIGTERM, and where what ran at SIGUSR1 had to be dropped.
+    """
+    bars = BarProgress(out) if sys.stdout.isatty() else None
+    with bars or nullcontext():
+        outcome = _run(planner, selection, manner, bars or PlainProgress(sys.stdout))
+    if outcome.needs:
+        out.print(needs_table(outcome.needs))
+    return outcome
+
+
+def run_as_json(
+    planner: Planner, selection: Selection, manner: session.Manner | None = None
+) -> Outcome:
+    """Run a plan, with a line of JSON for each event; otherwise as `run_shown`."""
+    return _run(planner, selection, manner, JsonProgress(sys.stdout))
+
+
+def _run(
+    planner: Planner,
+    selection: Selection,
+    manner: session.Manner | None,
+    shown: BarProgress | PlainProgress | JsonProgress,
+) -> Outcome:
+    try:
+        return session.run(planner, selection, manner, [shown])
+    except KeyboardInterrupt as error:
+        raise _end("interrupted", ExitCode.INTERRUPTED) from error
+    except Terminated as error:
+        raise _end("terminated", ExitCode.TERMINATED) from error
+    except OutOfTime as error:
+        raise _end("stopped, what was running is dropped", ExitCode.SOME_LEFT) from error
+
+
+def _end(why: str, code: ExitCode) -> SystemExit:
+    err.print(f"{why}; run the same command again to go on")
+    return SystemExit(int(code))

@@ -1,0 +1,98 @@
+"""What happens in a run, as those who watch it are told: a frozen dataclass for each event.
+
+The run time prints nothing. The command line, a notebook or a log watch a run as `Observer`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from oso_pipeline.runtime.outcome import Outcome
+from oso_pipeline.runtime.planner import StagePlan
+from oso_pipeline.tasks.heartbeat import Sign
+from oso_pipeline.tasks.task import TaskResult
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The run folder is locked and the stages to do are known."""
+
+    run_dir: Path
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """A stage was planned; the tasks to do come next."""
+
+    plan: StagePlan
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """A task was done, or has failed."""
+
+    result: TaskResult
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStraggles:
+    """A task takes much longer than its peers; told once for each attempt, from a thread.
+
+    Parameters
+    ----------
+    sign
+        Which task, and where it runs.
+    seconds
+        How long it has been under way.
+    usual_s
+        What its peers took: the median of those that have ended.
+    """
+
+    sign: Sign
+    seconds: float
+    usual_s: float
+
+    def __str__(self) -> str:
+        """Return what people are told."""
+        sign = self.sign
+        return (
+            f"slow: {sign.stage} {sign.task} on {sign.host}, process {sign.pid}, for "
+            f"{self.seconds:.0f} s; its peers took {self.usual_s:.1f} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnded:
+    """All tasks of a stage have ended, or no further one begins.
+
+    Parameters
+    ----------
+    plan
+        The stage as it was planned.
+    failed
+        Tasks that failed.
+    """
+
+    plan: StagePlan
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """Nothing more is done. A run that is interrupted ends with an exception instead."""
+
+    outcome: Outcome
+
+
+Event = RunStarted | StageStarted | TaskEnded | TaskStraggles | StageEnded | RunEnded
+
+
+class Observer(Protocol):
+    """Is told what happens in a run, to show it or to write it down."""
+
+    def notice(self, event: Event) -> None:
+        """Take note of an event; those of no concern are passed over."""
+        ...

@@ -1,0 +1,49 @@
+"""What a run did, and the exit code that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from oso_pipeline.core.errors import ExitCode
+from oso_pipeline.runtime.forecast import Compared
+from oso_pipeline.tasks.task import TaskResult
+
+
+@dataclass
+class Outcome:
+    """What a run did.
+
+    Parameters
+    ----------
+    done, up_to_date
+        Tasks that this run did, and that were done before.
+    failures
+        Tasks that failed.
+    waiting
+        Which others a partial run would have to wait for.
+    stopped
+        Whether the end was announced before all was done.
+    needs
+        What each stage was expected to take and what it took, where a forecast was given.
+    """
+
+    done: int = 0
+    up_to_date: int = 0
+    failures: list[TaskResult] = field(default_factory=list)
+    waiting: str | None = None
+    stopped: bool = False
+    needs: Mapping[str, Compared] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0, 75 if stopped, the code that all failures share, otherwise 5."""
+        if self.stopped:
+            return ExitCode.SOME_LEFT
+        if not self.failures:
+            return ExitCode.OK
+        codes = {failure.exit_code for failure in self.failures}
+        shared = codes.pop() if len(codes) == 1 else None
+        if shared in (ExitCode.CONFIG, ExitCode.INPUT, ExitCode.ENVIRONMENT):
+            return ExitCode(shared)
+        return ExitCode.FAILED_TASKS
