@@ -61,9 +61,11 @@ class _OneFileEach(IndexDataCacheFile):
 
 @cache
 def _digest() -> str:
-    """Return a digest of all files of the package that use numba."""
-    package = Path(__file__).parents[1]
-    contents = [path.read_bytes() for path in sorted(package.rglob("*.py"))]
-    return sha256(
-        b"".join(c for c in contents if b"numba" in c or b"core.kernels" in c)
-    ).hexdigest()
+    return sha256(b"".join(path.read_bytes() for path in compiled_sources())).hexdigest()
+
+
+def compiled_sources() -> list[Path]:
+    """Return all files of the package that are compiled, or say how."""
+    marks = (b"numba", b"llvmlite", b"core.kernels")
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    return [path for path in files if any(mark in path.read_bytes() for mark in marks)]

@@ -64,3 +64,9 @@ def test_all_compiled_functions_are_made_that_way() -> None:
     package = Path(oso_pipeline.__file__).parent
     direct = [path.name for path in package.rglob("*.py") if "njit" in path.read_text("utf-8")]
     assert direct == ["kernels.py"]
+
+
+def test_files_that_say_how_to_compile_count() -> None:
+    names = {path.name for path in kernels.compiled_sources()}
+    assert {"kernels.py", "llvm_vectors.py", "simd.py", "bit_masks.py", "walk.py"} <= names
+    assert "errors.py" not in names

@@ -14,6 +14,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from oso_pipeline.core.llvm_vectors import splat, vector_at
+
 LANES = 64
 """Lanes of a mask."""
 
@@ -28,10 +30,10 @@ def at_most(typing: Any, values: Any, offset: Any, threshold: Any) -> Any:
     """Return the mask of the int16 `values` from `offset` on that are at most `threshold`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, signature, arguments)
+        pointer = vector_at(context, builder, signature, arguments, LANES)
         row = builder.load(pointer, align=ALIGNMENT)
         return builder.bitcast(
-            builder.icmp_signed("<=", row, _everywhere(builder, arguments[2])), ir.IntType(64)
+            builder.icmp_signed("<=", row, splat(builder, arguments[2], LANES)), ir.IntType(64)
         )
 
     return types.uint64(values, types.uint64, types.int16), generate
@@ -42,11 +44,11 @@ def add_where(typing: Any, sums: Any, offset: Any, mask: Any, amount: Any) -> An
     """Add `amount` to the `sums` from `offset` on whose lanes are in `mask`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, signature, arguments)
+        pointer = vector_at(context, builder, signature, arguments, LANES)
         row = builder.load(pointer, align=ALIGNMENT)
         lanes = builder.bitcast(arguments[2], _MASK)
         added = builder.select(
-            lanes, _everywhere(builder, arguments[3]), ir.Constant(row.type, None)
+            lanes, splat(builder, arguments[3], LANES), ir.Constant(row.type, None)
         )
         builder.store(builder.add(row, added), pointer, align=ALIGNMENT)
         return context.get_dummy_value()
@@ -72,18 +74,3 @@ def first_of(typing: Any, mask: Any) -> Any:
         return builder.cttz(arguments[0], ir.IntType(1)(1))
 
     return types.uint64(types.uint64), generate
-
-
-def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Return where `LANES` elements of the array begin."""
-    array = context.make_array(signature.args[0])(context, builder, arguments[0])
-    first = builder.gep(array.data, [arguments[1]])
-    return builder.bitcast(first, ir.VectorType(array.data.type.pointee, LANES).as_pointer())
-
-
-def _everywhere(builder: Any, value: Any) -> Any:
-    """Return a vector with `value` in all lanes."""
-    nothing = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
-    first = builder.insert_element(nothing, value, ir.IntType(32)(0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-    return builder.shuffle_vector(first, nothing, zeros)

@@ -17,6 +17,8 @@ from numba import types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic, models, register_model
 
+from oso_pipeline.core.llvm_vectors import splat, vector_at
+
 WIDTH = 32
 """Pixels of a vector."""
 
@@ -135,7 +137,7 @@ def everywhere(typing: Any, value: Any) -> Any:
     """Return a vector with `value` in all places."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _splat(builder, arguments[0])
+        return splat(builder, arguments[0], WIDTH)
 
     return Vector(value)(value), generate
 
@@ -173,7 +175,7 @@ def between(typing: Any, before: Any, after: Any, weight: Any) -> Any:
         before, after = (builder.sitofp(value, _vector(_FLOAT)) for value in arguments[:2])
         change = builder.fmul(builder.fsub(after, before), arguments[2])
         value = builder.fadd(before, change)
-        rounder = _splat(builder, ir.Constant(_FLOAT, _ROUNDER))
+        rounder = splat(builder, ir.Constant(_FLOAT, _ROUNDER), WIDTH)
         bits = builder.bitcast(builder.fadd(value, rounder), _vector(_INT32))
         return builder.trunc(bits, _vector(_INT16))
 
@@ -256,10 +258,8 @@ def _pointer(
     context: Any, builder: Any, signature: Any, arguments: Any, width: int
 ) -> tuple[Any, int]:
     """Return where `width` elements of the array begin, and the bytes of one."""
-    array = context.make_array(signature.args[0])(context, builder, arguments[0])
-    first = builder.gep(array.data, [arguments[1]])
-    kind = ir.VectorType(array.data.type.pointee, width)
-    return builder.bitcast(first, kind.as_pointer()), signature.args[0].dtype.bitwidth // 8
+    pointer = vector_at(context, builder, signature, arguments, width)
+    return pointer, signature.args[0].dtype.bitwidth // 8
 
 
 def _load(context: Any, builder: Any, signature: Any, arguments: Any, width: int) -> Any:
@@ -267,16 +267,8 @@ def _load(context: Any, builder: Any, signature: Any, arguments: Any, width: int
     return builder.load(pointer, align=align)
 
 
-def _splat(builder: Any, value: Any) -> Any:
-    nothing = ir.Constant(ir.VectorType(value.type, WIDTH), ir.Undefined)
-    first = builder.insert_element(nothing, value, _INT32(0))
-    return builder.shuffle_vector(
-        first, nothing, ir.Constant(ir.VectorType(_INT32, WIDTH), [0] * WIDTH)
-    )
-
-
 def _whole(builder: Any, number: int) -> Any:
-    return _splat(builder, ir.Constant(_INT32, number))
+    return splat(builder, ir.Constant(_INT32, number), WIDTH)
 
 
 def _absolute(builder: Any, value: Any) -> Any:
