@@ -26,7 +26,7 @@ from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 BANDS = ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
 GRID = DateGrid(date(2018, 1, 1), date(2018, 12, 20), 10)
-SPACE = SeriesSpace.of(FeatureLayout(BANDS, GRID.dates, ("NDVI", "NDWI", "brightness")))
+SPACE = SeriesSpace.of(FeatureLayout.optical(BANDS, GRID.dates, ("NDVI", "NDWI", "brightness")))
 CLASSES = 17
 
 

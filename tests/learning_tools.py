@@ -14,7 +14,7 @@ from oso_pipeline.learning.model_file import Model
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 GRID = DateGrid(date(2018, 1, 1), date(2018, 2, 1), 10)
-LAYOUT = FeatureLayout(("B4", "B8"), GRID.dates, ("NDVI",))
+LAYOUT = FeatureLayout.optical(("B4", "B8"), GRID.dates, ("NDVI",))
 
 
 def fitted_forest(

@@ -35,7 +35,7 @@ def parcels(data: Path) -> tuple[Domain, npt.NDArray[np.str_], Rule]:
     code = np.array([_codes(data).get(str(one), 0) for one in label], np.int32)
     clear = ~(values == nodata).any(axis=2)
     usable = clear.any(axis=1) & (code > 0)
-    layout = FeatureLayout(
+    layout = FeatureLayout.optical(
         tuple(f"B{name[1:].lstrip('0')}" for name in names),
         tuple(day for day in dates.tolist() if _SEASON[0] <= day <= _SEASON[1]),
         INDICES,

@@ -26,7 +26,7 @@ INDICES = ("NDVI", "NDWI", "brightness")
 
 def layout() -> FeatureLayout:
     """Return the features of the bench: 36 dates of 10 bands and 3 indices."""
-    return FeatureLayout(BANDS, GRID, INDICES)
+    return FeatureLayout.optical(BANDS, GRID, INDICES)
 
 
 def series_of(scenes: Scenes) -> BlockSeries:

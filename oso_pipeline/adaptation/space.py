@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from oso_pipeline.adaptation.options import AdaptationOptions
 from oso_pipeline.adaptation.series_kernels import Moves, move_bands, write_indices
+from oso_pipeline.core.indices import lacking
+from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
-from oso_pipeline.timeseries.kernels.chunks import BRIGHTNESS, NDVI, NDWI, Recipe, recipe
+from oso_pipeline.timeseries.kernels.chunks import Recipe, index_plan, recipe
 
 Table = npt.NDArray[Any]
-_INDEX_CODES = {"NDVI": NDVI, "NDWI": NDWI, "brightness": BRIGHTNESS}
 _LOWEST_SHARE = 0.02
 _ROWS_OF_QUANTILE = 20_000
 
@@ -53,17 +54,16 @@ class SeriesSpace:
             raise ValueError("a space of series needs at least one day and one band")
         if any(b <= a for a, b in zip(self.days, self.days[1:], strict=False)):
             raise ValueError("the days of a space of series must ascend")
-        needed = {"NDVI": ("B4", "B8"), "NDWI": ("B8", "B11"), "brightness": ()}
         for index in self.indices:
-            missing = set(needed.get(index, (index,))) - set(self.bands)
-            if missing:
-                raise ValueError(f"{index} needs {', '.join(sorted(missing))} among the bands")
+            if missing := lacking(index, self.bands, SENTINEL2):
+                raise ValueError(f"{index} needs {', '.join(missing)} among the bands")
 
     @classmethod
     def of(cls, layout: FeatureLayout) -> SeriesSpace:
         """Return the space of the features of a configuration, int16 values."""
-        first = int(layout.days[0])
-        return cls(tuple(int(day) - first for day in layout.days), layout.bands, layout.indices)
+        group = layout.series
+        days = [int(day) for day in group.days]
+        return cls(tuple(day - days[0] for day in days), group.bands, group.indices)
 
     @classmethod
     def plain(cls, days: tuple[int, ...], n_bands: int = 1) -> SeriesSpace:
@@ -171,9 +171,7 @@ class SeriesSpace:
     @cached_property
     def _plan(self) -> Recipe:
         days = np.array(self.days, np.int32)
-        place = {band: number for number, band in enumerate(self.bands)}
-        bands = (place.get("B4", 0), place.get("B8", 0), place.get("B11", 0))
-        return recipe(days, days, tuple(_INDEX_CODES[name] for name in self.indices), bands)
+        return recipe(days, days, index_plan(self.indices, self.bands, SENTINEL2))
 
 
 @dataclass(frozen=True, eq=False)

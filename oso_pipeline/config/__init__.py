@@ -1,6 +1,6 @@
 """The YAML schema and its loader."""
 
 from oso_pipeline.config.loader import load_config
-from oso_pipeline.config.model import SENTINEL2_BANDS, Config
+from oso_pipeline.config.model import Config
 
-__all__ = ["SENTINEL2_BANDS", "Config", "load_config"]
+__all__ = ["Config", "load_config"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -21,11 +21,16 @@ from oso_pipeline.config.runtime import Runtime
 from oso_pipeline.config.section import Section
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.dates import DateGrid
+from oso_pipeline.core.indices import INDICES, lacking
+from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.core.tiles import Tile
 
-Band = Literal["B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12"]
-SENTINEL2_BANDS: tuple[Band, ...] = get_args(Band)
-"""The bands of a MUSCATE Sentinel-2 L2A product, in the order of the features."""
+if TYPE_CHECKING:
+    BandName: TypeAlias = str
+    IndexName: TypeAlias = str
+else:
+    BandName = Literal[SENTINEL2.names]
+    IndexName = Literal[tuple(INDICES)]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 TileName = Annotated[str, AfterValidator(lambda text: Tile.parse(text).name)]
@@ -66,7 +71,7 @@ class Imagery(Section):
     """Sentinel-2 tiles to map, with or without the leading T."""
     reflectance: Literal["FRE", "SRE"] = "FRE"
     """FRE is corrected for slopes; SRE only where FRE was not produced. Never mixed."""
-    bands: tuple[Band, ...] = Field(SENTINEL2_BANDS, min_length=1)
+    bands: tuple[BandName, ...] = Field(SENTINEL2.names, min_length=1)
     """Bands used as features, in this order. The indices need B4, B8 and B11."""
     clear: Literal["oso", "conservative"] | tuple[Annotated[int, Field(ge=0, le=7)], ...] = "oso"
     """oso: no cloud, shadow, cirrus or saturation at 10 m. conservative: also saturation at
@@ -91,7 +96,7 @@ class Imagery(Section):
 class Features(Section):
     """What a pixel's series is turned into, beside the reflectances themselves."""
 
-    indices: tuple[Literal["NDVI", "NDWI", "brightness"], ...] = ("NDVI", "NDWI", "brightness")
+    indices: tuple[IndexName, ...] = tuple(INDICES)
     """Indices computed on every date of the grid, in this order."""
 
 
@@ -240,12 +245,10 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        needed = {"NDVI": {"B4", "B8"}, "NDWI": {"B8", "B11"}, "brightness": set[str]()}
         for index in self.features.indices:
-            missing = needed[index] - set(self.imagery.bands)
-            if missing:
+            if missing := lacking(index, self.imagery.bands, SENTINEL2):
                 raise ValueError(
-                    f"features.indices: {index} needs {', '.join(sorted(missing))} in imagery.bands"
+                    f"features.indices: {index} needs {', '.join(missing)} in imagery.bands"
                 )
         if self.validation.runs > 1 and self.reference.split.method == "column":
             raise ValueError("validation.runs: a split dictated by a column cannot be repeated")

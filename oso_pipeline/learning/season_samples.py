@@ -68,7 +68,8 @@ def read_pooled(seasons: Mapping[int, SeasonFiles], choice: Choice) -> TrainingS
     ValueError
         If the seasons differ in bands, indices or number of dates.
     """
-    kinds = {(s.layout.bands, s.layout.indices, len(s.layout.dates)) for s in seasons.values()}
+    groups = [s.layout.series for s in seasons.values()]
+    kinds = {(g.bands, g.indices, len(g.days)) for g in groups}
     if len(kinds) > 1:
         raise ValueError("seasons differ in bands, indices or number of dates")
     sets = [read_training_set(s.samples, choice, s.layout) for s in seasons.values()]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.core.dates import days_since_epoch
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.gapfill import longest_gap_days
@@ -48,7 +47,7 @@ def count_quality(
         ``clipped`` values (not pixels) of the block out of the range that is stored.
     """
     classified = wanted & (validity > 0)
-    days = days_since_epoch(layout.dates)
+    days = layout.series.days
     gaps = longest_gap_days(series.clear, series.days, int(days[0]), int(days[-1]))
     return {
         "classified": int(np.count_nonzero(classified)),

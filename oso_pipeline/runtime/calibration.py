@@ -22,9 +22,10 @@ import rasterio
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from oso_pipeline.config.model import SENTINEL2_BANDS, Learning
+from oso_pipeline.config.model import Learning
 from oso_pipeline.core.commit import publish_json
 from oso_pipeline.core.dates import DateGrid, days_since_epoch
+from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.learners.engines import fit_forest
 from oso_pipeline.learners.forest.votes import classify
 from oso_pipeline.tasks.task import Cost
@@ -121,7 +122,7 @@ def _decoding(folder: Path) -> float:
 def _computing() -> float:
     """Return the pixels per second of core time from images to classes, without reading."""
     year = DateGrid(date(2018, 1, 1), date(2018, 12, 31), 10)
-    layout = FeatureLayout(SENTINEL2_BANDS, year.dates, ("NDVI", "NDWI", "brightness"))
+    layout = FeatureLayout.optical(SENTINEL2.names, year.dates, ("NDVI", "NDWI", "brightness"))
     known, codes = _fields(_SAMPLES, seed=0)
     features, _ = block_features(known, layout)
     settings = Learning(n_trees=100, min_samples_leaf=5)
@@ -142,7 +143,7 @@ def _fields(n_pixels: int, seed: int) -> tuple[BlockSeries, npt.NDArray[np.int32
     codes = rng.integers(1, _CLASSES + 1, n_pixels).astype(np.int32)
     peaks = 15 * codes + rng.normal(0, 12, n_pixels)
     green = np.exp(-(((days[:, np.newaxis] - peaks) / 45) ** 2))
-    per_band = np.linspace(-1500, 3000, len(SENTINEL2_BANDS))[:, np.newaxis]
+    per_band = np.linspace(-1500, 3000, len(SENTINEL2.names))[:, np.newaxis]
     values = 2000 + per_band * green[:, np.newaxis] + rng.normal(0, 150, (_DATES, 10, n_pixels))
     clear = rng.random((_DATES, n_pixels)) > 0.4
     epoch = np.int32(days_since_epoch((date(2018, 1, 1),))[0])

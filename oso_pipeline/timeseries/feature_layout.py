@@ -2,110 +2,194 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from oso_pipeline.core.dates import days_since_epoch
+from oso_pipeline.core.indices import lacking
+from oso_pipeline.core.sensors import SENTINEL2, sensor_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from oso_pipeline.config.model import Config
 
-INDEX_BANDS: dict[str, tuple[str, ...]] = {
-    "NDVI": ("B4", "B8"),
-    "NDWI": ("B8", "B11"),
-    "brightness": (),
-}
-"""Indices that can be computed, and the bands each needs."""
-
 
 @dataclass(frozen=True)
-class FeatureLayout:
-    """What the rows of a feature array mean.
+class FeatureGroup:
+    """The features that come from one sensor or one static source.
 
-    For each date all bands, then each index for all dates, as in the reference chain of
-    2016. A model stores its layout and refuses another, so the order is part of the contract.
+    For each date all bands, then each index for all dates, as in the reference chain of 2016.
 
     Parameters
     ----------
+    sensor
+        Name of the sensor, or of the source of what is static.
     bands
         Bands in their order, for example ``("B2", "B3")``.
     dates
-        Dates of the grid, ascending.
+        Dates of the grid, ascending; None for bands that have no date.
     indices
-        Names out of ``NDVI``, ``NDWI`` and ``brightness``, in their order.
+        Names of `core.indices.INDICES`, in their order.
 
     Raises
     ------
     ValueError
         If there is no band or date, the dates do not ascend, a name occurs twice, or an index
-        is unknown or lacks a band.
-
-    Examples
-    --------
-    >>> layout = FeatureLayout(("B4", "B8"), (date(2018, 1, 1), date(2018, 1, 11)), ("NDVI",))
-    >>> layout.names[:3], layout.names[-1], layout.size
-    (('B4_20180101', 'B8_20180101', 'B4_20180111'), 'NDVI_20180111', 6)
+        is unknown, lacks a band or has no date.
     """
 
+    sensor: str
     bands: tuple[str, ...]
-    dates: tuple[date, ...]
+    dates: tuple[date, ...] | None
     indices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.bands or not self.dates:
-            raise ValueError("a layout needs at least one band and one date")
-        if any(b <= a for a, b in zip(self.dates, self.dates[1:], strict=False)):
-            raise ValueError("the dates of a layout must ascend")
+        if not self.sensor.isalnum():  # the names of features join it to others by underscores
+            raise ValueError(f"the name of a sensor holds letters and digits, not {self.sensor!r}")
+        if not self.bands or self.dates == ():
+            raise ValueError("a group of features needs at least one band and one date")
+        if any(b <= a for a, b in pairwise(self.dates or ())):
+            raise ValueError("the dates of a group of features must ascend")
         for names in (self.bands, self.indices):
             if len(set(names)) != len(names):
                 raise ValueError(f"a name occurs twice in {', '.join(names)}")
+        if self.indices and self.dates is None:
+            raise ValueError(f"{self.indices[0]} needs bands with dates, {self.sensor} has none")
         for index in self.indices:
-            if index not in INDEX_BANDS:
-                raise ValueError(f"unknown index {index!r}, known are {', '.join(INDEX_BANDS)}")
-            missing = set(INDEX_BANDS[index]) - set(self.bands)
-            if missing:
-                raise ValueError(f"{index} needs {', '.join(sorted(missing))} among the bands")
-
-    @classmethod
-    def of(cls, config: Config) -> FeatureLayout:
-        """Return the layout that a configuration asks for; images have no part in it."""
-        return cls(config.imagery.bands, config.season.grid.dates, config.features.indices)
+            if missing := lacking(index, self.bands, sensor_of(self.sensor)):
+                raise ValueError(f"{index} needs {', '.join(missing)} among the bands")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Name of each feature, for example ``B2_20180101`` or ``NDVI_20180101``."""
+        """Name of each feature within the group, for example ``B2_20180101``."""
+        if self.dates is None:
+            return self.bands
         stamps = [f"{day:%Y%m%d}" for day in self.dates]
         reflectances = tuple(f"{band}_{stamp}" for stamp in stamps for band in self.bands)
         return reflectances + tuple(f"{name}_{stamp}" for name in self.indices for stamp in stamps)
 
     @property
-    def size(self) -> int:
-        """Number of features."""
-        return len(self.dates) * (len(self.bands) + len(self.indices))
+    def days(self) -> npt.NDArray[np.int32]:
+        """The dates as days since 1970-01-01; none for what is static."""
+        return days_since_epoch(self.dates or ())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the group in types that JSON knows, without its sensor."""
+        dates = None if self.dates is None else [day.isoformat() for day in self.dates]
+        return {"bands": list(self.bands), "dates": dates, "indices": list(self.indices)}
+
+    @classmethod
+    def from_json(cls, sensor: str, content: Mapping[str, Any]) -> FeatureGroup:
+        """Return the group that :meth:`to_json` wrote."""
+        days = content["dates"]
+        dates = None if days is None else tuple(date.fromisoformat(day) for day in days)
+        return cls(sensor, tuple(content["bands"]), dates, tuple(content["indices"]))
+
+
+@dataclass(frozen=True)
+class FeatureLayout:
+    """What the rows of a feature array mean: groups of features, one after the other.
+
+    A model stores its layout and refuses another, so the order is part of the contract. The
+    names of a single group of Sentinel-2 stand alone; those of any other layout begin with the
+    sensor, ``sentinel1_VV_20180101``.
+
+    Parameters
+    ----------
+    groups
+        At least one, of different sensors.
+
+    Raises
+    ------
+    ValueError
+        If there is no group, or two are of one sensor.
+
+    Examples
+    --------
+    >>> days = date(2018, 1, 1), date(2018, 1, 11)
+    >>> layout = FeatureLayout.optical(("B4", "B8"), days, ("NDVI",))
+    >>> layout.names[:3], layout.names[-1], layout.size
+    (('B4_20180101', 'B8_20180101', 'B4_20180111'), 'NDVI_20180111', 6)
+    """
+
+    groups: tuple[FeatureGroup, ...]
+
+    def __post_init__(self) -> None:
+        sensors = [group.sensor for group in self.groups]
+        if not sensors:
+            raise ValueError("a layout needs at least one group of features")
+        if len(set(sensors)) != len(sensors):
+            raise ValueError(f"two groups are of one sensor: {', '.join(sensors)}")
+
+    @classmethod
+    def optical(
+        cls, bands: tuple[str, ...], dates: tuple[date, ...], indices: tuple[str, ...] = ()
+    ) -> FeatureLayout:
+        """Return the layout of one group of Sentinel-2."""
+        return cls((FeatureGroup(SENTINEL2.name, bands, dates, indices),))
+
+    @classmethod
+    def of(cls, config: Config) -> FeatureLayout:
+        """Return the layout that a configuration asks for; images have no part in it."""
+        return cls.optical(config.imagery.bands, config.season.grid.dates, config.features.indices)
 
     @property
-    def days(self) -> npt.NDArray[np.int32]:
-        """The dates as days since 1970-01-01."""
-        return days_since_epoch(self.dates)
+    def series(self) -> FeatureGroup:
+        """The only group, whose series the kernels fill and compute.
+
+        Raises
+        ------
+        ValueError
+            If there are more groups, or it has no dates: the kernels cannot compute that.
+        """
+        (group, *others) = self.groups
+        if others or group.dates is None:
+            found = ", ".join(
+                f"{g.sensor} ({'static' if g.dates is None else 'dated'})" for g in self.groups
+            )
+            raise ValueError(
+                f"the kernels compute one group of features with dates, the layout has {found}"
+            )
+        return group
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each feature, for example ``B2_20180101`` or ``NDVI_20180101``."""
+        if self._is_plain:
+            return self.groups[0].names
+        return tuple(f"{group.sensor}_{name}" for group in self.groups for name in group.names)
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
+        return sum(
+            len(group.bands)
+            if group.dates is None
+            else len(group.dates) * (len(group.bands) + len(group.indices))
+            for group in self.groups
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the layout in types that JSON knows."""
-        return {
-            "bands": list(self.bands),
-            "dates": [day.isoformat() for day in self.dates],
-            "indices": list(self.indices),
-        }
+        if self._is_plain:
+            return self.groups[0].to_json()
+        return {"groups": [{"sensor": g.sensor, **g.to_json()} for g in self.groups]}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> FeatureLayout:
+    def from_json(cls, content: Mapping[str, Any]) -> FeatureLayout:
         """Return the layout that :meth:`to_json` wrote."""
-        return cls(
-            tuple(content["bands"]),
-            tuple(date.fromisoformat(day) for day in content["dates"]),
-            tuple(content["indices"]),
-        )
+        if "groups" not in content:
+            return cls((FeatureGroup.from_json(SENTINEL2.name, content),))
+        return cls(tuple(FeatureGroup.from_json(g["sensor"], g) for g in content["groups"]))
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether names and JSON are those of a single series of Sentinel-2, as ever."""
+        (group, *others) = self.groups
+        return not others and group.sensor == SENTINEL2.name and group.dates is not None

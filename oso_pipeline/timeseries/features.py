@@ -5,19 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from oso_pipeline.core.sensors import sensor_of
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.kernels.chunks import (
-    BRIGHTNESS,
-    NDVI,
-    NDWI,
     Recipe,
     Source,
+    index_plan,
     recipe,
     staged_features,
 )
 from oso_pipeline.timeseries.series import BlockSeries, coarse_places
-
-_CODES = {"NDVI": NDVI, "NDWI": NDWI, "brightness": BRIGHTNESS}
 
 
 def block_features(
@@ -39,9 +36,8 @@ def block_features(
     features
         int16, shape ``(layout.size, pixel)``, rows as in ``layout.names``. Reflectances as
         :func:`~oso_pipeline.timeseries.gapfill.gapfill` gives them. From these integers:
-        NDVI ``(B8 - B4) / (B8 + B4)`` and NDWI ``(B11 - B8) / (B11 + B8)``, times 1000,
-        truncated toward zero, 0 where the denominator is 0, clipped to int16; brightness, the
-        root of the sum of squares over all bands of the layout, truncated, at most 32767.
+        the indices by the formula and with the scale of :mod:`oso_pipeline.core.indices`,
+        truncated toward zero, 0 where a denominator is 0, clipped to int16.
         -10000 throughout at pixels without a clear date.
     validity
         Number of clear dates, uint16, shape ``(pixel,)``.
@@ -49,8 +45,8 @@ def block_features(
     Raises
     ------
     ValueError
-        If shapes, types or the number of bands do not fit, days descend, or a pixel lies
-        outside the block.
+        If shapes, types or the number of bands do not fit, days descend, a pixel lies outside
+        the block, or the layout is not of one group with dates.
     """
     if pixels is None:
         pixels = np.arange(series.clear.shape[1])
@@ -69,10 +65,8 @@ def source_and_recipe(
     """
     _refuse(series, layout, pixels)
     places = np.ascontiguousarray(pixels, dtype=np.int64)
-    place = {band: number for number, band in enumerate(layout.bands)}
-    # An index that is not asked for does not look at the band it would need.
-    bands = (place.get("B4", 0), place.get("B8", 0), place.get("B11", 0))
-    codes = tuple(_CODES[name] for name in layout.indices)
+    group = layout.series
+    indices = index_plan(group.indices, group.bands, sensor_of(group.sensor))
     source = Source(
         np.ascontiguousarray(series.fine),
         np.ascontiguousarray(series.coarse),
@@ -81,12 +75,13 @@ def source_and_recipe(
         places,
         coarse_places(places, series.shape[1]),
     )
-    return source, recipe(series.days, layout.days, codes, bands)
+    return source, recipe(series.days, group.days, indices)
 
 
 def _refuse(series: BlockSeries, layout: FeatureLayout, pixels: npt.NDArray[np.integer]) -> None:
-    if len(series.slots) != len(layout.bands):
-        raise ValueError(f"{len(series.slots)} bands given, the layout has {len(layout.bands)}")
+    n_bands = len(layout.series.bands)
+    if len(series.slots) != n_bands:
+        raise ValueError(f"{len(series.slots)} bands given, the layout has {n_bands}")
     rows, columns = series.shape
     n_days, n_halves = len(series.days), -(-rows // 2) * -(-columns // 2)
     n_fine, n_coarse = series.fine.shape[1], series.coarse.shape[1]

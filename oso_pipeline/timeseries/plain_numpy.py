@@ -69,16 +69,17 @@ def block_features(
     layout: FeatureLayout,
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
     """Compute as :func:`oso_pipeline.timeseries.features.block_features` does."""
-    filled, validity = gapfill(values, clear, days_in, layout.days)
+    group = layout.series
+    filled, validity = gapfill(values, clear, days_in, group.days)
     features = np.full((layout.size, values.shape[2]), NODATA, dtype=np.int16)
     reflectances = filled.reshape(-1, values.shape[2])
     features[: len(reflectances)] = reflectances
     for pixel in np.flatnonzero(validity):
         row = len(reflectances)
-        for name in layout.indices:
-            for date in range(len(layout.dates)):
+        for name in group.indices:
+            for date in range(len(group.dates or ())):
                 series = (int(value) for value in filled[date, :, pixel])
-                bands = dict(zip(layout.bands, series, strict=True))
+                bands = dict(zip(group.bands, series, strict=True))
                 features[row, pixel] = index_value(name, bands)
                 row += 1
     return features, validity

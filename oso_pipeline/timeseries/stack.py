@@ -107,9 +107,9 @@ def stack_of(inventory: Inventory, spec: ReadSpec, layout: FeatureLayout) -> xr.
         attrs={
             "long_name": "gap-filled reflectances (1e-4) and indices",
             "tile": inventory.tile,
-            "bands": list(layout.bands),
-            "indices": list(layout.indices),
-            "dates": [day.isoformat() for day in layout.dates],
+            "bands": list(layout.series.bands),
+            "indices": list(layout.series.indices),
+            "dates": [day.isoformat() for day in layout.series.dates or ()],
             "images": len(reader.dates),
         },
     )

@@ -11,8 +11,8 @@ import rasterio
 from affine import Affine
 from muscate_factory import BANDS_20M, MASKS, Muscate, rewrite
 
-from oso_pipeline.config import SENTINEL2_BANDS
 from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.imagery.acquisition import Acquisition, Skipped
 from oso_pipeline.imagery.inventory import Inventory
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
@@ -27,7 +27,7 @@ def build(
     images: Path,
     incomplete: str = "skip",
     reflectance: str = "FRE",
-    bands: tuple[str, ...] = SENTINEL2_BANDS,
+    bands: tuple[str, ...] = SENTINEL2.names,
     conservative: bool = False,
 ) -> tuple[Inventory, list[str]]:
     request = Request("31TCJ", reflectance, bands, incomplete, conservative)  # type: ignore[arg-type]
@@ -282,13 +282,13 @@ def test_row_13_rounding_is_forgiven_another_pixel_size_is_not(images: Path, hom
 def test_row_14_other_types_are_accepted_where_the_quantification_fits(
     images: Path, dtype: str, scale: str, value: float
 ):
-    values = dict.fromkeys(SENTINEL2_BANDS, value)
+    values = dict.fromkeys(SENTINEL2.names, value)
     Muscate(A, dtype=dtype, scale=scale, values=values).write(images)
     assert build(images)[0].acquisitions[0].scale == float(scale)
 
 
 def test_row_14_types_and_values_that_cannot_be_reflectance(images: Path):
-    Muscate(A, dtype="uint8", values=dict.fromkeys(SENTINEL2_BANDS, 5)).write(images)
+    Muscate(A, dtype="uint8", values=dict.fromkeys(SENTINEL2.names, 5)).write(images)
     Muscate(B, dtype="float32", scale="1", values={"B4": 4000.0}).write(images)
     text = refused(images)
     assert text.count("error[E-INPUT-014]") >= 2

@@ -153,8 +153,9 @@ def test_refuses_indices_out_of_range(saved: Path, changed: dict[str, object], w
 def test_row_53_other_features_are_refused_with_the_difference() -> None:
     model = small_model()
     model.refuse_layout(LAYOUT)
-    dates = (*LAYOUT.dates[:-1], date(2018, 2, 5))
-    for other in (replace(LAYOUT, bands=("B8", "B4")), replace(LAYOUT, dates=dates)):
+    dates = (*LAYOUT.series.dates[:-1], date(2018, 2, 5))
+    groups = replace(LAYOUT.series, bands=("B8", "B4")), replace(LAYOUT.series, dates=dates)
+    for other in (FeatureLayout((group,)) for group in groups):
         with pytest.raises(InputDataError, match=r"E-INPUT-053") as caught:
             model.refuse_layout(other, Path("model.json"))
         assert caught.value.exit_code == ExitCode.INPUT
@@ -164,6 +165,6 @@ def test_row_53_other_features_are_refused_with_the_difference() -> None:
 
 
 def test_row_53_long_differences_are_cut() -> None:
-    other = FeatureLayout(("B11",), tuple(date(2019, 1, d) for d in range(1, 31)))
+    other = FeatureLayout.optical(("B11",), tuple(date(2019, 1, d) for d in range(1, 31)))
     with pytest.raises(InputDataError, match="lines more"):
         small_model().refuse_layout(other)

@@ -233,7 +233,7 @@ def test_a_block_in_one_pass_is_staged_features_and_scikit_learn(data, vote: Vot
     fine = rng.integers(0, 6000, (n_days, 1, n_pixels)).astype(np.int16)
     coarse = rng.integers(0, 6000, (n_days, 1, n_halves)).astype(np.int16)
     clear = (rng.random((n_days, n_pixels)) < data.draw(st.sampled_from([0.1, 0.7]))).view(np.uint8)
-    days = LAYOUT.days[0] + np.sort(rng.integers(-10, 40, n_days)).astype(np.int32)
+    days = LAYOUT.series.days[0] + np.sort(rng.integers(-10, 40, n_days)).astype(np.int32)
     slots = np.array(data.draw(st.permutations([0, -1])), np.int32)
     series = BlockSeries(shape, fine, coarse, slots, clear, days)
     plain, validity = reference_features(series.values, clear, days, LAYOUT)

@@ -99,8 +99,8 @@ def test_row_26_27_no_clear_date_is_nodata(finished: TinyRun) -> None:
 
 
 def test_rows_18_26_29_quality_of_the_series_is_counted() -> None:
-    first = days_since_epoch(LAYOUT.dates)[0]
-    last = days_since_epoch(LAYOUT.dates)[-1]
+    first = days_since_epoch(LAYOUT.series.dates)[0]
+    last = days_since_epoch(LAYOUT.series.dates)[-1]
     days = np.array([first, first + 30, last], np.int32)
     # No date, the first only, all, all but unwanted.
     clear = np.array([[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]], np.uint8)
@@ -215,7 +215,7 @@ def test_row_53_a_model_of_other_features_is_refused(tmp_path: Path) -> None:
     run = trained(tmp_path)
     folder = run.run_dir / "models" / "run0" / "all"
     model = load_model(folder)
-    other = FeatureLayout(("B8", "B4"), model.layout.dates, ("NDVI",))
+    other = FeatureLayout.optical(("B8", "B4"), model.layout.series.dates, ("NDVI",))
     save_model(folder, Model(**{**model.__dict__, "layout": other}))
     result = do(run.plan(STAGE)[0])
     assert result.exit_code == ExitCode.INPUT

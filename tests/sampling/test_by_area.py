@@ -21,7 +21,7 @@ from oso_pipeline.sampling.collect import Pixels
 from oso_pipeline.sampling.polygons import CandidateFinder, Polygons, draw_numbers
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
-LAYOUT = FeatureLayout(("B4",), (date(2018, 1, 1),))
+LAYOUT = FeatureLayout.optical(("B4",), (date(2018, 1, 1),))
 GRID = tile_grid("31TCJ")
 SEED = 7
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import rasterio
 
-from oso_pipeline.config.model import SENTINEL2_BANDS
+from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.simulation import PastYear, SimulatedWorld, WorldSpec, simulate
 from oso_pipeline.simulation.world.land_covers import KINDS, NUMBER
 from oso_pipeline.simulation.world.past_world import BEFORE, PastWorld, rotated_back
@@ -106,7 +106,7 @@ def test_reflectances_of_the_two_years_differ_by_a_factor_per_band() -> None:
     )
     assert np.ptp(ratio, axis=0).max() < 1e-5
     assert 0.01 < ratio[0].std() < 0.1
-    assert ratio.shape[1] == len(SENTINEL2_BANDS)
+    assert ratio.shape[1] == len(SENTINEL2.names)
 
 
 def test_products_are_of_their_year_and_of_satellites_that_fly(two_years: SimulatedWorld) -> None:

@@ -8,8 +8,8 @@ import pytest
 import shapely
 from pyproj import Transformer
 
-from oso_pipeline.config.model import SENTINEL2_BANDS
 from oso_pipeline.core.nomenclature import oso23_to_oso17
+from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.simulation import CLASS_CODES, WorldSpec
 from oso_pipeline.simulation.world.land_covers import KINDS, NUMBER, OSO17, drawn_kinds
 from oso_pipeline.simulation.world.phenology import Phenology
@@ -44,7 +44,7 @@ def ndvi_of_kind(world: World) -> dict[str, np.ndarray]:
 
 def ndvi_of_fields(world: World) -> np.ndarray:
     phenology = Phenology(world)
-    red, infrared = SENTINEL2_BANDS.index("B4"), SENTINEL2_BANDS.index("B8")
+    red, infrared = SENTINEL2.names.index("B4"), SENTINEL2.names.index("B8")
     tables = [phenology.reflectance(day) for day in range(1, 366, 5)]
     return np.stack([(t[:, infrared] - t[:, red]) / (t[:, infrared] + t[:, red]) for t in tables])
 

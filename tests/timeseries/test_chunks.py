@@ -10,18 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oso_pipeline.core.indices import INDICES
 from oso_pipeline.timeseries import plain_numpy as reference
-from oso_pipeline.timeseries.feature_layout import INDEX_BANDS, FeatureLayout
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.kernels import chunks
 from oso_pipeline.timeseries.kernels.rows import CHUNK
 from oso_pipeline.timeseries.kernels.simd import WIDTH
 from oso_pipeline.timeseries.series import BlockSeries
 
-LAYOUT = FeatureLayout(
+LAYOUT = FeatureLayout.optical(
     ("B2", "B4", "B5", "B8", "B11"),
     tuple(date(2018, 1, 1) + timedelta(days=9 * n) for n in range(4)),
-    tuple(INDEX_BANDS),
+    tuple(INDICES),
 )
 SLOTS = np.array([0, 1, -1, 2, -2], np.int32)
 
@@ -75,12 +76,12 @@ def test_features_written_past_the_caches_are_the_same(
 
 
 def test_brightness_is_the_whole_root_whatever_the_sum() -> None:
-    layout = FeatureLayout(("B2", "B4"), (date(2018, 1, 1),), ("brightness",))
+    layout = FeatureLayout.optical(("B2", "B4"), (date(2018, 1, 1),), ("brightness",))
     whole = np.arange(1, 32_768)
     # Squares, and the sums of two squares that lie next to one.
     pairs = np.stack([np.r_[whole, whole, whole], np.r_[0 * whole, 0 * whole + 1, whole]])
     values = pairs.astype(np.int16)[None]
     flags = np.ones((1, pairs.shape[1]), np.uint8)
-    block = BlockSeries.of(values, flags, layout.days)
+    block = BlockSeries.of(values, flags, layout.series.days)
     expected = [min(isqrt(int(a) ** 2 + int(b) ** 2), 32_767) for a, b in pairs.T]
     assert block_features(block, layout)[0][2].tolist() == expected

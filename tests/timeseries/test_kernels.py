@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from oso_pipeline.core.indices import INDICES
 from oso_pipeline.timeseries import plain_numpy as reference
-from oso_pipeline.timeseries.feature_layout import INDEX_BANDS, FeatureLayout
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.gapfill import gapfill, longest_gap_days
 from oso_pipeline.timeseries.kernels.rows import CHUNK
 from oso_pipeline.timeseries.series import BlockSeries
 
-INDICES = tuple(INDEX_BANDS)
+NAMES = tuple(INDICES)
 
 
 def features_of(values, clear, days, layout) -> tuple[np.ndarray, np.ndarray]:
@@ -56,11 +57,11 @@ def test_published_block_of_gap_filling(shared_data: Path) -> None:
 def test_published_cases_of_features(shared_data: Path) -> None:
     oracle = json.loads((shared_data / "oracles.json").read_text())["features"]
     bands = tuple(oracle["bands_sentinel2"])
-    layout = FeatureLayout(bands, (date(2018, 1, 1),), INDICES)
+    layout = FeatureLayout.optical(bands, (date(2018, 1, 1),), NAMES)
     values = np.array([[case[band] for case in oracle["cases"]] for band in bands], np.int16)
     clear = np.ones((1, values.shape[1]), dtype=bool)
     for compute in (features_of, reference.block_features):
-        features, _ = compute(values[None], clear, layout.days, layout)
+        features, _ = compute(values[None], clear, layout.series.days, layout)
         rows = dict(zip(layout.names, features, strict=True))
         for name in ("NDVI", "NDWI"):
             assert rows[f"{name}_20180101"].tolist() == [case[name] for case in oracle["cases"]]
@@ -82,8 +83,8 @@ def blocks(draw: st.DrawFn) -> tuple:
     start = date(2017, 12, 1) + timedelta(days=draw(st.integers(-30, 90)))
     step = draw(st.integers(1, 20))
     dates = tuple(start + timedelta(days=step * i) for i in range(draw(st.integers(1, 6))))
-    indices = tuple(draw(st.permutations(INDICES))[: draw(st.integers(0, 3))])
-    return values, clear, np.sort(days), FeatureLayout(bands, dates, indices)
+    indices = tuple(draw(st.permutations(NAMES))[: draw(st.integers(0, 3))])
+    return values, clear, np.sort(days), FeatureLayout.optical(bands, dates, indices)
 
 
 @settings(max_examples=60, deadline=None)
@@ -91,8 +92,8 @@ def blocks(draw: st.DrawFn) -> tuple:
 def test_kernels_equal_the_plain_definition(block: tuple) -> None:
     values, clear, days, layout = block
     for fast, plain in zip(
-        gapfill(values, clear, days, layout.days),
-        reference.gapfill(values, clear, days, layout.days),
+        gapfill(values, clear, days, layout.series.days),
+        reference.gapfill(values, clear, days, layout.series.days),
         strict=True,
     ):
         np.testing.assert_array_equal(fast, plain)
@@ -127,10 +128,10 @@ def test_a_pixel_does_not_depend_on_its_neighbours(block: tuple, seed: int) -> N
 def test_ratio_truncates_as_integers_do_near_whole_numbers() -> None:
     numbers = np.random.default_rng(1)
     red, nir = numbers.integers(-10_000, 32_768, (2, 400_000)).astype(np.int16)
-    layout = FeatureLayout(("B4", "B8"), (date(2018, 1, 1),), ("NDVI",))
+    layout = FeatureLayout.optical(("B4", "B8"), (date(2018, 1, 1),), ("NDVI",))
     values = np.stack([red, nir])[None]
     clear = np.ones((1, values.shape[2]), dtype=np.uint8)
-    ndvi = features_of(values, clear, layout.days, layout)[0][2].astype(np.int64)
+    ndvi = features_of(values, clear, layout.series.days, layout)[0][2].astype(np.int64)
     top, total = nir.astype(np.int64) - red, nir.astype(np.int64) + red
     size = np.abs(top) * 1000 // np.maximum(np.abs(total), 1)
     expected = np.where((top < 0) == (total < 0), size, -size) * (total != 0)
@@ -141,7 +142,9 @@ class TestTooFewClearDates:
     """Rows 26 to 29 of the bad-input matrix."""
 
     DAYS = np.array([17_532, 17_542, 17_552], dtype=np.int32)
-    LAYOUT = FeatureLayout(("B4", "B8"), tuple(date(2018, 1, d) for d in (1, 6, 26)), ("NDVI",))
+    LAYOUT = FeatureLayout.optical(
+        ("B4", "B8"), tuple(date(2018, 1, d) for d in (1, 6, 26)), ("NDVI",)
+    )
 
     def features(self, *clear: int) -> tuple[list[int], int]:
         values = np.array([[100, 300], [200, 600], [400, 1200]], dtype=np.int16)[:, :, None]

@@ -196,7 +196,7 @@ def test_a_wholly_cloudy_block_is_not_read(products) -> None:
 def test_row_026_a_tile_without_images_in_season_gives_no_data(products) -> None:
     products.add("2017-06-01T10:00:00", {"B4": 1})
     series = read(products, "B4")
-    layout = FeatureLayout(("B4",), (date(2018, 1, 1),))
+    layout = FeatureLayout.optical(("B4",), (date(2018, 1, 1),))
     features, validity = block_features(series, layout)
     assert (features == -10_000).all()
     assert not validity.any()
@@ -364,7 +364,7 @@ def test_memory_estimate_covers_what_is_used(products: object) -> None:
             for band in bands
         }
         products.add(f"2018-06-{day:02}T10:00:00", images)
-    layout = FeatureLayout(bands, tuple(date(2018, 6, d) for d in range(1, 20)), ("NDVI",))
+    layout = FeatureLayout.optical(bands, tuple(date(2018, 6, d) for d in range(1, 20)), ("NDVI",))
     reader = BlockReader(products.inventory(), spec(*bands), OpenRasters(100))
     block = Block("31TCJ", 0, 0, 256, 256)
 

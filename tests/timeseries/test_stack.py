@@ -26,7 +26,7 @@ from oso_pipeline.timeseries.stack import chunk_shape, stack_of
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "flanders_2019.yaml"
 SPEC = ReadSpec(("B4", "B8", "B11"), "oso", date(2018, 1, 1), date(2018, 12, 31))
-LAYOUT = FeatureLayout(SPEC.bands, (date(2018, 6, 1), date(2018, 6, 6)), ("NDVI", "NDWI"))
+LAYOUT = FeatureLayout.optical(SPEC.bands, (date(2018, 6, 1), date(2018, 6, 6)), ("NDVI", "NDWI"))
 
 
 @pytest.fixture

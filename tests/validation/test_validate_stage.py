@@ -31,7 +31,7 @@ from oso_pipeline.validation.stage import OUTPUTS, STAGE, predict_variant, valid
 
 OSO17 = load_nomenclature("oso17")
 GRID = DateGrid(date(2018, 1, 1), date(2018, 1, 11), 10)
-LAYOUT = FeatureLayout(("B4", "B8"), GRID.dates, ())
+LAYOUT = FeatureLayout.optical(("B4", "B8"), GRID.dates, ())
 CODES = np.array([11, 12, 211], dtype=np.int32)
 
 

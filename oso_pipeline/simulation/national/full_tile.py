@@ -18,8 +18,8 @@ import numpy.typing as npt
 import shapely
 from odc.geo.geobox import GeoBox
 
-from oso_pipeline.config.model import SENTINEL2_BANDS
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.simulation.national.repeated_tiff import repeated_tiff
 from oso_pipeline.simulation.world.land_covers import drawn_kinds
@@ -166,7 +166,7 @@ class _Patch:
             band: _observed(table[:, n], self._field, cloud, rng)
             if band in R1_BANDS
             else _observed(table[:, n], self._field[::2, ::2], cloud[::2, ::2], rng)
-            for n, band in enumerate(SENTINEL2_BANDS)
+            for n, band in enumerate(SENTINEL2.names)
         }
 
     def cloud(self, number: int) -> npt.NDArray[np.bool_]:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from oso_pipeline.config.model import SENTINEL2_BANDS
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.simulation.world.growing_year import GrowingYear, drawn_gain
 from oso_pipeline.simulation.world.land_covers import KINDS, NUMBER, Codes
 from oso_pipeline.simulation.world.spec import WorldSpec
@@ -57,7 +57,7 @@ class PastWorld(World):
         )  # fmt: skip
         super().__init__(of_year)
         gains = derived_seed(spec.seed, "radiometry", year)
-        gain = drawn_gain(gains, len(SENTINEL2_BANDS), past.gain_spread)
+        gain = drawn_gain(gains, len(SENTINEL2.names), past.gain_spread)
         self.year = GrowingYear(str(year), past.season_shift_days, gain)
         for step in range(past.years_before):
             rng = np.random.default_rng(derived_seed(spec.seed, "rotation", step))

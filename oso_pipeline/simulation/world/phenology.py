@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.config.model import SENTINEL2_BANDS
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.simulation.world.growing_year import USUAL_YEAR, GrowingYear
 from oso_pipeline.simulation.world.land_covers import KINDS, OSO17, Codes, Growth
 from oso_pipeline.simulation.world.world import Floats
@@ -76,7 +76,7 @@ class Phenology:
         self._timing = rng.standard_normal(n) * [look.timing_days for look in looks]
         self._floor = rng.standard_normal(n) * [look.floor_spread for look in looks]
         self._vigour = np.clip(rng.normal(1, 0.14, n), 0.6, 1.25)
-        bands = len(SENTINEL2_BANDS)
+        bands = len(SENTINEL2.names)
         spread = np.array([look.brightness for look in looks])
         self._bare = _spectra([look.bare for look in looks]) * np.exp(
             rng.standard_normal(n)[:, None] * spread[:, None] + rng.normal(0, 0.03, (n, bands))

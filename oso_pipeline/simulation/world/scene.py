@@ -8,16 +8,14 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.config.model import SENTINEL2_BANDS
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.simulation.world.phenology import Phenology
 from oso_pipeline.simulation.world.sky import Bools, Bytes, Overpass, Sky, look_up
 from oso_pipeline.simulation.world.world import World, smooth_noise
 
-R1_BANDS = ("B2", "B3", "B4", "B8")
-"""Bands at 10 m, in the order of the bits of SAT_R1."""
-R2_BANDS = ("B5", "B6", "B7", "B8A", "B11", "B12")
-"""Bands at 20 m, in the order of the bits of SAT_R2."""
+R1_BANDS, R2_BANDS = SENTINEL2.at(10), SENTINEL2.at(20)
+"""Bands at 10 m and at 20 m, each in the order of the bits of its mask of saturation."""
 NODATA = -10000
 """Value of a pixel without reflectance."""
 QUANTIFICATION = 10_000
@@ -186,7 +184,7 @@ def _through(sky: Sky, land: Floats32, rng: np.random.Generator) -> Floats32:
 def _at_their_resolution(stored: npt.NDArray[np.int16]) -> dict[str, npt.NDArray[np.int16]]:
     """Split ``(rows, columns, band)`` at 10 m into bands; those of R2 are means of 2 x 2."""
     bands = {}
-    for i, name in enumerate(SENTINEL2_BANDS):
+    for i, name in enumerate(SENTINEL2.names):
         image = stored[..., i]
         if name in R2_BANDS:
             rows, columns = image.shape

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from oso_pipeline.config.model import SENTINEL2_BANDS
+from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.simulation.world.scene import NODATA, QUANTIFICATION, R1_BANDS, R2_BANDS
 
 _GROUPS = {"R1": R1_BANDS, "R2": R2_BANDS}
@@ -166,7 +166,7 @@ def _characteristics(root: ET.Element, facts: ProductFacts, is_old: bool) -> Non
     _add(product, "PLATFORM", facts.platform)
     _add(product, "ORBIT_NUMBER", str(facts.orbit_number), type="Orbit")
     bands = _add(product, "Band_Global_List", count="10")
-    for band in SENTINEL2_BANDS:
+    for band in SENTINEL2.names:
         _add(bands, "BAND_ID", band)
     groups = _add(product, "Band_Group_List")
     for group, names in _GROUPS.items():
@@ -183,7 +183,7 @@ def _images(
     for kind, nature in _IMAGE_NATURES.items():
         if kind in content:
             files = _node(parent, "Image", nature, encoding)
-            for band in SENTINEL2_BANDS:
+            for band in SENTINEL2.names:
                 name = f"{before}{facts.product_id}_{kind}_{band}.tif"
                 _add(files, "IMAGE_FILE", name, band_id=band)
     if "ATB" in content:
@@ -311,7 +311,7 @@ def _angles(root: ET.Element, facts: ProductFacts) -> None:
     _add(sun, "ZENITH_ANGLE", f"{zenith:.6f}", unit="deg")
     _add(sun, "AZIMUTH_ANGLE", f"{azimuth:.6f}", unit="deg")
     views = _add(means, "Mean_Viewing_Incidence_Angle_List")
-    for band in SENTINEL2_BANDS:
+    for band in SENTINEL2.names:
         view = _add(views, "Mean_Viewing_Incidence_Angle", band_id=band)
         _add(view, "ZENITH_ANGLE", "7.9", unit="deg")
         _add(view, "AZIMUTH_ANGLE", "104.9", unit="deg")

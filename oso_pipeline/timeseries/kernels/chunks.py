@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from oso_pipeline.core.indices import INDICES, lacking
 from oso_pipeline.core.kernels import kernel
+from oso_pipeline.core.sensors import Sensor
 from oso_pipeline.timeseries.kernels.interpolate import fill, weigh
 from oso_pipeline.timeseries.kernels.load import gather_band, gather_masks, side_by_side
 from oso_pipeline.timeseries.kernels.rows import CHUNK, aligned, aligned_empty, lanes
@@ -34,6 +36,26 @@ _CACHED_BYTES = 2**25
 
 NDVI, NDWI, BRIGHTNESS = 0, 1, 2
 """Numbers of the indices."""
+
+INDEX_NUMBERS = {"NDVI": NDVI, "NDWI": NDWI, "brightness": BRIGHTNESS}
+"""What the kernels compute, by the name in `core.indices`."""
+
+
+class IndexPlan(NamedTuple):
+    """Which indices are computed, and from which bands.
+
+    Parameters
+    ----------
+    numbers
+        Numbers of the indices.
+    red, nir, swir
+        Which band is which; 0 where no index looks at it.
+    """
+
+    numbers: tuple[int, ...] = ()
+    red: int = 0
+    nir: int = 0
+    swir: int = 0
 
 
 class Source(NamedTuple):
@@ -84,20 +106,38 @@ class Scratch(NamedTuple):
     validity: Any
 
 
+def index_plan(indices: tuple[str, ...], bands: tuple[str, ...], sensor: Sensor) -> IndexPlan:
+    """Return how indices are computed from bands of a sensor, in the order of both.
+
+    Raises
+    ------
+    ValueError
+        If the kernels do not compute an index, or it needs a band that is not there.
+    """
+    place: dict[str, int] = {}
+    for name in indices:
+        if name not in INDEX_NUMBERS:
+            raise ValueError(f"the kernels compute {', '.join(INDEX_NUMBERS)}, not {name}")
+        if missing := lacking(name, bands, sensor):
+            raise ValueError(f"{name} needs {', '.join(missing)} among the bands")
+        place |= {common: bands.index(sensor.named(common)) for common in INDICES[name].bands}
+    numbers = tuple(INDEX_NUMBERS[name] for name in indices)
+    return IndexPlan(numbers, *(place.get(common, 0) for common in ("red", "nir", "swir16")))
+
+
 def recipe(
     days_in: npt.NDArray[np.int32],
     days_out: npt.NDArray[np.int32],
-    indices: tuple[int, ...] = (),
-    places: tuple[int, int, int] = (0, 0, 0),
+    indices: IndexPlan = IndexPlan(),  # noqa: B008  (immutable)
 ) -> Recipe:
-    """Return what is computed on days since any epoch; `places` are red, nir and swir."""
+    """Return what is computed on days since any epoch."""
     first = days_in[0] if len(days_in) else 0
     return Recipe(
         (days_in - first).astype(np.float32),
         (days_out - first).astype(np.float32),
         np.searchsorted(days_in, days_out, side="right").astype(np.int64),
-        np.array(indices, dtype=np.int64),
-        *places,
+        np.array(indices.numbers, dtype=np.int64),
+        *indices[1:],
     )
 
 

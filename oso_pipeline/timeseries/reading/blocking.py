@@ -100,7 +100,7 @@ def block_shape(
 
 def block_cost(block: Block, memory: WorkerMemory) -> Cost:
     """Return what reading a block, computing its features and classifying it takes."""
-    per_product = len(memory.layout.bands) * _BYTES_PER_BAND_PIXEL + _BYTES_OF_MASKS
+    per_product = len(memory.layout.series.bands) * _BYTES_PER_BAND_PIXEL + _BYTES_OF_MASKS
     read = int(block.pixels * memory.n_products * per_product)
     seconds = read * _SECONDS_PER_BYTE + block.pixels * _SECONDS_PER_PIXEL
     decoding = read * _SECONDS_PER_BYTE

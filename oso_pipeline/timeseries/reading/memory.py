@@ -122,27 +122,27 @@ class WorkerMemory:
         """Return how blocks of that many pixels will be read, as far as is known beforehand."""
         return Pieces.fitting(
             SHARE_OF_MEMORY * self.allowed_bytes - self._fixed - pixels * BLOCK_BYTES,
-            pixel_bytes(self.n_products, self.layout.bands),
+            pixel_bytes(self.n_products, self.layout.series.bands),
             self.file_block_pixels,
         )
 
     def needed(self, pixels: int) -> int:
         """Return the peak memory of a worker with blocks of that many pixels, bytes."""
         held = min(pixels, self.pieces(pixels).held)
-        series = held * pixel_bytes(self.n_products, self.layout.bands)
+        series = held * pixel_bytes(self.n_products, self.layout.series.bands)
         return int(self._fixed + series + pixels * BLOCK_BYTES)
 
     @property
     def most_pixels(self) -> int:
         """Pixels of the largest block that fits, when it is read in the smallest pieces."""
-        least = 2 * _LEAST_PIXELS * pixel_bytes(self.n_products, self.layout.bands)
+        least = 2 * _LEAST_PIXELS * pixel_bytes(self.n_products, self.layout.series.bands)
         room = SHARE_OF_MEMORY * self.allowed_bytes - self._fixed - least
         return max(_LEAST_PIXELS, int(room / BLOCK_BYTES))
 
     @property
     def _fixed(self) -> float:
-        chunk = self.n_products * (2 * len(self.layout.bands) + 1) + 2 * self.layout.size
-        return fixed_bytes(self.n_products, len(self.layout.bands)) + CHUNK_PIXELS * chunk
+        chunk = self.n_products * (2 * len(self.layout.series.bands) + 1) + 2 * self.layout.size
+        return fixed_bytes(self.n_products, len(self.layout.series.bands)) + CHUNK_PIXELS * chunk
 
 
 def unit_pixels(file_blocks: tuple[int, int]) -> int:

@@ -17,7 +17,9 @@ from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.series import BlockSeries
 
 GRID = DateGrid(date(2018, 1, 1), date(2018, 7, 1), 10)
-LAYOUT = FeatureLayout(("B2", "B4", "B8", "B11"), GRID.dates, ("NDVI", "NDWI", "brightness"))
+LAYOUT = FeatureLayout.optical(
+    ("B2", "B4", "B8", "B11"), GRID.dates, ("NDVI", "NDWI", "brightness")
+)
 SPACE = SeriesSpace.of(LAYOUT)
 PLAIN = SeriesSpace.plain((0, 16, 32, 50, 64, 90), 2)
 
@@ -74,7 +76,7 @@ def test_moved_features_are_those_of_the_block_reader() -> None:
     table = reflectances(150)
     moved = SPACE.shift(table, 10)
     bands = np.ascontiguousarray(SPACE.by_band(moved).transpose(1, 2, 0)).astype(np.int16)
-    series = BlockSeries.of(bands, np.ones((len(bands), 150), np.uint8), LAYOUT.days)
+    series = BlockSeries.of(bands, np.ones((len(bands), 150), np.uint8), LAYOUT.series.days)
     features, _ = block_features(series, LAYOUT)
     np.testing.assert_array_equal(moved, features.T)
     np.testing.assert_array_equal(SPACE.by_band(moved)[:, 1:], SPACE.by_band(table)[:, :-1])
