@@ -71,6 +71,8 @@ def old_run(tmp_path: Path) -> Path:
     """Return the configuration of a run that 0.1 finished."""
     with tarfile.open(OLD / "run.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")
+    copy = tmp_path / "run" / "config.yaml"
+    copy.write_text(copy.read_text().replace("/data/tiny", str(tmp_path)), encoding="utf-8")
     return tmp_path / "tiny.yaml"
 
 
@@ -104,6 +106,12 @@ def test_a_run_folder_is_continued(old_run: Path) -> None:
     assert result.exit_code == 0, result.output
     assert contents(old_run.parent / "run") == before
     assert all(task.state().status == "done" for task in tasks_of(old_run))
+
+
+@pytest.mark.parametrize("command", ["verify", "status"])
+def test_a_run_folder_is_read(old_run: Path, command: str) -> None:
+    result = CliRunner().invoke(app, [command, str(old_run.parent / "run")])
+    assert result.exit_code == 0, result.output
 
 
 def test_what_is_redone_is_named_with_the_reason(old_run: Path) -> None:
