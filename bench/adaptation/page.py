@@ -44,7 +44,7 @@ def write(summaries: Sequence[SettingSummary], n_seeds: int) -> None:
         "seeds": n_seeds,
         "commit": _commit(),
         "goals": [goal.__dict__ for goal in goals(summaries)],
-        "settings": [one.as_json() for one in summaries],
+        "settings": [one.to_json() for one in summaries],
     }
     RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     CLASSES.write_text(classes_csv(summaries), encoding="utf-8")

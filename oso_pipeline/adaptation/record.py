@@ -149,13 +149,13 @@ class AdaptationRecord:
     profiles: tuple[Profiles, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the record in types that JSON knows."""
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> AdaptationRecord:
-        """Return the record that :meth:`as_json` wrote.
+        """Return the record that :meth:`to_json` wrote.
 
         Raises
         ------

@@ -60,7 +60,7 @@ def plan(
     plans = [plan for stage in planner.stages if (plan := planner.plan(stage)).tasks]
     forecast = session.forecast_of(planner.config, None)
     if as_json:
-        out.print_json(json.dumps([stage.as_json() for stage in plans]))
+        out.print_json(json.dumps([stage.to_json() for stage in plans]))
     else:
         out.print(tables.plan_table(plans, forecast))
         wall = tables.duration(forecast.wall_seconds(plans))

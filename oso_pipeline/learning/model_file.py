@@ -136,7 +136,7 @@ def save_model(folder: Path, model: Model) -> None:
         "forest_sha256": sha256(arrays).hexdigest(),
     }
     if model.adaptation is not None:
-        description["adaptation"] = model.adaptation.as_json()
+        description["adaptation"] = model.adaptation.to_json()
     publish_bytes(folder / ARRAYS, arrays)
     publish_json(folder / DESCRIPTION, {**description, "sha256": digest(description)})
 

@@ -29,7 +29,7 @@ class Needs:
     core_seconds: float = 0.0
     memory_bytes: int = 0
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return seconds and megabytes, rounded."""
         return {
             "tasks": self.tasks,
@@ -81,9 +81,9 @@ class Compared:
     expected: Needs
     actual: Needs
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return both, rounded."""
-        return {"expected": self.expected.as_json(), "actual": self.actual.as_json()}
+        return {"expected": self.expected.to_json(), "actual": self.actual.to_json()}
 
 
 class Ledger:

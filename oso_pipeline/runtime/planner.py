@@ -42,7 +42,7 @@ class StagePlan:
         """Why tasks have to run, with the number of tasks for each reason."""
         return Counter(state.why for state in self.states if state.status != "done")
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the plan of the stage as JSON values, costs of what has to run only."""
         todo = self.todo
         return {

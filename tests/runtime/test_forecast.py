@@ -53,7 +53,7 @@ def test_ledger_compares_expected_with_actual() -> None:
             )
         )
     needs = ledger.needs()
-    assert {name: one.as_json() for name, one in needs.items()} == {
+    assert {name: one.to_json() for name, one in needs.items()} == {
         plan.name: {
             "expected": {"tasks": 2, "core_seconds": 9.0, "memory_mb": 9},
             "actual": {"tasks": 2, "core_seconds": 7.0, "memory_mb": 7},

@@ -103,13 +103,13 @@ def test_a_task_leaves_a_sign_while_it_runs(world: World) -> None:
     gone = subprocess.Popen([sys.executable, "-c", "pass"])
     gone.wait()
     left = world.run_dir / "activity" / "under_way" / f"x.{gone.pid}.json"
-    left.write_text(json.dumps({**_as_json(sign), "pid": gone.pid}))
+    left.write_text(json.dumps({**_content(sign), "pid": gone.pid}))
     assert not [line for line in said(world) if line.startswith("under way")], "it was killed"
     run_shard(world, None)
     assert not left.exists()
 
 
-def _as_json(sign: object) -> dict[str, object]:
+def _content(sign: object) -> dict[str, object]:
     return {name: getattr(sign, name) for name in ("stage", "task", "host", "pid", "since")}
 
 

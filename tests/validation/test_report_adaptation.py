@@ -64,7 +64,7 @@ def section_of(text: str) -> str:
 
 
 def test_decision_statistics_classes_and_warnings_are_shown(tmp_path: Path) -> None:
-    page = page_of(with_record(tmp_path, record().as_json()))
+    page = page_of(with_record(tmp_path, record().to_json()))
     section = section_of(page.text)
     for text in (
         "Stratum all: adapted with method student",
@@ -85,7 +85,7 @@ def test_decision_statistics_classes_and_warnings_are_shown(tmp_path: Path) -> N
 
 def test_a_closed_gate_says_that_nothing_changed(tmp_path: Path) -> None:
     closed = replace(record(adapted=False), pseudo_labels={}, shift=None, profiles=())
-    page = page_of(with_record(tmp_path, closed.as_json()))
+    page = page_of(with_record(tmp_path, closed.to_json()))
     section = section_of(page.text)
     assert "not adapted: the forest of the past years makes the map" in section
     assert "pseudo-labels" not in section.split("Learnt from")[1]
@@ -95,7 +95,7 @@ def test_a_closed_gate_says_that_nothing_changed(tmp_path: Path) -> None:
 def test_what_is_not_known_is_a_dash(tmp_path: Path) -> None:
     gate = replace(record().gate, shift_days=None, discrepancy=None, confidence_drop=None)
     unknown = replace(record(), gate=gate, agreement=None, total_variation=None)
-    section = section_of(page_of(with_record(tmp_path, unknown.as_json())).text)
+    section = section_of(page_of(with_record(tmp_path, unknown.to_json())).text)
     assert section.count("–") >= 3
     assert "total variation" not in section
     assert "None" not in section.replace("None of the figures", "")
@@ -107,7 +107,7 @@ def test_texts_of_the_record_are_escaped(tmp_path: Path) -> None:
         record(), method=EVIL, gate=gate, warnings=(EVIL,), never_predicted=(EVIL,),
         profiles=(replace(record().profiles[0], name=EVIL),),
     )  # fmt: skip
-    page = page_of(with_record(tmp_path, evil.as_json()))
+    page = page_of(with_record(tmp_path, evil.to_json()))
     assert page.text.count(EVIL) >= 5
     assert EVIL not in (tmp_path / "report.html").read_text(encoding="utf-8")
 

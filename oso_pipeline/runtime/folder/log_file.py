@@ -73,7 +73,7 @@ def record_of(event: Event) -> dict[str, Any] | None:
     """Return what a log says of an event; None where it says nothing."""
     match event:
         case StageStarted(plan):
-            return {"event": "stage_begins", **plan.as_json()}
+            return {"event": "stage_begins", **plan.to_json()}
         case TaskEnded(result):
             return {"event": "task_ended", **_of_task(result)}
         case TaskStraggles():
@@ -81,7 +81,7 @@ def record_of(event: Event) -> dict[str, Any] | None:
         case StageEnded(plan, failed):
             return {"event": "stage_ends", "stage": plan.name, "failed": failed}
         case RunEnded(outcome) if outcome.needs:
-            stages = {name: needs.as_json() for name, needs in outcome.needs.items()}
+            stages = {name: needs.to_json() for name, needs in outcome.needs.items()}
             return {"event": "needs", "stages": stages}
         case RunStarted() | RunEnded():
             return None

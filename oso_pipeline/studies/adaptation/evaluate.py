@@ -130,7 +130,7 @@ def as_markdown(summary: SettingSummary, wish: Wish) -> str:
 
 def write(summaries: Sequence[SettingSummary], wish: Wish, run_dir: Path) -> list[Path]:
     """Write comparisons as JSON, Markdown and CSV, committed; return the paths."""
-    content = {"wish": asdict(wish), "settings": [one.as_json() for one in summaries]}
+    content = {"wish": asdict(wish), "settings": [one.to_json() for one in summaries]}
     files = {
         "adaptation.json": json.dumps(content, indent=1, sort_keys=True) + "\n",
         "adaptation.md": "\n".join(as_markdown(one, wish) for one in summaries),

@@ -111,7 +111,7 @@ class SettingSummary:
         """Points of overall accuracy between the past years' forest and the upper bound."""
         return self.upper_bound.overall - self.baseline.overall
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return all of it in types that JSON knows."""
         return _plain({**asdict(self), "gap": self.gap})
 

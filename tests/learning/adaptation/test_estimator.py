@@ -132,8 +132,8 @@ def test_few_anchor_polygons_keep_the_past_of_a_perennial_class() -> None:
 
 def test_record_survives_json() -> None:
     record = fitted().record_
-    content = json.loads(json.dumps(record.as_json()))
-    assert AdaptationRecord.from_json(content).as_json() == content
+    content = json.loads(json.dumps(record.to_json()))
+    assert AdaptationRecord.from_json(content).to_json() == content
     profile = record.profiles[0]
     source, aligned, target = map(np.array, (profile.source, profile.aligned, profile.target))
     assert np.abs(aligned - target).mean() < 0.5 * np.abs(source - target).mean()
