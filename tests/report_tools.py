@@ -200,7 +200,7 @@ def report_task(folder: Path, nomenclature: Nomenclature = OSO17, name: str = "d
         run_dir=folder,
         outputs=("report.html",),
         params={"name": name, "year": 2018, "nomenclature": nomenclature.to_json(), "tiles": []},
-        options=OUTPUTS,
+        options={"outputs": OUTPUTS, "sections": []},
     )
 
 

@@ -64,10 +64,8 @@ class PlainProgress:
                 self._count(result)
             case TaskStraggles():
                 self._line(f"  {event}")
-            case StageEnded(plan, failed) if self._todo:
-                seconds = time.monotonic() - self._started
-                failures = f", {failed} failed" if failed else ""
-                self._line(f"  {plan.name} took {seconds:.1f} s{failures}")
+            case StageEnded():
+                self._end(event)
             case _:
                 pass
 
@@ -83,6 +81,15 @@ class PlainProgress:
             left = seconds / self._ended * (self._todo - self._ended)
             rate = _rate(self._ended, seconds)
             self._line(f"  {self._ended}/{self._todo}, {rate}, about {left:.0f} s left")
+
+    def _end(self, event: StageEnded) -> None:
+        parts = [event.gathered.headline] if event.gathered.headline else []
+        if self._todo:
+            seconds = time.monotonic() - self._started
+            failures = f", {event.failed} failed" if event.failed else ""
+            parts.insert(0, f"{event.plan.name} took {seconds:.1f} s{failures}")
+        if parts:
+            self._line("  " + ": ".join(parts))
 
     def _line(self, text: str) -> None:
         write_or_go_silent(self._stream, text)
@@ -120,6 +127,8 @@ class BarProgress:
                 self._count(result)
             case TaskStraggles():
                 self._progress.console.print(str(event), style="yellow", markup=False)
+            case StageEnded(gathered=gathered) if gathered.headline:
+                self._progress.console.print(f"  {gathered.headline}", markup=False)
             case _:
                 pass
 

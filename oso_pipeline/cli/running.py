@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from oso_pipeline.cli.console import err, out
 from oso_pipeline.cli.progress import BarProgress, JsonProgress, PlainProgress
 from oso_pipeline.cli.tables import needs_table
+from oso_pipeline.cli.warning_lines import WarningLines
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import ExitCode
 from oso_pipeline.runtime import session
+from oso_pipeline.runtime.events import Observer
 from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection
@@ -34,7 +37,7 @@ def load_planner(path: Path, overrides: list[str] | None = None) -> Planner:
 def run_shown(
     planner: Planner, selection: Selection, manner: session.Manner | None = None
 ) -> Outcome:
-    """Run a plan, with bars on a terminal and lines elsewhere, and what it took at the end.
+    """Run a plan, with bars on a terminal and lines elsewhere; then warnings and what it took.
 
     Raises
     ------
@@ -43,7 +46,8 @@ def run_shown(
     """
     bars = BarProgress(out) if sys.stdout.isatty() else None
     with bars or nullcontext():
-        outcome = _run(planner, selection, manner, bars or PlainProgress(sys.stdout))
+        shown = [bars or PlainProgress(sys.stdout), WarningLines()]
+        outcome = _run(planner, selection, manner, shown)
     if outcome.needs:
         out.print(needs_table(outcome.needs))
     return outcome
@@ -53,17 +57,17 @@ def run_as_json(
     planner: Planner, selection: Selection, manner: session.Manner | None = None
 ) -> Outcome:
     """Run a plan, with a line of JSON for each event; otherwise as `run_shown`."""
-    return _run(planner, selection, manner, JsonProgress(sys.stdout))
+    return _run(planner, selection, manner, [JsonProgress(sys.stdout)])
 
 
 def _run(
     planner: Planner,
     selection: Selection,
     manner: session.Manner | None,
-    shown: BarProgress | PlainProgress | JsonProgress,
+    observers: Sequence[Observer],
 ) -> Outcome:
     try:
-        return session.run(planner, selection, manner, [shown])
+        return session.run(planner, selection, manner, observers)
     except KeyboardInterrupt as error:
         raise _end("interrupted", ExitCode.INTERRUPTED) from error
     except Terminated as error:

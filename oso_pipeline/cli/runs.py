@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from oso_pipeline.cli.console import err, out
+from oso_pipeline.cli.console import out
 from oso_pipeline.cli.options import (
     ConfigPath,
     Overrides,
@@ -120,8 +120,6 @@ def reference(
         for one in biographies(planner.config.run_dir, explain):
             out.print("\n".join(one.lines(nomenclature)), markup=False)
         return
-    summary = planner.stage("reference").gather(planner.tasks("reference"))
-    out.print(reference_table(summary))
-    for text in summary["warnings"]:
-        err.print(text, markup=False)
+    found = planner.stage("reference").gather(planner.tasks("reference"))
+    out.print(reference_table(found.summary))
     out.print(planner.config.run_dir / "reference.parquet")

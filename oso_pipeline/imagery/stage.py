@@ -18,8 +18,9 @@ from oso_pipeline.imagery.inventory import tile_layout, write_inventory
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
 from oso_pipeline.imagery.protocol import Candidate, Request
 from oso_pipeline.imagery.search import Findings, find_products, reader_of
+from oso_pipeline.imagery.season_check import check_seasons
 from oso_pipeline.imagery.tiff import INPUT_OPTIONS
-from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task, TaskState
 
 __all__ = ["STAGE", "InventoryStage", "InventoryTask", "make_inventory", "tile_layout"]
@@ -62,10 +63,15 @@ class InventoryTask(Task):
         return None
 
 
-class InventoryStage:
+class InventoryStage(StageBase):
     """Lists the products of each tile."""
 
     name = "inventory"
+    disk_hint = "extract the archives of products yourself"
+
+    def check(self, config: Config) -> Problems:
+        """Find seasons without a single image, where past ones are named."""
+        return check_seasons(config)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """Plan one task per tile that has products.
@@ -91,20 +97,21 @@ class InventoryStage:
         problems.raise_errors(InputDataError)
         return tasks
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Sum up counts and warnings of all tiles."""
         tiles = {summary["tile"]: summary for summary in summaries(tasks)}
         skipped: Counter[str] = Counter()
         for summary in tiles.values():
             skipped.update(summary["skipped"])
-        return {
+        summary = {
             "tiles": tiles,
             "found": sum(s["found"] for s in tiles.values()),
             "used": sum(s["used"] for s in tiles.values()),
             "skipped": dict(sorted(skipped.items())),
             "bytes": sum(s["bytes"] for s in tiles.values()),
-            "warnings": [text for s in tiles.values() for text in s["warnings"]],
         }
+        headline = f"{summary['used']} of {summary['found']} products of {len(tiles)} tiles used"
+        return Gathered(summary, warnings_of(tiles.values()), headline)
 
 
 STAGE = InventoryStage()

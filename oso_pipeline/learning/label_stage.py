@@ -26,7 +26,7 @@ from oso_pipeline.learning.training_set import (
     read_training_set,
 )
 from oso_pipeline.reference.split.variants import map_variant, split_columns, variants
-from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.vectors.strata import strata_names
@@ -41,7 +41,7 @@ A check of the demo used 0.80 and 0.97 GB; 10 bytes were measured on 40,000 + 20
 _SHOWN = 20
 
 
-class LabelsStage:
+class LabelsStage(StageBase):
     """Plans one task per stratum; one per variant too where doubted polygons are excluded.
 
     What is excluded from a variant is found with its own training polygons alone, so that
@@ -63,18 +63,17 @@ class LabelsStage:
             for stratum in strata_names(config)
         ]
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return the summaries of the checks and one warning for all."""
         checks = summaries(tasks)
         doubted = sum(check["doubted"] for check in checks)
         judged = sum(check["polygons"] for check in checks)
-        warnings = []
-        if doubted:
-            warnings.append(
-                f"warning[W-LABELS] {doubted} of {judged} polygons are likely labelled wrong, "
-                "see labels/*.parquet; `label_check.exclude_below` keeps them out of training"
-            )
-        return {"checks": checks, "warnings": warnings}
+        headline = f"{doubted} of {judged} polygons are likely labelled wrong"
+        warning = (
+            f"warning[W-LABELS] {headline}, see labels/*.parquet; `label_check.exclude_below` "
+            "keeps them out of training"
+        )
+        return Gathered({"checks": checks}, (warning,) if doubted else (), headline)
 
 
 STAGE = LabelsStage()

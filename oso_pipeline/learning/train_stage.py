@@ -29,13 +29,13 @@ from oso_pipeline.learning.training_set import (
     read_training_set,
 )
 from oso_pipeline.reference.split.variants import split_columns, variants
-from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.vectors.strata import strata_names
 
 
-class TrainStage:
+class TrainStage(StageBase):
     """Plans one task per variant and stratum."""
 
     name = "train"
@@ -51,13 +51,10 @@ class TrainStage:
             return tasks
         return [adapted_task(task, context, adaptation) for task in tasks]
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return the summaries of the forests, and their warnings together."""
         models = summaries(tasks)
-        return {
-            "models": models,
-            "warnings": [text for model in models for text in model.get("warnings", [])],
-        }
+        return Gathered({"models": models}, warnings_of(models), f"{len(models)} models")
 
 
 STAGE = TrainStage()

@@ -29,7 +29,7 @@ from oso_pipeline.prediction.series_quality import (
     total_quality,
 )
 from oso_pipeline.reference.split.variants import map_variant
-from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.reading.blocking import (
@@ -43,14 +43,20 @@ from oso_pipeline.timeseries.reading.pieces import PieceReader
 from oso_pipeline.timeseries.reading.reader import BlockReader, ReadSpec
 from oso_pipeline.timeseries.reading.windows import Part
 from oso_pipeline.timeseries.series import BlockSeries
+from oso_pipeline.vectors.area_check import check_area
 from oso_pipeline.vectors.area_of_interest import area_mask, digest_of, mask_of_task, task_parts
 from oso_pipeline.vectors.strata import stratum_labels
 
 
-class PredictStage:
+class PredictStage(StageBase):
     """Plans one task per block that holds an owned pixel of the area of interest."""
 
     name = "predict"
+    in_array = True
+
+    def check(self, config: Config) -> Problems:
+        """Find an area of interest that cannot be used or lies outside of all tiles."""
+        return check_area(config)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the blocks of all tiles that have images.
@@ -82,7 +88,7 @@ class PredictStage:
             )
         return tasks
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return numbers of blocks and pixels, quality of the series, and pixels per class."""
         done = summaries(tasks)
         classes: dict[str, int] = {}
@@ -94,8 +100,9 @@ class PredictStage:
         }
         quality = total_quality(done)
         ordered = dict(sorted(classes.items(), key=lambda item: int(item[0])))
-        counts = {"blocks": len(done), **totals, **quality}
-        return {**counts, "classes": ordered, "warnings": quality_warnings(quality)}
+        summary = {"blocks": len(done), **totals, **quality, "classes": ordered}
+        headline = f"{totals['pixels']} pixels in {len(done)} blocks"
+        return Gathered(summary, tuple(quality_warnings(quality)), headline)
 
 
 STAGE = PredictStage()

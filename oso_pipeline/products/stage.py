@@ -35,7 +35,7 @@ from oso_pipeline.products.raster import (
     write_flat,
 )
 from oso_pipeline.products.style import attribute_table, qgis_style
-from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.vectors.area_of_interest import AreaMask, mask_of_task, task_parts
 
@@ -47,7 +47,7 @@ _NAMED_BLOCKS = 10
 _IMAGE_PIXEL_M = 10.0
 
 
-class MosaicStage:
+class MosaicStage(StageBase):
     """Plans one task per layer and sums up what they committed."""
 
     name = "mosaic"
@@ -68,9 +68,12 @@ class MosaicStage:
         inputs, options = _sources(context.config, by_tile)
         return [_task(context, layer, ownership, inputs, options) for layer in LAYERS.values()]
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return the summary of each committed layer by its name."""
-        return {summary["layer"]: summary for summary in summaries(tasks)}
+        done = summaries(tasks)
+        size = next((f", {one['shape'][1]} x {one['shape'][0]} pixels" for one in done), "")
+        headline = f"{len(done)} layers{size}"
+        return Gathered({one["layer"]: one for one in done}, warnings_of(done), headline)
 
 
 STAGE = MosaicStage()

@@ -11,7 +11,7 @@ from typing import Any
 from oso_pipeline.adaptation.record import AdaptationRecord, GateRecord
 from oso_pipeline.core.nomenclature import LandCoverClass, Nomenclature
 from oso_pipeline.report.charts import Chart, bar_chart, line_chart
-from oso_pipeline.report.run_files import RunFiles
+from oso_pipeline.tasks.run_files import RunFiles
 
 FIRST_SHOWN = ("NDVI", "NDWI", "brightness")
 """Series of the picture, if they are there; those of the bands follow folded up."""

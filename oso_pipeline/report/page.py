@@ -24,19 +24,20 @@ from oso_pipeline.prediction.series_quality import (
 from oso_pipeline.report.adaptation import adaptation_section
 from oso_pipeline.report.pictures import map_pictures, scale_gradient
 from oso_pipeline.report.reference import reference_section
-from oso_pipeline.report.run_files import RunFiles
+from oso_pipeline.tasks.run_files import RunFiles
+from oso_pipeline.tasks.section import Section
+from oso_pipeline.tasks.stage import warnings_of
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_WARNINGS = 200
-_WARNING_STAGES = (
-    "inventory", "past_inventory", "reference", "past_reference", "samples", "past_samples",
-    "train", "mosaic", "independent",
-)  # fmt: skip
 _SCORES = (("precision", "Precision"), ("recall", "Recall"), ("f_score", "F-score"))
 
 
-def render(files: RunFiles) -> str:
-    """Return the page; parts that the run folder lacks are left out or said to be missing."""
+def render(files: RunFiles, sections: Sequence[Section] = ()) -> str:
+    """Return the page; parts that the run folder lacks are left out or said to be missing.
+
+    `sections` are those that stages contribute by themselves.
+    """
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -62,6 +63,7 @@ def render(files: RunFiles) -> str:
         "independent": _independent(files),
         "adaptation": adaptation_section(files),
         "tiles": _inventory(files),
+        "sections": sections,
         "timings": _timings(files.folder / "log.jsonl"),
         **maps,
         "quality": quality,
@@ -220,11 +222,9 @@ def _warnings(
         if tile not in seen
     ]
     texts += problems
-    for stage in _WARNING_STAGES:
-        for summary in files.summaries(stage):
-            found = summary.get("warnings", [])
-            texts += [str(text) for text in found] if isinstance(found, list) else []
-    texts += [f"warning[{one['code']}] {one['message']}" for one in accuracy.get("warnings", [])]
+    for stage in files.outputs:
+        texts += warnings_of(files.summaries(stage))
+    texts += warnings_of([accuracy])
     distinct = list(dict.fromkeys(texts))
     return {"shown": distinct[:_MOST_WARNINGS], "more": max(0, len(distinct) - _MOST_WARNINGS)}
 

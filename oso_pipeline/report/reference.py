@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oso_pipeline.report.pictures import polygon_picture
-from oso_pipeline.report.run_files import RunFiles
+from oso_pipeline.tasks.run_files import RunFiles
 
 _KEPT_REASONS = ("read", "kept", "repaired")
 _WORST = 20

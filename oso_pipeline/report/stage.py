@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+from pkgutil import resolve_name
+
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import digest, publish_bytes
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.report.page import render
-from oso_pipeline.report.run_files import RunFiles
-from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.run_files import RunFiles
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Summary, Task
 
-_UPSTREAM = (
-    "inventory", "reference", "samples", "labels", "train", "predict", "mosaic", "validate",
-    "independent",
-)  # fmt: skip
-_PAST = ("past_inventory", "past_reference", "past_samples")
 
-
-class ReportStage:
+class ReportStage(StageBase):
     """Plans one task: the page."""
 
     name = "report"
@@ -25,8 +22,9 @@ class ReportStage:
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the one task; it shows what all stages before it committed."""
         config = context.config
-        stages = _UPSTREAM if config.adaptation is None else (*_UPSTREAM, *_PAST)
-        upstream = {name: context.tasks(name) for name in stages}
+        before = [*takewhile(lambda stage: stage.name != self.name, context.stages)]
+        upstream = {s.name: tasks for s in before if (tasks := context.tasks(s.name))}
+        outputs = {name: [one.outputs[0] for one in tasks] for name, tasks in upstream.items()}
         task = Task(
             stage=self.name,
             name="report",
@@ -42,14 +40,18 @@ class ReportStage:
             },
             # One digest per stage keeps the task small, whatever the number of tiles.
             inputs={name: digest([task.key for task in tasks]) for name, tasks in upstream.items()},
-            options={name: [task.outputs[0] for task in tasks] for name, tasks in upstream.items()},
+            options={
+                "outputs": outputs,
+                "sections": [s.section for s in before if s.section and s.name in upstream],
+            },
             cost=Cost(memory_bytes=400_000_000, core_seconds=5.0),
         )
         return [task]
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return where the page is."""
-        return next(iter(summaries(tasks)), {})
+        page = next(iter(summaries(tasks)), None)
+        return Gathered() if page is None else Gathered(page, headline=str(page["path"]))
 
 
 STAGE = ReportStage()
@@ -58,16 +60,18 @@ STAGE = ReportStage()
 def make_report(task: Task) -> Summary:
     """Write the page.
 
-    What is missing in the run folder is missing in the page; it never stops the report.
+    What is missing in the run folder is missing in the page; it never stops the report. The
+    stages are named by the plan alone: this room knows those that it shows in a way of its own.
     """
     files = RunFiles(
         folder=task.run_dir,
         name=task.params["name"],
         year=task.params["year"],
         nomenclature=Nomenclature.from_json(task.params["nomenclature"]),
-        outputs={stage: tuple(paths) for stage, paths in task.options.items()},
+        outputs={stage: tuple(paths) for stage, paths in task.options["outputs"].items()},
         tiles=tuple(task.params["tiles"]),
     )
-    page = render(files)
+    found = [resolve_name(function)(files) for function in task.options["sections"]]
+    page = render(files, [section for section in found if section is not None])
     publish_bytes(task.output(), page.encode())
     return {"path": task.outputs[0], "bytes": len(page.encode())}

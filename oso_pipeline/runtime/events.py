@@ -12,6 +12,7 @@ from typing import Protocol
 from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import StagePlan
 from oso_pipeline.tasks.heartbeat import Sign
+from oso_pipeline.tasks.stage import Gathered
 from oso_pipeline.tasks.task import TaskResult
 
 
@@ -74,10 +75,14 @@ class StageEnded:
         The stage as it was planned.
     failed
         Tasks that failed.
+    gathered
+        What the stage tells of itself: values, warnings, headline. Empty where only a part of
+        it is done: a shard, some tiles.
     """
 
     plan: StagePlan
     failed: int
+    gathered: Gathered
 
 
 @dataclass(frozen=True, slots=True)

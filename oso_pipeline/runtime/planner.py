@@ -11,7 +11,7 @@ from typing import Any
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.runtime.shard import Shard
-from oso_pipeline.tasks.stage import Stage
+from oso_pipeline.tasks.stage import Stage, require_contract
 from oso_pipeline.tasks.task import Task, TaskState, tile_of
 
 
@@ -64,9 +64,15 @@ class Planner:
 
     A task names its inputs by the keys of the tasks that make them, so one pass over the
     stages tells what is outdated all the way down before anything has run.
+
+    Raises
+    ------
+    StageError
+        If a stage does not obey the contract.
     """
 
     def __init__(self, config: Config, stages: Sequence[Stage]) -> None:
+        require_contract(stages)
         self.config = config
         self.stages = tuple(stages)
         self._tasks: dict[str, tuple[Task, ...]] = {}

@@ -9,16 +9,20 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-_SEASONS = ("", "past/*/")
-_PREPARED = ("reference.parquet*", "reference/**/*", "samples/**/*")
+from oso_pipeline.runtime.stages import STAGES
+from oso_pipeline.tasks.stage import Stage
+
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
 
-def begin_with_preparation(other: Path, run_dir: Path) -> int:
-    """Link the labels and samples of the run in `other` into `run_dir`, where it has none.
+def begin_with_preparation(other: Path, run_dir: Path, stages: Iterable[Stage] = STAGES) -> int:
+    """Link what stages call reusable from the run in `other` into `run_dir`, where it has none.
+
+    These are labels and samples, of all seasons.
 
     A committed file is replaced, never written to, so that both runs may go on with a link; where
     the file system knows none, the file is copied. Inventories are not taken: they name files that
@@ -28,15 +32,16 @@ def begin_with_preparation(other: Path, run_dir: Path) -> int:
     ----------
     other, run_dir
         Folders of runs.
+    stages
+        The stages that say what is reusable.
 
     Returns
     -------
     int
         How many files were linked or copied.
     """
-    found = {
-        path for season in _SEASONS for what in _PREPARED for path in other.glob(season + what)
-    }
+    patterns = [pattern for stage in stages for pattern in stage.reusable]
+    found = {path for one in patterns for name in (one, f"{one}.json") for path in other.glob(name)}
     # Temporary files of a run under way begin with a dot.
     whole = sorted(path for path in found if path.is_file() and not path.name.startswith("."))
     return sum(_linked(path, run_dir / path.relative_to(other)) for path in whole)

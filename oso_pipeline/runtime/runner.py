@@ -36,7 +36,7 @@ from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.runtime.stopping import Stop, UntilTold
 from oso_pipeline.tasks.heartbeat import forget_signs
 from oso_pipeline.tasks.memory_guard import forget_verdicts
-from oso_pipeline.tasks.stage import Stage
+from oso_pipeline.tasks.stage import Gathered, Stage
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class _Course:
             self.ledger.expect(plan)
         self.tell(StageStarted(plan))
         failed, ended = self._tasks(plan)
-        self.tell(StageEnded(plan, failed))
+        self.tell(StageEnded(plan, failed, self._gathered(plan)))
         self.outcome.up_to_date += plan.count("done")
         self.planner.forget()
         if ended < len(plan.todo):
@@ -197,6 +197,10 @@ class _Course:
                 self.ledger.add(result)
             self.tell(TaskEnded(result))
         return failed, ended
+
+    def _gathered(self, plan: StagePlan) -> Gathered:
+        """Return what the stage tells of itself; a part of it tells nothing."""
+        return Gathered() if self.selection.others else plan.stage.gather(plan.tasks)
 
     def _is_told(self) -> bool:
         return self.stop.announced or self.lock.lost

@@ -11,10 +11,10 @@ from oso_pipeline.config import Config
 from oso_pipeline.config.check import check_paths
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem
-from oso_pipeline.imagery.season_check import check_seasons
 from oso_pipeline.runtime import runner
 from oso_pipeline.runtime.calibration import NOMINAL, remembered
 from oso_pipeline.runtime.checks import drivers
+from oso_pipeline.runtime.checks.stages import check_stages
 from oso_pipeline.runtime.events import Observer
 from oso_pipeline.runtime.executors import Executor, SerialExecutor, executor_of, n_workers
 from oso_pipeline.runtime.folder import verification
@@ -27,7 +27,7 @@ from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection
 from oso_pipeline.runtime.stages import STAGES
-from oso_pipeline.vectors.area_check import check_area
+from oso_pipeline.tasks.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,10 @@ class Loaded:
     warnings: tuple[Problem, ...]
 
 
-def load(path: Path, overrides: Sequence[str] | None = None) -> Loaded:
-    """Load a configuration, check the paths it names and the area; every problem is reported.
+def load(
+    path: Path, overrides: Sequence[str] | None = None, stages: Sequence[Stage] = STAGES
+) -> Loaded:
+    """Load a configuration, check the paths it names and what each stage knows before any work.
 
     Raises
     ------
@@ -53,8 +55,8 @@ def load(path: Path, overrides: Sequence[str] | None = None) -> Loaded:
     # A file that is not there is missing input; everything else is a mistake in the config.
     missing = all(error.code == "E-INPUT-058" for error in problems.errors)
     problems.raise_errors(InputDataError if missing else ConfigError)
-    check_area(config).raise_errors(InputDataError)
-    check_seasons(config).raise_errors(InputDataError)
+    problems.extend(check_stages(config, stages))
+    problems.raise_errors(InputDataError)
     return Loaded(config, tuple(problems.warnings))
 
 

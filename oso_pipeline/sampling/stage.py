@@ -30,7 +30,7 @@ from oso_pipeline.sampling.polygons import (
     draw_numbers,
     read_polygons,
 )
-from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Summary, Task, tile_of
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
@@ -52,10 +52,12 @@ _BYTES_PER_VALUE = 1.7
 """Of a feature in the file, compressed, as measured."""
 
 
-class SamplesStage:
+class SamplesStage(StageBase):
     """Plans one task per tile."""
 
     name = "samples"
+    reusable = ("samples/**/*",)
+    in_array = True
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the tiles that have images."""
@@ -63,7 +65,7 @@ class SamplesStage:
         layouts, ownership = tiles_to_read(context)
         return [_task(context, task, layouts[tile_of(task)], ownership) for task in inventories]
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return pixels per class, and polygons that gave none because no image shows them."""
         done = summaries(tasks)
         totals: dict[str, Counter[str]] = {}
@@ -78,12 +80,14 @@ class SamplesStage:
             if reference.exists():
                 outside = count_outside(reference, grids, tasks[0].params["ownership"]["epsg"])
         problems = _lost(outside, totals["without_pixel"])
-        return {
+        summary = {
             **{name: _by_code(counts) for name, counts in totals.items()},
             "outside_images": {str(code): n for code, n in outside.items()},
             "blocks_read": sum(summary["blocks_read"] for summary in done),
-            "warnings": [str(found) for found in problems.warnings],
         }
+        pixels = totals["pixels"]
+        headline = f"{sum(pixels.values())} pixels of {len(pixels)} classes"
+        return Gathered(summary, tuple(map(str, problems.warnings)), headline)
 
 
 STAGE = SamplesStage()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import past_config, past_years
-from oso_pipeline.tasks.stage import PlanContext, Stage
-from oso_pipeline.tasks.task import Summary, Task
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.tasks.stage import Gathered, PlanContext, Stage
+from oso_pipeline.tasks.task import Task
 
 PREFIX = "past_"
 """Before the name of a stage: its tasks of the past seasons."""
@@ -34,6 +35,11 @@ class PastContext:
     def run_dir(self) -> Path:
         """The run folder."""
         return self.whole.run_dir
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """All stages of the run."""
+        return self.whole.stages
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
         """Return the tasks of an earlier stage for this season."""
@@ -76,6 +82,31 @@ class PastStage:
         """``past_`` and the name of the stage."""
         return PREFIX + self.stage.name
 
+    @property
+    def reusable(self) -> tuple[str, ...]:
+        """What is reusable of the stage, for each season."""
+        return tuple(f"past/*/{pattern}" for pattern in self.stage.reusable)
+
+    @property
+    def section(self) -> None:
+        """Nothing: the section of a stage shows the season of the map."""
+        return
+
+    @property
+    def in_array(self) -> bool:
+        """Past seasons have few images beside those of the map: no array of their own."""
+        return False
+
+    @property
+    def disk_hint(self) -> str:
+        """That of the stage."""
+        return self.stage.disk_hint
+
+    def check(self, config: Config) -> Problems:
+        """Find what is wrong with the past seasons."""
+        found = (self.stage.check(past_config(config, year)) for year in past_years(config))
+        return Problems(problem for problems in found for problem in problems)
+
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the tasks of all past seasons; none without ``adaptation``."""
         return [
@@ -84,19 +115,18 @@ class PastStage:
             for task in self.stage.plan(PastContext(context, past_config(context.config, year)))
         ]
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
-        """Return the summaries by season, and their warnings together."""
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
+        """Return the summaries by season, and their warnings and headlines together."""
         years = sorted({task.name.rpartition("/")[2] for task in tasks})
         seasons = {
             year: self.stage.gather(tuple(t for t in tasks if t.name.endswith(f"/{year}")))
             for year in years
         }
-        warnings = [
-            f"season {year}: {text}"
-            for year, summary in seasons.items()
-            for text in summary.get("warnings", ())
-        ]
-        return {"seasons": seasons, "warnings": warnings}
+        return Gathered(
+            {year: one.summary for year, one in seasons.items()},
+            tuple(f"season {y}: {text}" for y, one in seasons.items() for text in one.warnings),
+            "; ".join(f"{y}: {one.headline}" for y, one in seasons.items() if one.headline),
+        )
 
     def _of(self, task: Task, year: int) -> Task:
         return replace(

@@ -22,6 +22,7 @@ from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
 from oso_pipeline.imagery.protocol import Request
 from oso_pipeline.imagery.search import find_products
 from oso_pipeline.imagery.stage import EXTRACTED, STAGE
+from oso_pipeline.tasks.stage import Stage
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
@@ -134,6 +135,7 @@ class _Planning:
 
     config: Config
     run_dir: Path
+    stages: tuple[Stage, ...] = ()
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
         return ()

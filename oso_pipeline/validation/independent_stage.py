@@ -10,9 +10,10 @@ from oso_pipeline.core.commit import publish_bytes, publish_json, read_sidecar, 
 from oso_pipeline.core.errors import InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.reference.split.variants import map_variant, split_columns
-from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess
+from oso_pipeline.validation.gathered import gathered_accuracy
 from oso_pipeline.validation.independent import (
     DESIGN,
     TRAINS,
@@ -32,7 +33,7 @@ OUTPUTS = (
 )
 
 
-class IndependentStage:
+class IndependentStage(StageBase):
     """Plans one task where the configuration names an independent set, else none."""
 
     name = "independent"
@@ -88,9 +89,9 @@ class IndependentStage:
         )
         return [task]
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return overall accuracy and kappa."""
-        return next(iter(summaries(tasks)), {})
+        return gathered_accuracy(tasks)
 
 
 STAGE = IndependentStage()

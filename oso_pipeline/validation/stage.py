@@ -22,9 +22,10 @@ from oso_pipeline.learners.forest.compiled import Vote
 from oso_pipeline.learning.model_file import Model, load_model
 from oso_pipeline.prediction.samples import predict_samples
 from oso_pipeline.reference.split.variants import map_variant, validation_rows, variants
-from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess, pooled
+from oso_pipeline.validation.gathered import gathered_accuracy
 from oso_pipeline.validation.tables import classes_csv, confusion_csv, polygons_csv
 
 OUTPUTS = (
@@ -38,7 +39,7 @@ _ROWS_AT_ONCE = 65_536
 _FEW_COLUMNS = ("polygon_id", "code", "stratum", "draw")
 
 
-class ValidateStage:
+class ValidateStage(StageBase):
     """Plans one task and returns its headline."""
 
     name = "validate"
@@ -81,9 +82,9 @@ class ValidateStage:
         )
         return [task]
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return overall accuracy and kappa."""
-        return next(iter(summaries(tasks)), {})
+        return gathered_accuracy(tasks)
 
 
 STAGE = ValidateStage()

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from oso_pipeline.core.commit import publish_bytes
-from oso_pipeline.tasks.stage import PlanContext
+from oso_pipeline.tasks.stage import PlanContext, StageBase
 from oso_pipeline.tasks.task import Summary, Task
 
 ENOUGH = ".enough"
@@ -24,7 +24,7 @@ def nap(task: Task) -> Summary:
     return {}
 
 
-class Naps:
+class Naps(StageBase):
     """A stage of `count` tasks that take `seconds` each."""
 
     name = "naps"
@@ -47,9 +47,6 @@ class Naps:
             )
             for number in range(self.count)
         ]
-
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
-        return {}
 
     def begun(self) -> list[str]:
         """Return the jobs in which tasks began, once for each beginning."""

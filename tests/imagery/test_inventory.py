@@ -364,7 +364,7 @@ def test_extracted_files_that_are_gone_are_extracted_again(images: Path):
 def test_gather_sums_up(images: Path):
     Muscate(A).write(images)
     Muscate(B, valid=False).write(images)
-    summary = STAGE.gather((committed(make_config(images.parent)),))
+    summary = STAGE.gather((committed(make_config(images.parent)),)).summary
     assert (summary["found"], summary["used"], summary["skipped"]) == (2, 1, {"not_valid": 1})
     assert summary["bytes"] > 0
 

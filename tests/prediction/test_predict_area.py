@@ -85,7 +85,7 @@ def test_inside_as_in_the_full_map_and_nothing_outside(
             assert block.column >= columns[0] // 2 * 2
             assert block.row + block.height <= rows[-1] + 2
             assert block.column + block.width <= columns[-1] + 2
-        summary = STAGE.gather(run.stages["predict"])
+        summary = STAGE.gather(run.stages["predict"]).summary
         assert summary["pixels"] == inside.sum()
         assert summary["outside_strata"] == 0
         assert sum(summary["classes"].values()) == inside.sum()

@@ -93,9 +93,10 @@ def test_row_26_27_no_clear_date_is_nodata(finished: TinyRun) -> None:
     layers = mosaic(finished)
     assert (layers[:, :4, :4] == 0).all()
     assert (layers[0] == 0).sum() == (layers[2] == 0).sum() == 16
-    (summary,) = [STAGE.gather(finished.stages["predict"])]
+    gathered = STAGE.gather(finished.stages["predict"])
+    summary = gathered.summary
     assert summary["nodata"] == 16
-    assert "W-INPUT-027] 16 of 4096 pixels" in " ".join(summary["warnings"])
+    assert "W-INPUT-027] 16 of 4096 pixels" in " ".join(gathered.warnings)
 
 
 def test_rows_18_26_29_quality_of_the_series_is_counted() -> None:
@@ -261,7 +262,7 @@ def test_each_stratum_has_its_own_model(tmp_path: Path) -> None:
     assert set(np.unique(code[8:, half:])) <= {0, 1, 2}
     seen = validity > 0
     assert (code[seen] == run.classes()[seen]).mean() > 0.99
-    assert STAGE.gather(run.stages["predict"])["outside_strata"] == 8 * SIZE
+    assert STAGE.gather(run.stages["predict"]).summary["outside_strata"] == 8 * SIZE
 
 
 def test_a_changed_strata_file_outdates_the_blocks(tmp_path: Path) -> None:

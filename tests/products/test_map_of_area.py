@@ -79,7 +79,7 @@ def test_the_map_is_the_full_one_inside_and_nodata_outside(
         full = source.read(1, window=window)
         assert found.shape == full.shape
         assert found.size < source.read(1).size / 2
-    summary = STAGE.gather((maps[layer],))[layer]
+    summary = STAGE.gather((maps[layer],)).summary[layer]
     assert summary["missing_pixels"] == summary["missing_blocks"] == 0
     disc = geopandas.read_file(area).to_crs(2154).geometry[0]
     nodata = LAYERS[layer].nodata

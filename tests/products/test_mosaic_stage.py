@@ -249,7 +249,7 @@ def test_a_partial_map_says_so_and_is_made_again_when_the_block_comes(world: Wor
     holed, profile = read(task)
     with rasterio.open(task.output()) as source:
         assert source.tags()["OSO_PARTIAL"].startswith("1 blocks missing, ")
-    summary = STAGE.gather((task,))["validity"]
+    summary = STAGE.gather((task,)).summary["validity"]
     assert summary["missing_blocks"] == 1
     world.commit((late,))
     again = world.plan(tasks, **partial)["validity"]

@@ -19,6 +19,7 @@ from oso_pipeline.runtime.executors import LocalExecutor
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.tasks.memory_guard import FOLDER, Mark, forget_verdicts
+from oso_pipeline.tasks.stage import StageBase
 from oso_pipeline.tasks.task import Cost, Task
 from oso_pipeline.tasks.worker import do
 
@@ -37,7 +38,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestDeclared:
     """Before anything starts."""
 
-    class Greedy:
+    class Greedy(StageBase):
         name = "predict"
 
         def plan(self, context) -> list[Task]:

@@ -19,6 +19,7 @@ from oso_pipeline.runtime.executors import SerialExecutor
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.runtime.stages import STAGES
+from oso_pipeline.tasks.stage import StageBase
 from oso_pipeline.tasks.task import Cost, Summary, Task
 
 GB = 10**9
@@ -50,7 +51,7 @@ def write_little(task: Task) -> Summary:
     return {}
 
 
-class Large:
+class Large(StageBase):
     """Three tasks of 2 GB, as they say; two of one tile, one of another."""
 
     name = "large"
@@ -62,9 +63,6 @@ class Large:
             Task("large", name, function, context.run_dir, (f"{name}.bin",), cost=cost)
             for name in names
         ]
-
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
-        return {}
 
 
 def planner_in(folder: Path) -> Planner:

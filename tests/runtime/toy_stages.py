@@ -9,7 +9,7 @@ from pathlib import Path
 
 from oso_pipeline.core.commit import publish_bytes
 from oso_pipeline.core.errors import InputDataError, Problem
-from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Summary, Task
 
 
@@ -42,7 +42,7 @@ def add_up(task: Task) -> Summary:
     return {"total": total}
 
 
-class Numbers:
+class Numbers(StageBase):
     name = "numbers"
 
     def __init__(self, values: list[int], trouble: Path) -> None:
@@ -62,11 +62,11 @@ class Numbers:
             for value in self.values
         ]
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
-        return {"count": len(summaries(tasks))}
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
+        return Gathered({"count": len(summaries(tasks))})
 
 
-class Total:
+class Total(StageBase):
     name = "total"
 
     def plan(self, context: PlanContext) -> list[Task]:
@@ -76,6 +76,3 @@ class Total:
                 "total", "sum", "toy_stages:add_up", context.run_dir, ("total.txt",), inputs=inputs
             )
         ]
-
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
-        return {}

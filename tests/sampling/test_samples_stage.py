@@ -205,11 +205,12 @@ def test_row_38_lost_polygons_are_counted_per_class(tmp_path: Path) -> None:
         ]
     )
     tasks = run.run(STAGE)
-    summary = STAGE.gather(tasks)
+    gathered = STAGE.gather(tasks)
+    summary = gathered.summary
     assert summary["outside_images"] == {"2": 1, "5": 1}
     assert summary["without_pixel"] == {"2": 1}
     assert sorted(set(samples(run)["polygon_id"])) == [0, 4]
-    outside, tiny = summary["warnings"]
+    outside, tiny = gathered.warnings
     assert "W-INPUT-038" in outside
     assert "2 polygons lie outside the images of all tiles" in outside
     assert "2: 1, 5: 1" in outside
@@ -222,7 +223,7 @@ def test_a_tile_without_polygons_commits_an_empty_table(tmp_path: Path) -> None:
     (task,) = run.run(STAGE)
     assert len(samples(run)) == 0
     assert task.committed() is not None
-    assert STAGE.gather((task,))["blocks_read"] == 0
+    assert STAGE.gather((task,)).summary["blocks_read"] == 0
 
 
 def test_cost_is_planned(tiny: TinyRun) -> None:

@@ -23,6 +23,7 @@ from oso_pipeline.runtime.executors import LocalExecutor
 from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
+from oso_pipeline.tasks.stage import StageBase
 from oso_pipeline.tasks.task import Summary, Task
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +64,7 @@ def fail_with_secret_at_hand(task: Task) -> Summary:
     raise RuntimeError(f"a bug, {len(password)} characters long")
 
 
-class Stage:
+class Stage(StageBase):
     name = "toy"
 
     def __init__(self, function: str) -> None:
@@ -73,9 +74,6 @@ class Stage:
         function = f"{__name__}:{self.function}"
         params = {"driver": os.getpid()}
         return [Task("toy", "one", function, context.run_dir, ("one.txt",), params=params)]
-
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
-        return {}
 
 
 @pytest.fixture

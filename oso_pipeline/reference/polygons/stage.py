@@ -23,7 +23,7 @@ from oso_pipeline.reference.polygons.cell_file import write_cell
 from oso_pipeline.reference.polygons.cells import MARGIN_M, Cell, cells_of, footprint
 from oso_pipeline.reference.polygons.inputs import Digests
 from oso_pipeline.reference.polygons.prepare import Delivery, Preparation, Work, clip, prepare
-from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.vectors.strata import read_strata
 from oso_pipeline.vectors.vector_files import VectorFile
@@ -40,10 +40,11 @@ _PREPARATION = ("sources", "unknown_codes", "erosion_m", "min_area_m2", "max_pol
 
 
 @dataclass(frozen=True)
-class PolygonsStage:
+class PolygonsStage(StageBase):
     """Plans one task per cell that the tiles reach into."""
 
     name: str = "polygons"
+    reusable = ("reference/**/*",)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the cells; their keys hold the content of every file of the sources.
@@ -106,10 +107,12 @@ class PolygonsStage:
             for cell, tiles in cells.items()
         ]
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
-        """Return how many pieces of polygons there are."""
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
+        """Return how many pieces of polygons there are; `reference` tells the warnings."""
         done = summaries(tasks)
-        return {"cells": len(done), "rows": sum(summary["rows"] for summary in done)}
+        rows = sum(summary["rows"] for summary in done)
+        headline = f"{rows} pieces of polygons in {len(done)} cells"
+        return Gathered({"cells": len(done), "rows": rows}, headline=headline)
 
 
 STAGE = PolygonsStage()

@@ -32,7 +32,7 @@ from oso_pipeline.reference.split.summary import (
     splits_summary,
     warn_of_losses,
 )
-from oso_pipeline.tasks.stage import PlanContext, summaries
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.vectors.vector_files import count_features
 
@@ -41,10 +41,11 @@ _BYTES_PER_CELL = 40_000_000
 
 
 @dataclass(frozen=True)
-class ReferenceStage:
+class ReferenceStage(StageBase):
     """Plans the one task that joins the cells, caps the classes and deals the polygons."""
 
     name: str = "reference"
+    reusable = (OUTPUT,)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """Return the task ``reference``; see `no_reference` where no label holds.
@@ -96,10 +97,12 @@ class ReferenceStage:
             )
         ]
 
-    def gather(self, tasks: tuple[Task, ...]) -> Summary:
+    def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return the summary of the task, or nothing if it is not committed."""
         found = summaries(tasks)
-        return found[0] if found else {}
+        if not found:
+            return Gathered()
+        return Gathered(found[0], warnings_of(found), f"{found[0]['polygons']} polygons")
 
 
 STAGE = ReferenceStage()

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from oso_pipeline.config.site import Site
 from oso_pipeline.tasks.stage import Stage
 
-SHARED_STAGES = ("samples", "predict")
-"""Stages that are worth an array: they read all images. The others take minutes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -35,17 +32,19 @@ def chain_of(stages: Sequence[Stage], site: Site) -> list[Link]:
     """Return the jobs of a run.
 
     With a pilot that is one driver. With arrays, drivers and arrays take turns: a driver does
-    all stages up to the next shared one and whatever an array before it left undone, the last
+    all stages up to the next one in an array and whatever an array before it left undone, the last
     one does the rest. So an element of an array may be lost without harm, and bad input ends
     the chain in the driver after it.
     """
     if site.mode == "pilot":
         return [Link("driver", ())]
-    names = [stage.name for stage in stages]
     links: list[Link] = []
-    for stage in SHARED_STAGES:
-        before = names[names.index(stage) - 1]
-        links.append(Link(f"until-{before}", ("--until", before)))
-        links.append(Link(stage, ("--stage", stage), site.jobs))
+    for number, stage in enumerate(stages):
+        if not stage.in_array:
+            continue
+        if number:
+            before = stages[number - 1].name
+            links.append(Link(f"until-{before}", ("--until", before)))
+        links.append(Link(stage.name, ("--stage", stage.name), site.jobs))
     links.append(Link("finish", ()))
     return links

@@ -202,8 +202,8 @@ def _conditions(before: Sequence[Submitted]) -> list[str]:
     *_, last = before
     if last.link.elements is None:
         return [f"afterok:{last.job}"]
-    driver = [one for one in before if one.link.elements is None][-1]
-    return [f"afterok:{driver.job}", f"afterany:{last.job}"]
+    drivers = [f"afterok:{one.job}" for one in before if one.link.elements is None]
+    return [*drivers[-1:], f"afterany:{last.job}"]
 
 
 def _submit_one(command: list[str], folder: Path, site: Site, before: Sequence[Submitted]) -> str:

@@ -73,13 +73,14 @@ def refuse_full_disk(planner: Planner, stages: Iterable[Stage], tiles: Sequence[
     if free >= ENOUGH * room.needed_bytes:
         return
     stage, size = max(room.to_write.items(), key=lambda item: item[1])
-    archives = "extract the archives of products yourself, or " if "inventory" in stage else ""
+    hint = next(one.disk_hint for one in wanted if one.name == stage)
+    itself = f"{hint}, or " if hint else ""
     raise EnvironmentFailure(
         Problem(
             "E-RUN-DISK",
             f"{room}; most is for stage {stage}, {size / 1e9:.2f} GB",
             str(planner.run_dir),
-            f"free some room, set `run_dir` to a larger disk, {archives}run a part "
+            f"free some room, set `run_dir` to a larger disk, {itself}run a part "
             "(`--until`, `--tiles`)",
         )
     )

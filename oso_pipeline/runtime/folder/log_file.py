@@ -78,8 +78,9 @@ def record_of(event: Event) -> dict[str, Any] | None:
             return {"event": "task_ended", **_of_task(result)}
         case TaskStraggles():
             return {"event": "straggler", **_of_straggler(event)}
-        case StageEnded(plan, failed):
-            return {"event": "stage_ends", "stage": plan.name, "failed": failed}
+        case StageEnded(plan, failed, gathered):
+            told = {"headline": gathered.headline, "warnings": list(gathered.warnings)}
+            return {"event": "stage_ends", "stage": plan.name, "failed": failed, **told}
         case RunEnded(outcome) if outcome.needs:
             stages = {name: needs.to_json() for name, needs in outcome.needs.items()}
             return {"event": "needs", "stages": stages}

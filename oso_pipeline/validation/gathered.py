@@ -1,0 +1,18 @@
+"""What a stage that measures accuracy tells of itself."""
+
+from __future__ import annotations
+
+from oso_pipeline.tasks.stage import Gathered, summaries, warnings_of
+from oso_pipeline.tasks.task import Task
+
+
+def gathered_accuracy(tasks: tuple[Task, ...]) -> Gathered:
+    """Return the summary of the one task, its warnings, and the overall accuracy."""
+    done = summaries(tasks)
+    if not done:
+        return Gathered()
+    overall = done[0]["overall_accuracy"]
+    low, high = overall["low"], overall["high"]
+    interval = "" if low is None else f" ({low:.3f} to {high:.3f})"
+    headline = f"overall accuracy {overall['estimate']:.3f}{interval}"
+    return Gathered(done[0], warnings_of(done), headline)
