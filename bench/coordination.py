@@ -13,15 +13,17 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from bench.machine import describe
 from oso_pipeline.core.commit import publish_bytes
 from oso_pipeline.runtime.executors import LocalExecutor
+from oso_pipeline.tasks.job import Input, Job, reads
 from oso_pipeline.tasks.task import Summary, Task
 
 RESULTS = Path(__file__).parent / "coordination.json"
@@ -61,12 +63,31 @@ class Cost:
         return self.driver_mb[-1] - self.driver_mb[len(self.driver_mb) // 2]
 
 
-def nothing(task: Task) -> Summary:
+@dataclass(frozen=True, kw_only=True)
+class NoJob(Job):
+    """A job as large as that of a task that predicts.
+
+    Parameters
+    ----------
+    layout
+        Bands and dates.
+    block
+        Row and column.
+    models
+        Inputs by name.
+    """
+
+    layout: Mapping[str, Any]
+    block: Mapping[str, int]
+    models: Mapping[str, Input] = reads()
+
+
+def nothing(job: NoJob, task: Task) -> Summary:
     """Do nothing at all."""
     return {"pixels": 0}
 
 
-def small_file(task: Task) -> Summary:
+def small_file(job: NoJob, task: Task) -> Summary:
     """Commit a file of 100 bytes."""
     publish_bytes(task.output(), bytes(100))
     return {"pixels": 0}
@@ -74,7 +95,7 @@ def small_file(task: Task) -> Summary:
 
 def tasks_of(folder: Path, count: int, function: str, commits: bool) -> list[Task]:
     """Return tasks as large as those that predict blocks."""
-    params = {"layout": {"bands": [f"B{n}" for n in range(10)], "dates": ["2018-01-01"] * 36}}
+    layout = {"bands": [f"B{n}" for n in range(10)], "dates": ["2018-01-01"] * 36}
     return [
         Task(
             stage="predict",
@@ -82,8 +103,11 @@ def tasks_of(folder: Path, count: int, function: str, commits: bool) -> list[Tas
             function=f"bench.coordination:{function}",
             run_dir=folder,
             outputs=(f"blocks/{number // 250}/{number:06d}.tif",) if commits else (),
-            params={**params, "block": {"row": number, "column": 0}},
-            inputs={f"input {n}": "0" * 64 for n in range(4)},
+            job=NoJob(
+                layout=layout,
+                block={"row": number, "column": 0},
+                models={f"input {n}": Input("0" * 64, f"inputs/{n}") for n in range(4)},
+            ),
         )
         for number in range(count)
     ]

@@ -29,12 +29,13 @@ from ruamel.yaml import YAML
 
 from bench import PROJECT
 from bench.machine import describe
-from bench.sleepers import STARTS
+from bench.sleepers import STARTS, SleepJob
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.runtime.executors import settings
 from oso_pipeline.runtime.executors.dask_base import DaskExecutor
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.timeseries.reading.blocking import BLOCK_PIXELS, block_shape
 
@@ -75,9 +76,11 @@ def tasks_of(blocks: Sequence[Block], folder: Path, faster: float) -> list[Task]
             function="bench.sleepers:sleep_and_commit",
             run_dir=folder,
             outputs=(f"blocks/{block.tile}/{number:06d}.tif",),
-            params={"block": [block.row, block.column, block.height, block.width]},
-            inputs={f"input {n}": "0" * 64 for n in range(4)},
-            options={"seconds": block.pixels * SECONDS_PER_PIXEL / faster},
+            job=SleepJob(
+                block=(block.row, block.column, block.height, block.width),
+                seconds=block.pixels * SECONDS_PER_PIXEL / faster,
+                models={f"input {n}": Input("0" * 64, f"inputs/{n}") for n in range(4)},
+            ),
         )
         for number, block in enumerate(blocks)
     ]
@@ -155,7 +158,7 @@ class Watch:
 
 def measure(executor: ManyWorkers, tasks: Sequence[Task], kill: bool) -> dict[str, Any]:
     """Run tasks, with workers killed half way if asked for."""
-    slept = sum(task.options["seconds"] for task in tasks)
+    slept = sum(task.job.seconds for task in tasks if isinstance(task.job, SleepJob))
     workers, failed, first, killed_at = PROCESSES * THREADS, 0, 0.0, 0.0
     alive = workers
     with Watch(executor) as watch:

@@ -29,6 +29,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.reference.polygons.cells import Cell, footprint
 from oso_pipeline.reference.polygons.stage import STAGE as POLYGONS
+from oso_pipeline.reference.polygons.stage import PolygonsJob
 from oso_pipeline.reference.split.stage import STAGE as REFERENCE
 from oso_pipeline.simulation.national.rpg import RpgSpec, write_rpg
 from oso_pipeline.tasks.task import Task, TaskResult
@@ -50,8 +51,11 @@ class Context:
     def tasks(self, stage: str) -> tuple[Task, ...]:
         """Return the tasks of the cells that hold something."""
         bounds = RpgSpec(int(self.config.name.split("-")[1])).bounds
-        tasks = POLYGONS.plan(self)
-        return tuple(task for task in tasks if _meets(Cell(*task.params["cell"]), bounds))
+        return tuple(
+            task
+            for task in POLYGONS.plan(self)
+            if isinstance(task.job, PolygonsJob) and _meets(task.job.cell, bounds)
+        )
 
 
 def measure(parcels: int, folder: Path) -> dict[str, Any]:

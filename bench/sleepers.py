@@ -11,17 +11,39 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import dask
 from distributed import Worker
 
 from oso_pipeline.core.commit import publish_bytes
+from oso_pipeline.tasks.job import Input, Job, place, reads
 from oso_pipeline.tasks.task import Summary, Task
 
 STARTS = "starts"
 
 
-def sleep_and_commit(task: Task) -> Summary:
+@dataclass(frozen=True, kw_only=True)
+class SleepJob(Job):
+    """A block that nobody reads.
+
+    Parameters
+    ----------
+    block
+        Its first row and column, its height and width.
+    seconds
+        How long it takes.
+    models
+        Inputs by name, so that the task is as large as one that predicts.
+    """
+
+    block: tuple[int, int, int, int]
+    seconds: float = place()
+    models: Mapping[str, Input] = reads()
+
+
+def sleep_and_commit(job: SleepJob, task: Task) -> Summary:
     """Take the time of a block and publish a small file.
 
     Every start is a line in a file of this process, so that what is done twice can be counted.
@@ -30,7 +52,7 @@ def sleep_and_commit(task: Task) -> Summary:
     starts.mkdir(exist_ok=True)
     with (starts / str(os.getpid())).open("a", encoding="ascii") as file:
         file.write(task.name + "\n")
-    time.sleep(task.options["seconds"])
+    time.sleep(job.seconds)
     publish_bytes(task.output(), bytes(200))
     return {"pixels": 0}
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import RandomForestClassifier
 
+from oso_pipeline.config.model import Learning
 from oso_pipeline.core.dates import DateGrid
+from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.learning.jobs import TrainJob
 from oso_pipeline.learning.model_file import Model
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 GRID = DateGrid(date(2018, 1, 1), date(2018, 2, 1), 10)
@@ -36,3 +41,23 @@ def small_model(seed: int = 0, stratum: str = "all") -> Model:
     forest = small_forest(seed)
     counts = {int(code): 50 for code in forest.classes}
     return Model(forest, LAYOUT, GRID, {"name": "oso17"}, "run0", stratum, seed, counts)
+
+
+def train_job(*samples: str, **fields: Any) -> TrainJob:
+    """Return the training of a small forest on sample files of the run folder."""
+    chosen = {
+        "variant": "run0",
+        "stratum": "all",
+        "columns": ("split_0",),
+        "layout": LAYOUT,
+        "date_grid": GRID,
+        "nomenclature": load_nomenclature("oso17"),
+        "max_pixels": 40,
+        "allow_missing": False,
+        "learning": Learning(n_trees=6, min_samples_leaf=1),
+        "seed": 5,
+        "samples": {path: Input("-", path) for path in samples},
+        "labels": {},
+        "reference": Input("-", "reference.parquet"),
+    }
+    return TrainJob(**{**chosen, **fields})

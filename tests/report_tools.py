@@ -16,6 +16,8 @@ from rasterio.transform import from_origin
 
 from oso_pipeline.core.commit import publish_json, write_sidecar
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
+from oso_pipeline.report.stage import ReportJob
+from oso_pipeline.tasks.job import Inputs
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 from oso_pipeline.validation.accuracy import Method, Predictions, assess
@@ -199,8 +201,14 @@ def report_task(folder: Path, nomenclature: Nomenclature = OSO17, name: str = "d
         function="oso_pipeline.report.stage:make_report",
         run_dir=folder,
         outputs=("report.html",),
-        params={"name": name, "year": 2018, "nomenclature": nomenclature.to_json(), "tiles": []},
-        options={"outputs": OUTPUTS, "sections": []},
+        job=ReportJob(
+            name=name,
+            year=2018,
+            tiles=(),
+            nomenclature=nomenclature,
+            config="0" * 64,
+            stages={stage: Inputs(stage, tuple(paths)) for stage, paths in OUTPUTS.items()},
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from oso_pipeline.core.commit import write_sidecar
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.imagery.acquisition import Acquisition
 from oso_pipeline.imagery.inventory import Inventory, write_inventory
+from oso_pipeline.tasks.job import Input, Job, reads
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 
@@ -29,6 +31,13 @@ EPSG = 2154
 
 def tile_grid(tile: str) -> GeoBox:
     return Tile(tile).geobox(SIZE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Products(Job):
+    """What a task of stage ``inventory`` says of the products of its tile."""
+
+    products: Mapping[str, Input] = reads()
 
 
 @dataclass
@@ -127,9 +136,9 @@ class TinyRun:
 
     def _inventory(self, tile: str) -> Task:
         acquisitions = tuple(self._product(tile, number) for number in range(6))
-        inputs = {a.product_id: "-" for a in acquisitions}
+        job = Products(products={a.product_id: Input("-", "-") for a in acquisitions})
         outputs = (f"inventory/{tile}.parquet",)
-        task = Task("inventory", tile, "-", self.run_dir, outputs, inputs=inputs)
+        task = Task("inventory", tile, "-", self.run_dir, outputs, job)
         blocks = (1, SIZE) if self.strips else (16, 16)
         write_inventory(task.output(), Inventory(tile, tile_grid(tile), blocks, acquisitions))
         write_sidecar(task.output(), {"key": task.key, "summary": {}})

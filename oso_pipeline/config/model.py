@@ -266,8 +266,7 @@ class Config(Section):
             left_out["adaptation"] = True
         if self.map.area is None:
             left_out["map"] = {"area": True}
-        content = self.model_dump(mode="json", exclude=left_out)
-        content = _names_of_paths(content, self.model_dump(exclude=left_out))
+        content = self.without_folders(exclude=left_out)
         return {**content, "nomenclature": Path(self.nomenclature).name}
 
     @property
@@ -278,15 +277,3 @@ class Config(Section):
         everywhere.
         """
         return digest(self.science())[:12]
-
-
-def _names_of_paths(plain: Any, typed: Any) -> Any:
-    if isinstance(typed, Path):
-        return typed.name
-    if isinstance(typed, dict):
-        # Keys that are numbers are text in JSON.
-        pairs = zip(plain.items(), typed.values(), strict=True)
-        return {key: _names_of_paths(value, other) for (key, value), other in pairs}
-    if isinstance(typed, list | tuple):
-        return [_names_of_paths(p, t) for p, t in zip(plain, typed, strict=True)]
-    return plain

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -11,3 +14,29 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+    def without_folders(self, exclude: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the content as JSON values, files by their names alone.
+
+        Where a file lies changes no result.
+
+        Parameters
+        ----------
+        exclude
+            Keys to leave out, as of `pydantic.BaseModel.model_dump`.
+        """
+        plain = self.model_dump(mode="json", exclude=exclude)
+        typed = self.model_dump(exclude=exclude)
+        return {name: _names_of_paths(plain[name], value) for name, value in typed.items()}
+
+
+def _names_of_paths(plain: Any, typed: Any) -> Any:
+    if isinstance(typed, Path):
+        return typed.name
+    if isinstance(typed, dict):
+        # Keys that are numbers are text in JSON.
+        pairs = zip(plain.items(), typed.values(), strict=True)
+        return {key: _names_of_paths(value, other) for (key, value), other in pairs}
+    if isinstance(typed, list | tuple):
+        return [_names_of_paths(p, t) for p, t in zip(plain, typed, strict=True)]
+    return plain

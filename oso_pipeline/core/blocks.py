@@ -33,6 +33,15 @@ class Block:
         """Name that is unique within the tile, for example ``r00128c00000``."""
         return f"r{self.row:05d}c{self.column:05d}"
 
+    def to_json(self) -> dict[str, int]:
+        """Return the window within the tile as JSON values; the tile is not part of it."""
+        return {
+            "row": self.row,
+            "column": self.column,
+            "height": self.height,
+            "width": self.width,
+        }
+
     @property
     def pixels(self) -> int:
         """Number of 10 m pixels."""

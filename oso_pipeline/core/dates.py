@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +54,20 @@ class DateGrid:
     def days(self) -> npt.NDArray[np.int32]:
         """All dates as days since 1970-01-01, shape ``(len(self),)``."""
         return days_since_epoch(self.dates)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the grid in types that JSON knows."""
+        return {
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+            "step_days": self.step_days,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> DateGrid:
+        """Return the grid that :meth:`to_json` wrote."""
+        start, end = (date.fromisoformat(content[name]) for name in ("start", "end"))
+        return cls(start, end, content["step_days"])
 
 
 def days_since_epoch(dates: tuple[date, ...] | list[date]) -> npt.NDArray[np.int32]:

@@ -13,15 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from odc.geo.geobox import GeoBox
 
-from oso_pipeline.config import Config
 from oso_pipeline.core.commit import staged
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.grids import grid_from_json, grid_to_json
 from oso_pipeline.imagery.acquisition import Acquisition, Skipped
-from oso_pipeline.imagery.protocol import Candidate
-from oso_pipeline.imagery.tile_grid import TileLayout, peek_layout
-from oso_pipeline.tasks.stage import PlanContext
-from oso_pipeline.tasks.task import tile_of
+from oso_pipeline.imagery.tile_grid import TileLayout
 
 _SCHEMA = pa.schema(
     [
@@ -150,17 +146,3 @@ def read_inventory(path: Path) -> Inventory:
         acquisitions=tuple(Acquisition.from_row(r) for r in rows if r["status"] == "used"),
         skipped=tuple(Skipped.from_row(r) for r in rows if r["status"] == "skipped"),
     )
-
-
-def tile_layout(context: PlanContext[Config], tile: str) -> TileLayout:
-    """Return grid and file blocks of a tile, for planning.
-
-    From the committed inventory, or else from the first product that can be read, so that a
-    fresh run can be planned before anything ran.
-    """
-    task = next((t for t in context.tasks("inventory") if tile_of(t) == tile), None)
-    if task is None:
-        return peek_layout((), tile)
-    if task.committed() is not None:
-        return read_inventory(task.output()).layout
-    return peek_layout(map(Candidate.from_json, task.options["candidates"]), tile)

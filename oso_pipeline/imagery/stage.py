@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,22 +14,56 @@ import rasterio
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.imagery.inventory import tile_layout, write_inventory
+from oso_pipeline.imagery.inventory import read_inventory, write_inventory
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
 from oso_pipeline.imagery.protocol import Candidate, Request
 from oso_pipeline.imagery.search import Findings, find_products, reader_of
 from oso_pipeline.imagery.season_check import check_seasons
 from oso_pipeline.imagery.tiff import INPUT_OPTIONS
+from oso_pipeline.imagery.tile_grid import TileLayout, peek_layout
+from oso_pipeline.tasks.job import Input, Job, place, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
-from oso_pipeline.tasks.task import Cost, Summary, Task, TaskState
+from oso_pipeline.tasks.task import Cost, Summary, Task, TaskState, tile_of
 
-__all__ = ["STAGE", "InventoryStage", "InventoryTask", "make_inventory", "tile_layout"]
+__all__ = [
+    "STAGE", "InventoryJob", "InventoryStage", "InventoryTask", "make_inventory", "tile_layout",
+]  # fmt: skip
 
 VERSION = 1
 EXTRACTED = "extracted"
 """Folder of the run that takes the files of archives."""
 
 _HEADER_BYTES = 64 * 1024  # read of each raster to see that it is whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class InventoryJob(Job):
+    """List the products of a tile.
+
+    Parameters
+    ----------
+    request
+        What is wanted of them.
+    first, last
+        Days between which images serve, both included.
+    may_be_empty
+        Accept a tile of which no product can be used.
+    products
+        The products of these days, by their path below the folders of the configuration.
+    candidates, strangers
+        Everything that was found for the tile: products, and what no reader recognises.
+    listing
+        Digest of what was found and where.
+    """
+
+    request: Request
+    first: date
+    last: date
+    may_be_empty: bool
+    products: Mapping[str, Input] = reads()
+    candidates: tuple[Candidate, ...] = place()
+    strangers: tuple[Path, ...] = place()
+    listing: str = place()
 
 
 @dataclass(frozen=True)
@@ -56,7 +90,7 @@ class InventoryTask(Task):
 
     def _changed(self, record: dict[str, Any]) -> str | None:
         summary = record.get("summary") or {}
-        if summary.get("listing") != self.options["listing"]:
+        if isinstance(self.job, InventoryJob) and summary.get("listing") != self.job.listing:
             return "the images have moved, or others were found"
         if not all(Path(folder).is_dir() for folder in summary["extracted"]):
             return "extracted files are gone"
@@ -117,34 +151,41 @@ class InventoryStage(StageBase):
 STAGE = InventoryStage()
 
 
-def make_inventory(task: Task) -> Summary:
+def make_inventory(job: InventoryJob, task: Task) -> Summary:
     """Read the products of a tile, check their files and publish the inventory."""
-    request = Request.from_json(task.params["request"])
-    period = Period(
-        date.fromisoformat(task.params["first"]), date.fromisoformat(task.params["last"])
-    )
     extracted = task.run_dir / EXTRACTED
-    builder = InventoryBuilder(request, period, extracted)
+    builder = InventoryBuilder(job.request, Period(job.first, job.last), extracted)
     with rasterio.Env(**INPUT_OPTIONS):  # once, because entering it costs as much as opening
-        inventory = builder.build(
-            list(map(Candidate.from_json, task.options["candidates"])),
-            [Path(path) for path in task.options["strangers"]],
-            task.params["may_be_empty"],
-        )
+        inventory = builder.build(job.candidates, job.strangers, job.may_be_empty)
     write_inventory(task.output(), inventory)
     used = inventory.acquisitions
     folders = {
         str(path.parent) for a in used for path in a.bands.values() if extracted in path.parents
     }
     return {
-        "tile": request.tile,
+        "tile": job.request.tile,
         **inventory.counts(),
         "first": used[0].acquired.date().isoformat() if used else None,
         "last": used[-1].acquired.date().isoformat() if used else None,
         "warnings": [str(problem) for problem in builder.problems.warnings],
-        "listing": task.options["listing"],
+        "listing": job.listing,
         "extracted": sorted(folders),
     }
+
+
+def tile_layout(context: PlanContext[Config], tile: str) -> TileLayout:
+    """Return grid and file blocks of a tile, for planning.
+
+    From the committed inventory, or else from the first product that can be read, so that a
+    fresh run can be planned before anything ran.
+    """
+    task = next((t for t in context.tasks("inventory") if tile_of(t) == tile), None)
+    if task is None:
+        return peek_layout((), tile)
+    if task.committed() is not None:
+        return read_inventory(task.output()).layout
+    candidates = task.job.candidates if isinstance(task.job, InventoryJob) else ()
+    return peek_layout(candidates, tile)
 
 
 def _plan_tile(
@@ -156,13 +197,13 @@ def _plan_tile(
     config = context.config
     margin = timedelta(days=config.imagery.margin_days)
     first, last = config.season.start - margin, config.season.end + margin
-    inputs = {
-        str(_below(c.path, config)): reader_of(c.family).digest(c)
+    products = {
+        str(_below(c.path, config)): Input.file(c.path, reader_of(c.family).digest(c))
         for c in candidates
         if c.name.acquired in Period(first, last)
     }
     places = [str(path.absolute()) for path in (*config.imagery.paths, context.run_dir)]
-    options = {
+    found = {
         "candidates": [c.to_json() for c in candidates],
         "strangers": [str(path) for path in strangers],
     }
@@ -173,14 +214,16 @@ def _plan_tile(
         run_dir=context.run_dir,
         outputs=(f"inventory/{tile}.parquet",),
         version=VERSION,
-        params={
-            "request": Request.of(config, tile).to_json(),
-            "first": first.isoformat(),
-            "last": last.isoformat(),
-            "may_be_empty": config.imagery.allow_missing_tiles,
-        },
-        inputs=inputs,
-        options={**options, "listing": digest([options, places])},
+        job=InventoryJob(
+            request=Request.of(config, tile),
+            first=first,
+            last=last,
+            may_be_empty=config.imagery.allow_missing_tiles,
+            products=products,
+            candidates=tuple(candidates),
+            strangers=tuple(strangers),
+            listing=digest([found, places]),
+        ),
         cost=_cost(candidates, Period(first, last), context.run_dir / EXTRACTED),
     )
 

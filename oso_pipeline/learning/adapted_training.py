@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,23 +13,31 @@ import pyarrow.parquet as pq
 
 from oso_pipeline.adaptation import AdaptationOptions, AdaptationRecord, SeriesSpace
 from oso_pipeline.config.adaptation import Adaptation
-from oso_pipeline.config.model import Config, Learning
+from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import past_config, past_years, perennial_codes
-from oso_pipeline.core.errors import InputDataError
+from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.learners.engines import SOFTWARE
 from oso_pipeline.learning.cost import training_cost
+from oso_pipeline.learning.jobs import AdaptedTrainJob, TrainJob, of_training
 from oso_pipeline.learning.label_stage import excluded_polygons
-from oso_pipeline.learning.model_file import Model, date_grid_from_json, save_model
+from oso_pipeline.learning.model_file import Model, save_model
 from oso_pipeline.learning.season_samples import (
     SeasonFiles,
+    Unlabelled,
     held_out_polygons,
     read_anchors,
     read_pooled,
     read_unlabelled,
     refuse_shared_polygons,
 )
-from oso_pipeline.learning.training_set import Choice, check_classes, expected_polygons
+from oso_pipeline.learning.training_set import (
+    TrainingSet,
+    check_classes,
+    expected_polygons,
+    samples_of,
+)
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.past_seasons import past_tasks
 from oso_pipeline.tasks.stage import PlanContext
 from oso_pipeline.tasks.task import Summary, Task
@@ -45,38 +53,28 @@ _TABLES_OF_TARGET, _LIBRARIES_BYTES = 6, 200_000_000
 """Tables of the unlabelled samples in float64 while shift and neighbours are looked for, and the
 libraries that this loads; peaks of 0.8 GB (demo) and 1.7 GB (220,000 samples) were measured."""
 
-_OF_OTHER_STAGES = {"sources", "perennial_classes", "perennial_span_years"}
-
 
 def adapted_task(task: Task, context: PlanContext[Config], adaptation: Adaptation) -> Task:
     """Return the task that trains the same forest with samples of past seasons."""
-    config, seasons, made = context.config, [], []
-    for year in past_years(config):
-        past, (reference,) = past_config(config, year), past_tasks(context, "reference", year)
-        samples = past_tasks(context, "samples", year)
-        made += [reference, *samples]
-        seasons.append(
-            {
-                "year": year,
-                "layout": FeatureLayout.of(past).to_json(),
-                "samples": sorted(one.outputs[0] for one in samples),
-                "reference": reference.outputs[0],
-            }
-        )
-    unlabelled = sorted(one.outputs[1] for one in context.tasks("samples"))
-    most = len(seasons) * (config.sampling.max_train_pixels or 10_000)
+    config, years = context.config, past_years(context.config)
+    if not isinstance(task.job, TrainJob):
+        raise TypeError(f"{task.name} is a {type(task.job).__name__}, which trains no forest")
+    references = [one for year in years for one in past_tasks(context, "reference", year)]
+    samples = [one for year in years for one in past_tasks(context, "samples", year)]
+    most = len(years) * (config.sampling.max_train_pixels or 10_000)
     plain = training_cost(context, most, config.learning, "past_samples")
     return replace(
         task,
         function="oso_pipeline.learning.adapted_training:train",
-        params={
-            **task.params,
-            "adaptation": adaptation.model_dump(mode="json", exclude=_OF_OTHER_STAGES),
-            "perennial": list(perennial_codes(config)),
-            "seasons": {str(s["year"]): s["layout"] for s in seasons},
-        },
-        inputs={**task.inputs, **{f"{one.stage}/{one.name}": one.key for one in made}},
-        options={**task.options, "seasons": seasons, "unlabelled": unlabelled},
+        job=AdaptedTrainJob(
+            **vars(task.job),
+            adaptation=adaptation,
+            perennial=perennial_codes(config),
+            seasons={year: FeatureLayout.of(past_config(config, year)) for year in years},
+            past_samples=samples_of(samples),
+            past_references=Input.of_each(references),
+            unlabelled=samples_of(context.tasks("samples"), output=1),
+        ),
         cost=replace(
             plain,
             core_seconds=COST * plain.core_seconds,
@@ -88,7 +86,7 @@ def adapted_task(task: Task, context: PlanContext[Config], adaptation: Adaptatio
     )
 
 
-def train(task: Task) -> Summary:
+def train(job: AdaptedTrainJob, task: Task) -> Summary:
     """Train a forest with samples of past seasons and publish its model file.
 
     Raises
@@ -99,40 +97,18 @@ def train(task: Task) -> Summary:
     """
     from oso_pipeline.adaptation import AdaptedForestClassifier
 
-    params, options = task.params, task.options
-    layout = FeatureLayout.from_json(params["layout"])
-    excluded = [excluded_polygons(task.input_path(path)) for path in options["labels"]]
-    choice = Choice(
-        params["variant"], params["stratum"], tuple(params["columns"]), params["max_pixels"]
-    )
-    seasons = {season["year"]: _files(task, season) for season in options["seasons"]}
-    source = read_pooled(seasons, choice)
-    expected: Counter[int] = Counter()
-    references = [task.input_path(season["reference"]) for season in options["seasons"]]
-    for path in references:
-        expected.update(expected_polygons(path, choice))
-    problems = check_classes(
-        source.counts, expected, choice, params["allow_missing"], references[0]
-    )
-    problems.raise_errors(InputDataError)
-    reference = task.input_path(options["reference"])
-    held_out = held_out_polygons(reference, choice)
-    here = SeasonFiles(tuple(map(task.input_path, options["samples"])), layout)
-    without = tuple(polygon for polygons in excluded for polygon in polygons)
-    anchors = read_anchors(here, replace(choice, without=without), params["perennial"])
-    refuse_shared_polygons(anchors, held_out)
-    drawn = [task.input_path(path) for path in options["unlabelled"]]
-    size = params["adaptation"]["target_sample_size"]
-    unlabelled = read_unlabelled(drawn, layout, choice, held_out, size)
-    settings = Learning(**{n: params[n] for n in Learning.model_fields if n != "vote"})
+    source, problems = _past(job, task)
+    reference = task.path_of(job.reference)
+    anchors, unlabelled = _of_the_map(job, task, reference)
+    adaptation = job.adaptation
     classifier = AdaptedForestClassifier(
-        method=params["adaptation"]["method"],
-        space=SeriesSpace.of(layout),
-        forest=settings,
-        options=_options(params["adaptation"]),
-        gate=params["adaptation"]["gate"],
-        random_state=derived_seed(params["seed"], "train", choice.stratum, choice.variant),
-        n_jobs=options["threads"],
+        method=adaptation.method,
+        space=SeriesSpace.of(job.layout),
+        forest=job.learning,
+        options=_options(adaptation),
+        gate=adaptation.gate,
+        random_state=derived_seed(job.seed, "train", job.stratum, job.variant),
+        n_jobs=job.threads,
     ).fit(
         source.features,
         source.codes,
@@ -142,33 +118,61 @@ def train(task: Task) -> Summary:
         anchors=anchors.features,
         anchor_labels=anchors.codes,
         anchor_polygons=anchors.polygon_id,
-        perennial_classes=params["perennial"],
+        perennial_classes=job.perennial,
         target_classes=np.unique(pq.read_table(reference, columns=["code"])["code"].to_numpy()),
     )
     model = Model(
         forest=classifier.forest_,
-        layout=layout,
-        grid=date_grid_from_json(params["date_grid"]),
-        nomenclature=params["nomenclature"],
-        variant=choice.variant,
-        stratum=choice.stratum,
-        seed=params["seed"],
+        layout=job.layout,
+        grid=job.date_grid,
+        nomenclature=job.nomenclature.to_json(),
+        variant=job.variant,
+        stratum=job.stratum,
+        seed=job.seed,
         counts=source.counts,
-        parameters=settings.model_dump(mode="json", exclude={"vote"}),
-        software={name: version(name) for name in SOFTWARE[settings.engine]},
+        parameters=of_training(job.learning),
+        software={name: version(name) for name in SOFTWARE[job.learning.engine]},
         adaptation=classifier.record_,
     )
     save_model(task.output().parent, model)
     return _summary(model, source.polygons, classifier.record_, list(problems.warnings))
 
 
-def _files(task: Task, season: Mapping[str, Any]) -> SeasonFiles:
-    layout = FeatureLayout.from_json(season["layout"])
-    return SeasonFiles(tuple(map(task.input_path, season["samples"])), layout)
+def _past(job: AdaptedTrainJob, task: Task) -> tuple[TrainingSet, Problems]:
+    """Return the samples of the past seasons, and what is worth a warning."""
+    seasons = {
+        year: SeasonFiles(tuple(map(task.path_of, job.samples_of(year))), layout)
+        for year, layout in job.seasons.items()
+    }
+    source = read_pooled(seasons, job.choice)
+    references = [task.path_of(one) for one in job.past_references.values()]
+    expected: Counter[int] = Counter()
+    for path in references:
+        expected.update(expected_polygons(path, job.choice))
+    problems = check_classes(source.counts, expected, job.choice, job.allow_missing, references[0])
+    problems.raise_errors(InputDataError)
+    return source, problems
 
 
-def _options(given: Mapping[str, Any]) -> AdaptationOptions:
-    return AdaptationOptions(**{f.name: given[f.name] for f in fields(AdaptationOptions)})
+def _of_the_map(
+    job: AdaptedTrainJob, task: Task, reference: Path
+) -> tuple[TrainingSet, Unlabelled]:
+    """Return the perennial samples of the season of the map, and its unlabelled pixels."""
+    held_out = held_out_polygons(reference, job.choice)
+    excluded = [excluded_polygons(task.path_of(one)) for one in job.labels.values()]
+    without = tuple(polygon for polygons in excluded for polygon in polygons)
+    here = SeasonFiles(tuple(map(task.path_of, job.samples.values())), job.layout)
+    anchors = read_anchors(here, replace(job.choice, without=without), job.perennial)
+    refuse_shared_polygons(anchors, held_out)
+    drawn = [task.path_of(one) for one in job.unlabelled.values()]
+    size = job.adaptation.target_sample_size
+    return anchors, read_unlabelled(drawn, job.layout, job.choice, held_out, size)
+
+
+def _options(adaptation: Adaptation) -> AdaptationOptions:
+    return AdaptationOptions(
+        **{f.name: getattr(adaptation, f.name) for f in fields(AdaptationOptions)}
+    )
 
 
 def _summary(model: Model, polygons: int, record: AdaptationRecord, warnings: list[Any]) -> Summary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,21 +25,64 @@ from oso_pipeline.learning.training_set import (
     TrainingSet,
     read_held_out,
     read_training_set,
+    samples_of,
 )
 from oso_pipeline.reference.split.variants import map_variant, split_columns, variants
+from oso_pipeline.tasks.job import Input, Job, place, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.vectors.strata import strata_names
 
 _TREES = 50
+"""Enough for mean probabilities; the forests of the check make no map."""
 _WORKER_BYTES, _BYTES_PER_VALUE = 800_000_000, 10
 """Memory of a warm worker, and for each value: a fold is copied while all are held.
 
 A check of the demo used 0.80 and 0.97 GB; 10 bytes were measured on 40,000 + 20,000 pixels.
 """
-"""Enough for mean probabilities; the forests of the check make no map."""
 _SHOWN = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsJob(Job):
+    """Which polygons of a stratum are likely labelled wrong.
+
+    Parameters
+    ----------
+    variant, stratum
+        Which rows of the samples are looked at.
+    columns
+        Columns that hold the split.
+    layout
+        The features.
+    folds
+        Parts of the training polygons, each checked by the forest of the others.
+    max_pixels
+        Most pixels of a class.
+    n_trees
+        Trees of each forest.
+    exclude_below
+        Doubted polygons whose label has less than this probability stay out of training.
+    seed
+        Seed of the run.
+    samples
+        Labelled samples of the tiles.
+    threads
+        Trees grown at once.
+    """
+
+    variant: str
+    stratum: str
+    columns: tuple[str, ...]
+    layout: FeatureLayout
+    folds: int
+    max_pixels: int
+    n_trees: int
+    exclude_below: float | None
+    seed: int
+    samples: Mapping[str, Input] = reads()
+    threads: int = place(default=1)
 
 
 class LabelsStage(StageBase):
@@ -79,7 +123,7 @@ class LabelsStage(StageBase):
 STAGE = LabelsStage()
 
 
-def check(task: Task) -> Summary:
+def check(job: LabelsJob, task: Task) -> Summary:
     """Judge the polygons of a stratum and publish the verdicts.
 
     Returns
@@ -89,18 +133,15 @@ def check(task: Task) -> Summary:
         polygons, those doubted, and the labels they likely have; ``worst``: the most doubted
         polygons.
     """
-    params = task.params
-    layout = FeatureLayout.from_json(params["layout"])
-    choice = Choice(
-        params["variant"], params["stratum"], tuple(params["columns"]), params["max_pixels"]
-    )
-    paths = [task.input_path(relative) for relative in task.options["samples"]]
-    known, held_out = (read(paths, choice, layout) for read in (read_training_set, read_held_out))
-    seed = derived_seed(params["seed"], "labels", choice.stratum, choice.variant)
-    classifier = Judge(params["n_trees"], task.options["threads"])
-    verdicts = check_labels(known, held_out, params["folds"], seed, classifier)
+    choice = Choice(job.variant, job.stratum, job.columns, job.max_pixels)
+    paths = [task.path_of(one) for one in job.samples.values()]
+    known = read_training_set(paths, choice, job.layout)
+    held_out = read_held_out(paths, choice, job.layout)
+    seed = derived_seed(job.seed, "labels", job.stratum, job.variant)
+    classifier = Judge(job.n_trees, job.threads)
+    verdicts = check_labels(known, held_out, job.folds, seed, classifier)
     trains = np.isin(verdicts.polygon_id, known.polygon_id)
-    excluded = _excluded(verdicts, trains, params["exclude_below"])
+    excluded = _excluded(verdicts, trains, job.exclude_below)
     _publish(verdicts, trains, excluded, task.output())
     return _summary(verdicts, trains, excluded, choice)
 
@@ -211,7 +252,6 @@ def _summary(
 def _task(context: PlanContext[Config], variant: str, stratum: str) -> Task:
     config = context.config
     rules = config.label_check
-    samples = context.tasks("samples")
     layout = FeatureLayout.of(config)
     one = training_cost(context, rules.pixels_per_class, Learning(n_trees=_TREES))
     memory = _WORKER_BYTES + one.pixels * layout.size * _BYTES_PER_VALUE
@@ -221,19 +261,18 @@ def _task(context: PlanContext[Config], variant: str, stratum: str) -> Task:
         function="oso_pipeline.learning.label_stage:check",
         run_dir=context.run_dir,
         outputs=(f"labels/{variant}/{stratum}.parquet",),
-        params={
-            "variant": variant,
-            "stratum": stratum,
-            "columns": list(split_columns(config)),
-            "layout": layout.to_json(),
-            "folds": rules.folds,
-            "max_pixels": rules.pixels_per_class,
-            "n_trees": _TREES,
-            "exclude_below": rules.exclude_below,
-            "seed": config.seed,
-        },
-        inputs={f"{task.stage}/{task.name}": task.key for task in samples},
-        options={"samples": sorted(task.outputs[0] for task in samples), "threads": 1},
+        job=LabelsJob(
+            variant=variant,
+            stratum=stratum,
+            columns=split_columns(config),
+            layout=layout,
+            folds=rules.folds,
+            max_pixels=rules.pixels_per_class,
+            n_trees=_TREES,
+            exclude_below=rules.exclude_below,
+            seed=config.seed,
+            samples=samples_of(context.tasks("samples")),
+        ),
         cost=replace(
             one,
             core_seconds=rules.folds * one.core_seconds,

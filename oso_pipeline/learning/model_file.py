@@ -11,7 +11,6 @@ import json
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date
 from difflib import unified_diff
 from functools import lru_cache
 from hashlib import sha256
@@ -101,21 +100,6 @@ class Model:
         raise InputDataError(Problem("E-INPUT-053", message, _text(where), hint))
 
 
-def date_grid_to_json(grid: DateGrid) -> dict[str, Any]:
-    """Return a date grid in types that JSON knows."""
-    return {
-        "start": grid.start.isoformat(),
-        "end": grid.end.isoformat(),
-        "step_days": grid.step_days,
-    }
-
-
-def date_grid_from_json(content: Mapping[str, Any]) -> DateGrid:
-    """Return the date grid that :func:`date_grid_to_json` wrote."""
-    start, end = (date.fromisoformat(content[name]) for name in ("start", "end"))
-    return DateGrid(start, end, content["step_days"])
-
-
 def save_model(folder: Path, model: Model) -> None:
     """Write `model` to `folder`, each file all or nothing; equal models make equal bytes."""
     arrays = _npz(model.forest)
@@ -125,7 +109,7 @@ def save_model(folder: Path, model: Model) -> None:
         "trees": model.forest.n_trees,
         "layout": model.layout.to_json(),
         "features": list(model.layout.names),
-        "date_grid": date_grid_to_json(model.grid),
+        "date_grid": model.grid.to_json(),
         "nomenclature": dict(model.nomenclature),
         "variant": model.variant,
         "stratum": model.stratum,
@@ -170,7 +154,7 @@ def load_model(folder: Path) -> Model:
     return Model(
         forest=_forest(folder / ARRAYS, arrays, layout.size),
         layout=layout,
-        grid=date_grid_from_json(description["date_grid"]),
+        grid=DateGrid.from_json(description["date_grid"]),
         nomenclature=description["nomenclature"],
         variant=description["variant"],
         stratum=description["stratum"],

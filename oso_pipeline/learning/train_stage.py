@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from importlib.metadata import version
 
-from oso_pipeline.config.model import Config, Learning
+from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.learners.engines import SOFTWARE, fit_forest
 from oso_pipeline.learning.adapted_training import adapted_task
 from oso_pipeline.learning.cost import training_cost
-from oso_pipeline.learning.label_stage import excluded_polygons
-from oso_pipeline.learning.model_file import (
-    ARRAYS,
-    DESCRIPTION,
-    Model,
-    date_grid_from_json,
-    date_grid_to_json,
-    save_model,
-)
+from oso_pipeline.learning.jobs import TrainJob, of_training
+from oso_pipeline.learning.label_stage import LabelsJob, excluded_polygons
+from oso_pipeline.learning.model_file import ARRAYS, DESCRIPTION, Model, save_model
 from oso_pipeline.learning.training_set import (
-    Choice,
     TrainingSet,
     check_classes,
     expected_polygons,
     read_training_set,
+    samples_of,
 )
 from oso_pipeline.reference.split.variants import split_columns, variants
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -60,7 +56,7 @@ class TrainStage(StageBase):
 STAGE = TrainStage()
 
 
-def train(task: Task) -> Summary:
+def train(job: TrainJob, task: Task) -> Summary:
     """Train a forest and publish its model file.
 
     Raises
@@ -68,36 +64,28 @@ def train(task: Task) -> Summary:
     InputDataError
         If a class has no pixel, there is one class only, or a polygon both trains and judges.
     """
-    params = task.params
-    layout = FeatureLayout.from_json(params["layout"])
-    excluded = [excluded_polygons(task.input_path(path)) for path in task.options["labels"]]
-    choice = Choice(
-        params["variant"],
-        params["stratum"],
-        tuple(params["columns"]),
-        params["max_pixels"],
-        without=tuple(polygon for polygons in excluded for polygon in polygons),
-    )
-    reference = task.input_path(task.options["reference"])
-    samples = [task.input_path(relative) for relative in task.options["samples"]]
-    chosen = read_training_set(samples, choice, layout)
+    excluded = [excluded_polygons(task.path_of(one)) for one in job.labels.values()]
+    without = tuple(polygon for polygons in excluded for polygon in polygons)
+    choice = replace(job.choice, without=without)
+    reference = task.path_of(job.reference)
+    samples = [task.path_of(one) for one in job.samples.values()]
+    chosen = read_training_set(samples, choice, job.layout)
     expected = expected_polygons(reference, choice)
-    problems = check_classes(chosen.counts, expected, choice, params["allow_missing"], reference)
+    problems = check_classes(chosen.counts, expected, choice, job.allow_missing, reference)
     problems.raise_errors(InputDataError)
-    seed = derived_seed(params["seed"], "train", choice.stratum, choice.variant)
-    settings = Learning(**{n: params[n] for n in Learning.model_fields if n != "vote"})
-    forest = fit_forest(chosen.features, chosen.codes, settings, seed, task.options["threads"])
+    seed = derived_seed(job.seed, "train", job.stratum, job.variant)
+    forest = fit_forest(chosen.features, chosen.codes, job.learning, seed, job.threads)
     model = Model(
         forest=forest,
-        layout=layout,
-        grid=date_grid_from_json(params["date_grid"]),
-        nomenclature=params["nomenclature"],
-        variant=choice.variant,
-        stratum=choice.stratum,
-        seed=params["seed"],
+        layout=job.layout,
+        grid=job.date_grid,
+        nomenclature=job.nomenclature.to_json(),
+        variant=job.variant,
+        stratum=job.stratum,
+        seed=job.seed,
         counts=chosen.counts,
-        parameters=settings.model_dump(mode="json", exclude={"vote"}),
-        software={name: version(name) for name in SOFTWARE[settings.engine]},
+        parameters=of_training(job.learning),
+        software={name: version(name) for name in SOFTWARE[job.learning.engine]},
     )
     save_model(task.output().parent, model)
     return _summary(model, chosen, problems)
@@ -105,9 +93,7 @@ def train(task: Task) -> Summary:
 
 def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int) -> Task:
     config = context.config
-    samples, (reference,) = context.tasks("samples"), context.tasks("reference")
-    labels = _label_checks(context, variant, stratum)
-    layout = FeatureLayout.of(config)
+    (reference,) = context.tasks("reference")
     folder = f"models/{variant}/{stratum}"
     return Task(
         stage="train",
@@ -115,26 +101,22 @@ def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int
         function="oso_pipeline.learning.train_stage:train",
         run_dir=context.run_dir,
         outputs=(f"{folder}/{DESCRIPTION}", f"{folder}/{ARRAYS}"),
-        params={
-            "variant": variant,
-            "stratum": stratum,
-            "columns": list(split_columns(config)),
-            "layout": layout.to_json(),
-            "date_grid": date_grid_to_json(config.season.grid),
-            "nomenclature": load_nomenclature(config.nomenclature).to_json(),
-            "max_pixels": config.sampling.max_train_pixels,
-            "allow_missing": config.sampling.allow_missing_classes,
-            # One by one, so that a changed one is named when it outdates the forest.
-            **config.learning.model_dump(mode="json", exclude={"vote"}),
-            "seed": config.seed,
-        },
-        inputs={f"{task.stage}/{task.name}": task.key for task in (*samples, *labels, reference)},
-        options={
-            "labels": [task.outputs[0] for task in labels],
-            "samples": sorted(task.outputs[0] for task in samples),
-            "reference": reference.outputs[0],
-            "threads": threads,
-        },
+        job=TrainJob(
+            variant=variant,
+            stratum=stratum,
+            columns=split_columns(config),
+            layout=FeatureLayout.of(config),
+            date_grid=config.season.grid,
+            nomenclature=load_nomenclature(config.nomenclature),
+            max_pixels=config.sampling.max_train_pixels,
+            allow_missing=config.sampling.allow_missing_classes,
+            learning=config.learning,
+            seed=config.seed,
+            samples=samples_of(context.tasks("samples")),
+            labels=Input.of_each(_label_checks(context, variant, stratum)),
+            reference=Input.of(reference),
+            threads=threads,
+        ),
         cost=training_cost(context, config.sampling.max_train_pixels, config.learning),
     )
 
@@ -143,8 +125,12 @@ def _label_checks(context: PlanContext[Config], variant: str, stratum: str) -> l
     """Return the check that keeps polygons out of this forest; none where nothing is excluded."""
     if context.config.label_check.exclude_below is None:
         return []
-    checks = context.tasks("labels")
-    return [t for t in checks if (t.params["variant"], t.params["stratum"]) == (variant, stratum)]
+    return [task for task in context.tasks("labels") if _checks(task, variant, stratum)]
+
+
+def _checks(task: Task, variant: str, stratum: str) -> bool:
+    job = task.job
+    return isinstance(job, LabelsJob) and (job.variant, job.stratum) == (variant, stratum)
 
 
 def _threads(config: Config, n_tasks: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.lowest_draws import groups_of, lowest
 from oso_pipeline.reference.split.variants import WHOLE, Columns, training_rows, validation_rows
+from oso_pipeline.tasks.job import Input
+from oso_pipeline.tasks.task import Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 IMBALANCE = 100
@@ -75,6 +77,14 @@ class TrainingSet:
         """Pixels per class code, ascending."""
         codes, counts = np.unique(self.codes, return_counts=True)
         return {int(code): int(count) for code, count in zip(codes, counts, strict=True)}
+
+
+def samples_of(tasks: Iterable[Task], output: int = 0) -> dict[str, Input]:
+    """Return the files that tasks of stage ``samples`` make, in the order they are to be read.
+
+    The order of the files is that of the rows, and forests depend on it.
+    """
+    return Input.of_each(sorted(tasks, key=lambda task: task.outputs[output]), output)
 
 
 def read_training_set(

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
 from odc.geo.geobox import GeoBox
 
+from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.commit import verified
+from oso_pipeline.tasks.task import decided, family_of
 
 BANDS = ("class", "confidence", "validity")
 """Bands of the file: code, percentage of trees, number of clear dates."""
 BYTES_PER_PIXEL = 1
 """What the three of them take on disk, compressed, as measured."""
+
+
+def block_family(recipe: Mapping[str, Any]) -> str:
+    """Return the digest of what blocks made in one way have in common.
+
+    That is the recipe without the window of the block. Blocks of one family hold the same
+    values whatever their shape, so the map depends on the families alone: it is not outdated
+    by another block size, and blocks left behind by an older configuration are told apart.
+    """
+    return family_of(recipe, but="block")
+
+
+def block_of_recipe(tile: str, recipe: Mapping[str, Any]) -> Block:
+    """Return the block that a recipe of stage ``predict`` is about."""
+    window = decided(recipe, "block")
+    return Block(tile, *(int(window[name]) for name in ("row", "column", "height", "width")))
 
 
 def write_block(path: Path, layers: npt.NDArray[np.uint16], grid: GeoBox) -> None:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
+from odc.geo.geobox import GeoBox
 
-from oso_pipeline.config.model import Area, Config, Strata
+from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import Block, blocks_of
-from oso_pipeline.core.commit import sha256_file
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
-from oso_pipeline.core.grids import grid_from_json, grid_to_json
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.imagery.tile_grid import TileLayout
+from oso_pipeline.learners.forest.compiled import Vote
+from oso_pipeline.learning.jobs import TrainJob
 from oso_pipeline.learning.model_file import Model, cached_model
 from oso_pipeline.prediction.block_file import BYTES_PER_PIXEL, write_block
 from oso_pipeline.prediction.block_map import outside, predict_pixels
@@ -29,6 +29,7 @@ from oso_pipeline.prediction.series_quality import (
     total_quality,
 )
 from oso_pipeline.reference.split.variants import map_variant
+from oso_pipeline.tasks.job import Input, ReadingJob, file_part, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -44,8 +45,49 @@ from oso_pipeline.timeseries.reading.reader import BlockReader, ReadSpec
 from oso_pipeline.timeseries.reading.windows import Part
 from oso_pipeline.timeseries.series import BlockSeries
 from oso_pipeline.vectors.area_check import check_area
-from oso_pipeline.vectors.area_of_interest import area_mask, digest_of, mask_of_task, task_parts
-from oso_pipeline.vectors.strata import stratum_labels
+from oso_pipeline.vectors.area_of_interest import AreaOfTask
+from oso_pipeline.vectors.strata import StrataOfTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictJob(ReadingJob):
+    """Predict a block.
+
+    Parameters
+    ----------
+    tile, grid
+        The tile and its 10 m grid.
+    block
+        The part of it.
+    ownership
+        How the tile and its neighbours share the map.
+    read
+        What is read from the images.
+    layout
+        Features that the models expect.
+    vote
+        How trees vote.
+    strata
+        Regions with a model of their own; None where there is one model.
+    area
+        The area of interest; None for whole tiles.
+    models
+        Folder of the model of each stratum.
+    inventory
+        The images of the tile.
+    """
+
+    tile: str
+    grid: GeoBox
+    block: Block
+    ownership: Ownership
+    read: ReadSpec
+    layout: FeatureLayout
+    vote: Vote
+    strata: StrataOfTask | None = file_part()
+    area: AreaOfTask | None = file_part(if_set=True)
+    models: Mapping[str, Input] = reads("model/{}")
+    inventory: Input = reads()
 
 
 class PredictStage(StageBase):
@@ -108,7 +150,7 @@ class PredictStage(StageBase):
 STAGE = PredictStage()
 
 
-def predict(task: Task) -> Summary:
+def predict(job: PredictJob, task: Task) -> Summary:
     """Predict a block and publish its file.
 
     Raises
@@ -116,33 +158,26 @@ def predict(task: Task) -> Summary:
     InputDataError
         If an image cannot be read, or a model is damaged or expects other features.
     """
-    params = task.params
-    block = Block(params["tile"], **params["block"])
-    grid = grid_from_json(params["grid"])
-    ownership = Ownership.from_json(params["ownership"])
-    layout = FeatureLayout.from_json(params["layout"])
+    block, grid, layout = job.block, job.grid, job.layout
     labels = np.zeros((block.height, block.width), np.int32)
-    if params["strata"] is not None:
-        strata = Strata(path=Path(task.options["strata"]), **params["strata"])
-        labels = stratum_labels(strata, task.inputs["strata"], ownership.epsg, grid, block)
-    owned = ownership.owned(block.tile, block.crop(grid))
-    area = mask_of_task(task, grid)
-    if area is not None:
-        owned &= area.block(block)
+    if job.strata is not None:
+        labels = job.strata.labels(job.ownership.epsg, grid, block)
+    owned = job.ownership.owned(block.tile, block.crop(grid))
+    if job.area is not None:
+        owned &= job.area.mask(grid).block(block)
     labels = outside(owned, labels)
-    models = _models(task, layout, np.unique(labels[labels >= 0]))
-    inventory = read_inventory(task.input_path(task.options["inventory"]))
-    reader = BlockReader(inventory, ReadSpec.from_json(params["read"]))
+    models = _models(job, task, np.unique(labels[labels >= 0]))
+    reader = BlockReader(read_inventory(task.path_of(job.inventory)), job.read)
     layers = np.zeros((3, block.height, block.width), np.uint16)
     quality = []
 
     def predict_part(part: Part, series: BlockSeries) -> None:
         asked = part.of(labels).ravel()
-        found = predict_pixels(series, asked, models, layout, params["vote"])
+        found = predict_pixels(series, asked, models, layout, job.vote)
         part.of(layers)[:] = found.reshape(3, *series.shape)
         quality.append(count_quality(series, asked >= 0, found[2], layout))
 
-    PieceReader(reader, task.options["memory_bytes"]).read(block, labels >= 0, predict_part)
+    PieceReader(reader, job.memory_bytes).read(block, labels >= 0, predict_part)
     write_block(task.output(), layers, block.crop(grid))
     codes, counts = np.unique(layers[0][owned], return_counts=True)
     return {
@@ -153,16 +188,16 @@ def predict(task: Task) -> Summary:
     }
 
 
-def _models(task: Task, layout: FeatureLayout, labels: npt.NDArray[np.int32]) -> dict[int, Model]:
+def _models(job: PredictJob, task: Task, labels: npt.NDArray[np.int32]) -> dict[int, Model]:
     """Return the models of the strata with these indices, each fit for the features."""
     problems, models = Problems(), {}
-    strata = sorted(task.options["models"])
+    strata = sorted(job.models)
     for number in labels.tolist():
-        stratum = strata[number]
-        path = task.input_path(task.options["models"][stratum])
+        model = job.models[strata[number]]
+        path = task.path_of(model)
         try:
-            models[number] = cached_model(path, task.inputs[f"model/{stratum}"])
-            models[number].refuse_layout(layout, path)
+            models[number] = cached_model(path, model.key)
+            models[number].refuse_layout(job.layout, path)
         except InputDataError as error:
             problems.extend(error.problems)
     problems.raise_errors(InputDataError)
@@ -177,32 +212,25 @@ def _tasks_of(
     memory = WorkerMemory.of(config, len(inventory.inputs), layout, tile.block_shape)
     grid_shape = (int(tile.grid.shape[0]), int(tile.grid.shape[1]))
     shape = block_shape(grid_shape, tile.block_shape, most_pixels(config, memory))
-    near = ownership.neighbours(inventory.name).to_json()
-    models = {t.params["stratum"]: t for t in context.tasks("train") if _makes_map(t, config)}
-    strata, area = config.strata, config.map.area
-    parts = task_parts(area)
-    shared: Mapping[str, Any] = {
-        "tile": inventory.name,
-        "grid": grid_to_json(tile.grid),
-        "ownership": near,
-        "read": ReadSpec.of(config).to_json(),
-        "layout": layout.to_json(),
-        "vote": config.learning.vote,
-        "strata": None if strata is None else {"layer": strata.layer, "field": strata.field},
-        **parts.params,
-    }
-    inputs = {f"model/{stratum}": model.key for stratum, model in models.items()} | parts.inputs
-    inputs["inventory"] = inventory.key
-    options: dict[str, Any] = {
-        "inventory": inventory.outputs[0],
-        # The map does not depend on how much is read at once.
-        "memory_bytes": memory.allowed_bytes,
-        "models": {s: str(PurePosixPath(t.outputs[0]).parent) for s, t in models.items()},
-        **parts.options,
-    }
-    if strata is not None:
-        inputs["strata"] = sha256_file(strata.path)
-        options["strata"] = str(strata.path)
+    near = ownership.neighbours(inventory.name)
+    area = AreaOfTask.of(config.map.area)
+    blocks = _owned_blocks(json.dumps(near.to_json()), inventory.name, shape, area)
+    if not blocks:
+        return []
+    first = PredictJob(
+        tile=inventory.name,
+        grid=tile.grid,
+        block=blocks[0],
+        ownership=near,
+        read=ReadSpec.of(config),
+        layout=layout,
+        vote=config.learning.vote,
+        strata=StrataOfTask.of(config.strata),
+        area=area,
+        models=_models_of_map(context),
+        inventory=Input.of(inventory),
+        memory_bytes=memory.allowed_bytes,
+    )
     return [
         Task(
             stage=PredictStage.name,
@@ -210,25 +238,18 @@ def _tasks_of(
             function="oso_pipeline.prediction.stage:predict",
             run_dir=context.run_dir,
             outputs=(f"blocks/{block.tile}/{block.name}.tif",),
-            params={**shared, "block": _window(block)},
-            inputs=inputs,
-            options=options,
+            job=replace(first, block=block),
             cost=replace(block_cost(block, memory), bytes_written=BYTES_PER_PIXEL * block.pixels),
         )
-        for block in _owned_blocks(
-            json.dumps(near),
-            inventory.name,
-            shape,
-            None if area is None else (area, digest_of(area)),
-        )
+        for block in blocks
     ]
 
 
 @lru_cache(maxsize=256)
 def _owned_blocks(
-    ownership: str, tile: str, shape: tuple[int, int], area: tuple[Area, str] | None
+    ownership: str, tile: str, shape: tuple[int, int], area: AreaOfTask | None
 ) -> tuple[Block, ...]:
-    """Return the blocks with an owned pixel of the area, which comes with its digest.
+    """Return the blocks with an owned pixel of the area.
 
     They are kept, since plans are made again and again.
     """
@@ -237,7 +258,7 @@ def _owned_blocks(
     blocks = blocks_of(tile, (int(grid.shape[0]), int(grid.shape[1])), shape)
     if area is None:
         return tuple(block for block in blocks if rule.owns_any(tile, block.crop(grid)))
-    mask = area_mask(*area, grid)
+    mask = area.mask(grid)
     asked = ((block, mask.block(block)) for block in blocks)
     return tuple(
         block
@@ -246,9 +267,11 @@ def _owned_blocks(
     )
 
 
-def _makes_map(training: Task, config: Config) -> bool:
-    return bool(training.params["variant"] == map_variant(config))
-
-
-def _window(block: Block) -> dict[str, int]:
-    return {name: getattr(block, name) for name in ("row", "column", "height", "width")}
+def _models_of_map(context: PlanContext[Config]) -> dict[str, Input]:
+    """Return the folder of the model that makes the map, for each stratum."""
+    variant = map_variant(context.config)
+    return {
+        task.job.stratum: Input(task.key, str(PurePosixPath(task.outputs[0]).parent))
+        for task in context.tasks("train")
+        if isinstance(task.job, TrainJob) and task.job.variant == variant
+    }

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,31 +15,14 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from oso_pipeline.core.blocks import Block
-from oso_pipeline.core.commit import digest, read_sidecar
+from oso_pipeline.core.commit import read_sidecar
+from oso_pipeline.prediction.block_file import block_family, block_of_recipe
 
 BANDS = {"class": 1, "confidence": 2, "validity": 3}
 """Bands of a block file."""
 
 CACHE_BYTES = 64 * 2**20
 """Most memory for blocks that neighbouring windows may need again, per tile."""
-
-
-def family(recipe: Mapping[str, Any]) -> str:
-    """Return the digest of what blocks made in one way have in common.
-
-    That is the recipe without the window of the block. Blocks of one family hold the same
-    values whatever their shape, so the map depends on the families alone: it is not outdated
-    by another block size, and blocks left behind by an older configuration are told apart.
-    """
-    params = {key: value for key, value in recipe["params"].items() if key != "block"}
-    shared = {key: value for key, value in recipe.items() if key != "name"}
-    return digest({**shared, "params": params})
-
-
-def block_of(tile: str, recipe: Mapping[str, Any]) -> Block:
-    """Return the block that a recipe of stage ``predict`` is about."""
-    window = recipe["params"]["block"]
-    return Block(tile, *(int(window[key]) for key in ("row", "column", "height", "width")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +46,8 @@ def committed_blocks(
         record = read_sidecar(path)
         if record is None or "recipe" not in record:
             continue
-        if family(record["recipe"]) in families:
-            block = block_of(tile, record["recipe"])
+        if block_family(record["recipe"]) in families:
+            block = block_of_recipe(tile, record["recipe"])
             found.append(CommittedBlock(block, path, str(record["sha256"])))
     return tuple(sorted(found, key=lambda item: item.block))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,17 @@ from odc.geo.geobox import GeoBox
 
 from oso_pipeline import __version__
 from oso_pipeline.config.model import Config
+from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.commit import digest, publish_bytes, staged
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import NODATA_CODE, Nomenclature, load_nomenclature
 from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.prediction.block_file import block_family
+from oso_pipeline.prediction.stage import PredictJob
 from oso_pipeline.products.committed import (
     BANDS,
     TileBlocks,
-    block_of,
     committed_blocks,
-    family,
 )
 from oso_pipeline.products.grid import cropped, map_grid
 from oso_pipeline.products.layers import CLASS, CONFIDENCE, LAYERS, Layer, map_path
@@ -35,9 +37,10 @@ from oso_pipeline.products.raster import (
     write_flat,
 )
 from oso_pipeline.products.style import attribute_table, qgis_style
+from oso_pipeline.tasks.job import Input, Job, file_part, place, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task
-from oso_pipeline.vectors.area_of_interest import AreaMask, mask_of_task, task_parts
+from oso_pipeline.vectors.area_of_interest import AreaMask, AreaOfTask
 
 # Measured: 0.2 microseconds per pixel and a peak of 250 MB, whatever the size of the map.
 _SECONDS_PER_PIXEL = 0.2e-6
@@ -45,6 +48,49 @@ _BYTES_PER_PIXEL = 0.3  # on disk, with overviews
 _MEMORY_BYTES = 300 * 2**20
 _NAMED_BLOCKS = 10
 _IMAGE_PIXEL_M = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MosaicJob(Job):
+    """Make one layer of the map.
+
+    Parameters
+    ----------
+    layer
+        Its name.
+    ownership
+        How the tiles share the map.
+    resolution_m
+        Side of a pixel of the map, metres.
+    nomenclature
+        The classes.
+    tags
+        Metadata of the file.
+    area
+        The area of interest; None for whole tiles.
+    blocks
+        The folder of the blocks, with the digest of their families.
+    missing_blocks
+        Which blocks are missing, where a map with holes is accepted.
+    families
+        Of each tile the families of blocks that make the map, see `block_family`.
+    block_shapes
+        Of each tile the rows and columns of its largest block.
+    allow_partial
+        Accept a map with holes.
+    """
+
+    layer: str
+    ownership: Ownership
+    resolution_m: float
+    nomenclature: Nomenclature
+    tags: Mapping[str, str]
+    area: AreaOfTask | None = file_part(if_set=True)
+    blocks: Input = reads()
+    missing_blocks: Input | None = reads("missing blocks")
+    families: Mapping[str, tuple[str, ...]] = place()
+    block_shapes: Mapping[str, tuple[int, int]] = place()
+    allow_partial: bool = place()
 
 
 class MosaicStage(StageBase):
@@ -64,9 +110,7 @@ class MosaicStage(StageBase):
             by_tile[block_of_task(task).tile].append(task)
         if not by_tile:
             return []
-        ownership = _ownership(by_tile)
-        inputs, options = _sources(context.config, by_tile)
-        return [_task(context, layer, ownership, inputs, options) for layer in LAYERS.values()]
+        return [_task(context, layer, by_tile) for layer in LAYERS.values()]
 
     def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return the summary of each committed layer by its name."""
@@ -79,12 +123,18 @@ class MosaicStage(StageBase):
 STAGE = MosaicStage()
 
 
-def block_of_task(task: Task) -> Any:
+def block_of_task(task: Task) -> Block:
     """Return the block of a task of stage ``predict``."""
-    return block_of(task.name.partition("/")[0], task.recipe)
+    return _predict_job(task).block
 
 
-def make_layer(task: Task) -> Summary:
+def _predict_job(task: Task) -> PredictJob:
+    if not isinstance(task.job, PredictJob):
+        raise TypeError(f"task {task.stage} {task.name} predicts no block")
+    return task.job
+
+
+def make_layer(job: MosaicJob, task: Task) -> Summary:
     """Make one layer of the map and, for the classes, its style files.
 
     Raises
@@ -93,21 +143,19 @@ def make_layer(task: Task) -> Summary:
         If blocks are missing and the configuration does not accept a partial map, or if
         blocks hold values that the layer cannot have.
     """
-    layer = LAYERS[task.params["layer"]]
-    nomenclature = Nomenclature.from_json(task.params["nomenclature"])
-    ownership = Ownership.from_json(task.params["ownership"])
-    grids = {tile: ownership.grids[tile] for tile in task.options["families"]}
-    blocks = {tile: _open(task, tile, grid, layer) for tile, grid in grids.items()}
-    areas = _areas(task, grids)
-    grid = _map_grid(task, grids, areas)
-    mosaic = Mosaic(grid, ownership, blocks, task.options["block_shapes"], areas)
-    spec = _spec(task, grid, layer, nomenclature)
+    layer, nomenclature = LAYERS[job.layer], job.nomenclature
+    grids = {tile: job.ownership.grids[tile] for tile in job.families}
+    blocks = {tile: _open(job, task, tile) for tile in grids}
+    areas = {} if job.area is None else {t: job.area.mask(grid) for t, grid in grids.items()}
+    grid = _map_grid(job, grids, areas)
+    mosaic = Mosaic(grid, job.ownership, blocks, job.block_shapes, areas)
+    spec = _spec(job, grid, layer)
     with staged(task.output()) as temporary, flat_raster(temporary) as flat:
         written = write_flat(flat, spec, lambda window: mosaic.read(window, layer))
-        _check(task, layer, nomenclature, written)
+        _check(job, task, layer, written)
         damaged = {path: why for source in blocks.values() for path, why in source.damaged.items()}
         if mosaic.holes.pixels:
-            _refuse_holes(task, mosaic.holes, damaged)
+            _refuse_holes(job, task, mosaic.holes, damaged)
             add_tags(flat, {"OSO_PARTIAL": _partial(mosaic.holes)})
         write_cog(flat, temporary, spec)
         verify(temporary, spec, written)
@@ -122,21 +170,15 @@ def _ownership(by_tile: Mapping[str, list[Task]]) -> Ownership:
 
     Neighbours without a block count: what they own has no block elsewhere.
     """
-    shares = [Ownership.from_json(tasks[0].params["ownership"]) for tasks in by_tile.values()]
+    shares = [_predict_job(tasks[0]).ownership for tasks in by_tile.values()]
     grids = {tile: grid for share in shares for tile, grid in share.grids.items()}
     return Ownership(grids, shares[0].epsg)
 
 
-def _areas(task: Task, grids: Mapping[str, GeoBox]) -> dict[str, AreaMask]:
-    """Return which pixels of the tiles are mapped; empty where all are."""
-    found = {tile: mask_of_task(task, grid) for tile, grid in grids.items()}
-    return {tile: mask for tile, mask in found.items() if mask is not None}
-
-
-def _map_grid(task: Task, grids: Mapping[str, GeoBox], areas: Mapping[str, AreaMask]) -> GeoBox:
+def _map_grid(job: MosaicJob, grids: Mapping[str, GeoBox], areas: Mapping[str, AreaMask]) -> GeoBox:
     """Return the grid of the map: the tiles, or what the area covers of them."""
-    epsg = task.params["ownership"]["epsg"]
-    whole = map_grid(grids, epsg, task.params["resolution_m"])
+    epsg = job.ownership.epsg
+    whole = map_grid(grids, epsg, job.resolution_m)
     bounds = [b for mask in areas.values() if (b := mask.bounds_in(epsg)) is not None]
     if not bounds:
         return whole
@@ -146,58 +188,44 @@ def _map_grid(task: Task, grids: Mapping[str, GeoBox], areas: Mapping[str, AreaM
     return cropped(whole, (low[0], low[1], high[2], high[3]))
 
 
-def _sources(
-    config: Config, by_tile: Mapping[str, list[Task]]
-) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the inputs and the options that say which blocks a map is made of."""
+def _job(config: Config, layer: Layer, by_tile: Mapping[str, list[Task]]) -> MosaicJob:
     families, shapes = {}, {}
     for tile, tasks in sorted(by_tile.items()):
         blocks = [block_of_task(task) for task in tasks]
-        families[tile] = sorted({family(task.recipe) for task in tasks})
+        families[tile] = tuple(sorted({block_family(task.recipe) for task in tasks}))
         shapes[tile] = (max(b.height for b in blocks), max(b.width for b in blocks))
-    inputs = {"blocks": digest(families)}
+    missing: list[str] = []
     if config.map.allow_partial:
         missing = [t.name for ts in by_tile.values() for t in ts if t.committed() is None]
-        if missing:
-            inputs["missing blocks"] = digest(sorted(missing))
-    options = {
-        "families": families,
-        "block_shapes": shapes,
-        "allow_partial": config.map.allow_partial,
-    }
-    return inputs, options
+    return MosaicJob(
+        layer=layer.name,
+        ownership=_ownership(by_tile),
+        resolution_m=config.map.resolution_m,
+        nomenclature=load_nomenclature(config.nomenclature),
+        tags={**_tags(config), "OSO_TILES": " ".join(sorted(by_tile))},
+        area=AreaOfTask.of(config.map.area),
+        blocks=Input(digest(families), "blocks"),
+        missing_blocks=Input(digest(sorted(missing)), "blocks") if missing else None,
+        families=families,
+        block_shapes=shapes,
+        allow_partial=config.map.allow_partial,
+    )
 
 
-def _task(
-    context: PlanContext[Config],
-    layer: Layer,
-    ownership: Ownership,
-    inputs: Mapping[str, str],
-    options: Mapping[str, Any],
-) -> Task:
+def _task(context: PlanContext[Config], layer: Layer, by_tile: Mapping[str, list[Task]]) -> Task:
     config = context.config
-    area = task_parts(config.map.area)
-    tiles = sorted(options["families"])
-    grids = {tile: ownership.grids[tile] for tile in tiles}
+    job = _job(config, layer, by_tile)
+    grids = [job.ownership.grids[tile] for tile in job.families]
     path = map_path(config.year, layer)
     style = (path.removesuffix(".tif") + ".qml", path + ".aux.xml") if layer is CLASS else ()
-    pixels = sum(grid.shape[0] * grid.shape[1] for grid in grids.values())
+    pixels = sum(grid.shape[0] * grid.shape[1] for grid in grids)
     return Task(
         stage=MosaicStage.name,
         name=layer.name,
         function=f"{__name__}:make_layer",
         run_dir=context.run_dir,
         outputs=(path, *style),
-        params={
-            "layer": layer.name,
-            "ownership": ownership.to_json(),
-            "resolution_m": config.map.resolution_m,
-            "nomenclature": load_nomenclature(config.nomenclature).to_json(),
-            "tags": {**_tags(config), "OSO_TILES": " ".join(tiles)},
-            **area.params,
-        },
-        inputs={**inputs, **area.inputs},
-        options={**options, **area.options},
+        job=job,
         cost=Cost(
             pixels=pixels,
             bytes_read=3 * pixels,
@@ -221,15 +249,16 @@ def _tags(config: Config) -> dict[str, str]:
     }
 
 
-def _open(task: Task, tile: str, grid: GeoBox, layer: Layer) -> TileBlocks:
-    folder = task.input_path(f"blocks/{tile}")
-    found = committed_blocks(folder, tile, task.options["families"][tile])
-    return TileBlocks(grid, found, BANDS[layer.name])
+def _open(job: MosaicJob, task: Task, tile: str) -> TileBlocks:
+    folder = task.path_of(job.blocks) / tile
+    found = committed_blocks(folder, tile, job.families[tile])
+    return TileBlocks(job.ownership.grids[tile], found, BANDS[job.layer])
 
 
-def _spec(task: Task, grid: GeoBox, layer: Layer, nomenclature: Nomenclature) -> RasterSpec:
+def _spec(job: MosaicJob, grid: GeoBox, layer: Layer) -> RasterSpec:
+    nomenclature = job.nomenclature
     tags = {
-        **task.params["tags"],
+        **job.tags,
         "OSO_LAYER": layer.name,
         "OSO_NOMENCLATURE": nomenclature.name,
         "TIFFTAG_IMAGEDESCRIPTION": layer.description,
@@ -238,10 +267,10 @@ def _spec(task: Task, grid: GeoBox, layer: Layer, nomenclature: Nomenclature) ->
     return RasterSpec(grid, layer, layer.dtype or nomenclature.raster_dtype, tags, colours)
 
 
-def _check(task: Task, layer: Layer, nomenclature: Nomenclature, written: Written) -> None:
+def _check(job: MosaicJob, task: Task, layer: Layer, written: Written) -> None:
     """Refuse values that would be cut to the type of the raster or have no name."""
     if layer is CLASS:
-        allowed: Any = {NODATA_CODE, *nomenclature.codes}
+        allowed: Any = {NODATA_CODE, *job.nomenclature.codes}
     elif layer is CONFIDENCE:
         allowed = range(101)
     else:
@@ -252,14 +281,14 @@ def _check(task: Task, layer: Layer, nomenclature: Nomenclature, written: Writte
         problems.error(
             "E-MAP-VALUES",
             f"the blocks hold values {unknown[:10]} that a {layer.name} map cannot have",
-            task.input_path("blocks"),
+            task.path_of(job.blocks),
             "remove the folder of the blocks and run again",
         )
     problems.raise_errors(InputDataError)
 
 
-def _refuse_holes(task: Task, holes: Holes, damaged: Mapping[Any, str]) -> None:
-    if task.options["allow_partial"]:
+def _refuse_holes(job: MosaicJob, task: Task, holes: Holes, damaged: Mapping[Any, str]) -> None:
+    if job.allow_partial:
         return
     problems = Problems()
     for path, why in sorted(damaged.items()):
@@ -272,7 +301,7 @@ def _refuse_holes(task: Task, holes: Holes, damaged: Mapping[Any, str]) -> None:
         "E-MAP-HOLES",
         f"the map would have holes: {holes.pixels} pixels of {len(names)} missing blocks "
         f"({', '.join(names[:_NAMED_BLOCKS])}{more})",
-        task.input_path("blocks"),
+        task.path_of(job.blocks),
         "run again to make the missing blocks, or accept holes with `map.allow_partial: true`",
     )
     problems.raise_errors(InputDataError)

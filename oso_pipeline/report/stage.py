@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import takewhile
 from pkgutil import resolve_name
 
@@ -9,9 +11,39 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import digest, publish_bytes
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.report.page import render
+from oso_pipeline.tasks.job import Inputs, Job, place, reads
 from oso_pipeline.tasks.run_files import RunFiles
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Summary, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportJob(Job):
+    """What the page shows.
+
+    Parameters
+    ----------
+    name, year
+        Name of the run and year of the map.
+    tiles
+        The tiles asked for, whether they have products or not.
+    nomenclature
+        Classes of the map.
+    config
+        Digest of the settings that decide what a run makes.
+    stages
+        What the stages before made, by name of the stage.
+    sections
+        Functions that make the sections of the stages, as ``package.module:function``.
+    """
+
+    name: str
+    year: int
+    tiles: tuple[str, ...]
+    nomenclature: Nomenclature
+    config: str
+    stages: Mapping[str, Inputs] = reads()
+    sections: tuple[str, ...] = place(default=())
 
 
 class ReportStage(StageBase):
@@ -24,26 +56,21 @@ class ReportStage(StageBase):
         config = context.config
         before = [*takewhile(lambda stage: stage.name != self.name, context.stages)]
         upstream = {s.name: tasks for s in before if (tasks := context.tasks(s.name))}
-        outputs = {name: [one.outputs[0] for one in tasks] for name, tasks in upstream.items()}
         task = Task(
             stage=self.name,
             name="report",
             function="oso_pipeline.report.stage:make_report",
             run_dir=context.run_dir,
             outputs=("report.html",),
-            params={
-                "name": config.name,
-                "year": config.year,
-                "tiles": list(config.imagery.tiles),
-                "nomenclature": load_nomenclature(config.nomenclature).to_json(),
-                "config": digest(config.science()),
-            },
-            # One digest per stage keeps the task small, whatever the number of tiles.
-            inputs={name: digest([task.key for task in tasks]) for name, tasks in upstream.items()},
-            options={
-                "outputs": outputs,
-                "sections": [s.section for s in before if s.section and s.name in upstream],
-            },
+            job=ReportJob(
+                name=config.name,
+                year=config.year,
+                tiles=tuple(config.imagery.tiles),
+                nomenclature=load_nomenclature(config.nomenclature),
+                config=digest(config.science()),
+                stages={name: Inputs.of(tasks) for name, tasks in upstream.items()},
+                sections=tuple(s.section for s in before if s.section and s.name in upstream),
+            ),
             cost=Cost(memory_bytes=400_000_000, core_seconds=5.0),
         )
         return [task]
@@ -57,7 +84,7 @@ class ReportStage(StageBase):
 STAGE = ReportStage()
 
 
-def make_report(task: Task) -> Summary:
+def make_report(job: ReportJob, task: Task) -> Summary:
     """Write the page.
 
     What is missing in the run folder is missing in the page; it never stops the report. The
@@ -65,13 +92,13 @@ def make_report(task: Task) -> Summary:
     """
     files = RunFiles(
         folder=task.run_dir,
-        name=task.params["name"],
-        year=task.params["year"],
-        nomenclature=Nomenclature.from_json(task.params["nomenclature"]),
-        outputs={stage: tuple(paths) for stage, paths in task.options["outputs"].items()},
-        tiles=tuple(task.params["tiles"]),
+        name=job.name,
+        year=job.year,
+        nomenclature=job.nomenclature,
+        outputs={stage: made.paths for stage, made in job.stages.items()},
+        tiles=job.tiles,
     )
-    found = [resolve_name(function)(files) for function in task.options["sections"]]
+    found = [resolve_name(function)(files) for function in job.sections]
     page = render(files, [section for section in found if section is not None])
     publish_bytes(task.output(), page.encode())
     return {"path": task.outputs[0], "bytes": len(page.encode())}

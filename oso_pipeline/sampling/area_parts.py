@@ -3,83 +3,73 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.config.model import Config, Strata
+from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import Block
-from oso_pipeline.core.commit import sha256_file
-from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.sampling.by_area import AreaDraw, AreaLimits
 from oso_pipeline.sampling.polygons import CandidateFinder, Polygons
-from oso_pipeline.tasks.task import Task
-from oso_pipeline.vectors.strata import strata_names, stratum_labels
+from oso_pipeline.tasks.job import Input
+from oso_pipeline.vectors.strata import StrataOfTask, strata_names
 
-FOLDER = "samples/unlabelled"
+if TYPE_CHECKING:
+    from oso_pipeline.sampling.job import SampleJob
 
 
 @dataclass(frozen=True)
-class UnlabelledParts:
-    """Parts of the task; all empty where nothing is drawn by area.
+class Unlabelled:
+    """The pixels that are drawn by area.
 
     Parameters
     ----------
-    params, inputs, options
-        What is added to those of the task.
+    size
+        How many of a stratum.
+    strata
+        Names of all strata.
+    regions
+        Where they lie; None where there is one stratum.
     """
 
-    params: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    size: int
+    strata: tuple[str, ...]
+    regions: StrataOfTask | None
 
     @classmethod
-    def of(cls, config: Config) -> UnlabelledParts:
-        """Return what a configuration asks for: nothing without ``adaptation``."""
+    def of(cls, config: Config) -> Unlabelled | None:
+        """Return what a configuration asks for: None without ``adaptation``."""
         if config.adaptation is None:
-            return cls()
-        strata = config.strata
-        regions = None if strata is None else {"layer": strata.layer, "field": strata.field}
-        drawn = {
-            "size": config.adaptation.target_sample_size,
-            "strata": list(strata_names(config)),
-            "regions": regions,
-        }
-        return cls(
-            {"unlabelled": drawn},
-            {} if strata is None else {"strata": sha256_file(strata.path)},
-            {} if strata is None else {"strata": str(strata.path)},
-        )
+            return None
+        size, names = config.adaptation.target_sample_size, strata_names(config)
+        return cls(size, names, StrataOfTask.of(config.strata))
 
-    def outputs(self, tile: str) -> tuple[str, ...]:
-        """Return the files that are made of a tile, besides the labelled samples."""
-        return (f"{FOLDER}/{tile}.parquet",) if self.params else ()
+    @property
+    def file(self) -> Input | None:
+        """The file of the regions as an input of the task."""
+        return None if self.regions is None else self.regions.file
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is drawn, as JSON values."""
+        regions = None if self.regions is None else self.regions.to_json()
+        return {"size": self.size, "strata": list(self.strata), "regions": regions}
 
 
-def area_draw(task: Task, finder: CandidateFinder, polygons: Polygons) -> AreaDraw | None:
-    """Return the draw by area that a task asks for; None without one."""
-    params = task.params
-    drawn = params.get("unlabelled")
+def area_draw(job: SampleJob, finder: CandidateFinder, polygons: Polygons) -> AreaDraw | None:
+    """Return the draw by area that a job asks for; None without one."""
+    drawn = job.unlabelled
     if drawn is None:
         return None
-    limits = AreaLimits(
-        tuple(params["variants"]),
-        tuple(sorted(drawn["strata"])),
-        drawn["size"],
-        _seed(params["seed"], params["tile"]),
-    )
-    regions = drawn["regions"]
+    strata = tuple(sorted(drawn.strata))
+    limits = AreaLimits(job.variants, strata, drawn.size, _seed(job.seed, job.tile))
+    regions = drawn.regions
     if regions is None:
         return AreaDraw(finder, polygons, _everywhere, limits)
-    strata = Strata(path=Path(task.options["strata"]), **regions)
-    epsg = Ownership.from_json(params["ownership"]).epsg
 
     def strata_of(block: Block) -> npt.NDArray[np.int32]:
-        return stratum_labels(strata, task.inputs["strata"], epsg, finder.grid, block)
+        return regions.labels(job.ownership.epsg, finder.grid, block)
 
     return AreaDraw(finder, polygons, strata_of, limits)
 

@@ -14,14 +14,14 @@ import numpy.typing as npt
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.core.grids import grid_from_json, grid_to_json
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.imagery.tile_grid import TileLayout
 from oso_pipeline.reference.split.variants import split_columns, variants
-from oso_pipeline.sampling.area_parts import UnlabelledParts, area_draw
+from oso_pipeline.sampling.area_parts import Unlabelled, area_draw
 from oso_pipeline.sampling.collect import Collector, Limits, Pixels, write_samples
+from oso_pipeline.sampling.job import SampleJob
 from oso_pipeline.sampling.polygons import (
     CandidateFinder,
     Candidates,
@@ -30,6 +30,7 @@ from oso_pipeline.sampling.polygons import (
     draw_numbers,
     read_polygons,
 )
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Summary, Task, tile_of
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -75,10 +76,11 @@ class SamplesStage(StageBase):
                 totals[name].update(summary[name])
         outside: dict[int, int] = {}
         if tasks and len(done) == len(tasks):
-            reference = tasks[0].input_path(tasks[0].options["reference"])
-            grids = [grid_from_json(task.params["grid"]) for task in tasks]
+            jobs = [task.job for task in tasks if isinstance(task.job, SampleJob)]
+            reference = tasks[0].path_of(jobs[0].reference)
             if reference.exists():
-                outside = count_outside(reference, grids, tasks[0].params["ownership"]["epsg"])
+                grids = [job.grid for job in jobs]
+                outside = count_outside(reference, grids, jobs[0].ownership.epsg)
         problems = _lost(outside, totals["without_pixel"])
         summary = {
             **{name: _by_code(counts) for name, counts in totals.items()},
@@ -93,46 +95,37 @@ class SamplesStage(StageBase):
 STAGE = SamplesStage()
 
 
-def sample(task: Task) -> Summary:
+def sample(job: SampleJob, task: Task) -> Summary:
     """Draw the samples of a tile and publish them, reading each block of images once.
 
     Where past seasons are to be adapted, unlabelled pixels are drawn from the same blocks.
     """
-    params = task.params
-    layout = FeatureLayout.from_json(params["layout"])
-    ownership = Ownership.from_json(params["ownership"])
-    grid = ownership.grids[params["tile"]]
-    reference = task.input_path(task.options["reference"])
-    polygons = read_polygons(reference, grid, ownership.epsg, params["columns"])
-    finder = CandidateFinder(params["tile"], ownership, polygons)
-    collector = Collector(
-        polygons,
-        Limits(tuple(params["variants"]), params["max_train"], params["max_validation"]),
-    )
-    inventory = read_inventory(task.input_path(task.options["inventory"]))
-    reader = BlockReader(inventory, ReadSpec.from_json(params["read"]))
-    pieces = PieceReader(reader, task.options["memory_bytes"])
+    grid = job.ownership.grids[job.tile]
+    reference = task.path_of(job.reference)
+    polygons = read_polygons(reference, grid, job.ownership.epsg, job.columns)
+    finder = CandidateFinder(job.tile, job.ownership, polygons)
+    collector = Collector(polygons, Limits(job.variants, job.max_train, job.max_validation))
+    reader = BlockReader(read_inventory(task.path_of(job.inventory)), job.read)
+    pieces = PieceReader(reader, job.memory_bytes)
     codes = np.asarray(polygons.table["code"])
-    by_area = area_draw(task, finder, polygons)
+    by_area = area_draw(job, finder, polygons)
     seen, not_clear = np.zeros(len(polygons), np.int64), np.zeros(len(polygons), np.int64)
 
     def usable(take: Callable[[Pixels], None]) -> Callable[[Pixels], None]:
-        return lambda pixels: take(
-            pixels.take(np.flatnonzero(pixels.validity >= params["min_validity"]))
-        )
+        return lambda pixels: take(pixels.take(np.flatnonzero(pixels.validity >= job.min_validity)))
 
     collect, blocks_read = usable(collector.add), 0
 
     def add(pixels: Pixels) -> None:
-        cloudy = pixels.validity < params["min_validity"]
+        cloudy = pixels.validity < job.min_validity
         np.add.at(seen, pixels.place.polygon, 1)
         np.add.at(not_clear, pixels.place.polygon[cloudy], 1)
         collect(pixels)
 
-    for block in blocks_of(params["tile"], grid.shape, tuple(task.options["block_shape"])):
+    for block in blocks_of(job.tile, grid.shape, job.block_shape):
         candidates = finder.find(block)
         draw = draw_numbers(
-            _draw_seed(params["seed"], params["tile"]),
+            _draw_seed(job.seed, job.tile),
             np.asarray(polygons.table["polygon_id"])[candidates.polygon],
             candidates.row,
             candidates.column,
@@ -144,15 +137,15 @@ def sample(task: Task) -> Summary:
         if not asked:
             continue
         blocks_read += 1
-        _featured(pieces, block, asked, layout)
+        _featured(pieces, block, asked, job.layout)
         if by_area is not None:
             by_area.close_block()
-    table = write_samples(task.output(), collector.result(), polygons, layout, params["season"])
+    table = write_samples(task.output(), collector.result(), polygons, job.layout, job.season)
     unlabelled = None
     if by_area is not None:
-        unlabelled = by_area.write(task.output(1), params["season"], layout)
+        unlabelled = by_area.write(task.output(1), job.season, job.layout)
     return {
-        "tile": params["tile"],
+        "tile": job.tile,
         "polygons": _by_code(_count(codes, np.ones(len(codes), np.int64))),
         "pixels": _by_code(Counter(str(code) for code in table["code"].to_pylist())),
         "candidates": _by_code(_count(codes, seen)),
@@ -209,7 +202,7 @@ def _task(
     (reference,) = context.tasks("reference")
     layout = FeatureLayout.of(config)
     name = tile_of(inventory)
-    unlabelled = UnlabelledParts.of(config)
+    unlabelled = Unlabelled.of(config)
     memory = WorkerMemory.of(config, len(inventory.inputs), layout, tile.block_shape)
     rows, columns = (int(size) for size in tile.grid.shape)
     shape = block_shape((rows, columns), tile.block_shape, most_pixels(config, memory))
@@ -220,38 +213,39 @@ def _task(
         name=name,
         function="oso_pipeline.sampling.stage:sample",
         run_dir=context.run_dir,
-        outputs=(f"samples/{name}.parquet", *unlabelled.outputs(name)),
+        outputs=samples_files(name) if unlabelled else samples_files(name)[:1],
         version=2,
-        params={
-            "tile": name,
-            "grid": grid_to_json(tile.grid),
-            "ownership": ownership.neighbours(name).to_json(),
-            "read": ReadSpec.of(config).to_json(),
-            "layout": layout.to_json(),
-            "columns": list(split_columns(config)),
-            "variants": list(variants(config)),
-            "max_train": config.sampling.max_train_pixels,
-            "max_validation": config.sampling.max_validation_pixels,
-            "min_validity": config.sampling.min_validity,
-            "seed": config.seed,
-            "season": config.year,
-            **unlabelled.params,
-        },
-        inputs={"inventory": inventory.key, "reference": reference.key, **unlabelled.inputs},
-        options={
-            "inventory": inventory.outputs[0],
-            "reference": reference.outputs[0],
-            # Samples do not depend on how much of the images is read at once.
-            "block_shape": list(shape),
-            "memory_bytes": memory.allowed_bytes,
-            **unlabelled.options,
-        },
+        job=SampleJob(
+            tile=name,
+            grid=tile.grid,
+            ownership=ownership.neighbours(name),
+            read=ReadSpec.of(config),
+            layout=layout,
+            columns=tuple(split_columns(config)),
+            variants=tuple(variants(config)),
+            max_train=config.sampling.max_train_pixels,
+            max_validation=config.sampling.max_validation_pixels,
+            min_validity=config.sampling.min_validity,
+            seed=config.seed,
+            season=config.year,
+            unlabelled=unlabelled,
+            unlabelled_regions=unlabelled.file if unlabelled else None,
+            inventory=Input.of(inventory),
+            reference=Input.of(reference),
+            block_shape=shape,
+            memory_bytes=memory.allowed_bytes,
+        ),
         cost=replace(
             whole,
             memory_bytes=memory.needed(largest.pixels) + 200_000_000,
             bytes_written=_room(config, rows * columns, layout),
         ),
     )
+
+
+def samples_files(tile: str) -> tuple[str, str]:
+    """Return the files of the samples of a tile: those with a label, and those drawn by area."""
+    return f"samples/{tile}.parquet", f"samples/unlabelled/{tile}.parquet"
 
 
 def _room(config: Config, pixels: int, layout: FeatureLayout) -> int:

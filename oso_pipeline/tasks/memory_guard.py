@@ -21,6 +21,7 @@ import psutil
 
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
 from oso_pipeline.tasks.heartbeat import ACTIVITY
+from oso_pipeline.tasks.job import ReadingJob
 
 if TYPE_CHECKING:
     from oso_pipeline.tasks.task import Task
@@ -132,10 +133,9 @@ class MemoryWatch:
 
 def with_less_memory(task: Task) -> Task:
     """Return the task with half the memory to read images into; its outputs are the same."""
-    allowed = task.options.get("memory_bytes")
-    if allowed is None:
+    if not isinstance(task.job, ReadingJob):
         return task
-    return replace(task, options={**task.options, "memory_bytes": allowed / 2})
+    return replace(task, job=replace(task.job, memory_bytes=task.job.memory_bytes / 2))
 
 
 def out_of_memory(task: Task, limit_bytes: float | None, used_bytes: int | None = None) -> Problem:
@@ -147,7 +147,7 @@ def out_of_memory(task: Task, limit_bytes: float | None, used_bytes: int | None 
         what += f"{used_bytes / 1e9:.2f} GB"
     hint = "set `runtime.memory_per_worker_gb` higher, with fewer `runtime.workers` where the "
     hint += "machine has no more"
-    if "memory_bytes" in task.options:
+    if isinstance(task.job, ReadingJob):
         hint += ", or `runtime.block_pixels` lower"
     return Problem("E-RUN-MEMORY", what, None, hint)
 

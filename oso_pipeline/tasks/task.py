@@ -1,8 +1,6 @@
 """Tasks: what a stage plans, what a worker does, and how it is known to be done.
 
-A stage is three functions: ``plan`` lists its tasks and writes nothing, the task function
-commits the outputs, ``gather`` sums up what was committed. Everything between processes is
-a `Task` or a `TaskResult`: paths and small values, never arrays.
+Everything between processes is a `Task` or a `TaskResult`: paths and small values, never arrays.
 """
 
 from __future__ import annotations
@@ -14,11 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from oso_pipeline.core.commit import (
-    digest,
-    read_sidecar,
-    require_sound,
-)
+from oso_pipeline.core.commit import digest, read_sidecar, require_sound
+from oso_pipeline.tasks.job import Input, Job
 
 log = logging.getLogger(__name__)
 
@@ -58,21 +53,20 @@ class Task:
     stage, name
         Together the identity within a run, for example ``predict`` and ``31TCJ/r00000c00000``.
     function
-        What does the work, as ``package.module:function``; it takes the task, publishes
-        every output and returns a small summary.
+        What does the work, as ``package.module:function``; it takes the job and the task,
+        publishes every output and returns a small summary.
     run_dir
         The run folder.
     outputs
         Paths relative to `run_dir`, all of them committed by the task.
+    job
+        What is to be done; its parameters and inputs determine the outputs.
     version
-        Version of the algorithm; raising it outdates what older versions made.
-    params
-        The parameters that determine the outputs, as JSON values.
-    inputs
-        The digest of everything read, by name. Outputs of another task are named by that
-        task's key.
-    options
-        What does not change the outputs: paths of inputs, memory limits, threads.
+        Version of the algorithm; raising it outdates what older versions made, and all that
+        was made from it.
+    layout
+        Version of the layout of the output files. Raising it has them made again under the same
+        key, so that what was made from them stays.
     cost
         Estimate for planning.
     """
@@ -82,11 +76,20 @@ class Task:
     function: str
     run_dir: Path
     outputs: tuple[str, ...]
+    job: Job = Job()
     version: int = 1
-    params: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    layout: int = 1
     cost: Cost = Cost()
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters that determine the outputs, as JSON values."""
+        return self.job.params
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The digest of everything read, by name; that of another task's output is its key."""
+        return self.job.inputs
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -95,8 +98,8 @@ class Task:
             "stage": self.stage,
             "name": self.name,
             "version": self.version,
-            "params": dict(self.params),
-            "inputs": dict(self.inputs),
+            "params": self.params,
+            "inputs": self.inputs,
         }
 
     @cached_property
@@ -108,22 +111,22 @@ class Task:
         """Return the absolute path of an output."""
         return self.run_dir / self.outputs[index]
 
-    def input_path(self, relative: str) -> Path:
-        """Return the absolute path of a file or folder that an earlier stage committed.
+    def path_of(self, read: Input) -> Path:
+        """Return the absolute path of an input.
 
         Raises
         ------
         InputDataError
             If it is a file whose content is not what was committed.
         """
-        path = self.run_dir / relative
+        path = self.run_dir / read.path
         require_sound(path)
         return path
 
     def committed(self) -> dict[str, Any] | None:
         """Return the commit record of the task if all its outputs are committed and current."""
         records = [read_sidecar(self.run_dir / output) for output in self.outputs]
-        if records and all(r is not None and r.get("key") == self.key for r in records):
+        if records and all(r is not None and self._is_current(r) for r in records):
             return records[0]
         return None
 
@@ -136,9 +139,29 @@ class Task:
         if missing:
             return TaskState("outdated", f"{missing[0]} is missing or damaged")
         for record in records:
-            if record is not None and record.get("key") != self.key:
+            if record is None or self._is_current(record):
+                continue
+            if record.get("key") != self.key:
                 return TaskState("outdated", _difference(record.get("recipe"), self.recipe))
+            return TaskState(
+                "outdated", f"layout of the file {record.get('layout', 1)} -> {self.layout}"
+            )
         return TaskState("done", "up to date")
+
+    def _is_current(self, record: Mapping[str, Any]) -> bool:
+        return record.get("key") == self.key and record.get("layout", 1) == self.layout
+
+
+def decided(recipe: Mapping[str, Any], name: str) -> Any:
+    """Return a parameter of a recipe that was read from a commit record."""
+    return recipe["params"][name]
+
+
+def family_of(recipe: Mapping[str, Any], but: str) -> str:
+    """Return the digest that tasks have in common which differ in name and one parameter."""
+    params = {name: value for name, value in recipe["params"].items() if name != but}
+    shared = {part: value for part, value in recipe.items() if part != "name"}
+    return digest({**shared, "params": params})
 
 
 def tile_of(task: Task) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from oso_pipeline.core.commit import withdraw_unless, write_sidecar
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, OsoError, Problem
@@ -43,10 +44,11 @@ def do(task: Task, memory_bytes: float | None = None) -> TaskResult:
                 under_way(task.run_dir, task.stage, task.name),
                 MemoryWatch(task, memory_bytes) as lighter,
             ):
-                summary = _load(task.function)(lighter)
+                summary = _load(task.function)(lighter.job, lighter)
         record = {
             "key": task.key,
             "recipe": task.recipe,
+            "layout": task.layout,
             "summary": summary,
             "software": {"oso_pipeline": version("oso_pipeline")},
         }
@@ -107,9 +109,9 @@ def vanished(who: str, folder: Path) -> EnvironmentFailure:
     )
 
 
-def _load(function: str) -> Callable[[Task], Summary]:
+def _load(function: str) -> Callable[[Any, Task], Summary]:
     module, _, name = function.partition(":")
-    loaded: Callable[[Task], Summary] = getattr(importlib.import_module(module), name)
+    loaded: Callable[[Any, Task], Summary] = getattr(importlib.import_module(module), name)
     return loaded
 
 

@@ -130,7 +130,7 @@ def read_units(
 
 
 def apart_from_training(
-    units: Units, references: Sequence[Path], variant: str, columns: list[str]
+    units: Units, references: Sequence[Path], variant: str, columns: Sequence[str]
 ) -> Units:
     """Return the units that touch no polygon that trains `variant`, read piece by piece.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.config.model import Config
@@ -10,6 +13,7 @@ from oso_pipeline.core.commit import publish_bytes, publish_json, read_sidecar, 
 from oso_pipeline.core.errors import InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.reference.split.variants import map_variant, split_columns
+from oso_pipeline.tasks.job import Input, Job, decides, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess
@@ -33,6 +37,56 @@ OUTPUTS = (
 )
 
 
+def _of_reading(rules: IndependentSet) -> dict[str, Any]:
+    """Return how the files are read, as JSON values; what is in them enters by digest."""
+    values = rules.model_dump(mode="json", exclude={"path", "compare"})
+    return values | ({"crosswalk": None} if isinstance(rules.crosswalk, Path) else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndependentJob(Job):
+    """What is compared with the map, and how its accuracy is estimated.
+
+    Parameters
+    ----------
+    rules
+        The section ``validation.independent``.
+    variant, columns
+        Variant that made the map, and the columns of the reference that say what trained it.
+    epsg
+        Coordinate system of the map.
+    nomenclature
+        Its classes.
+    bootstrap, confidence_level, seed
+        Number of resamples of the intervals, their level, 0 to 1, and the seed of the run.
+    files
+        What it names, as ``independent``, ``independent crosswalk``, ``compared map NAME``.
+    class_map
+        The map of the run.
+    references
+        Files of the polygons that trained it, by stage and task.
+    """
+
+    rules: IndependentSet = decides(merged=True, part=_of_reading)
+    variant: str
+    columns: tuple[str, ...]
+    epsg: int
+    nomenclature: Nomenclature
+    bootstrap: int
+    confidence_level: float
+    seed: int
+    files: Mapping[str, Input] = reads()
+    class_map: Input = reads("mosaic/class")
+    references: Mapping[str, Input] = reads()
+
+    @property
+    def method(self) -> Method:
+        """How accuracy is estimated."""
+        return Method(
+            self.nomenclature, self.bootstrap, self.confidence_level, self.seed, folds=False
+        )
+
+
 class IndependentStage(StageBase):
     """Plans one task where the configuration names an independent set, else none."""
 
@@ -53,38 +107,26 @@ class IndependentStage(StageBase):
         references = [*context.tasks("reference")]
         if config.adaptation is not None:  # what trained in a past season is not independent
             references += context.tasks("past_reference")
-        (layer,) = (t for t in context.tasks("mosaic") if t.params["layer"] == "class")
-        plain = rules.model_dump(mode="json", exclude={"path", "crosswalk", "compare"})
-        in_file = isinstance(rules.crosswalk, Path)
+        (class_map,) = (task for task in context.tasks("mosaic") if task.name == "class")
         task = Task(
             stage=self.name,
             name=self.name,
             function="oso_pipeline.validation.independent_stage:validate",
             run_dir=context.run_dir,
             outputs=OUTPUTS,
-            params={
-                **plain,
-                "crosswalk": None if in_file else rules.model_dump(mode="json")["crosswalk"],
-                "variant": map_variant(config),
-                "columns": list(split_columns(config)),
-                "epsg": config.map.epsg,
-                "nomenclature": load_nomenclature(config.nomenclature).to_json(),
-                "bootstrap": config.validation.bootstrap,
-                "confidence_level": config.validation.confidence_level,
-                "seed": config.seed,
-            },
-            inputs={
-                **_digests(rules),
-                "mosaic/class": layer.key,
-                **{f"{one.stage}/{one.name}": one.key for one in references},
-            },
-            options={
-                "map": layer.outputs[0],
-                "references": [one.outputs[0] for one in references],
-                "path": str(rules.path),
-                "crosswalk": str(rules.crosswalk) if in_file else None,
-                "compare": {name: str(path) for name, path in rules.compare.items()},
-            },
+            job=IndependentJob(
+                rules=rules,
+                variant=map_variant(config),
+                columns=tuple(split_columns(config)),
+                epsg=config.map.epsg,
+                nomenclature=load_nomenclature(config.nomenclature),
+                bootstrap=config.validation.bootstrap,
+                confidence_level=config.validation.confidence_level,
+                seed=config.seed,
+                files=_files(rules),
+                class_map=Input.of(class_map),
+                references=Input.of_each(references),
+            ),
             cost=Cost(memory_bytes=500_000_000, core_seconds=10.0),
         )
         return [task]
@@ -97,7 +139,7 @@ class IndependentStage(StageBase):
 STAGE = IndependentStage()
 
 
-def validate(task: Task) -> Summary:
+def validate(job: IndependentJob, task: Task) -> Summary:
     """Compare the set with the map and publish accuracy and tables.
 
     Raises
@@ -105,60 +147,50 @@ def validate(task: Task) -> Summary:
     InputDataError
         If the file cannot be used, or nothing of it can be compared.
     """
-    params, options = task.params, task.options
-    nomenclature = Nomenclature.from_json(params["nomenclature"])
-    rules = IndependentSet(
-        path=Path(options["path"]),
-        layer=params["layer"],
-        code_field=params["code_field"],
-        crosswalk=Path(options["crosswalk"]) if options["crosswalk"] else params["crosswalk"],
-        crs=params["crs"],
-    )
-    problems = Problems()
-    units = read_units(rules, nomenclature, params["epsg"], problems)
+    rules, problems = job.rules, Problems()
+    units = read_units(rules, job.nomenclature, job.epsg, problems)
     problems.raise_errors(InputDataError)
     if units is None:
         raise ValueError(f"{rules.path} was refused without a reason")
-    references = [task.input_path(path) for path in options["references"]]
-    free = apart_from_training(units, references, params["variant"], params["columns"])
-    pixels = pixels_on_map(free, task.input_path(options["map"]))
+    references = [task.path_of(reference) for reference in job.references.values()]
+    free = apart_from_training(units, references, job.variant, job.columns)
+    pixels = pixels_on_map(free, task.path_of(job.class_map))
     excluded = {**pixels.excluded, TRAINS: len(units.code) - len(free.code)}
     if not len(pixels.code):
         raise _nothing_to_compare(rules, excluded)
     found = Predictions(VARIANT, pixels.feature, pixels.code, pixels.predicted, excluded)
-    method = Method(
-        nomenclature, params["bootstrap"], params["confidence_level"], params["seed"], folds=False
-    )
-    accuracy = {**assess([found], method), "design": DESIGN}
-    maps = {name: Path(path) for name, path in options.get("compare", {}).items()}
-    if maps:
-        accuracy["compared_maps"] = compared(pixels, params["epsg"], maps, method, problems)
+    accuracy = {**assess([found], job.method), "design": DESIGN}
+    if rules.compare:
+        accuracy["compared_maps"] = compared(pixels, job.epsg, rules.compare, job.method, problems)
         problems.raise_errors(InputDataError)
     publish_bytes(task.output(1), confusion_csv(accuracy))
     publish_bytes(task.output(2), classes_csv({2: accuracy, 1: accuracy["level1"]}))
     publish_json(task.output(0), accuracy)
     keys = ["overall_accuracy", "kappa", "pixels", "polygons", "excluded"]
-    keys += ["compared_maps"] if maps else []
+    keys += ["compared_maps"] if rules.compare else []
     warnings = [f"warning[{one['code']}] {one['message']}" for one in accuracy["warnings"]]
     return {**{key: accuracy[key] for key in keys}, "warnings": warnings}
 
 
-def _digests(rules: IndependentSet) -> dict[str, str]:
-    problems, digests = Problems(), {}
+def _files(rules: IndependentSet) -> dict[str, Input]:
+    files = {}
     try:
-        digests["independent"] = VectorFile(rules.path, rules.layer).digest()
+        content = VectorFile(rules.path, rules.layer).digest()
+        files["independent"] = Input.file(rules.path, content)
         if isinstance(rules.crosswalk, Path):
-            digests["independent crosswalk"] = sha256_file(rules.crosswalk)
+            content = sha256_file(rules.crosswalk)
+            files["independent crosswalk"] = Input.file(rules.crosswalk, content)
         for name, path in rules.compare.items():
             # The map of another run says its digest itself: a country is not read to plan.
             committed = read_sidecar(path) or {}
-            digests[f"compared map {name}"] = committed.get("sha256") or sha256_file(path)
+            content = committed.get("sha256") or sha256_file(path)
+            files[f"compared map {name}"] = Input.file(path, content)
     except OSError as error:
         message = f"validation.independent cannot be read: {error.strerror}"
         hint = "correct the path; relative paths begin at the configuration file"
-        problems.error("E-INPUT-058", message, error.filename or rules.path, hint)
-    problems.raise_errors(InputDataError)
-    return digests
+        where = str(error.filename or rules.path)
+        raise InputDataError(Problem("E-INPUT-058", message, where, hint)) from None
+    return files
 
 
 def _nothing_to_compare(rules: IndependentSet, excluded: dict[str, int]) -> InputDataError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from oso_pipeline.learners.forest.compiled import Vote
 from oso_pipeline.learning.model_file import Model, load_model
 from oso_pipeline.prediction.samples import predict_samples
 from oso_pipeline.reference.split.variants import map_variant, validation_rows, variants
+from oso_pipeline.tasks.job import Input, Job, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess, pooled
@@ -37,6 +39,55 @@ OUTPUTS = (
 )
 _ROWS_AT_ONCE = 65_536
 _FEW_COLUMNS = ("polygon_id", "code", "stratum", "draw")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateJob(Job):
+    """What is predicted, and how its accuracy is estimated.
+
+    Parameters
+    ----------
+    nomenclature
+        Classes of the map.
+    bootstrap, confidence_level, seed
+        Number of resamples of the intervals, their level, 0 to 1, and the seed of the run.
+    folds
+        Whether the variants are folds, whose predictions are pooled; else the first made the map.
+    variants
+        Names of the variants that are judged.
+    max_pixels
+        Most pixels per class and stratum; None for all.
+    vote
+        How trees vote, as on the map.
+    samples
+        Sample files of the tiles.
+    models
+        Descriptions of the models by ``variant/stratum``.
+    """
+
+    nomenclature: Nomenclature
+    bootstrap: int
+    confidence_level: float
+    seed: int
+    folds: bool
+    variants: tuple[str, ...]
+    max_pixels: int | None
+    vote: Vote
+    samples: Mapping[str, Input] = reads()
+    models: Mapping[str, Input] = reads("train/{}")
+
+    @property
+    def method(self) -> Method:
+        """How accuracy is estimated."""
+        return Method(
+            self.nomenclature, self.bootstrap, self.confidence_level, self.seed, self.folds
+        )
+
+    def models_of(self, variant: str) -> dict[str, Input]:
+        """Return the models of a variant by stratum."""
+        begins = f"{variant}/"
+        found = {name: model for name, model in self.models.items() if name.startswith(begins)}
+        return {name.removeprefix(begins): model for name, model in found.items()}
 
 
 class ValidateStage(StageBase):
@@ -55,29 +106,24 @@ class ValidateStage(StageBase):
             return []
         samples, training = context.tasks("samples"), context.tasks("train")
         names = _validated(config)
-        models = _models(training, names)
-        used = [task for task in training if task.params["variant"] in names]
         task = Task(
             stage=self.name,
             name="validate",
             function="oso_pipeline.validation.stage:validate",
             run_dir=context.run_dir,
             outputs=OUTPUTS,
-            params={
-                "nomenclature": load_nomenclature(config.nomenclature).to_json(),
-                "bootstrap": config.validation.bootstrap,
-                "confidence_level": config.validation.confidence_level,
-                "seed": config.seed,
-                "folds": config.validation.folds is not None,
-                "variants": list(names),
-                "max_pixels": config.sampling.max_validation_pixels,
-                "vote": config.learning.vote,
-            },
-            inputs={f"{task.stage}/{task.name}": task.key for task in (*samples, *used)},
-            options={
-                "samples": [task.outputs[0] for task in samples],
-                "models": models,
-            },
+            job=ValidateJob(
+                nomenclature=load_nomenclature(config.nomenclature),
+                bootstrap=config.validation.bootstrap,
+                confidence_level=config.validation.confidence_level,
+                seed=config.seed,
+                folds=config.validation.folds is not None,
+                variants=names,
+                max_pixels=config.sampling.max_validation_pixels,
+                vote=config.learning.vote,
+                samples=Input.of_each(samples),
+                models={task.name: Input.of(task) for task in training if _variant(task) in names},
+            ),
             cost=Cost(memory_bytes=500_000_000, core_seconds=10.0),
         )
         return [task]
@@ -90,7 +136,7 @@ class ValidateStage(StageBase):
 STAGE = ValidateStage()
 
 
-def validate(task: Task) -> Summary:
+def validate(job: ValidateJob, task: Task) -> Summary:
     """Predict the held-out pixels of every variant and publish accuracy and tables.
 
     Raises
@@ -98,26 +144,16 @@ def validate(task: Task) -> Summary:
     InputDataError
         If a model is damaged or does not fit the samples, or nothing was held out.
     """
-    params = task.params
-    method = Method(
-        nomenclature=Nomenclature.from_json(params["nomenclature"]),
-        replicates=params["bootstrap"],
-        level=params["confidence_level"],
-        seed=params["seed"],
-        folds=params["folds"],
-    )
-    paths = [task.input_path(relative) for relative in task.options["samples"]]
+    paths = [task.path_of(samples) for samples in job.samples.values()]
     predictions = []
-    for variant in params["variants"]:
-        folders = task.options["models"].get(variant, {})
-        models = {stratum: load_model(task.input_path(f)) for stratum, f in folders.items()}
-        predictions.append(
-            predict_variant(variant, models, paths, params["max_pixels"], params["vote"])
-        )
-    headline = pooled(predictions) if method.folds else predictions[0]
+    for variant in job.variants:
+        read = job.models_of(variant)
+        models = {stratum: load_model(task.path_of(one).parent) for stratum, one in read.items()}
+        predictions.append(predict_variant(variant, models, paths, job.max_pixels, job.vote))
+    headline = pooled(predictions) if job.folds else predictions[0]
     if not headline.polygon_id.size:
         raise _nothing_held_out(headline.excluded)
-    accuracy = {**assess(predictions, method), "candidates": candidates(paths)}
+    accuracy = {**assess(predictions, job.method), "candidates": candidates(paths)}
     level1 = accuracy["level1"]
     publish_bytes(task.output(1), confusion_csv(accuracy))
     publish_bytes(task.output(2), confusion_csv(level1) if level1 else b"")
@@ -202,14 +238,9 @@ def _validated(config: Config) -> tuple[str, ...]:
     return tuple(name for name in names if name != map_variant(config))
 
 
-def _models(training: Sequence[Task], names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return the folder of each model by variant and stratum."""
-    folders: dict[str, dict[str, str]] = {name: {} for name in names}
-    for task in training:
-        if task.params["variant"] in folders:
-            folder = PurePosixPath(task.outputs[0]).parent
-            folders[task.params["variant"]][task.params["stratum"]] = str(folder)
-    return folders
+def _variant(training: Task) -> str:
+    """Return the variant whose forest a task trains."""
+    return training.name.partition("/")[0]
 
 
 def _batches(paths: Sequence[Path]) -> Iterator[pa.Table]:

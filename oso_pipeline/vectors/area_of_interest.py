@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +22,7 @@ from oso_pipeline.config.model import Area
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.errors import InputDataError, Problem, Problems
 from oso_pipeline.core.rasterise import Burner
-from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.vectors.geometry import polygonal, repaired
 from oso_pipeline.vectors.vector_files import VectorFile
 
@@ -137,34 +136,44 @@ class AreaMask:
         return Burner(self.grid, _in_squares(self.geometry, self.grid))
 
 
-class TaskParts(NamedTuple):
-    """What a task carries to know the area; all empty where the whole tiles are mapped."""
+@dataclass(frozen=True, slots=True)
+class AreaOfTask:
+    """The area of interest as a task carries it: the content into its key, the path not.
 
-    params: dict[str, Any]
-    inputs: dict[str, str]
-    options: dict[str, Any]
-
-
-def task_parts(area: Area | None) -> TaskParts:
-    """Return what goes into a task: the content into its key, the path not.
-
-    Raises
-    ------
-    InputDataError
-        Where the file cannot be read.
+    Parameters
+    ----------
+    area
+        The file and how it is read.
+    digest
+        SHA-256 of its content.
     """
-    if area is None:
-        return TaskParts({}, {}, {})
-    params = {"area": {"layer": area.layer, "crs": area.crs}}
-    return TaskParts(params, {"area": digest_of(area)}, {"area": str(area.path)})
 
+    area: Area
+    digest: str
 
-def mask_of_task(task: Task, grid: GeoBox) -> AreaMask | None:
-    """Return the mask of a tile for a task made with `task_parts`; None for the whole tile."""
-    if "area" not in task.params:
-        return None
-    area = Area(path=Path(task.options["area"]), **task.params["area"])
-    return area_mask(area, task.inputs["area"], grid)
+    @classmethod
+    def of(cls, area: Area | None) -> AreaOfTask | None:
+        """Return the area of a configuration; None where the whole tiles are mapped.
+
+        Raises
+        ------
+        InputDataError
+            Where the file cannot be read.
+        """
+        return None if area is None else cls(area, digest_of(area))
+
+    @property
+    def file(self) -> Input:
+        """The file as an input of a task."""
+        return Input.file(self.area.path, self.digest)
+
+    def to_json(self) -> dict[str, str | None]:
+        """Return how the file is read, as JSON values."""
+        return {"layer": self.area.layer, "crs": self.area.crs}
+
+    def mask(self, grid: GeoBox) -> AreaMask:
+        """Return the mask of a tile."""
+        return area_mask(self.area, self.digest, grid)
 
 
 def digest_of(area: Area) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from odc.geo.geobox import GeoBox
 
 from oso_pipeline.config.model import Config, Strata
 from oso_pipeline.core.blocks import Block
+from oso_pipeline.core.commit import sha256_file
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.rasterise import Burner
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.vectors.geometry import GRID_M, polygonal
 from oso_pipeline.vectors.values import normal_value
 from oso_pipeline.vectors.vector_files import VectorFile
@@ -150,3 +153,37 @@ def _strata_burner(
     if regions is None:
         raise ValueError(f"{path} was refused without a reason")
     return Burner(grid, np.asarray(regions.to_crs(grid.crs.epsg).geometry))
+
+
+@dataclass(frozen=True, slots=True)
+class StrataOfTask:
+    """The regions as a task carries them: the content into its key, the path not.
+
+    Parameters
+    ----------
+    strata
+        The file and how it is read.
+    sha256
+        Digest of its content.
+    """
+
+    strata: Strata
+    sha256: str
+
+    @classmethod
+    def of(cls, strata: Strata | None) -> StrataOfTask | None:
+        """Return the strata of a configuration; None where it has none."""
+        return None if strata is None else cls(strata, sha256_file(strata.path))
+
+    @property
+    def file(self) -> Input:
+        """The file as an input of a task."""
+        return Input.file(self.strata.path, self.sha256)
+
+    def to_json(self) -> dict[str, str | None]:
+        """Return how the file is read, as JSON values."""
+        return {"layer": self.strata.layer, "field": self.strata.field}
+
+    def labels(self, epsg: int, grid: GeoBox, block: Block) -> Labels:
+        """Return the index of the stratum at each pixel of a block; see `stratum_labels`."""
+        return stratum_labels(self.strata, self.sha256, epsg, grid, block)

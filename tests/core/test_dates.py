@@ -26,6 +26,11 @@ def test_days_run_on_through_leap_day_and_new_year() -> None:
     assert set(grid.days[1:] - grid.days[:-1]) == {10}
 
 
+def test_a_grid_is_what_its_json_says() -> None:
+    grid = DateGrid(date(2015, 11, 29), date(2016, 10, 15), 10)
+    assert DateGrid.from_json(json.loads(json.dumps(grid.to_json()))) == grid
+
+
 def test_impossible_grids() -> None:
     with pytest.raises(ValueError, match="before"):
         DateGrid(date(2018, 2, 1), date(2018, 1, 1), 10)

@@ -8,18 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from oso_pipeline.tasks.job import Job
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.tasks.worker import do
 
 MEGABYTES = 1_000_000
 
 
-def small(task: Task) -> Summary:
+def small(job: Job, task: Task) -> Summary:
     task.output().write_bytes(b"small")
     return {}
 
 
-def large(task: Task) -> Summary:
+def large(job: Job, task: Task) -> Summary:
     task.output().write_bytes(b"large")
     return {"sum": int(np.ones(300 * MEGABYTES, np.uint8).sum())}
 

@@ -22,6 +22,7 @@ from toys import ROOT, Toy
 
 from oso_pipeline.core.commit import sidecar_of
 from oso_pipeline.core.errors import ExitCode
+from oso_pipeline.tasks.job import Job
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 
@@ -35,7 +36,7 @@ def oso(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
 
 
-def greedy(task: Task) -> dict[str, int]:
+def greedy(job: Job, task: Task) -> dict[str, int]:
     """Ask for more memory than the limit of the process allows."""
     import numpy as np
 

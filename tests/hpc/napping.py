@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from oso_pipeline.core.commit import publish_bytes
+from oso_pipeline.tasks.job import Job, place
 from oso_pipeline.tasks.stage import PlanContext, StageBase
 from oso_pipeline.tasks.task import Summary, Task
 
@@ -14,10 +16,19 @@ ENOUGH = ".enough"
 """With this file among the notes, naps are over at once."""
 
 
-def nap(task: Task) -> Summary:
-    note = Path(task.options["notes"]) / f"{task.name}.{time.monotonic_ns()}"
+@dataclass(frozen=True, kw_only=True)
+class NapJob(Job):
+    """The number of a nap, its length, and the folder of the notes."""
+
+    number: int
+    seconds: float = place()
+    notes: Path = place()
+
+
+def nap(job: NapJob, task: Task) -> Summary:
+    note = job.notes / f"{task.name}.{time.monotonic_ns()}"
     note.write_text(os.environ.get("SLURM_JOB_ID") or os.environ.get("PBS_JOBID") or "none")
-    ends = time.monotonic() + float(task.options["seconds"])
+    ends = time.monotonic() + job.seconds
     while time.monotonic() < ends and not (note.parent / ENOUGH).exists():
         time.sleep(0.05)
     publish_bytes(task.output(), f"{task.name}\n".encode())
@@ -34,7 +45,6 @@ class Naps(StageBase):
         notes.mkdir(exist_ok=True)
 
     def plan(self, context: PlanContext) -> list[Task]:
-        options = {"seconds": self.seconds, "notes": str(self.notes)}
         return [
             Task(
                 "naps",
@@ -42,8 +52,7 @@ class Naps(StageBase):
                 "napping:nap",
                 context.run_dir,
                 (f"naps/{number}.txt",),
-                params={"number": number},
-                options=options,
+                NapJob(number=number, seconds=self.seconds, notes=self.notes),
             )
             for number in range(self.count)
         ]

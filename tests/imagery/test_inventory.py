@@ -16,8 +16,8 @@ from muscate_factory import Muscate
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.tiles import Tile
-from oso_pipeline.imagery.inventory import Inventory, read_inventory, tile_layout
-from oso_pipeline.imagery.stage import STAGE
+from oso_pipeline.imagery.inventory import Inventory, read_inventory
+from oso_pipeline.imagery.stage import STAGE, tile_layout
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 

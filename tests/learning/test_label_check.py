@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from learning_tools import LAYOUT
 
 from oso_pipeline.learning.label_check import Verdicts, believed, check_labels, deal
-from oso_pipeline.learning.label_stage import Judge, excluded_polygons
+from oso_pipeline.learning.label_stage import Judge, LabelsJob, excluded_polygons
 from oso_pipeline.learning.training_set import Choice, TrainingSet, read_training_set
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 
@@ -187,18 +188,18 @@ def checked(folder: Path, exclude_below: float | None) -> pd.DataFrame:
         "oso_pipeline.learning.label_stage:check",
         folder,
         ("labels/run0/all.parquet",),
-        params={
-            "variant": "run0",
-            "stratum": "all",
-            "columns": ["split_0"],
-            "layout": LAYOUT.to_json(),
-            "folds": 4,
-            "max_pixels": 1000,
-            "n_trees": 20,
-            "exclude_below": exclude_below,
-            "seed": 0,
-        },
-        options={"samples": ["samples/31TCJ.parquet"], "threads": 1},
+        job=LabelsJob(
+            variant="run0",
+            stratum="all",
+            columns=("split_0",),
+            layout=LAYOUT,
+            folds=4,
+            max_pixels=1000,
+            n_trees=20,
+            exclude_below=exclude_below,
+            seed=0,
+            samples={"samples/31TCJ": Input("-", "samples/31TCJ.parquet")},
+        ),
     )
     result = do(task)
     assert result.status == "done", result.error

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from learning_tools import GRID, LAYOUT
+from learning_tools import GRID, LAYOUT, train_job
 
 from oso_pipeline.config.model import Learning
 from oso_pipeline.core.errors import ExitCode, InputDataError
 from oso_pipeline.core.lowest_draws import groups_of, lowest
-from oso_pipeline.learning.model_file import date_grid_to_json, load_model
+from oso_pipeline.learning.model_file import load_model
 from oso_pipeline.learning.train_stage import train
 from oso_pipeline.learning.training_set import (
     Choice,
@@ -53,47 +53,29 @@ def reference(*parts: pa.Table) -> pa.Table:
     return pa.concat_tables(parts).select(["polygon_id", "code", "stratum", "split_0", "fold"])
 
 
-def task_on(folder: Path, tables: Mapping[str, pa.Table], **params: Any) -> Task:
+def task_on(folder: Path, tables: Mapping[str, pa.Table], **fields: Any) -> Task:
     (folder / "samples").mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         pq.write_table(table, folder / "samples" / f"{name}.parquet")
     if not (folder / "reference.parquet").exists():
         pq.write_table(reference(*tables.values()), folder / "reference.parquet")
-    forest = Learning(n_trees=6, min_samples_leaf=1).model_dump(mode="json")
     return Task(
         "train",
         "run0/all",
         "oso_pipeline.learning.train_stage:train",
         folder,
         ("models/run0/all/model.json", "models/run0/all/forest.npz"),
-        params={
-            "variant": "run0",
-            "stratum": "all",
-            "columns": ["split_0"],
-            "layout": LAYOUT.to_json(),
-            "date_grid": date_grid_to_json(GRID),
-            "nomenclature": {"name": "oso17"},
-            "max_pixels": 40,
-            "allow_missing": False,
-            **forest,
-            "seed": 5,
-            **params,
-        },
-        options={
-            "labels": [],
-            "samples": [f"samples/{name}.parquet" for name in sorted(tables)],
-            "reference": "reference.parquet",
-            "threads": 1,
-        },
+        job=train_job(*(f"samples/{name}.parquet" for name in sorted(tables)), **fields),
     )
 
 
 @pytest.mark.parametrize(
     ("engine", "package"), [("histogram", "numba"), ("sklearn", "scikit-learn")]
 )
-def test_trains_and_commits(tmp_path: Path, engine: str, package: str) -> None:
+def test_trains_and_commits(tmp_path: Path, engine: Any, package: str) -> None:
     tables = {"31TCJ": samples(300), "31TDJ": samples(200, 1)}
-    task = task_on(tmp_path, tables, engine=engine)
+    settings = Learning(n_trees=6, min_samples_leaf=1, engine=engine)
+    task = task_on(tmp_path, tables, learning=settings)
     result = do(task)
     assert result.status == "done", result.error
     assert task.committed() is not None
@@ -106,12 +88,13 @@ def test_trains_and_commits(tmp_path: Path, engine: str, package: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ["histogram", "sklearn"])
-def test_threads_and_repetition_make_the_same_bytes(tmp_path: Path, engine: str) -> None:
+def test_threads_and_repetition_make_the_same_bytes(tmp_path: Path, engine: Any) -> None:
     made = []
     for threads in (1, 2, 1):
         folder = tmp_path / f"{len(made)}"
-        task = task_on(folder, {"31TCJ": samples(300)}, engine=engine)
-        train(Task(**{**task.__dict__, "options": {**task.options, "threads": threads}}))
+        settings = Learning(n_trees=6, min_samples_leaf=1, engine=engine)
+        task = task_on(folder, {"31TCJ": samples(300)}, learning=settings, threads=threads)
+        train(task.job, task)
         made.append([(folder / output).read_bytes() for output in task.outputs])
     assert made[0] == made[1] == made[2]
 
@@ -225,3 +208,11 @@ def test_row_50_imbalance_is_a_warning() -> None:
     assert [found.code for found in problems] == ["W-INPUT-050"]
     assert "max_train_pixels" in str(problems.warnings[0])
     assert not list(check_classes({1: 9_900, 2: 100}, {}, choice, False, Path("r")))
+
+
+def test_how_the_map_votes_and_the_threads_outdate_no_forest(tmp_path: Path) -> None:
+    key = task_on(tmp_path, {"31TCJ": samples(10)}).key
+    soft = Learning(n_trees=6, min_samples_leaf=1, vote="soft")
+    assert task_on(tmp_path, {"31TCJ": samples(10)}, learning=soft, threads=4).key == key
+    deep = Learning(n_trees=6, min_samples_leaf=1, max_depth=30)
+    assert task_on(tmp_path, {"31TCJ": samples(10)}, learning=deep).key != key

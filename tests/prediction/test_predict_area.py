@@ -51,9 +51,9 @@ def draw(path: Path, shape: Any, epsg: int = 2154) -> dict[str, Any]:
 def layers(run: TinyRun) -> npt.NDArray[np.uint16]:
     found = np.zeros((3, SIZE, SIZE), np.uint16)
     for task in run.stages["predict"]:
-        window = task.params["block"]
-        rows = slice(window["row"], window["row"] + window["height"])
-        columns = slice(window["column"], window["column"] + window["width"])
+        block = task.job.block
+        rows = slice(block.row, block.row + block.height)
+        columns = slice(block.column, block.column + block.width)
         with rasterio.open(task.output()) as source:
             found[:, rows, columns] = source.read()
     return found

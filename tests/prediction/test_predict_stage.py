@@ -71,9 +71,9 @@ def mosaic(run: TinyRun) -> Array:
     """Return the blocks of the tile put together; every pixel in exactly one."""
     layers, times = np.zeros((3, SIZE, SIZE), np.uint16), np.zeros((SIZE, SIZE), int)
     for task in run.stages["predict"]:
-        window = task.params["block"]
-        rows = slice(window["row"], window["row"] + window["height"])
-        columns = slice(window["column"], window["column"] + window["width"])
+        block = task.job.block
+        rows = slice(block.row, block.row + block.height)
+        columns = slice(block.column, block.column + block.width)
         with rasterio.open(task.output()) as source:
             layers[:, rows, columns] = source.read()
         times[rows, columns] += 1
@@ -174,10 +174,7 @@ def test_the_map_does_not_depend_on_blocks(finished: TinyRun, tmp_path: Path, st
         runtime = {"block_pixels": pixels}
         run = trained(tmp_path / f"{pixels}", strips=strips, sections={"runtime": runtime})
         tasks = run.run(STAGE)
-        assert (
-            max(task.params["block"]["height"] * task.params["block"]["width"] for task in tasks)
-            <= pixels
-        )
+        assert max(task.job.block.pixels for task in tasks) <= pixels
         np.testing.assert_array_equal(mosaic(run), expected)
         recipe, other = (
             dict(t.recipe["params"]) for t in (tasks[0], finished.stages["predict"][0])
@@ -203,7 +200,7 @@ def test_the_map_does_not_depend_on_how_much_is_read_at_once(
     # A worker that uses more than it may before it begins reads the least at once.
     monkeypatch.setattr(memory, "_LEAST_PIXELS", pixels)
     monkeypatch.setattr(BlockReader, "read", noted)
-    task = replace(planned, options={**planned.options, "memory_bytes": 0})
+    task = replace(planned, job=replace(planned.job, memory_bytes=0))
     assert do(task).status == "done"
     assert max(sizes) <= pixels
     assert sum(sizes) == SIZE * SIZE
@@ -300,7 +297,7 @@ def test_only_blocks_with_owned_pixels_are_tasks(tmp_path: Path) -> None:
     for tile, grid in grids.items():
         blocks = blocks_of(tile, (SIZE, SIZE), (16, 16))
         expected = [b.name for b in blocks if rule.owned(tile, b.crop(grid)).any()]
-        assert [task.name for task in tasks if task.params["tile"] == tile] == [
+        assert [task.name for task in tasks if task.job.tile == tile] == [
             f"{tile}/{name}" for name in expected
         ]
         assert 0 < len(expected) < len(blocks)
@@ -309,7 +306,7 @@ def test_only_blocks_with_owned_pixels_are_tasks(tmp_path: Path) -> None:
 def test_tasks_are_small_and_priced(finished: TinyRun) -> None:
     for task in finished.stages["predict"]:
         assert len(json.dumps(task.recipe)) < 4000
-        assert task.cost.pixels == task.params["block"]["height"] * task.params["block"]["width"]
+        assert task.cost.pixels == task.job.block.pixels
         assert min(task.cost.bytes_read, task.cost.memory_bytes) > 0
         assert task.cost.core_seconds > 0
 

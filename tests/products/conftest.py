@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,15 +15,19 @@ import pytest
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.commit import sidecar_of, write_sidecar
-from oso_pipeline.core.grids import grid_to_json
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.prediction.block_file import BANDS, write_block
+from oso_pipeline.prediction.stage import PredictJob
 from oso_pipeline.products import committed, stage
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.task import Task
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
+from oso_pipeline.timeseries.reading.reader import ReadSpec
 
 CORNER_PX = 120
+DAY = date(2018, 1, 1)
 assert {name: 1 + index for index, name in enumerate(BANDS)} == committed.BANDS
 TILES = ("30UYD", "31UCU")  # their upper-left corners overlap across the border of the zones
 
@@ -66,20 +71,26 @@ class World:
         )
 
     def _task(self, block: Block) -> Task:
-        window = {key: getattr(block, key) for key in ("row", "column", "height", "width")}
         return Task(
             "predict",
             f"{block.tile}/{block.name}",
             "nowhere:nothing",
             self.run_dir,
             (f"blocks/{block.tile}/{block.name}.tif",),
-            params={
-                "block": window,
-                "grid": grid_to_json(self.grids[block.tile]),
-                "ownership": Ownership(self.grids, 2154).to_json(),
-                "seed": 0,
-            },
-            inputs={"inventory": "a" * 64},
+            PredictJob(
+                tile=block.tile,
+                grid=self.grids[block.tile],
+                block=block,
+                ownership=Ownership(self.grids, 2154),
+                read=ReadSpec(("B4",), "oso", DAY, DAY),
+                layout=FeatureLayout.optical(("B4",), (DAY,)),
+                vote="hard",
+                strata=None,
+                area=None,
+                models={},
+                inventory=Input("a" * 64, "inventory/tile.parquet"),
+                memory_bytes=0,
+            ),
         )
 
     def commit(self, tasks: tuple[Task, ...]) -> None:

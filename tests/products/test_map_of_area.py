@@ -108,8 +108,9 @@ def test_a_missing_block_of_the_area_is_still_a_hole(world: World, area: Path) -
     tasks, maps = planned(world, area)
     world.commit(tasks)
     world.uncommit(tasks[len(tasks) // 2])
+    task = maps["class"]
     with pytest.raises(InputDataError, match="E-MAP-HOLES"):
-        make_layer(maps["class"])
+        make_layer(task.job, task)
 
 
 def test_a_changed_area_outdates_the_map(world: World, area: Path) -> None:

@@ -109,7 +109,7 @@ def test_windows_do_not_matter(world: World, size: int) -> None:
     world.commit(tasks)
     task = world.plan(tasks)["class"]
     grid = map_grid(world.grids, 2154, 10.0)
-    blocks = {t: _open(task, t, g, LAYERS["class"]) for t, g in world.grids.items()}
+    blocks = {tile: _open(task.job, task, tile) for tile in world.grids}
     mosaic = Mosaic(grid, Ownership(world.grids, 2154), blocks, {})
     whole = np.zeros(grid.shape, np.uint16)
     for part in windows(grid, size):
@@ -233,7 +233,7 @@ def test_a_missing_block_stops_the_map(world: World) -> None:
     world.uncommit(used)
     task = world.plan(tasks)["class"]
     with pytest.raises(InputDataError, match=r"E-MAP-HOLES(.|\n)*31UCU/r00040c00040") as caught:
-        make_layer(task)
+        make_layer(task.job, task)
     assert caught.value.exit_code == ExitCode.INPUT
     assert "allow_partial" in str(caught.value)
     assert not task.output().exists()
@@ -264,9 +264,10 @@ def test_stale_blocks_are_not_used(world: World) -> None:
     tasks = world.predict_tasks()
     world.commit(tasks)
     stale = sidecar_of(tasks[0].output())
-    stale.write_text(stale.read_text().replace('"seed": 0', '"seed": 9'))
+    stale.write_text(stale.read_text().replace('"vote": "hard"', '"vote": "soft"'))
+    task = world.plan(tasks)["class"]
     with pytest.raises(InputDataError, match=r"30UYD/r00000c00000"):
-        make_layer(world.plan(tasks)["class"])
+        make_layer(task.job, task)
 
 
 @pytest.mark.fault(
@@ -279,8 +280,9 @@ def test_a_damaged_block_is_named(world: World) -> None:
     content = bytearray(victim.read_bytes())
     content[-20] ^= 0xFF  # same size: the sidecar looks fine
     victim.write_bytes(content)
+    task = world.plan(tasks)["class"]
     with pytest.raises(InputDataError, match="E-MAP-BLOCK") as caught:
-        make_layer(world.plan(tasks)["class"])
+        make_layer(task.job, task)
     assert str(victim) in str(caught.value)
     assert len(caught.value.problems) == 2
 
@@ -289,8 +291,9 @@ def test_unknown_codes_are_refused_not_cut_to_a_byte(world: World) -> None:
     world.bands["31UCU"][0, 50:60, 50:60] = 300
     tasks = world.predict_tasks()
     world.commit(tasks)
+    task = world.plan(tasks)["class"]
     with pytest.raises(InputDataError, match=r"E-MAP-VALUES(.|\n)*300"):
-        make_layer(world.plan(tasks)["class"])
+        make_layer(task.job, task)
 
 
 def test_the_cache_of_blocks_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,9 +302,8 @@ def test_the_cache_of_blocks_is_bounded(world: World, monkeypatch: pytest.Monkey
     world.commit(tasks)
     from oso_pipeline.products.stage import _open
 
-    blocks: TileBlocks = _open(
-        world.plan(tasks)["class"], "31UCU", world.grids["31UCU"], LAYERS["class"]
-    )
+    task = world.plan(tasks)["class"]
+    blocks: TileBlocks = _open(task.job, task, "31UCU")
     rows, columns = (axis.ravel().astype(np.int32) for axis in np.indices((120, 120)))
     values, covered = blocks.gather(rows, columns)
     assert covered.all()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import geopandas
@@ -12,15 +12,20 @@ import pandas as pd
 import pytest
 import shapely
 
+from oso_pipeline.config.reference import Reference, VectorSource
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.reference.split.past_seasons import deal_past
-from oso_pipeline.reference.split.split import IN_EVERY_FOLD, IN_NO_FOLD
+from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.reference.polygons.event_log import EventLog, Tally
+from oso_pipeline.reference.split.jobs import PastReferenceJob
+from oso_pipeline.reference.split.past_seasons import split_past
+from oso_pipeline.reference.split.split import IN_EVERY_FOLD, IN_NO_FOLD, SplitRules
 from oso_pipeline.reference.split.variants import training_rows
+from oso_pipeline.tasks.job import Input
+from oso_pipeline.tasks.task import Task
 
-RULES = {
-    "method": "random", "train_share": 0.7, "block_size_m": 5000.0, "buffer_m": 0.0,
-    "runs": 2, "folds": None, "seed": 0,
-}  # fmt: skip
+RULES = SplitRules(
+    method="random", train_share=0.7, block_size_m=5000.0, buffer_m=0.0, runs=2, folds=None, seed=0
+)
 
 
 def boxes(n: int, seed: int, side: float = 80.0) -> list[shapely.Polygon]:
@@ -38,15 +43,18 @@ def dealt(folder: Path, past: geopandas.GeoDataFrame, of_map: Any, **rules: Any)
         half.to_parquet(folder / f"cell{number}.parquet")
         light = pd.DataFrame(half[["polygon_id"]]).assign(cell=number, row=np.arange(len(half)))
         parts.append(light)
-    task: Any = SimpleNamespace(
-        params={"split_rules": RULES | rules},
-        options={
-            "of_map": "reference.parquet",
-            "cells": [[f"cell{number}.parquet", ""] for number in range(2)],
-        },
-        input_path=lambda relative: folder / relative,
+    job = PastReferenceJob(
+        split=replace(RULES, **rules),
+        reference=Reference(sources=(VectorSource(path=folder),)),
+        cells={f"cell{number}": Input("-", f"cell{number}.parquet") for number in range(2)},
+        events={},
+        nomenclature=load_nomenclature("oso17"),
+        vectors={},
+        of_map=Input("-", "reference.parquet"),
     )
-    found, rare = deal_past(task, pd.concat(parts, ignore_index=True), None, Problems())  # type: ignore[arg-type]
+    task = Task("past_reference", "reference/2017", "-", folder, (), job)
+    table, nothing = pd.concat(parts, ignore_index=True), Tally(EventLog().table())
+    found, rare = split_past(job, task, table, nothing, Problems())
     assert not len(rare)
     return found
 

@@ -130,6 +130,15 @@ def test_a_changed_parameter_redoes_what_it_concerns(world: Any, places: Any) ->
     assert {task.state().status for task in world.cells(eroded)} == {"outdated"}
 
 
+def test_sources_in_another_folder_outdate_no_cell(world: Any, places: Any) -> None:
+    path = world.write([places(0, 0)], [11], name="p.parquet")
+    before = [task.key for task in world.cells(world.config(path))]
+    elsewhere = path.parent / "elsewhere" / path.name
+    elsewhere.parent.mkdir()
+    path.rename(elsewhere)
+    assert [task.key for task in world.cells(world.config(elsewhere))] == before
+
+
 def test_digests_of_large_files_are_remembered(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(inputs, "_LARGE_BYTES", 10)
     large, run_dir = tmp_path / "large", tmp_path / "run"

@@ -12,22 +12,27 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from limit_tasks import HangJob
 from toy_config import make_config
 
 from oso_pipeline.core.errors import ConfigError, ExitCode
 from oso_pipeline.runtime.executors import LocalExecutor
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
+from oso_pipeline.tasks.job import Job, ReadingJob
 from oso_pipeline.tasks.memory_guard import FOLDER, Mark, forget_verdicts
 from oso_pipeline.tasks.stage import StageBase
 from oso_pipeline.tasks.task import Cost, Task
 from oso_pipeline.tasks.worker import do
 
 
-def task_of(folder: Path, function: str, name: str = "31TCJ/r0", **options: object) -> Task:
-    return Task(
-        "predict", name, f"limit_tasks:{function}", folder, (f"{name}.bin",), options=options
-    )
+def task_of(folder: Path, function: str, job: Job | None = None, name: str = "31TCJ/r0") -> Task:
+    outputs = (f"{name}.bin",)
+    return Task("predict", name, f"limit_tasks:{function}", folder, outputs, job or Job())
+
+
+def reading(memory_bytes: float) -> ReadingJob:
+    return ReadingJob(memory_bytes=memory_bytes)
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ class TestDeclared:
         name = "predict"
 
         def plan(self, context) -> list[Task]:
-            small = task_of(context.run_dir, "no_memory", "small")
+            small = task_of(context.run_dir, "no_memory", name="small")
             large = replace(small, name="31TCJ/large", cost=Cost(memory_bytes=2_340_000_000))
             return [
                 small,
@@ -105,7 +110,7 @@ class TestMark:
         outcome="comes back with less, then fails; memory, task, limit and knob are named",
     )
     def test_comes_back_with_less_and_then_fails_by_name(self, tmp_path: Path) -> None:
-        task = task_of(tmp_path, "fill_all_memory", memory_bytes=600e6)
+        task = task_of(tmp_path, "fill_all_memory", reading(600e6))
         self.killed(task)
         assert Mark.read(self.marks(tmp_path)[0]).deaths == 1
         self.killed(task)
@@ -116,18 +121,18 @@ class TestMark:
             assert word in failed.error
         # The next run tries once more, with little memory; a larger worker as if nothing had been.
         forget_verdicts(tmp_path)
-        fits = replace(task, function="limit_tasks:fill_memory", options={"memory_bytes": 300e6})
+        fits = replace(task, function="limit_tasks:fill_memory", job=reading(300e6))
         assert do(fits, self.LIMIT).summary == {"held": 7}
         assert self.marks(tmp_path) == []
 
     def test_a_larger_worker_begins_anew(self, tmp_path: Path) -> None:
-        task = task_of(tmp_path, "fill_memory", memory_bytes=100e6)
+        task = task_of(tmp_path, "fill_memory", reading(100e6))
         path = tmp_path / FOLDER / f"{task.key}.json"
         Mark(10, 500, 2).write(path)
         assert do(task, 1000e6).summary == {"held": 5}
 
     def test_a_mark_cut_in_two_is_none(self, tmp_path: Path) -> None:
-        task = task_of(tmp_path, "fill_memory", memory_bytes=100e6)
+        task = task_of(tmp_path, "fill_memory", reading(100e6))
         path = tmp_path / FOLDER / f"{task.key}.json"
         path.parent.mkdir(parents=True)
         path.write_text('{"used_bytes": 5')
@@ -149,8 +154,8 @@ class TestEnforced:
         outcome="killed; comes back once with smaller pieces; done",
     )
     def test_a_killed_task_comes_back_with_smaller_pieces(self, tmp_path: Path) -> None:
-        task = task_of(tmp_path, "fill_memory", memory_bytes=800e6)
-        greedy = task_of(tmp_path, "fill_all_memory", "31TCJ/r1", memory_bytes=800e6)
+        task = task_of(tmp_path, "fill_memory", reading(800e6))
+        greedy = task_of(tmp_path, "fill_all_memory", reading(800e6), "31TCJ/r1")
         with LocalExecutor(2, 60, memory_bytes=700e6) as executor:
             results = {result.name: result for result in executor.run([task, greedy], "run")}
         assert results[task.name].summary == {"held": 20}, "half of what was allowed"
@@ -165,7 +170,7 @@ class TestEnforced:
     )
     def test_a_task_past_its_deadline_is_killed_and_tried_once_more(self, tmp_path: Path) -> None:
         # One that hangs again is reported: test_runner.
-        task = task_of(tmp_path, "hang_once", hangs=1, tries=str(tmp_path / "tries"))
+        task = task_of(tmp_path, "hang_once", HangJob(hangs=1, tries=tmp_path / "tries"))
         with LocalExecutor(1, 3) as executor:
             (result,) = executor.run([task], "run")
         assert result.status == "done"

@@ -19,6 +19,7 @@ from oso_pipeline.runtime.executors import SerialExecutor
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.runtime.stages import STAGES
+from oso_pipeline.tasks.job import Job
 from oso_pipeline.tasks.stage import StageBase
 from oso_pipeline.tasks.task import Cost, Summary, Task
 
@@ -46,7 +47,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
-def write_little(task: Task) -> Summary:
+def write_little(job: Job, task: Task) -> Summary:
     publish_bytes(task.output(), b"little")
     return {}
 
@@ -133,7 +134,7 @@ def test_archives_count_with_what_they_are_extracted_to(small_world: Path, tmp_p
     assert 0.5 * needed < told <= needed
     first = context.run_dir / "extracted"
     for task in tasks:
-        for path, _, name in task.options["candidates"]:
-            if path.endswith(".zip"):
-                (first / name).mkdir(parents=True)
+        for candidate in task.job.candidates:
+            if candidate.path.suffix == ".zip":
+                (first / candidate.name.text).mkdir(parents=True)
     assert sum(task.cost.bytes_written for task in InventoryStage().plan(context)) == 0

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.reuse import begin_with_preparation
 from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.runtime.shard import Shard
+from oso_pipeline.tasks.job import Input, Job, reads
 from oso_pipeline.tasks.run_files import RunFiles
 from oso_pipeline.tasks.section import Section, Table
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, StageError, summaries
@@ -42,14 +44,21 @@ TILES = ("30TYP", "31TCJ", "31TDJ", "31UCU")
 EVIL = "<script>alert('x')</script>"
 
 
-def count(task: Task) -> Summary:
+def count(job: Job, task: Task) -> Summary:
     publish_bytes(task.output(), str(len(task.name)).encode())
     warnings = [f"warning[W-TOY] one for all {EVIL}", f"warning[W-TOY] one of {task.name}"]
     return {"tile": task.name, "length": len(task.name), "warnings": warnings}
 
 
-def add_up(task: Task) -> Summary:
-    total = sum(int((task.run_dir / path).read_text()) for path in task.options["parts"])
+@dataclass(frozen=True, kw_only=True)
+class SheetJob(Job):
+    """Add up the counts of all tiles."""
+
+    parts: Mapping[str, Input] = reads()
+
+
+def add_up(job: SheetJob, task: Task) -> Summary:
+    total = sum(int(task.path_of(part).read_text()) for part in job.parts.values())
     publish_bytes(task.output(), str(total).encode())
     return {"total": total}
 
@@ -94,8 +103,7 @@ class Sheet(StageBase):
         return [
             Task(
                 *(self.name, "all", f"{__name__}:add_up", context.run_dir, ("sheet.txt",)),
-                inputs={part.name: part.key for part in parts},
-                options={"parts": [part.outputs[0] for part in parts]},
+                SheetJob(parts={part.name: Input.of(part) for part in parts}),
             )
         ]
 

@@ -5,17 +5,35 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from oso_pipeline.core.commit import publish_bytes
 from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.tasks.job import Input, Job, place, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Summary, Task
 
 
-def write_number(task: Task) -> Summary:
-    value = int(task.params["value"])
-    trouble = Path(task.options["trouble"])
+@dataclass(frozen=True, kw_only=True)
+class NumberJob(Job):
+    """A number to double, and the folder with files that name the troubles to come."""
+
+    value: int
+    seed: int
+    trouble: Path = place()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TotalJob(Job):
+    """Numbers to add up, by the task that wrote them."""
+
+    numbers: Mapping[str, Input] = reads()
+
+
+def write_number(job: NumberJob, task: Task) -> Summary:
+    value, trouble = job.value, job.trouble
     if (trouble / f"bad-{value}").exists():
         raise InputDataError(Problem("E-TOY", f"number {value} is bad", "numbers.txt", "mend it"))
     if (trouble / f"bug-{value}").exists():
@@ -35,7 +53,7 @@ def write_number(task: Task) -> Summary:
     return {"value": value}
 
 
-def add_up(task: Task) -> Summary:
+def add_up(job: TotalJob, task: Task) -> Summary:
     files = sorted((task.run_dir / "numbers").glob("*.txt"))
     total = sum(int(file.read_text()) for file in files)
     publish_bytes(task.output(), str(total).encode())
@@ -56,8 +74,7 @@ class Numbers(StageBase):
                 "toy_stages:write_number",
                 context.run_dir,
                 (f"numbers/{value}.txt",),
-                params={"value": value, "seed": context.config.seed},
-                options={"trouble": str(self.trouble)},
+                NumberJob(value=value, seed=context.config.seed, trouble=self.trouble),
             )
             for value in self.values
         ]
@@ -70,9 +87,5 @@ class Total(StageBase):
     name = "total"
 
     def plan(self, context: PlanContext) -> list[Task]:
-        inputs = {task.name: task.key for task in context.tasks("numbers")}
-        return [
-            Task(
-                "total", "sum", "toy_stages:add_up", context.run_dir, ("total.txt",), inputs=inputs
-            )
-        ]
+        job = TotalJob(numbers={task.name: Input.of(task) for task in context.tasks("numbers")})
+        return [Task("total", "sum", "toy_stages:add_up", context.run_dir, ("total.txt",), job)]

@@ -18,6 +18,7 @@ from rasterio.transform import from_origin
 from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 from oso_pipeline.validation.independent import (
@@ -26,7 +27,7 @@ from oso_pipeline.validation.independent import (
     apart_from_training,
     read_units,
 )
-from oso_pipeline.validation.independent_stage import OUTPUTS
+from oso_pipeline.validation.independent_stage import OUTPUTS, IndependentJob
 
 OSO17 = load_nomenclature("oso17")
 LEFT, TOP, SIDE = 600_000, 6_300_000, 40
@@ -132,6 +133,30 @@ def test_rows_37_42_lines_and_unknown_values_are_named_together(tmp_path: Path) 
     assert "ryegrass" in problems.errors[1].message
 
 
+def job_of(rules: IndependentSet) -> IndependentJob:
+    return IndependentJob(
+        rules=rules,
+        variant="run0",
+        columns=("split_0",),
+        epsg=2154,
+        nomenclature=OSO17,
+        bootstrap=100,
+        confidence_level=0.95,
+        seed=0,
+        files={},
+        class_map=Input("map", "OCS_2018.tif"),
+        references={"reference/reference": Input("reference", "reference.parquet")},
+    )
+
+
+def test_where_the_files_lie_is_not_in_the_key() -> None:
+    here = IndependentSet(path="a/set.gpkg", crosswalk="a/codes.csv", compare={"past": "a/map.tif"})
+    there = IndependentSet(path="b/set.gpkg", crosswalk="b/codes.csv", compare={"past": "b/m.tif"})
+    assert isinstance(here.crosswalk, Path)
+    assert job_of(here).params == job_of(there).params
+    assert job_of(here).params != job_of(here.model_copy(update={"crs": "EPSG:2154"})).params
+
+
 def test_the_stage_writes_accuracy_and_tables(map_path: Path, tmp_path: Path) -> None:
     values = values_of(map_path)
     rows, columns = np.nonzero(values == 12)
@@ -150,22 +175,7 @@ def test_the_stage_writes_accuracy_and_tables(map_path: Path, tmp_path: Path) ->
         "oso_pipeline.validation.independent_stage:validate",
         tmp_path,
         OUTPUTS,
-        params={
-            **rules.model_dump(mode="json", exclude={"path"}),
-            "variant": "run0",
-            "columns": ["split_0"],
-            "epsg": 2154,
-            "nomenclature": OSO17.to_json(),
-            "bootstrap": 100,
-            "confidence_level": 0.95,
-            "seed": 0,
-        },
-        options={
-            "map": "OCS_2018.tif",
-            "references": ["reference.parquet"],
-            "path": str(rules.path),
-            "crosswalk": None,
-        },
+        job_of(rules),
     )
     result = do(task)
     assert result.status == "done", result.error

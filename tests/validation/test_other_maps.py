@@ -14,14 +14,16 @@ from rasterio.transform import from_origin
 from scipy.stats import bootstrap
 from sklearn.metrics import f1_score
 
+from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 from oso_pipeline.validation.accuracy import Method
 from oso_pipeline.validation.independent import Units, pixels_on_map
-from oso_pipeline.validation.independent_stage import OUTPUTS
+from oso_pipeline.validation.independent_stage import OUTPUTS, IndependentJob
 from oso_pipeline.validation.other_maps import compared
 
 OSO17 = load_nomenclature("oso17")
@@ -150,16 +152,14 @@ def test_the_stage_writes_the_comparison(truth: np.ndarray, tmp_path: Path) -> N
     task = Task(
         "independent", "independent", "oso_pipeline.validation.independent_stage:validate",
         tmp_path, OUTPUTS,
-        params={
-            "layer": None, "code_field": "code", "crosswalk": None, "crs": None,
-            "variant": "run0", "columns": ["split_0"], "epsg": 2154,
-            "nomenclature": OSO17.to_json(), "bootstrap": 100, "confidence_level": 0.95, "seed": 0,
-        },
-        options={
-            "map": "ours.tif", "references": ["reference.parquet"],
-            "path": str(tmp_path / "points.gpkg"), "crosswalk": None,
-            "compare": {"past": str(theirs)},
-        },
+        IndependentJob(
+            rules=IndependentSet(path=tmp_path / "points.gpkg", compare={"past": theirs}),
+            variant="run0", columns=("split_0",), epsg=2154,
+            nomenclature=OSO17, bootstrap=100, confidence_level=0.95, seed=0,
+            files={},
+            class_map=Input("map", "ours.tif"),
+            references={"reference/reference": Input("reference", "reference.parquet")},
+        ),
     )  # fmt: skip
     result = do(task)
     assert result.status == "done", result.error

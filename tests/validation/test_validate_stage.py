@@ -24,11 +24,12 @@ from oso_pipeline.learning.model_file import Model, load_model, save_model
 from oso_pipeline.reference.split.variants import variants
 from oso_pipeline.report.stage import STAGE as REPORT
 from oso_pipeline.runtime.stages import STAGES
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.validation.accuracy import Method, Predictions, assess
-from oso_pipeline.validation.stage import OUTPUTS, STAGE, predict_variant, validate
+from oso_pipeline.validation.stage import OUTPUTS, STAGE, ValidateJob, predict_variant, validate
 
 OSO17 = load_nomenclature("oso17")
 GRID = DateGrid(date(2018, 1, 1), date(2018, 1, 11), 10)
@@ -82,26 +83,29 @@ class World:
         )
         save_model(self.folder / "models" / variant / "all", model)
 
-    def task(self, names: Sequence[str], **params: Any) -> Task:
-        defaults = {
-            "nomenclature": OSO17.to_json(),
-            "bootstrap": 100,
-            "confidence_level": 0.95,
-            "seed": 0,
-            "folds": False,
-            "variants": list(names),
-            "max_pixels": None,
-            "vote": "hard",
-        }
-        models = {variant: {"all": f"models/{variant}/all"} for variant in names}
+    def task(self, *variants: str, folds: bool = False) -> Task:
+        job = ValidateJob(
+            nomenclature=OSO17,
+            bootstrap=100,
+            confidence_level=0.95,
+            seed=0,
+            folds=folds,
+            variants=variants,
+            max_pixels=None,
+            vote="hard",
+            samples={tile: Input(tile, f"samples/{tile}.parquet") for tile in "ab"},
+            models={
+                f"{variant}/all": Input(variant, f"models/{variant}/all/model.json")
+                for variant in variants
+            },
+        )
         return Task(
             stage="validate",
             name="validate",
             function="oso_pipeline.validation.stage:validate",
             run_dir=self.folder,
             outputs=OUTPUTS,
-            params=defaults | params,
-            options={"samples": ["samples/a.parquet", "samples/b.parquet"], "models": models},
+            job=job,
         )
 
 
@@ -126,7 +130,7 @@ def accuracy_of(world: World) -> dict[str, Any]:
 
 
 def test_stage_writes_accuracy_and_tables(world: World) -> None:
-    result = do(world.task(["run0"]))
+    result = do(world.task("run0"))
     assert result.status == "done", result.error
     found = accuracy_of(world)
     for score in (found["overall_accuracy"], found["kappa"]):
@@ -176,9 +180,9 @@ def test_prediction_of_validation_rows_only(world: World) -> None:
 
 
 def test_runs_have_student_interval_and_first_run_gives_the_estimate(world: World) -> None:
-    assert do(world.task(["run0"])).status == "done"
+    assert do(world.task("run0")).status == "done"
     alone = accuracy_of(world)
-    assert do(world.task(["run0", "run1", "run2"])).status == "done"
+    assert do(world.task("run0", "run1", "run2")).status == "done"
     found = accuracy_of(world)
     assert found["overall_accuracy"] == alone["overall_accuracy"]
     runs = {**found["runs"], **found["runs"]["overall_accuracy"]}
@@ -195,7 +199,7 @@ def test_folds_are_pooled(world: World) -> None:
     names = [f"fold{fold}" for fold in range(4)]
     for fold, name in enumerate(names):
         world.models(name, (whole["fold"] != fold).to_numpy())
-    assert do(world.task(names, folds=True)).status == "done"
+    assert do(world.task(*names, folds=True)).status == "done"
     found = accuracy_of(world)
     assert found["polygons"] == whole["polygon_id"].nunique()
     folds = found["folds"]
@@ -206,8 +210,9 @@ def test_folds_are_pooled(world: World) -> None:
 
 def test_outputs_are_identical_when_made_again(world: World) -> None:
     contents = []
+    task = world.task("run0", "run1")
     for _ in range(2):
-        validate(world.task(["run0", "run1"]))
+        validate(task.job, task)
         contents.append([(world.folder / output).read_bytes() for output in OUTPUTS])
     assert contents[0] == contents[1]
 
@@ -215,7 +220,7 @@ def test_outputs_are_identical_when_made_again(world: World) -> None:
 def test_nothing_held_out_is_a_data_error(world: World) -> None:
     for name, table in zip("ab", world.tables, strict=True):
         table.assign(validity=np.uint16(0)).to_parquet(world.folder / f"samples/{name}.parquet")
-    result = do(world.task(["run0"]))
+    result = do(world.task("run0"))
     assert (result.status, result.exit_code) == ("failed", 4)
     assert result.error is not None
     assert "E-INPUT-065" in result.error
@@ -271,9 +276,8 @@ class Plan:
         return (Task(stage, stage, "m:f", self.run_dir, (path,)),)
 
     def forest(self, variant: str) -> Task:
-        params = {"variant": variant, "stratum": "all"}
         path = f"models/{variant}/all/model.json"
-        return Task("train", f"{variant}/all", "m:f", self.run_dir, (path,), params=params)
+        return Task("train", f"{variant}/all", "m:f", self.run_dir, (path,))
 
 
 def config(run_dir: Path, **changes: Any) -> Config:
@@ -290,17 +294,17 @@ def config(run_dir: Path, **changes: Any) -> Config:
 
 def test_plan_with_folds_leaves_out_the_model_of_the_map(tmp_path: Path) -> None:
     (task,) = STAGE.plan(Plan(config(tmp_path, validation={"folds": 3}), tmp_path))
-    assert task.params["variants"] == ["fold0", "fold1", "fold2"]
-    assert set(task.options["models"]) == {"fold0", "fold1", "fold2"}
+    assert task.job.variants == ("fold0", "fold1", "fold2")
+    assert set(task.job.models) == {"fold0/all", "fold1/all", "fold2/all"}
     assert not any("map" in name for name in task.inputs)
     assert task.outputs[0] == "validation/accuracy.json"
 
 
 def test_plan_with_runs_begins_with_the_model_of_the_map(tmp_path: Path) -> None:
     (task,) = STAGE.plan(Plan(config(tmp_path, validation={"runs": 2}), tmp_path))
-    assert task.params["variants"] == ["run0", "run1"]
-    assert task.options["models"]["run1"] == {"all": "models/run1/all"}
-    assert task.options["samples"] == ["samples/31TCJ.parquet"]
+    assert task.job.variants == ("run0", "run1")
+    assert task.job.models_of("run1")["all"].path == "models/run1/all/model.json"
+    assert [read.path for read in task.job.samples.values()] == ["samples/31TCJ.parquet"]
     other = config(tmp_path, validation={"runs": 2}, runtime={"workers": 7})
     assert STAGE.plan(Plan(other, tmp_path))[0].key == task.key
     (changed,) = STAGE.plan(Plan(config(tmp_path, seed=1, validation={"runs": 2}), tmp_path))

@@ -52,6 +52,10 @@ class Cell:
         x, y = (round(place * self.side_m / 1000) for place in (self.column, self.row))
         return f"x{x:04d}y{y:04d}"
 
+    def to_json(self) -> list[float]:
+        """Return column, row and side."""
+        return [self.column, self.row, self.side_m]
+
     @property
     def bounds(self) -> Bounds:
         """Left, lower, right and upper edge, metres."""

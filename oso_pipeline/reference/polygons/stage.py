@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import shapely
@@ -13,6 +15,7 @@ import shapely
 from oso_pipeline.config.model import Config, Strata
 from oso_pipeline.config.reference import Reference
 from oso_pipeline.config.seasons import has_labels, target_config
+from oso_pipeline.config.section import Section
 from oso_pipeline.core.commit import verified
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
@@ -23,6 +26,7 @@ from oso_pipeline.reference.polygons.cell_file import write_cell
 from oso_pipeline.reference.polygons.cells import MARGIN_M, Cell, cells_of, footprint
 from oso_pipeline.reference.polygons.inputs import Digests
 from oso_pipeline.reference.polygons.prepare import Delivery, Preparation, Work, clip, prepare
+from oso_pipeline.tasks.job import Input, Job, decides, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.vectors.strata import read_strata
@@ -37,6 +41,43 @@ _MEMORY_BYTES, _MEMORY_PER_BYTE = 350_000_000, 40
 _LEFT = 0.25
 """Bytes left of each byte of the sources, as compressed Parquet."""
 _PREPARATION = ("sources", "unknown_codes", "erosion_m", "min_area_m2", "max_polygon_ha")
+
+
+def _of_preparation(reference: Reference) -> dict[str, Any]:
+    plain = reference.without_folders()
+    rules = {name: plain[name] for name in _PREPARATION}
+    return {"reference": rules, "side_column": reference.split.column}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolygonsJob(Job):
+    """The polygons of a cell.
+
+    Parameters
+    ----------
+    cell
+        Which one.
+    tiles
+        Tiles that reach into it.
+    epsg
+        Coordinate system of the map.
+    reference
+        The sources and how their polygons are prepared.
+    strata
+        Regions with a model of their own, if there are any.
+    nomenclature
+        The classes; their names and colours do not matter.
+    files
+        What is read, as ``source 0``, ``source 1``, ..., ``strata``.
+    """
+
+    cell: Cell
+    tiles: tuple[str, ...]
+    epsg: int
+    reference: Reference = decides(merged=True, part=_of_preparation)
+    strata: Strata | None = decides(part=Section.without_folders)
+    nomenclature: Nomenclature = decides("codes", part=attrgetter("codes"))
+    files: Mapping[str, Input] = reads()
 
 
 @dataclass(frozen=True)
@@ -65,13 +106,11 @@ class PolygonsStage(StageBase):
         nomenclature = load_nomenclature(config.nomenclature)
         problems = Problems()
         sources = open_sources(config.reference, nomenclature)
-        inputs, size = _inputs(context, sources, problems)
+        files, size = _files(context.run_dir, config, sources, problems)
         for source in sources:
             source.check(problems)
         problems.raise_errors(InputDataError)
         cells = cells_of(config.imagery.tiles, config.map.epsg)
-        plain = config.science()
-        rules = {name: plain["reference"][name] for name in _PREPARATION}
         share = size // max(1, len(cells))
         return [
             Task(
@@ -81,22 +120,15 @@ class PolygonsStage(StageBase):
                 run_dir=context.run_dir,
                 outputs=(f"reference/{cell.name}.parquet", f"reference/events/{cell.name}.parquet"),
                 version=VERSION,
-                params={
-                    "cell": [cell.column, cell.row, cell.side_m],
-                    "tiles": tiles,
-                    "epsg": config.map.epsg,
-                    "reference": rules,
-                    "side_column": config.reference.split.column,
-                    "strata": plain["strata"],
-                    "codes": list(nomenclature.codes),
-                },
-                inputs=inputs,
-                options={
-                    # The same with their folders, which do not change the result.
-                    "reference": config.reference.model_dump(mode="json"),
-                    "strata": config.strata and config.strata.model_dump(mode="json"),
-                    "nomenclature": nomenclature.to_json(),
-                },
+                job=PolygonsJob(
+                    cell=cell,
+                    tiles=tuple(tiles),
+                    epsg=config.map.epsg,
+                    reference=config.reference,
+                    strata=config.strata,
+                    nomenclature=nomenclature,
+                    files=files,
+                ),
                 cost=Cost(
                     bytes_read=share,
                     memory_bytes=_MEMORY_BYTES + _MEMORY_PER_BYTE * share,
@@ -118,7 +150,7 @@ class PolygonsStage(StageBase):
 STAGE = PolygonsStage()
 
 
-def prepare_cell(task: Task) -> Summary:
+def prepare_cell(job: PolygonsJob, task: Task) -> Summary:
     """Read and clean the polygons of a cell, and publish them with the log of what happened.
 
     Returns
@@ -133,22 +165,19 @@ def prepare_cell(task: Task) -> Summary:
     InputDataError
         With every problem that reading the sources met in this cell.
     """
-    reference = Reference.model_validate(task.options["reference"])
-    nomenclature = Nomenclature.from_json(task.options["nomenclature"])
-    cell, epsg = Cell(*task.params["cell"]), task.params["epsg"]
+    reference, cell, epsg = job.reference, job.cell, job.epsg
     most = reference.max_polygon_ha
     work = Work(
         cell,
         Preparation(epsg, reference.min_area_m2, most and most * _SQUARE_METRES),
-        shapely.union_all([footprint(tile, epsg) for tile in task.params["tiles"]]),
+        shapely.union_all([footprint(tile, epsg) for tile in job.tiles]),
     )
-    sources = open_sources(reference, nomenclature)
+    sources = open_sources(reference, job.nomenclature)
     window = Window(*cell.bounds, epsg, MARGIN_M)
     found = [source.read(window, work.problems) for source in sources]
-    strata = task.options["strata"]
     regions = None
-    if strata is not None:
-        regions = read_strata(Strata.model_validate(strata), epsg, work.problems)
+    if job.strata is not None:
+        regions = read_strata(job.strata, epsg, work.problems)
     work.problems.raise_errors(InputDataError)
     read = [one for one in found if one is not None]
     deliveries = [
@@ -181,18 +210,21 @@ def _reprojected(read: Sequence[LabelledPolygons], epsg: int) -> dict[str, str]:
     return {name: crs.to_string() for name, crs in systems.items() if crs.to_epsg() != epsg}
 
 
-def _inputs(
-    context: PlanContext[Config], sources: Sequence[ReferenceSource], problems: Problems
-) -> tuple[dict[str, str], int]:
-    """Return the digests of everything read, and its size in bytes."""
-    digests, strata = Digests(context.run_dir), context.config.strata
+def _files(
+    run_dir: Path, config: Config, sources: Sequence[ReferenceSource], problems: Problems
+) -> tuple[dict[str, Input], int]:
+    """Return everything that is read, by its content, and its size in bytes."""
+    digests, strata = Digests(run_dir), config.strata
+    given = zip(sources, config.reference.sources, strict=True)
     found = {
-        f"source {number}": digests.of(source.files, source.name, problems)
-        for number, source in enumerate(sources)
+        f"source {number}": Input.file(
+            section.path, digests.of(source.files, source.name, problems)
+        )
+        for number, (source, section) in enumerate(given)
     }
     if strata is not None:
         files = VectorFile(strata.path, strata.layer).files
-        found["strata"] = digests.of(files, "strata", problems)
+        found["strata"] = Input.file(strata.path, digests.of(files, "strata", problems))
     digests.remember()
     return found, digests.bytes_seen
 

@@ -6,11 +6,11 @@ import pyarrow as pa
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.polygons.cell_file import write_nothing
-from oso_pipeline.reference.split.split import SplitRules
+from oso_pipeline.reference.split.jobs import NoReferenceJob
 from oso_pipeline.tasks.task import Summary, Task
 
 
-def publish_no_reference(task: Task) -> Summary:
+def publish_no_reference(job: NoReferenceJob, task: Task) -> Summary:
     """Publish a reference without polygons, so that nothing trains and nothing judges.
 
     Returns
@@ -18,14 +18,12 @@ def publish_no_reference(task: Task) -> Summary:
     dict
         As of the reference with polygons; ``warnings`` say what that means.
     """
-    params = task.params
-    split = SplitRules(**params["split_rules"])
-    kind = pa.int8() if split.folds else pa.string()
-    write_nothing(task.output(), params["epsg"], dict.fromkeys(split.columns, kind))
+    kind = pa.int8() if job.split.folds else pa.string()
+    write_nothing(task.output(), job.epsg, dict.fromkeys(job.split.columns, kind))
     problems = Problems()
     problems.warn(
         "W-INPUT-073",
-        f"no label of {params['labels_of']} is known: all classes are learnt from past years, and "
+        f"no label of {job.labels_of} is known: all classes are learnt from past years, and "
         "no polygon judges the map",
         None,
         "name a set in validation.independent, or judge a past year with "

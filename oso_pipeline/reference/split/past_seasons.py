@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import geopandas
@@ -20,34 +21,38 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.databases.sources import SIDES
 from oso_pipeline.reference.polygons.event_log import Tally
-from oso_pipeline.reference.split.split import IN_EVERY_FOLD, IN_NO_FOLD, NEAR, SplitRules
+from oso_pipeline.reference.split.jobs import PastReferenceJob, ReferenceJob
+from oso_pipeline.reference.split.split import IN_EVERY_FOLD, IN_NO_FOLD, NEAR
 from oso_pipeline.reference.split.stage import joined
+from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.stage import PlanContext
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.vectors.geometry import LEAST_AREA_M2
 
 _TRAIN, _VALIDATION = SIDES
-_BY_MAP = "reference of the map"
 
 
 def beside_the_map(task: Task, context: PlanContext[Config]) -> Task:
-    """Return the task of a past season that deals its polygons by those of the map."""
+    """Return the task of a past season that splits its polygons by those of the map."""
     (of_map,) = context.tasks("reference")
+    if not isinstance(task.job, ReferenceJob):
+        raise TypeError(
+            f"{task.name} is a {type(task.job).__name__}, which has no polygons to split"
+        )
     return replace(
         task,
         function="oso_pipeline.reference.split.past_seasons:gather_past_reference",
-        inputs={**task.inputs, _BY_MAP: of_map.key},
-        options={**task.options, "of_map": of_map.outputs[0]},
+        job=PastReferenceJob(**vars(task.job), of_map=Input.of(of_map)),
     )
 
 
-def gather_past_reference(task: Task) -> Summary:
-    """Join the cells of a past season and publish them; see `deal_past` for the split."""
-    return joined(task, deal_past)
+def gather_past_reference(job: PastReferenceJob, task: Task) -> Summary:
+    """Join the cells of a past season and publish them; see `split_past` for the split."""
+    return joined(job, task, partial(split_past, job, task))
 
 
-def deal_past(
-    task: Task, parts: pd.DataFrame, seen: Tally, problems: Problems
+def split_past(
+    job: PastReferenceJob, task: Task, parts: pd.DataFrame, seen: Tally, problems: Problems
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Let polygons train unless they overlap one that judges the map.
 
@@ -56,9 +61,9 @@ def deal_past(
     shares none, and `IN_NO_FOLD` where it shares the ground of several. Polygons count whole. No
     class is too rare, as none is split.
     """
-    split = SplitRules(**task.params["split_rules"])
-    of_map = geopandas.read_parquet(task.input_path(task.options["of_map"]))
-    cells = [task.input_path(pieces) for pieces, _ in task.options["cells"]]
+    split = job.split
+    of_map = geopandas.read_parquet(task.path_of(job.of_map))
+    cells = [task.path_of(cell) for cell in job.cells.values()]
     pairs = shared_ground(cells, parts, of_map, split.buffer_m)
     dealt = parts.reset_index(drop=True)
     ids = dealt["polygon_id"].to_numpy()

@@ -6,7 +6,8 @@ The unit is the polygon as it was drawn: all its parts, in whatever stratum, go 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +72,10 @@ class SplitRules:
             validation.folds,
             config.seed,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the rules in types that JSON knows."""
+        return asdict(self)
 
     @property
     def columns(self) -> tuple[str, ...]:

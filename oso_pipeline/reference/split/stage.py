@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import geopandas
 import pandas as pd
@@ -16,13 +17,14 @@ from oso_pipeline.config.reference import VectorSource
 from oso_pipeline.config.seasons import has_labels, target_config
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
-from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
+from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.reference.databases.catalogue import open_sources
 from oso_pipeline.reference.polygons import event_log as tally
 from oso_pipeline.reference.polygons.cell_file import join_cells, read_small
 from oso_pipeline.reference.polygons.event_log import Tally, merged
 from oso_pipeline.reference.polygons.stage import summed
 from oso_pipeline.reference.split.caps import Caps, within_caps
+from oso_pipeline.reference.split.jobs import NoReferenceJob, ReferenceJob
 from oso_pipeline.reference.split.rare_classes import check_sides, rare_rows
 from oso_pipeline.reference.split.split import SplitRules, add_split, verify_split
 from oso_pipeline.reference.split.summary import (
@@ -32,9 +34,10 @@ from oso_pipeline.reference.split.summary import (
     splits_summary,
     warn_of_losses,
 )
+from oso_pipeline.tasks.job import Input, Job
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task
-from oso_pipeline.vectors.vector_files import count_features
+from oso_pipeline.vectors.vector_files import VectorFile, count_features
 
 OUTPUT = "reference.parquet"
 _BYTES_PER_CELL = 40_000_000
@@ -42,13 +45,13 @@ _BYTES_PER_CELL = 40_000_000
 
 @dataclass(frozen=True)
 class ReferenceStage(StageBase):
-    """Plans the one task that joins the cells, caps the classes and deals the polygons."""
+    """Plans the one task that joins the cells, caps the classes and splits the polygons."""
 
     name: str = "reference"
     reusable = (OUTPUT,)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
-        """Return the task ``reference``; see `no_reference` where no label holds.
+        """Return the task ``reference``; see `no_labels` where no label holds.
 
         Raises
         ------
@@ -62,9 +65,7 @@ class ReferenceStage(StageBase):
             problems.error("E-INPUT-049", message, "validation.folds", "remove one of the two")
             problems.raise_errors(ConfigError)
         cells = context.tasks("polygons")
-        reference = config.reference
-        labelled = has_labels(config)
-        function = "stage:gather_reference" if labelled else "no_labels:publish_no_reference"
+        function, job = _with_labels(config, cells) if has_labels(config) else _without(config)
         return [
             Task(
                 stage=self.name,
@@ -73,21 +74,7 @@ class ReferenceStage(StageBase):
                 run_dir=context.run_dir,
                 outputs=(OUTPUT,),
                 version=2,
-                params={
-                    "split_rules": vars(SplitRules.of(config)),
-                    "caps": reference.caps.model_dump(),
-                    "min_polygons": reference.min_polygons,
-                    "rare_classes": reference.rare_classes,
-                    "unknown_codes": reference.unknown_codes,
-                    **({} if labelled else {"labels_of": config.year, "epsg": config.map.epsg}),
-                },
-                inputs={f"{task.stage}/{task.name}": task.key for task in cells},
-                options={
-                    "nomenclature": load_nomenclature(config.nomenclature).to_json(),
-                    "cells": [list(task.outputs) for task in cells],
-                    "paths": [str(source.path) for source in reference.sources],
-                    "vectors": _vectors(config),
-                },
+                job=job,
                 cost=Cost(
                     memory_bytes=400_000_000 + _BYTES_PER_CELL * len(cells),
                     core_seconds=2.0 + len(cells),
@@ -108,39 +95,31 @@ class ReferenceStage(StageBase):
 STAGE = ReferenceStage()
 
 
-def gather_reference(task: Task) -> Summary:
+def gather_reference(job: ReferenceJob, task: Task) -> Summary:
     """Join the cells, keep what the caps allow, split, and publish as GeoParquet; see `joined`."""
-    return joined(task, deal)
+    return joined(job, task, partial(split_polygons, job))
 
 
-class Deal(Protocol):
-    """Deals the pieces of polygons to the sides of the split."""
-
-    def __call__(
-        self, task: Task, parts: pd.DataFrame, seen: Tally, problems: Problems
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the pieces with the columns of the split, and those left out as too rare."""
-        ...
+Splitter = Callable[[pd.DataFrame, Tally, Problems], tuple[pd.DataFrame, pd.DataFrame]]
+"""Returns the pieces of polygons with the columns of the split, and those left out as too rare."""
 
 
-def deal(
-    task: Task, parts: pd.DataFrame, seen: Tally, problems: Problems
+def split_polygons(
+    job: ReferenceJob, parts: pd.DataFrame, seen: Tally, problems: Problems
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Deal polygons to training and validation as the configuration says."""
-    params = task.params
-    split = SplitRules(**params["split_rules"])
-    nomenclature = Nomenclature.from_json(task.options["nomenclature"])
-    policy = (params["rare_classes"], params["min_polygons"])
-    rare = rare_rows(parts, seen, nomenclature, policy, problems)
+    """Split polygons into training and validation as the configuration says."""
+    split, what = job.split, job.reference.rare_classes
+    policy = (what, job.reference.min_polygons)
+    rare = rare_rows(parts, seen, job.nomenclature, policy, problems)
     problems.raise_errors(InputDataError)
-    dealt = add_split(parts[~rare].reset_index(drop=True), split)
-    verify_split(dealt, split.columns, problems)
-    check_sides(dealt, split, params["rare_classes"], problems)
-    return dealt, parts[rare]
+    found = add_split(parts[~rare].reset_index(drop=True), split)
+    verify_split(found, split.columns, problems)
+    check_sides(found, split, what, problems)
+    return found, parts[rare]
 
 
-def joined(task: Task, deal: Deal) -> Summary:
-    """Join the cells, keep what the caps allow, deal, and publish as GeoParquet.
+def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
+    """Join the cells, keep what the caps allow, split, and publish as GeoParquet.
 
     Only small columns of all cells are in memory at once; shapes pass through cell by cell.
 
@@ -157,28 +136,29 @@ def joined(task: Task, deal: Deal) -> Summary:
     InputDataError
         With every problem of the classes and of the split.
     """
-    params, problems = task.params, Problems()
-    nomenclature = Nomenclature.from_json(task.options["nomenclature"])
-    split = SplitRules(**params["split_rules"])
-    cells = [task.input_path(pieces) for pieces, _ in task.options["cells"]]
-    logs = [_log(task.input_path(log)) for _, log in task.options["cells"]]
+    problems, split, reference = Problems(), job.split, job.reference
+    cells = [task.path_of(cell) for cell in job.cells.values()]
+    logs = [_log(task.path_of(events)) for events in job.events.values()]
     records = [_summary(path) for path in cells]
-    unknown_stops = params["unknown_codes"] == "error"
+    unknown_stops = reference.unknown_codes == "error"
     features: Counter[str] = sum((Counter(one["features"]) for one in records), Counter())
-    for name, path, layer in task.options["vectors"]:
-        report_unplaced(name, count_features(Path(path), layer), features[name], problems)
+    for name, file in job.vectors.items():
+        total = count_features(file.path, file.layer)
+        report_unplaced(name, total, features[name], problems)
     report_unknown(summed(one["values"] for one in records), unknown_stops, problems)
     seen = Tally(merged(logs))
     warn_of_losses(seen, problems)
     if not seen.count(tally.READ):
         message = "no polygon of the reference data has a class and lies in one of the tiles"
         hint = "check `code_field` and `crosswalk`, and where the polygons lie"
-        problems.error("E-INPUT-048", message, ", ".join(task.options["paths"]), hint)
+        where = ", ".join(str(source.path) for source in reference.sources)
+        problems.error("E-INPUT-048", message, where, hint)
     problems.raise_errors(InputDataError)
     parts = read_small(cells)
-    kept = within_caps(parts, Caps(**params["caps"], seed=split.seed))
+    caps = Caps(reference.caps.max_polygons, reference.caps.max_hectares, split.seed)
+    kept = within_caps(parts, caps)
     left, capped = parts[kept], parts[~kept]
-    parts, rare = deal(task, left, seen, problems)
+    parts, rare = splitter(left, seen, problems)
     problems.raise_errors(InputDataError)
     parts["part"] = parts.groupby("polygon_id").cumcount()
     kind = pa.int8() if split.folds else pa.string()
@@ -190,7 +170,7 @@ def joined(task: Task, deal: Deal) -> Summary:
         "rows": len(parts),
         "left_out": summed(one["left_out"] for one in records),
         "reprojected": {name: crs for one in records for name, crs in one["reprojected"].items()},
-        "classes": classes_summary(seen, nomenclature),
+        "classes": classes_summary(seen, job.nomenclature),
         "reasons": seen.to_json(),
         "splits": splits_summary(parts, split),
         "warnings": _warnings(records, problems),
@@ -202,14 +182,33 @@ def read_reference(path: Path) -> geopandas.GeoDataFrame:
     return geopandas.read_parquet(path)
 
 
-def _vectors(config: Config) -> list[list[str | None]]:
-    """Return name, path and layer of the sources that are plain vector files."""
-    opened = open_sources(config.reference, load_nomenclature(config.nomenclature))
-    return [
-        [source.name, str(given.path), given.layer]
-        for source, given in zip(opened, config.reference.sources, strict=True)
-        if isinstance(given, VectorSource)
-    ]
+def _with_labels(config: Config, cells: tuple[Task, ...]) -> tuple[str, Job]:
+    """Return what does the work, and the job."""
+    nomenclature = load_nomenclature(config.nomenclature)
+    opened = open_sources(config.reference, nomenclature)
+    job = ReferenceJob(
+        split=SplitRules.of(config),
+        reference=config.reference,
+        cells=Input.of_each(cells),
+        events=Input.of_each(cells, output=1),
+        nomenclature=nomenclature,
+        vectors={
+            source.name: VectorFile(given.path, given.layer)
+            for source, given in zip(opened, config.reference.sources, strict=True)
+            if isinstance(given, VectorSource)
+        },
+    )
+    return "stage:gather_reference", job
+
+
+def _without(config: Config) -> tuple[str, Job]:
+    job = NoReferenceJob(
+        split=SplitRules.of(config),
+        reference=config.reference,
+        labels_of=config.year,
+        epsg=config.map.epsg,
+    )
+    return "no_labels:publish_no_reference", job
 
 
 def _summary(path: Path) -> Summary:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from oso_pipeline.config.check import check_block
 from oso_pipeline.core.errors import ConfigError
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.imagery.inventory import tile_layout
+from oso_pipeline.imagery.stage import tile_layout
 from oso_pipeline.tasks.task import Cost, tile_of
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.reading.memory import SHARE_OF_MEMORY, WorkerMemory

@@ -164,9 +164,9 @@ def install(text: str) -> None:
         def wrapped(function: str) -> Any:
             work = load(function)
 
-            def with_fault(unit: Any) -> Any:
-                visit("in_unit", f"{unit.stage}/{unit.name}")
-                return work(unit)
+            def with_fault(job: Any, task: Any) -> Any:
+                visit("in_unit", f"{task.stage}/{task.name}")
+                return work(job, task)
 
             return with_fault
 

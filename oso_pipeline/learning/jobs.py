@@ -1,0 +1,110 @@
+"""Jobs of stage ``train``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from oso_pipeline.config.adaptation import Adaptation
+from oso_pipeline.config.model import Learning
+from oso_pipeline.core.dates import DateGrid
+from oso_pipeline.core.nomenclature import Nomenclature
+from oso_pipeline.learning.training_set import Choice
+from oso_pipeline.tasks.job import Input, Job, decides, place, reads
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
+
+
+def of_training(learning: Learning) -> dict[str, Any]:
+    """Return the settings that a forest is grown by, as JSON values; `vote` only serves the map."""
+    return learning.model_dump(mode="json", exclude={"vote"})
+
+
+def _of_adaptation(adaptation: Adaptation) -> dict[str, Any]:
+    of_other_stages = {"sources", "perennial_classes", "perennial_span_years"}
+    return adaptation.model_dump(mode="json", exclude=of_other_stages)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainJob(Job):
+    """A forest that learns from the labels of the season of the map.
+
+    Parameters
+    ----------
+    variant, stratum
+        Which rows of the samples train it.
+    columns
+        Columns that hold the split.
+    layout, date_grid
+        The features, and the dates that they belong to.
+    nomenclature
+        The classes.
+    max_pixels
+        Most pixels of a class; None takes all.
+    allow_missing
+        Do without the classes that have no pixel.
+    learning
+        How the forest is grown.
+    seed
+        Seed of the run.
+    samples
+        Labelled samples of the tiles.
+    labels
+        Checks of labels, whose excluded polygons stay out.
+    reference
+        The polygons.
+    threads
+        Trees grown at once.
+    """
+
+    variant: str
+    stratum: str
+    columns: tuple[str, ...]
+    layout: FeatureLayout
+    date_grid: DateGrid
+    nomenclature: Nomenclature
+    max_pixels: int | None
+    allow_missing: bool
+    learning: Learning = decides(merged=True, part=of_training)
+    seed: int
+    samples: Mapping[str, Input] = reads()
+    labels: Mapping[str, Input] = reads()
+    reference: Input = reads("reference/reference")
+    threads: int = place(default=1)
+
+    @property
+    def choice(self) -> Choice:
+        """Which samples train the forest, but for the polygons that a check excludes."""
+        return Choice(self.variant, self.stratum, self.columns, self.max_pixels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptedTrainJob(TrainJob):
+    """A forest that learns from past seasons.
+
+    Parameters
+    ----------
+    adaptation
+        How it is made to fit the season of the map.
+    perennial
+        Classes whose labels hold for years.
+    seasons
+        Features of each past season, by year.
+    past_samples, past_references
+        Labelled samples and polygons of all past seasons; their names end with ``/<year>``.
+    unlabelled
+        Pixels of the season of the map drawn by area.
+    """
+
+    adaptation: Adaptation = decides(part=_of_adaptation)
+    perennial: tuple[int, ...]
+    seasons: Mapping[int, FeatureLayout]
+    past_samples: Mapping[str, Input] = reads()
+    past_references: Mapping[str, Input] = reads()
+    # The second output of the tasks of `samples`, hence the same names and keys.
+    unlabelled: Mapping[str, Input] = reads()
+
+    def samples_of(self, year: int) -> tuple[Input, ...]:
+        """Return the labelled samples of a past season."""
+        ending = f"/{year}"
+        return tuple(one for name, one in self.past_samples.items() if name.endswith(ending))
