@@ -16,6 +16,7 @@ from oso_pipeline.config.model import Config, Learning
 from oso_pipeline.config.seasons import has_labels
 from oso_pipeline.core.commit import verified
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.core.sides import TRAIN, VALIDATION
 from oso_pipeline.learners.engines import fit_forest
 from oso_pipeline.learners.forest.votes import probabilities
 from oso_pipeline.learning.cost import training_cost
@@ -194,7 +195,7 @@ def _publish(
         {
             "polygon_id": verdicts.polygon_id,
             "code": verdicts.code,
-            "side": np.where(trains, "train", "validation"),
+            "side": np.where(trains, TRAIN, VALIDATION),
             "pixels": verdicts.pixels,
             "given_probability": verdicts.given.astype(np.float32),
             "likely_code": verdicts.likely_code,

@@ -14,9 +14,9 @@ import shapely
 
 from oso_pipeline.config.reference import VectorSource
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.sides import SIDES
 from oso_pipeline.reference.databases.sources import (
     NOT_CHOSEN,
-    SIDES,
     LabelledPolygons,
     Labelling,
     labelled_frame,

@@ -16,9 +16,6 @@ from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
 from oso_pipeline.vectors.window import Window
 
-SIDES = ("train", "validation")
-"""The two sides of a split."""
-
 NOT_CHOSEN = "class not taken from this source"
 """Why a feature is left out whose class is not among the `classes` of its source."""
 

@@ -19,7 +19,7 @@ import shapely
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.reference.databases.sources import SIDES
+from oso_pipeline.core.sides import TRAIN, VALIDATION
 from oso_pipeline.reference.polygons.event_log import Tally
 from oso_pipeline.reference.split.jobs import PastReferenceJob, ReferenceJob
 from oso_pipeline.reference.split.split import IN_EVERY_FOLD, IN_NO_FOLD, NEAR
@@ -28,8 +28,6 @@ from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.stage import PlanContext
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.vectors.geometry import LEAST_AREA_M2
-
-_TRAIN, _VALIDATION = SIDES
 
 
 def beside_the_map(task: Task, context: PlanContext[Config]) -> Task:
@@ -72,8 +70,8 @@ def split_past(
         if split.folds:
             dealt[column] = _fold_of(ids, pairs["polygon_id"].to_numpy(), sides)
         else:
-            held_out = pairs["polygon_id"].to_numpy()[sides == _VALIDATION]
-            dealt[column] = np.where(np.isin(ids, held_out), NEAR, _TRAIN).astype(object)
+            held_out = pairs["polygon_id"].to_numpy()[sides == VALIDATION]
+            dealt[column] = np.where(np.isin(ids, held_out), NEAR, TRAIN).astype(object)
     return dealt, parts.iloc[:0]
 
 

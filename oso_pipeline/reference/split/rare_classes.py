@@ -10,7 +10,7 @@ import pandas as pd
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
-from oso_pipeline.reference.databases.sources import SIDES
+from oso_pipeline.core.sides import SIDES
 from oso_pipeline.reference.polygons import event_log as tally
 from oso_pipeline.reference.polygons.event_log import Tally
 from oso_pipeline.reference.split.split import SplitRules

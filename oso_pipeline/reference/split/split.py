@@ -17,7 +17,7 @@ import shapely
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.seeds import derived_seed
-from oso_pipeline.reference.databases.sources import SIDES
+from oso_pipeline.core.sides import SIDES
 from oso_pipeline.vectors.strata import most_of_area
 
 Sides = npt.NDArray[np.int8]

@@ -13,10 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.config.model import Config
+from oso_pipeline.core.sides import TRAIN, VALIDATION
 from oso_pipeline.reference.split.split import IN_NO_FOLD
-
-TRAIN, VALIDATION = "train", "validation"
-"""Values of the columns ``split_<run>``."""
 
 WHOLE = "map"
 """Variant of a cross-validation that sees all polygons."""
