@@ -101,6 +101,7 @@ class InventoryStage(StageBase):
     """Lists the products of each tile."""
 
     name = "inventory"
+    unverified = (EXTRACTED,)
     disk_hint = "extract the archives of products yourself"
 
     def check(self, config: Config) -> Problems:

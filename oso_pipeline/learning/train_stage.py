@@ -50,7 +50,8 @@ class TrainStage(StageBase):
     def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return the summaries of the forests, and their warnings together."""
         models = summaries(tasks)
-        return Gathered({"models": models}, warnings_of(models), f"{len(models)} models")
+        headline = f"{len(models)} model{'s' if len(models) != 1 else ''}"
+        return Gathered({"models": models}, warnings_of(models), headline)
 
 
 STAGE = TrainStage()

@@ -88,6 +88,11 @@ class PastStage:
         return tuple(f"past/*/{pattern}" for pattern in self.stage.reusable)
 
     @property
+    def unverified(self) -> tuple[str, ...]:
+        """Those of the stage: they lie at the top, whatever the season."""
+        return self.stage.unverified
+
+    @property
     def section(self) -> None:
         """Nothing: the section of a stage shows the season of the map."""
         return

@@ -6,9 +6,9 @@ write ``name`` and ``plan``, and the function that does a task::
 
     check(config)   -> problems   what can be known before any work, all at once
     plan(context)   -> tasks      pure: decides from the config and what is committed
-    do(task)        -> a summary  the function that a task names; commits the outputs
+    do(job, task)   -> a summary  the function that a task names; commits the outputs
     gather(tasks)   -> Gathered   values, warnings and a headline of what was committed
-    reusable, section, in_array, disk_hint   see `Stage`
+    reusable, unverified, section, in_array, disk_hint   see `Stage`
 
 **A national file** is made of parts of bounded size, and no driver has to be there to put it
 together. It is a stage of its own, with one task whose inputs are the keys of all parts. Every
@@ -93,6 +93,11 @@ class Stage(Protocol):
         ...
 
     @property
+    def unverified(self) -> tuple[str, ...]:
+        """Folders at the top of the run folder that hold no outputs; `oso verify` passes by."""
+        ...
+
+    @property
     def section(self) -> str | None:
         """What the stage adds to the report, as ``package.module:function``.
 
@@ -124,13 +129,17 @@ class Stage(Protocol):
         ...
 
 
-MEMBERS = ("name", "reusable", "section", "in_array", "disk_hint", "check", "plan", "gather")
+MEMBERS = (
+    *("name", "reusable", "unverified", "section", "in_array", "disk_hint"),
+    *("check", "plan", "gather"),
+)
 
 
 class StageBase:
     """Defaults of the contract."""
 
     reusable: ClassVar[tuple[str, ...]] = ()
+    unverified: ClassVar[tuple[str, ...]] = ()
     section: ClassVar[str | None] = None
     in_array: ClassVar[bool] = False
     disk_hint: ClassVar[str] = ""

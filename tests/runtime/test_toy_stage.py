@@ -29,6 +29,7 @@ from oso_pipeline.runtime.events import Event, RunEnded, RunStarted, StageEnded,
 from oso_pipeline.runtime.executors import Executor, LocalExecutor, SerialExecutor
 from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.folder.status import Watch
+from oso_pipeline.runtime.folder.verification import verify_run
 from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.reuse import begin_with_preparation
@@ -78,6 +79,7 @@ class Counts(StageBase):
     name = "counts"
     in_array = True
     reusable = ("counts/*.txt",)
+    unverified = ("drafts",)
 
     def check(self, config: Config) -> Problems:
         problems = Problems()
@@ -203,7 +205,10 @@ def test_status_and_verify_know_it(planner: Planner) -> None:
     finished(planner)
     lines = [*status_text.lines(Watch(planner).look(), why=True)]
     assert lines[0] == "counts     4 done, 0 new, 0 outdated"
-    assert session.verify(planner.run_dir, repair=False).sound == 6
+    (planner.run_dir / "drafts").mkdir()
+    (planner.run_dir / "drafts" / "one.txt").touch()
+    assert not len(verify_run(planner.run_dir, STAGES).problems)
+    assert verify_run(planner.run_dir, STAGES).sound == 6
     (planner.run_dir / "sheet.txt").write_text("21")
     found = session.verify(planner.run_dir, repair=True)
     assert [path.name for path in found.condemned] == ["sheet.txt.json"]
@@ -272,7 +277,10 @@ def test_what_does_not_obey_the_contract_is_named(planner: Planner) -> None:
     with pytest.raises(StageError) as refused:
         Planner(planner.config, [Half(), Counts(), Counts()])
     said = str(refused.value)
-    assert "E-STAGE-MEMBER] stage half lacks reusable, section, in_array, disk_hint" in said
+    assert (
+        "E-STAGE-MEMBER] stage half lacks reusable, unverified, section, in_array, disk_hint"
+        in said
+    )
     assert "test_toy_stage.test_what" in said
     assert "E-STAGE-NAME] two stages are called counts" in said
 

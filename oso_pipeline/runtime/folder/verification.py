@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +16,13 @@ from typing import Any
 
 from oso_pipeline.core.commit import TEMPORARY_SUFFIX, sha256_file, sidecar_of
 from oso_pipeline.core.errors import Problem, Problems
-from oso_pipeline.imagery.stage import EXTRACTED
+from oso_pipeline.runtime.stages import STAGES
 from oso_pipeline.tasks.heartbeat import ACTIVITY
+from oso_pipeline.tasks.stage import Stage
 
 _RECORD_SUFFIX = ".json"
-_FOLDERS_APART = {EXTRACTED, ACTIVITY, "batch"}
-"""Images out of archives are input; the others hold what runs tell of themselves."""
+_FOLDERS_APART = (ACTIVITY, "batch")
+"""They hold what runs tell of themselves; stages name theirs."""
 _RECORD_KEYS = {"sha256", "size", "key"}
 _UNCOMMITTED = {"run.json", "config.yaml", "log.jsonl", "run.lock"}
 """Files at the top of the run folder that tell of the run and are no result of a task."""
@@ -62,13 +63,15 @@ class Verification:
         self.problems.error(code, message, where, _MEND)
 
 
-def verify_run(folder: Path) -> Verification:
+def verify_run(folder: Path, stages: Iterable[Stage] = STAGES) -> Verification:
     """Read every file of a run folder and compare it with its commit record.
 
     Parameters
     ----------
     folder
         The run folder. A run may be at work in it; what it replaces meanwhile is read again.
+    stages
+        They say which folders hold no outputs.
 
     Returns
     -------
@@ -79,7 +82,8 @@ def verify_run(folder: Path) -> Verification:
         without commit, ``W-VERIFY-TEMPORARY`` for what killed writers left behind.
     """
     found = Verification(folder)
-    files = sorted(_files_of(folder))
+    apart = {*_FOLDERS_APART, *(name for stage in stages for name in stage.unverified)}
+    files = sorted(_files_of(folder, apart))
     records = {path for path in files if _is_record(path)}
     committed = [path for path in files if sidecar_of(path) in records]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # hashing frees the GIL
@@ -163,12 +167,12 @@ def _note_stray(found: Verification, path: Path, records: set[Path], folder: Pat
         found.problems.warn("W-VERIFY-ORPHAN", message, path, hint)
 
 
-def _files_of(folder: Path) -> Iterator[Path]:
+def _files_of(folder: Path, apart: Collection[str]) -> Iterator[Path]:
     """Give the files that belong to the run."""
     for root, folders, names in os.walk(folder):
         here = Path(root)
         if here == folder:
-            folders[:] = [name for name in folders if name not in _FOLDERS_APART]
+            folders[:] = [name for name in folders if name not in apart]
         yield from (here / name for name in names)
 
 
