@@ -9,6 +9,7 @@ from typing import Any
 
 from oso_pipeline.config.cluster import ADDRESS_PATTERN, WALLTIME_PATTERN
 from oso_pipeline.config.model import NAME_PATTERN, Config
+from oso_pipeline.config.nodes import Node
 from oso_pipeline.config.reference import CRS_PATTERN
 
 _PATTERNS = {
@@ -40,6 +41,8 @@ class Key:
         Its value otherwise, as it is written in JSON.
     section
         Whether further keys stand below it.
+    paths
+        Where it holds paths of files: () is its value, ``*`` each item of it.
     """
 
     path: tuple[str, ...]
@@ -48,6 +51,7 @@ class Key:
     required: bool
     default: Any
     section: bool
+    paths: tuple[tuple[str, ...], ...] = ()
 
     @property
     def plain(self) -> tuple[str, ...]:
@@ -97,11 +101,24 @@ def kinds_below(path: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(mark[1:-1] for mark in marks if is_mark(mark) and mark != "[]"))
 
 
+def mark_of(node: Node | None, kinds: tuple[str, ...]) -> str:
+    """Return the mark of the kind that a node claims to be of, or of the first."""
+    claimed = None if node is None else node.child("kind")
+    kind = None if claimed is None else claimed.value
+    return f"[{kind if kind in kinds else kinds[0]}]"
+
+
+@cache
+def path_keys() -> tuple[tuple[str, ...], ...]:
+    """Return the keys that hold paths of files, with marks; ``*`` stands for every item."""
+    return tuple((*key.path, *below) for key in keys() for below in key.paths)
+
+
 @cache
 def texts_of_kinds() -> dict[str, str]:
     """Return what each kind of item is, in words."""
     return {
-        part["properties"]["kind"]["const"]: " ".join(part["description"].split())
+        part["properties"]["kind"]["const"]: " ".join(part.get("description", "").split())
         for part in schema()["$defs"].values()
         if "const" in part.get("properties", {}).get("kind", {})
     }
@@ -127,7 +144,7 @@ def allowed_values(node: dict[str, Any]) -> str:
     if kind == "string":
         formats = {"path": "path", "date": "date YYYY-MM-DD"}
         if "pattern" in node:
-            return _PATTERNS[node["pattern"]]
+            return _PATTERNS.get(node["pattern"], f"text like {node['pattern']}")
         return formats.get(node.get("format", ""), "text")
     return {"boolean": "true, false", "null": "null"}.get(str(kind), "any value")
 
@@ -182,9 +199,22 @@ def _keys(node: dict[str, Any], path: tuple[str, ...]) -> Iterator[Key]:
             bool(required),
             content.get("default"),
             bool(below),
+            tuple(_paths(content)),
         )
         for mark, section in below.items():
             yield from _keys(section, (*path, name, mark) if mark else (*path, name))
+
+
+def _paths(node: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Return where a value holds paths, keys of sections left out."""
+    node = _resolved(node)
+    if node.get("format") == "path":
+        yield ()
+    for option in node.get("anyOf", ()):
+        yield from _paths(option)
+    for items in (node.get("items"), node.get("additionalProperties")):
+        if isinstance(items, dict):
+            yield from (("*", *below) for below in _paths(items))
 
 
 def _described(content: dict[str, Any]) -> str:

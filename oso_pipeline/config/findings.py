@@ -14,10 +14,10 @@ from oso_pipeline.config.describe import (
     keys_by_name,
     keys_by_path,
     kinds_below,
+    mark_of,
     names_below,
 )
 from oso_pipeline.config.nodes import Node
-from oso_pipeline.config.reference import kind_of
 from oso_pipeline.core.errors import Problem
 
 Path = tuple[str | int, ...]
@@ -152,19 +152,12 @@ def _marked(path: Path, tree: Node) -> tuple[str, ...]:
     for position, part in enumerate(path):
         kinds = kinds_below(tuple(marks))
         if isinstance(part, int):
-            marks.append(_kind_at(path[: position + 1], tree, kinds) if kinds else "[]")
+            marks.append(mark_of(_node_at(tree, path[: position + 1]), kinds) if kinds else "[]")
             continue
         if kinds:  # a section that comes in kinds
-            marks.append(_kind_at(path[:position], tree, kinds))
+            marks.append(mark_of(_node_at(tree, path[:position]), kinds))
         marks.append(part)
     return tuple(marks)
-
-
-def _kind_at(path: Path, tree: Node, kinds: tuple[str, ...]) -> str:
-    """Return the mark of the kind that a node claims to be of, or of the first."""
-    node = _node_at(tree, path)
-    kind = None if node is None else kind_of(node.plain())
-    return f"[{kind if kind in kinds else kinds[0]}]"
 
 
 def _node_at(tree: Node, path: Path) -> Node | None:

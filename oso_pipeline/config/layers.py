@@ -5,30 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from oso_pipeline.config.describe import is_mark, kinds_below, mark_of, path_keys
 from oso_pipeline.config.nodes import Node, parse_yaml, read_yaml
 from oso_pipeline.core.errors import Problems
 
 ENVIRONMENT_PREFIX = "OSO_"
 """``OSO_LEARNING__N_TREES=50`` sets ``learning.n_trees``."""
-
-PATH_KEYS: tuple[tuple[str, ...], ...] = (
-    ("run_dir",),
-    ("nomenclature",),
-    ("imagery", "paths", "*"),
-    ("adaptation", "sources", "*", "imagery", "paths", "*"),
-    ("reference", "sources", "*", "path"),
-    ("reference", "sources", "*", "crosswalk"),
-    ("reference", "sources", "*", "rules"),
-    ("strata", "path"),
-    ("validation", "independent", "path"),
-    ("validation", "independent", "crosswalk"),
-    ("validation", "independent", "compare", "*"),
-    ("map", "area", "path"),
-    ("runtime", "cluster", "tls"),
-)
-"""Keys that hold paths; ``*`` stands for every item of a list."""
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
@@ -149,9 +134,12 @@ def apply_overrides(tree: Node, overrides: Sequence[str], problems: Problems) ->
 
 
 def resolve_paths(tree: Node, environ: Mapping[str, str], problems: Problems) -> Node:
-    """Make the paths absolute, each relative to the folder of the file that gave it."""
-    for keys in PATH_KEYS:
-        tree = _resolve(tree, keys, ".".join(keys), environ, problems)
+    """Make the paths absolute, each relative to the folder of the file that gave it.
+
+    Which keys hold paths, the models say: those of this package and of plug-ins.
+    """
+    for path in (("nomenclature",), *path_keys()):
+        tree = _PathKey(path, environ, problems).resolve(tree)
     return tree
 
 
@@ -195,33 +183,56 @@ def _from(node: Node, origin: str) -> Node:
     return Node(value, origin, node.folder, dict.fromkeys(node.keys, origin))
 
 
-def _resolve(
-    node: Node, keys: tuple[str, ...], key: str, environ: Mapping[str, str], problems: Problems
-) -> Node:
-    value = node.value
-    if not keys:
+@dataclass(frozen=True)
+class _PathKey:
+    """A key that holds a path, or several, as `path_keys` names it."""
+
+    path: tuple[str, ...]
+    environ: Mapping[str, str]
+    problems: Problems
+
+    def resolve(self, node: Node, depth: int = 0, more: str = "") -> Node:
+        """Return a part of the tree, `depth` steps below the root, with absolute paths."""
+        if depth == len(self.path):
+            return self._absolute(node, more)
+        part, value = self.path[depth], node.value
+        if is_mark(part):
+            if isinstance(value, list):
+                items = [self._of_kind(item, depth, more) for item in value]
+                return Node(items, node.where, node.folder)
+            return self._of_kind(node, depth, more)
+        if part == "*" and isinstance(value, list):
+            items = [self.resolve(item, depth + 1, more) for item in value]
+            return Node(items, node.where, node.folder)
+        if part == "*" and isinstance(value, dict):
+            named = {
+                name: self.resolve(item, depth + 1, f"{more}.{name}")
+                for name, item in value.items()
+            }
+            return Node(named, node.where, node.folder, node.keys)
+        if isinstance(value, dict) and part in value:
+            child = self.resolve(value[part], depth + 1, more)
+            return Node({**value, part: child}, node.where, node.folder, node.keys)
+        return node
+
+    def _of_kind(self, node: Node, depth: int, more: str) -> Node:
+        kinds = kinds_below(self.path[:depth])
+        if kinds and mark_of(node, kinds) != self.path[depth]:
+            return node
+        return self.resolve(node, depth + 1, more)
+
+    def _absolute(self, node: Node, more: str) -> Node:
+        key = ".".join(part for part in self.path if not is_mark(part) and part != "*") + more
+        value = node.value
         if not isinstance(value, str) or (key == "nomenclature" and is_builtin(value)):
             return node
         if not value.strip() or "\0" in value:
-            problems.error(
+            self.problems.error(
                 "E-INPUT-058",
                 f"{key}: {value!r} is not a path",
                 node.where,
                 f"write the path of {key}, or remove the key",
             )
             return node
-        text = expand(value, node.where, key, environ, problems)
+        text = expand(value, node.where, key, self.environ, self.problems)
         return Node(os.path.abspath(node.folder / text), node.where, node.folder)
-    if keys[0] == "*" and isinstance(value, list):
-        items = [_resolve(item, keys[1:], key, environ, problems) for item in value]
-        return Node(items, node.where, node.folder)
-    if keys[0] == "*" and isinstance(value, dict):
-        named = {
-            name: _resolve(item, keys[1:], f"{key}.{name}", environ, problems)
-            for name, item in value.items()
-        }
-        return Node(named, node.where, node.folder, node.keys)
-    if isinstance(value, dict) and keys[0] in value:
-        child = _resolve(value[keys[0]], keys[1:], key, environ, problems)
-        return Node({**value, keys[0]: child}, node.where, node.folder, node.keys)
-    return node

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from oso_pipeline.config.adaptation import Adaptation
 from oso_pipeline.config.independent import IndependentSet
@@ -207,6 +207,8 @@ class Map(Section):
 
 class Config(Section):
     """A whole run."""
+
+    model_config = ConfigDict(defer_build=True)
 
     name: str = Field(pattern=NAME_PATTERN)
     """Name of the run; by default that of the file."""

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from oso_pipeline.config.plugin_section import OfPlugins
 from oso_pipeline.config.section import Section
 
 CRS_PATTERN = r"^EPSG:[0-9]{4,6}$"
-LAST_YEAR_OF_ILOTS = 2014
-"""Up to this year the RPG holds blocks with a crop group, afterwards parcels with a crop."""
 
 
 class Source(Section):
-    """A source of labelled polygons; the keys that all kinds have in common."""
+    """A source of labelled polygons; the keys that all kinds have in common.
 
-    default_priority: ClassVar[int]
+    A kind derives its own from it, with ``kind: Literal["its kind"]``, a docstring that says what
+    the source is, and its keys.
+    """
+
+    default_priority: ClassVar[int] = 0
     """Rank of the kind where polygons of several sources overlap; the lower one wins."""
+    tells_sides: ClassVar[bool] = False
+    """Whether a column of its files can say train or validation."""
 
     path: Path
     """The file, or a folder in which the files are searched."""
@@ -46,6 +51,15 @@ class Source(Section):
         """The priority given, or that of the kind."""
         return self.default_priority if self.priority is None else self.priority
 
+    @property
+    def gives_labels(self) -> bool:
+        """Whether polygons of the source are labels, or only help other sources."""
+        return True
+
+    def without_labels(self) -> Self | None:
+        """Return what serves others where its labels do not hold, None where nothing does."""
+        return None
+
 
 class Database(Source):
     """A national database, labelled by rules; the keys that all databases have in common."""
@@ -60,105 +74,7 @@ class Database(Source):
     """Rules that the package offers but leaves off (`use: option`), by their name or value."""
 
 
-class VectorSource(Source):
-    """Polygons of any vector file, labelled by a column."""
-
-    default_priority: ClassVar[int] = 0
-
-    kind: Literal["vector"] = "vector"
-    """What the source is."""
-    layer: str | None = None
-    """Layer of a file that holds several."""
-    code_field: str = "code"
-    """Column with the class of a polygon."""
-    crosswalk: Path | dict[str | int, int | None] | None = None
-    """From the values of `code_field` to codes of the nomenclature: a mapping, or a CSV file
-    whose first two columns are value and code. Values mapped to nothing are left out."""
-
-
-class RpgSource(Database):
-    """RPG, the register of agricultural land: blocks up to 2014, parcels since 2015."""
-
-    default_priority: ClassVar[int] = 1
-
-    kind: Literal["rpg"]
-    """What the source is."""
-    year: int = Field(ge=2006, le=2100)
-    """Year of the declarations. It decides how CODE_CULTU is read: up to 2014 the group of
-    crops that covers most of a block, since 2015 the crop of a parcel."""
-    form: Literal["auto", "ilots", "parcels"] = "auto"
-    """Whether CODE_CULTU is read as the group of a block or the crop of a parcel; auto tells by
-    the year. For registers that were converted to the other form, and simulated ones."""
-    purity: Literal["pure", "majority"] = "pure"
-    """Of blocks. pure: only blocks with a single group of crops, by the table of groups that
-    comes with the blocks. majority: every block, with its main group."""
-
-
-class BdTopoSource(Database):
-    """BD TOPO, IGN's topographic database, one or several departments."""
-
-    default_priority: ClassVar[int] = 2
-
-    kind: Literal["bdtopo"]
-    """What the source is."""
-    version: Literal["auto", "v2", "v3"] = "auto"
-    """Version of the layers and fields; auto tells it from their names."""
-    departments: tuple[str | int, ...] = ()
-    """Departments that must be there, as 031 or 2A; one that is missing is an error."""
-    incomplete: Literal["error", "skip"] = "error"
-    """What to do with a shapefile that has no attribute table: stop, or leave it out."""
-
-
-class ClcSource(Database):
-    """Corine Land Cover, of any year."""
-
-    default_priority: ClassVar[int] = 5
-
-    kind: Literal["clc"]
-    """What the source is."""
-    layer: str | None = None
-    """Layer of a file that holds several."""
-    code_field: str = "auto"
-    """Column with the code of three digits; auto finds CODE_12, CODE_18 and the like."""
-    labels: bool = True
-    """false: the polygons only tell the built-up units of BD TOPO apart."""
-
-
-class BdForetSource(Database):
-    """BD Forêt, IGN's map of forest types."""
-
-    default_priority: ClassVar[int] = 3
-
-    kind: Literal["bdforet"]
-    """What the source is."""
-    version: Literal["auto", "v1", "v2"] = "auto"
-    """Version of the fields; auto tells it from their names."""
-
-
-class RandolphSource(Database):
-    """Outlines of glaciers of the Randolph Glacier Inventory."""
-
-    default_priority: ClassVar[int] = 4
-
-    kind: Literal["randolph"]
-    """What the source is."""
-
-
-def kind_of(source: Any) -> str:
-    """Return the kind that a source claims to be: what is no text is left to validation."""
-    kind = source.get("kind") if isinstance(source, dict) else getattr(source, "kind", None)
-    return kind if isinstance(kind, str) else "vector"
-
-
-AnySource = Annotated[
-    Annotated[VectorSource, Tag("vector")]
-    | Annotated[RpgSource, Tag("rpg")]
-    | Annotated[BdTopoSource, Tag("bdtopo")]
-    | Annotated[ClcSource, Tag("clc")]
-    | Annotated[BdForetSource, Tag("bdforet")]
-    | Annotated[RandolphSource, Tag("randolph")],
-    Discriminator(kind_of),
-]
+AnySource = Annotated[Source, OfPlugins("sources", "vector")]
 """A source of any kind; `kind` tells which, vector where it is absent."""
 
 
@@ -199,6 +115,8 @@ class ClassCaps(Section):
 class Reference(Section):
     """The labelled polygons that train and validate the map."""
 
+    model_config = ConfigDict(defer_build=True)
+
     sources: tuple[AnySource, ...] = Field(min_length=1)
     """Databases and vector files; an item without `kind` is a vector file with a column of
     classes. Where polygons of different classes overlap, `priority` decides."""
@@ -223,7 +141,7 @@ class Reference(Section):
 
     @model_validator(mode="after")
     def _column_in_every_source(self) -> Reference:
-        without = [source.kind for source in self.sources if source.kind != "vector"]
+        without = [source.kind for source in self.sources if not source.tells_sides]
         if self.split.method == "column" and without:
             raise ValueError(
                 "reference.split.method: column needs the column in every source, "

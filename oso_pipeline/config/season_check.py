@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from oso_pipeline.config.adaptation import Adaptation, PastSeason
 from oso_pipeline.config.model import Config
-from oso_pipeline.config.reference import ClcSource
 from oso_pipeline.config.seasons import has_labels, past_season, perennial_codes, shift_days
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
@@ -91,7 +90,7 @@ def _check_years(config: Config, problems: Problems) -> bool:
     without = [
         number
         for number, source in enumerate(config.reference.sources)
-        if source.year is None and not (isinstance(source, ClcSource) and not source.labels)
+        if source.year is None and source.gives_labels
     ]
     for number in without:
         problems.error(

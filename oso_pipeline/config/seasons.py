@@ -12,7 +12,7 @@ from pathlib import Path
 
 from oso_pipeline.config.adaptation import PastSeason
 from oso_pipeline.config.model import Config, Season
-from oso_pipeline.config.reference import AnySource, ClcSource, Reference
+from oso_pipeline.config.reference import AnySource, Reference
 from oso_pipeline.core.nomenclature import PACKAGED, load_nomenclature
 
 ANNUAL_CROPS = 110
@@ -103,18 +103,19 @@ def sources_in(config: Config, year: int) -> tuple[AnySource, ...]:
     """Return the sources whose labels hold in a season, with the classes that do.
 
     A source of that very year gives all its classes, one within ``perennial_span_years`` the
-    perennial ones. Land cover that tells buildings apart serves in every season.
+    perennial ones. What only helps other sources, as land cover that tells buildings apart, serves
+    in every season.
     """
     perennial, held = set(perennial_codes(config)), []
     for source in config.reference.sources:
-        if source.year == year or (isinstance(source, ClcSource) and not source.labels):
+        if source.year == year or not source.gives_labels:
             held.append(source)
             continue
         asked = perennial if source.classes is None else perennial & set(source.classes)
         if asked and holds(config, source, year):
             held.append(source.model_copy(update={"classes": tuple(sorted(asked))}))
-        elif isinstance(source, ClcSource):
-            held.append(source.model_copy(update={"labels": False}))
+        elif (helper := source.without_labels()) is not None:
+            held.append(helper)
     return tuple(held)
 
 
@@ -127,8 +128,8 @@ def has_labels(config: Config) -> bool:
 
 
 def any_label(reference: Reference) -> bool:
-    """Tell whether some source gives labels, not only land cover that tells buildings apart."""
-    return any(getattr(source, "labels", True) for source in reference.sources)
+    """Tell whether some source gives labels, rather than help to others only."""
+    return any(source.gives_labels for source in reference.sources)
 
 
 def holds(config: Config, source: AnySource, year: int) -> bool:

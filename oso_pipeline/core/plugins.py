@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from operator import attrgetter
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -23,14 +24,17 @@ Group = Literal["readers", "learners", "sources"]
 BUILT_IN: Mapping[Group, tuple[str, ...]] = {
     "readers": (),
     "learners": (),
-    "sources": (),
+    "sources": tuple(
+        f"oso_pipeline.reference.databases.kinds:{name}"
+        for name in ("VECTOR", "RPG", "BDTOPO", "CLC", "BDFORET", "RANDOLPH")
+    ),
 }
 """Where the plug-ins of this package lie, as ``module:attribute``, in the order of the docs."""
 
 RESERVED_KEYS: Mapping[Group, frozenset[str]] = {
     "readers": frozenset({"paths", "tiles", "bands"}),
     "learners": frozenset({"seed", "classes"}),
-    "sources": frozenset(),
+    "sources": frozenset({"erosion_m", "unknown_codes", "split"}),
 }
 """Names that the settings of a plug-in may not use: the program's own keys beside them."""
 
@@ -75,7 +79,7 @@ def plugins(group: Group) -> Mapping[str, Plugin]:
     """
     found: dict[str, tuple[str, Plugin]] = {}
     problems: list[Problem] = []
-    offers = [("oso_pipeline", _imported(place, place)) for place in BUILT_IN[group]]
+    offers = [("oso_pipeline", plugin) for plugin in built_in(group)]
     for point in sorted(entry_points(group=f"oso_pipeline.{group}"), key=lambda p: p.name):
         try:
             offers.append((_package(point), _imported(point.value, f"entry point {point.name}")))
@@ -99,6 +103,11 @@ def plugins(group: Group) -> Mapping[str, Plugin]:
     if problems:
         raise ConfigError(*problems)
     return {kind: plugin for kind, (_, plugin) in found.items()}
+
+
+def built_in(group: Group) -> tuple[Plugin, ...]:
+    """Return the plug-ins of this package, in the order of the docs."""
+    return tuple(_imported(place, place) for place in BUILT_IN[group])
 
 
 def plugin_of(group: Group, kind: str) -> Plugin:
@@ -139,7 +148,7 @@ def _fault(group: Group, plugin: Any) -> str | None:
 def _imported(place: str, what: str) -> Any:
     module, _, attribute = place.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return attrgetter(attribute)(importlib.import_module(module))
     except (ImportError, AttributeError) as error:
         raise ConfigError(
             Problem(

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from oso_pipeline.config.layers import PATH_KEYS
+from oso_pipeline.config.describe import path_keys
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.nodes import MAX_ALIASES, parse_yaml, scalar
+from oso_pipeline.config.reference import Source
 from oso_pipeline.core.errors import ConfigError, ExitCode, Problem, Problems
+from oso_pipeline.core.plugins import built_in
 
 GOOD = """\
 year: 2018
@@ -295,16 +297,26 @@ def test_row_58_what_cannot_be_a_path(tmp_path: Path, text: str) -> None:
 
 
 def test_every_path_of_the_models_is_resolved() -> None:
-    def paths(kind: Any, keys: tuple[str, ...]) -> set[tuple[str, ...]]:
-        if kind is Path:
-            return {keys}
+    def found(kind: Any) -> int:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            fields = kind.model_fields.items()
-            return set().union(*(paths(f.annotation, (*keys, name)) for name, f in fields))
-        star = ("*",) if getattr(kind, "__origin__", None) in (tuple, dict) else ()
-        return set().union(*(paths(part, (*keys, *star)) for part in get_args(kind)))
+            return sum(found(field.annotation) for field in kind.model_fields.values())
+        return (kind is Path) + sum(map(found, get_args(kind)))
 
-    assert paths(Config, ()) == set(PATH_KEYS) - {("nomenclature",)}
+    sources = [plugin.settings for plugin in built_in("sources")]
+    # The models hold the class that all kinds of sources derive from.
+    expected = found(Config) - found(Source) + sum(map(found, sources))
+    assert len(path_keys()) == expected
+    assert ("reference", "sources", "[rpg]", "rules") in path_keys()
+    assert ("imagery", "paths", "*") in path_keys()
+    assert ("runtime", "cluster", "[pilot]", "tls") in path_keys()
+
+
+def test_a_path_of_one_kind_is_a_text_of_another(tmp_path: Path) -> None:
+    sources = "[{path: a.gpkg, layer: $x}, {kind: rpg, path: b, year: 2018, rules: my.yaml}]"
+    path = write(tmp_path, GOOD[: GOOD.index("  sources:")] + f"  sources: {sources}\n")
+    first, second = load_config(path).reference.sources
+    assert (first.layer, first.path) == ("$x", tmp_path / "a.gpkg")
+    assert second.rules == tmp_path / "my.yaml"
 
 
 def test_row_63_line_ends_and_byte_order_mark(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.config.model import Config
-from oso_pipeline.config.reference import RpgSource, VectorSource
 from oso_pipeline.config.schema import json_schema, reference_page
 from oso_pipeline.config.template import template
 from oso_pipeline.core.errors import ConfigError, Problem
+from oso_pipeline.reference.databases.kinds import RpgSource, VectorSource
 
 HEAD = """\
 year: 2018

@@ -16,12 +16,12 @@ import pyogrio
 import pytest
 import shapely
 
-from oso_pipeline.config.reference import BdTopoSource, ClcSource
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.reference.databases.bdtopo import BdTopo
 from oso_pipeline.reference.databases.clc import Clc
 from oso_pipeline.reference.databases.deliveries import department_code, find_layers
+from oso_pipeline.reference.databases.kinds import BdTopoSource, ClcSource
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling
 from oso_pipeline.vectors.window import Window
 

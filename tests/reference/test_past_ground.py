@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 import shapely
 
-from oso_pipeline.config.reference import Reference, VectorSource
+from oso_pipeline.config.reference import Reference
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.reference.databases.kinds import VectorSource
 from oso_pipeline.reference.polygons.event_log import EventLog, Tally
 from oso_pipeline.reference.split.jobs import PastReferenceJob
 from oso_pipeline.reference.split.past_seasons import split_past

@@ -12,12 +12,13 @@ import pyogrio
 import pytest
 import shapely
 
-from oso_pipeline.config.reference import BdForetSource, ClcSource, RandolphSource, Reference
+from oso_pipeline.config.reference import Reference
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.reference.databases.bdtopo import BdTopo
 from oso_pipeline.reference.databases.catalogue import open_sources
 from oso_pipeline.reference.databases.clc import Clc
+from oso_pipeline.reference.databases.kinds import BdForetSource, ClcSource, RandolphSource
 from oso_pipeline.reference.databases.plain_database import BDFORET, RANDOLPH, PlainDatabase
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling, ReferenceSource
 from oso_pipeline.vectors.window import Window

@@ -16,9 +16,9 @@ import pyogrio
 import pytest
 import shapely
 
-from oso_pipeline.config.reference import RpgSource
 from oso_pipeline.core.errors import Problem, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.reference.databases.kinds import RpgSource
 from oso_pipeline.reference.databases.rpg import NOT_DECLARED, Rpg
 from oso_pipeline.reference.databases.rpg_ilots import NOT_IN_TABLE, OTHER_GROUP, SEVERAL_GROUPS
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oso_pipeline.config.reference import RpgSource
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
+from oso_pipeline.reference.databases.kinds import RpgSource
 from oso_pipeline.reference.rules.files import FOLDER, Condition, packaged_rules, read_rules
 from oso_pipeline.reference.rules.parts import FieldTest
 from oso_pipeline.reference.rules.rule_set import NO_RULE, RuleSet, load_rules

@@ -8,9 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from oso_pipeline.config.reference import BdForetSource, BdTopoSource, ClcSource, RandolphSource
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.reference.databases.kinds import (
+    BdForetSource,
+    BdTopoSource,
+    ClcSource,
+    RandolphSource,
+)
 from oso_pipeline.reference.rules.files import RulesFile, WrittenRule, packaged_rules
 from oso_pipeline.reference.rules.rule_set import NO_RULE, RuleSet, load_rules
 from oso_pipeline.vectors.field_names import plain_name

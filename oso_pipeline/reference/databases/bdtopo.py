@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from pyproj import CRS
 
-from oso_pipeline.config.reference import BdTopoSource
 from oso_pipeline.core.errors import Problem, Problems
 from oso_pipeline.reference.databases.closing import BuiltUp, Closing, LandCover, whole_squares
 from oso_pipeline.reference.databases.deliveries import (
@@ -21,9 +20,10 @@ from oso_pipeline.reference.databases.deliveries import (
     layers_there,
 )
 from oso_pipeline.reference.databases.features import ID, Reach, read_features
+from oso_pipeline.reference.databases.kinds import BdTopoSource
 from oso_pipeline.reference.databases.labelling import Labels, report_unknown
 from oso_pipeline.reference.databases.layer_check import check_layers, check_presence, check_systems
-from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling
+from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling, ReferenceSource
 from oso_pipeline.reference.rules.files import packaged_rules
 from oso_pipeline.reference.rules.rule_set import NO_RULE, RuleSet, load_rules
 from oso_pipeline.vectors.window import Window
@@ -67,6 +67,11 @@ class BdTopo:
         layers = (one for some in content.layers.values() for one in some)
         rules = content.rules.files if content.rules else ()
         return (*(file for layer in layers for file in layer.file.files), *rules)
+
+    def beside(self, others: Sequence[ReferenceSource]) -> BdTopo:
+        """Return the source with the first land cover among others."""
+        found = next((one for one in others if isinstance(one, LandCover)), None)
+        return replace(self, land_cover=found)
 
     def check(self, problems: Problems) -> None:
         """Check departments, layers, fields, coordinate systems, rules and the land cover.

@@ -2,56 +2,47 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol, runtime_checkable
 
-from oso_pipeline.config.reference import (
-    BdForetSource,
-    BdTopoSource,
-    ClcSource,
-    RandolphSource,
-    Reference,
-    RpgSource,
-    VectorSource,
-)
-from oso_pipeline.core.errors import Problems
+from oso_pipeline.config.reference import Reference, Source
+from oso_pipeline.core.errors import ConfigError, Problem, Problems
 from oso_pipeline.core.nomenclature import Nomenclature
-from oso_pipeline.reference.databases.bdtopo import BdTopo
-from oso_pipeline.reference.databases.clc import Clc
-from oso_pipeline.reference.databases.generic import GenericVectorSource
-from oso_pipeline.reference.databases.plain_database import BDFORET, RANDOLPH, PlainDatabase
-from oso_pipeline.reference.databases.rpg import Rpg
+from oso_pipeline.core.plugins import plugin_of
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling, ReferenceSource
 from oso_pipeline.vectors.window import Window
 
-_OPENERS: dict[type, Callable[[Any, Labelling], ReferenceSource]] = {
-    VectorSource: GenericVectorSource,
-    BdTopoSource: BdTopo,
-    ClcSource: Clc.of,
-    BdForetSource: lambda source, labelling: PlainDatabase(source, labelling, BDFORET),
-    RandolphSource: lambda source, labelling: PlainDatabase(source, labelling, RANDOLPH),
-    RpgSource: Rpg,
-}
-"""How a source of each kind is opened; opening reads nothing."""
+MEMBERS = ("name", "priority", "files", "check", "read")
+"""What a `ReferenceSource` has."""
+
+
+@runtime_checkable
+class HelpedSource(Protocol):
+    """A source that other sources of the configuration help, as land cover helps BD TOPO."""
+
+    def beside(self, others: Sequence[ReferenceSource]) -> ReferenceSource:
+        """Return the source as it is with the others, which are opened and not yet checked."""
+        ...
 
 
 def open_sources(reference: Reference, nomenclature: Nomenclature) -> tuple[ReferenceSource, ...]:
     """Return the sources in the order of the configuration, each with a name of its own.
 
-    The first Corine Land Cover of the configuration tells the built-up units of BD TOPO apart.
+    Raises
+    ------
+    ConfigError
+        If a source cannot be imported (``E-PLUGIN-LOAD``) or lacks a member
+        (``E-PLUGIN-FAULT``).
     """
     labelling = Labelling(
         nomenclature, reference.unknown_codes, reference.erosion_m, reference.split.column
     )
-    opened = [_OPENERS[type(source)](source, labelling) for source in reference.sources]
-    land_cover = next((source for source in opened if isinstance(source, Clc)), None)
-    opened = [
-        replace(source, land_cover=land_cover) if isinstance(source, BdTopo) else source
-        for source in opened
-    ]
+    opened = [open_source(section, labelling) for section in reference.sources]
+    opened = [one.beside(opened) if isinstance(one, HelpedSource) else one for one in opened]
     seen: Counter[str] = Counter()
     named: list[ReferenceSource] = []
     for source in opened:
@@ -59,6 +50,35 @@ def open_sources(reference: Reference, nomenclature: Nomenclature) -> tuple[Refe
         number = seen[source.name]
         named.append(source if number == 1 else _Numbered(source, number))
     return tuple(named)
+
+
+def open_source(section: Source, labelling: Labelling) -> ReferenceSource:
+    """Return the source of a section; opening reads nothing.
+
+    Raises
+    ------
+    ConfigError
+        As of `open_sources`.
+    """
+    plugin = plugin_of("sources", section.kind)
+    member = plugin.load()
+    if not callable(member):
+        raise ConfigError(_fault(section.kind, plugin.member, "it cannot be called"))
+    source: ReferenceSource = member(section, labelling)
+    # A look at names only: properties may read files.
+    lacks = [name for name in MEMBERS if inspect.getattr_static(source, name, None) is None]
+    if lacks:
+        raise ConfigError(_fault(section.kind, plugin.member, f"it lacks {', '.join(lacks)}"))
+    return source
+
+
+def _fault(kind: str, member: str, what: str) -> Problem:
+    return Problem(
+        "E-PLUGIN-FAULT",
+        f"the source {kind!r} cannot be used: {what}",
+        member,
+        "mend the package that offers it; see docs/write_your_own_source.md",
+    )
 
 
 @dataclass(frozen=True)

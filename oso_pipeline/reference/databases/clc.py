@@ -10,10 +10,10 @@ import numpy as np
 import shapely
 from pyproj import CRS
 
-from oso_pipeline.config.reference import ClcSource
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.databases.closing import Zones
 from oso_pipeline.reference.databases.features import ALIASES, projected, resolved
+from oso_pipeline.reference.databases.kinds import ClcSource
 from oso_pipeline.reference.databases.labelling import Labels
 from oso_pipeline.reference.databases.plain_database import Content, Kind, PlainDatabase
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import geopandas
 import numpy as np
@@ -50,6 +50,7 @@ class Zones:
     geometries: npt.NDArray[np.object_]
 
 
+@runtime_checkable
 class LandCover(Protocol):
     """A land cover that tells built-up units apart."""
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from oso_pipeline.config.reference import VectorSource
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.sides import SIDES
+from oso_pipeline.reference.databases.kinds import VectorSource
 from oso_pipeline.reference.databases.sources import (
     NOT_CHOSEN,
     LabelledPolygons,

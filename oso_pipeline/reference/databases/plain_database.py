@@ -201,3 +201,13 @@ class PlainDatabase:
 
 BDFORET = Kind("BD Forêt", {"v2": ("TFV_G11",), "v1": ("NOM_TYPN", "TYPN")}, ALIASES)
 RANDOLPH = Kind("Randolph", {"all": ()}, ALIASES)
+
+
+def bdforet(source: Database, labelling: Labelling) -> PlainDatabase:
+    """Return BD Forêt as a source."""
+    return PlainDatabase(source, labelling, BDFORET)
+
+
+def randolph(source: Database, labelling: Labelling) -> PlainDatabase:
+    """Return the Randolph Glacier Inventory as a source."""
+    return PlainDatabase(source, labelling, RANDOLPH)

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 from pyproj import CRS
 
-from oso_pipeline.config.reference import RpgSource
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.databases.deliveries import Layer
 from oso_pipeline.reference.databases.features import ID, Features
+from oso_pipeline.reference.databases.kinds import RpgSource
 from oso_pipeline.reference.databases.labelling import Labels, report_unknown
 from oso_pipeline.reference.databases.layer_check import check_systems
 from oso_pipeline.reference.databases.rpg_files import (

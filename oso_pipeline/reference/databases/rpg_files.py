@@ -19,8 +19,8 @@ import pandas as pd
 import pyogrio
 from pyogrio.errors import DataSourceError
 
-from oso_pipeline.config.reference import LAST_YEAR_OF_ILOTS, RpgSource
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.reference.databases.kinds import LAST_YEAR_OF_ILOTS, RpgSource
 from oso_pipeline.vectors.field_names import plain_name
 from oso_pipeline.vectors.values import normal_text, normal_value
 from oso_pipeline.vectors.vector_files import VectorFile

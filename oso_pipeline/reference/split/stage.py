@@ -13,12 +13,12 @@ import pandas as pd
 import pyarrow as pa
 
 from oso_pipeline.config.model import Config
-from oso_pipeline.config.reference import VectorSource
 from oso_pipeline.config.seasons import has_labels, target_config
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.reference.databases.catalogue import open_sources
+from oso_pipeline.reference.databases.kinds import VectorSource
 from oso_pipeline.reference.polygons import event_log as tally
 from oso_pipeline.reference.polygons.cell_file import join_cells, read_small
 from oso_pipeline.reference.polygons.event_log import Tally, merged
