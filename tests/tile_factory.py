@@ -18,8 +18,9 @@ from odc.geo.geobox import GeoBox
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import write_sidecar
 from oso_pipeline.core.tiles import Tile
-from oso_pipeline.imagery.acquisition import Acquisition
+from oso_pipeline.imagery.acquisition import Acquisition, Asset
 from oso_pipeline.imagery.inventory import Inventory, write_inventory
+from oso_pipeline.imagery.muscate.quality import rules_of
 from oso_pipeline.tasks.job import Input, Job, reads
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
@@ -168,13 +169,14 @@ class TinyRun:
             platform="S2A",
             family="muscate",
             version="1.0",
-            scale=10_000,
-            nodata=-10_000,
-            bands={band: files[band] for band in BANDS},
-            masks={name: files[name] for name in masks},
+            bands={band: self._asset(files[band], scale=1e-4, nodata=-10_000) for band in BANDS},
+            quality={name: self._asset(files[name]) for name in masks},
+            rules=rules_of("oso"),
             path=folder,
-            size_bytes=sum(file.stat().st_size for file in files.values()),
         )
+
+    def _asset(self, file: Path, **numbers: float) -> Asset:
+        return Asset(str(file), 10, size_bytes=file.stat().st_size, **numbers)
 
     def _file(self, folder: Path, name: str, tile: str, pixels: npt.NDArray[Any]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)

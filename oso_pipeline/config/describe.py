@@ -197,7 +197,7 @@ def _keys(node: dict[str, Any], path: tuple[str, ...]) -> Iterator[Key]:
             " ".join(_described(content).split()),
             allowed_values({k: v for k, v in content.items() if k != "default"}),
             bool(required),
-            content.get("default"),
+            content.get("default", {} if below else None),
             bool(below),
             tuple(_paths(content)),
         )

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from oso_pipeline.config.describe import names_below
+from oso_pipeline.config.earlier import in_present_words
 from oso_pipeline.config.findings import findings, nearest, path_of
 from oso_pipeline.config.layers import (
     ENVIRONMENT_PREFIX,
@@ -70,7 +71,8 @@ def load_config(
         raise ConfigError(*problems.errors)
     tree = apply_environment(tree, _settings(environ), problems)
     tree = apply_overrides(tree, overrides, problems)
-    tree = resolve_paths(_with_cluster(_with_names(tree, path)), environ, problems)
+    tree = in_present_words(_with_names(tree, path), problems)
+    tree = resolve_paths(tree, environ, problems)
     problems.extend(_problems_of(tree))
     problems.raise_errors(ConfigError)
     return Config.model_validate(tree.plain())
@@ -97,18 +99,6 @@ def _with_names(tree: Node, path: Path) -> Node:
         run_dir = f"runs/{given['name'].value}"
         given["run_dir"] = Node(run_dir, f"{path}:1:1", path.parent)
     return Node(given, tree.where, tree.folder, tree.keys)
-
-
-def _with_cluster(tree: Node) -> Node:
-    """Read ``runtime.executor`` of earlier versions as the kind of ``runtime.cluster``."""
-    runtime = tree.child("runtime")
-    executor = runtime.child("executor") if runtime is not None else None
-    if runtime is None or executor is None or executor.value not in ("local", "serial"):
-        return tree
-    rest = {key: node for key, node in runtime.value.items() if key != "executor"}
-    cluster = Node({"kind": executor}, executor.where, executor.folder)
-    renamed = Node({"cluster": cluster, **rest}, runtime.where, runtime.folder, runtime.keys)
-    return Node({**tree.value, "runtime": renamed}, tree.where, tree.folder, tree.keys)
 
 
 def _problems_of(tree: Node) -> list[Problem]:

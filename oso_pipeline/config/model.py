@@ -16,6 +16,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from oso_pipeline.config.adaptation import Adaptation
 from oso_pipeline.config.independent import IndependentSet
+from oso_pipeline.config.readers import AnyReader, built_in_readers
 from oso_pipeline.config.reference import CRS_PATTERN, Reference
 from oso_pipeline.config.runtime import Runtime
 from oso_pipeline.config.section import Section
@@ -65,17 +66,22 @@ class Season(Section):
 class Imagery(Section):
     """Which images are read, and what counts as a clear pixel."""
 
+    model_config = ConfigDict(defer_build=True)
+
     paths: tuple[Path, ...] = Field(min_length=1)
     """Folders that hold the products, as folders or as zips, at any depth up to three."""
     tiles: tuple[TileName, ...] = Field(min_length=1)
     """Sentinel-2 tiles to map, with or without the leading T."""
-    reflectance: Literal["FRE", "SRE"] = "FRE"
-    """FRE is corrected for slopes; SRE only where FRE was not produced. Never mixed."""
+    readers: tuple[AnyReader, ...] = Field(default_factory=built_in_readers, min_length=1)
+    """Families of products that are read, each by the reader of its `kind`, in the order in which
+    they are asked; by default those of this package. Another package may bring one
+    (docs/write_your_own_reader.md)."""
     bands: tuple[BandName, ...] = Field(SENTINEL2.names, min_length=1)
     """Bands used as features, in this order. The indices need B4, B8 and B11."""
     clear: Literal["oso", "conservative"] | tuple[Annotated[int, Field(ge=0, le=7)], ...] = "oso"
-    """oso: no cloud, shadow, cirrus or saturation at 10 m. conservative: also saturation at
-    20 m and the terrain bits of MG2. A list: only these bits of CLM count as cloud."""
+    """oso: no cloud, shadow, cirrus or saturation at 10 m. conservative: also no saturation at
+    20 m and no terrain shadow. A list: only these bits of the product's cloud mask count as
+    cloud."""
     margin_days: int = Field(30, ge=0, le=200)
     """Images this many days before and after the season also serve interpolation."""
     incomplete: Literal["skip", "error"] = "skip"
@@ -90,6 +96,9 @@ class Imagery(Section):
             doubles = sorted({value for value in values if values.count(value) > 1})
             if doubles:
                 raise ValueError(f"{key} names {', '.join(doubles)} more than once")
+        kinds = [reader.kind for reader in self.readers]
+        if doubles := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
+            raise ValueError(f"readers names the kind {', '.join(doubles)} more than once")
         return self
 
 

@@ -16,6 +16,7 @@ from oso_pipeline.config.describe import (
     names_below,
     texts_of_kinds,
 )
+from oso_pipeline.core.plugins import built_in
 
 _EXAMPLES: dict[tuple[str, ...], str] = {
     ("year",): "2018",
@@ -58,8 +59,9 @@ def template() -> str:
 
 def _lines() -> Iterator[str]:
     active: dict[tuple[str, ...], bool] = {(): True}
+    shown = (*_SHOWN, f"[{built_in('readers')[0].kind}]")
     for key in keys():
-        if any(is_mark(part) and part not in _SHOWN for part in key.path):
+        if any(is_mark(part) and part not in shown for part in key.path):
             continue
         above = key.path[:-1]
         needed = active[key.plain[:-1]] and key.required

@@ -22,7 +22,7 @@ from oso_pipeline.core.errors import ConfigError, Problem
 Group = Literal["readers", "learners", "sources"]
 
 BUILT_IN: Mapping[Group, tuple[str, ...]] = {
-    "readers": (),
+    "readers": ("oso_pipeline.imagery.muscate:PLUGIN",),
     "learners": (),
     "sources": tuple(
         f"oso_pipeline.reference.databases.kinds:{name}"
@@ -32,7 +32,7 @@ BUILT_IN: Mapping[Group, tuple[str, ...]] = {
 """Where the plug-ins of this package lie, as ``module:attribute``, in the order of the docs."""
 
 RESERVED_KEYS: Mapping[Group, frozenset[str]] = {
-    "readers": frozenset({"paths", "tiles", "bands"}),
+    "readers": frozenset({"paths", "tile", "tiles", "bands", "incomplete", "conservative"}),
     "learners": frozenset({"seed", "classes"}),
     "sources": frozenset({"erosion_m", "unknown_codes", "split"}),
 }

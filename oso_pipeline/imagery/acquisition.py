@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass, fields
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-BANDS_10M = ("B2", "B3", "B4", "B8")
-"""Sentinel-2 bands of 10 m; the others that are read are of 20 m."""
+from oso_pipeline.imagery.clear import ClearRule
 
 Reason = Literal[
     "not_recognised",
@@ -35,6 +35,43 @@ REASONS: dict[Reason, str] = {
 
 
 @dataclass(frozen=True)
+class Asset:
+    """A file of an acquisition: a band, or a quality layer.
+
+    Reflectance is ``scale * number + offset``; a number equal to `nodata` is no data, which is
+    told before scale and offset apply.
+
+    Parameters
+    ----------
+    href
+        Where the file is: the path of a GeoTIFF that holds one band.
+    resolution_m
+        Side of a pixel, metres.
+    scale, offset
+        From the number in the file to reflectance; of bands only, which need a scale.
+    nodata
+        The number that stands for no data; of bands only.
+    size_bytes
+        Size of the file.
+    checksum
+        Of its content, with the name of the method, ``sha256:...``, where it is known.
+    """
+
+    href: str
+    resolution_m: int
+    scale: float | None = None
+    offset: float = 0.0
+    nodata: float | None = None
+    size_bytes: int = 0
+    checksum: str | None = None
+
+    @cached_property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.href)
+
+
+@dataclass(frozen=True)
 class Acquisition:
     """A product that is used.
 
@@ -52,21 +89,16 @@ class Acquisition:
         Family of the product format, that is, which reader made this.
     version
         Version of the product, ``2.2``.
-    scale
-        Stored value of reflectance 1.
-    nodata
-        Stored value where there is no data.
     bands
-        File of each band, by the name of the band (``B2``, ``B8A``).
-    masks
-        File of each mask, by name and resolution: ``CLM_R1``, ``EDG_R1``, ``SAT_R1`` and
-        others that are there.
+        The bands, by their names in the table of the sensor (``B2``, ``B8A``).
+    quality
+        The quality layers, by names of the family's own.
+    rules
+        Which of their bits or values hide a pixel, those that hide most first.
     cloud_percent
         Cloud cover of the scene, 0-100, where the metadata tell.
     path
         The folder or archive that was found.
-    size_bytes
-        Size of the files of `bands` and `masks`.
     """
 
     product_id: str
@@ -75,13 +107,21 @@ class Acquisition:
     platform: str
     family: str
     version: str
-    scale: float
-    nodata: int
-    bands: Mapping[str, Path]
-    masks: Mapping[str, Path]
+    bands: Mapping[str, Asset]
+    quality: Mapping[str, Asset]
+    rules: tuple[ClearRule, ...]
     cloud_percent: float | None = None
     path: Path = Path()
-    size_bytes: int = 0
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        """All bands and quality layers."""
+        return (*self.bands.values(), *self.quality.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files."""
+        return sum(asset.size_bytes for asset in self.assets)
 
     def to_row(self) -> dict[str, Any]:
         """Return the acquisition as a row of the inventory."""
@@ -94,13 +134,12 @@ class Acquisition:
             "platform": self.platform,
             "family": self.family,
             "version": self.version,
-            "scale": self.scale,
-            "nodata": self.nodata,
             "cloud_percent": self.cloud_percent,
             "size_bytes": self.size_bytes,
             "path": str(self.path),
-            "bands": _files_to_json(self.bands),
-            "masks": _files_to_json(self.masks),
+            "bands": _assets_to_json(self.bands),
+            "quality": _assets_to_json(self.quality),
+            "rules": json.dumps([rule.to_json() for rule in self.rules]),
         }
 
     @classmethod
@@ -113,13 +152,11 @@ class Acquisition:
             platform=row["platform"],
             family=row["family"],
             version=row["version"],
-            scale=row["scale"],
-            nodata=row["nodata"],
-            bands=_files_from_json(row["bands"]),
-            masks=_files_from_json(row["masks"]),
+            bands=_assets_from_json(row["bands"]),
+            quality=_assets_from_json(row["quality"]),
+            rules=tuple(ClearRule.from_json(rule) for rule in json.loads(row["rules"])),
             cloud_percent=row["cloud_percent"],
             path=Path(row["path"]),
-            size_bytes=row["size_bytes"],
         )
 
 
@@ -187,22 +224,30 @@ _EMPTY: dict[str, Any] = {
     "platform": None,
     "family": None,
     "version": None,
-    "scale": None,
-    "nodata": None,
     "cloud_percent": None,
     "size_bytes": None,
     "path": "",
     "bands": None,
-    "masks": None,
+    "quality": None,
+    "rules": None,
 }
 
 
-def _files_to_json(files: Mapping[str, Path]) -> str:
-    return json.dumps({name: str(path) for name, path in files.items()}, sort_keys=True)
+def _assets_to_json(assets: Mapping[str, Asset]) -> str:
+    return json.dumps({name: _said(asset) for name, asset in assets.items()}, sort_keys=True)
 
 
-def _files_from_json(text: str) -> dict[str, Path]:
-    return {name: Path(path) for name, path in json.loads(text).items()}
+def _said(asset: Asset) -> dict[str, Any]:
+    """Return what an asset says; what it leaves at the default is left out."""
+    return {f.name: getattr(asset, f.name) for f in fields(asset) if _differs(asset, f)}
+
+
+def _differs(asset: Asset, field: Field[Any]) -> bool:
+    return field.default is MISSING or getattr(asset, field.name) != field.default
+
+
+def _assets_from_json(text: str) -> dict[str, Asset]:
+    return {name: Asset(**content) for name, content in json.loads(text).items()}
 
 
 def _as_utc(moment: datetime) -> datetime:

@@ -14,17 +14,12 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from oso_pipeline.core.commit import digest, sha256_file, staged
-
-NEEDED = re.compile(
-    r"_((FRE|SRE)_B\d{1,2}A?\.tif|(CLM|EDG|SAT|MG2)_R[12]\.tif|MTD_ALL\.xml|JPI_ALL\.xml)$",
-    re.IGNORECASE,
-)
-"""Names of the files of a product that are ever read."""
 
 MAX_MEMBERS = 100_000
 MAX_MEMBER_BYTES = 4 * 1024**3
@@ -33,6 +28,28 @@ _CHUNK = 1 << 20
 
 class ArchiveError(ValueError):
     """An archive that cannot be used; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllowList:
+    """Which files of a product are ever read; all others are not looked at.
+
+    Parameters
+    ----------
+    names
+        What their names, without folders, have to contain.
+    folders
+        Folders within that of the product which are searched too, by name.
+    metadata
+        Ends of the names of metadata: small files whose content enters the digest of a product.
+    """
+
+    names: re.Pattern[str]
+    folders: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = (".xml",)
+
+    def __contains__(self, name: str) -> bool:
+        return self.names.search(name) is not None
 
 
 class Contents(Protocol):
@@ -57,18 +74,27 @@ class Contents(Protocol):
 
 
 class FolderContents:
-    """The files of a product folder: its own and those of ``MASKS`` and ``DATA``."""
+    """The files of a product folder.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    folder
+        The folder.
+    needed
+        Which of its files are read.
+    """
+
+    def __init__(self, folder: Path, needed: AllowList) -> None:
         self.folder = folder
+        self.needed = needed
 
     @cached_property
     def _files(self) -> dict[str, os.DirEntry[str]]:
         found: dict[str, os.DirEntry[str]] = {}
-        for place in (self.folder, self.folder / "MASKS", self.folder / "DATA"):
+        for place in (self.folder, *(self.folder / name for name in self.needed.folders)):
             if place.is_dir():
                 with os.scandir(place) as entries:
-                    files = [e for e in entries if NEEDED.search(e.name) and e.is_file()]
+                    files = [e for e in entries if e.name in self.needed and e.is_file()]
                 for entry in sorted(files, key=lambda e: e.name):
                     found.setdefault(entry.name, entry)
         return found
@@ -91,7 +117,7 @@ class FolderContents:
         """Return a digest of names and sizes, and of the content of metadata."""
         described: dict[str, object] = dict(self.sizes)
         for name, entry in self._files.items():
-            if name.lower().endswith(".xml"):
+            if name.lower().endswith(self.needed.metadata):
                 status = entry.stat()
                 described[name] = _file_digest(entry.path, status.st_size, status.st_mtime_ns)
         return digest(described)
@@ -106,11 +132,14 @@ class ZipContents:
         The zip.
     target
         Folder that takes the extracted files.
+    needed
+        Which of its members are read.
     """
 
-    def __init__(self, archive: Path, target: Path) -> None:
+    def __init__(self, archive: Path, target: Path, needed: AllowList) -> None:
         self.archive = archive
         self.target = target
+        self.needed = needed
 
     @cached_property
     def _members(self) -> dict[str, zipfile.ZipInfo]:
@@ -121,7 +150,7 @@ class ZipContents:
             raise ArchiveError(f"holds {len(infos)} members, at most {MAX_MEMBERS} are accepted")
         for info in infos:
             name = PurePosixPath(info.filename.replace("\\", "/")).name
-            if not info.is_dir() and NEEDED.search(name):
+            if not info.is_dir() and name in self.needed:
                 _refuse_odd(info, name, members)
                 members[name] = info
         return members
@@ -176,9 +205,9 @@ class ZipContents:
         return final.absolute()
 
 
-def contents_of(path: Path, target: Path) -> FolderContents | ZipContents:
-    """Return the files of the product at `path`; an archive is extracted to `target`."""
-    return FolderContents(path) if path.is_dir() else ZipContents(path, target)
+def contents_of(path: Path, target: Path, needed: AllowList) -> FolderContents | ZipContents:
+    """Return the needed files of the product at `path`; an archive is extracted to `target`."""
+    return FolderContents(path, needed) if path.is_dir() else ZipContents(path, target, needed)
 
 
 def _opened(archive: Path) -> zipfile.ZipFile:

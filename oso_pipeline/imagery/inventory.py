@@ -30,16 +30,17 @@ _SCHEMA = pa.schema(
         ("platform", pa.string()),
         ("family", pa.string()),
         ("version", pa.string()),
-        ("scale", pa.float64()),
-        ("nodata", pa.int64()),
         ("cloud_percent", pa.float64()),
         ("size_bytes", pa.int64()),
         ("path", pa.string()),
         ("bands", pa.string()),
-        ("masks", pa.string()),
+        ("quality", pa.string()),
+        ("rules", pa.string()),
     ]
 )
 _KEY = b"oso_pipeline"
+FORMAT = 2
+"""Format of the file: since 2 each product has assets and rules."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def in_order(items: Sequence[Any]) -> tuple[Any, ...]:
 def write_inventory(path: Path, inventory: Inventory) -> None:
     """Publish an inventory as Parquet; the same inventory gives the same bytes."""
     header = {
+        "format": FORMAT,
         "tile": inventory.tile,
         "grid": grid_to_json(inventory.grid),
         "block_shape": list(inventory.block_shape),
@@ -123,7 +125,7 @@ def read_inventory(path: Path) -> Inventory:
     Raises
     ------
     InputDataError
-        If the file is missing or damaged.
+        If the file is missing or damaged, or of another format.
     """
     try:
         # Only the one file: a folder name such as `tile=x` must not become a column.
@@ -139,6 +141,15 @@ def read_inventory(path: Path) -> Inventory:
                 "`oso verify RUN --repair`, then run again: it is made anew",
             )
         ) from error
+    if header.get("format") != FORMAT:
+        raise InputDataError(
+            Problem(
+                "E-INPUT-058",
+                f"found an inventory of format {header.get('format', 1)}, expected {FORMAT}",
+                str(path),
+                "`oso run` makes it anew; nothing that was made from it is lost",
+            )
+        )
     return Inventory(
         tile=header["tile"],
         grid=grid_from_json(header["grid"]),

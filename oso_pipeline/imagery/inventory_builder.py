@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.imagery.acquisition import REASONS, Acquisition, Reason, Skipped
+from oso_pipeline.imagery.acquisition import REASONS, Acquisition, Skipped
 from oso_pipeline.imagery.checks import check_series
+from oso_pipeline.imagery.contract import faults_of, skip
 from oso_pipeline.imagery.inventory import Inventory, in_order
 from oso_pipeline.imagery.protocol import Candidate, Product, Request
-from oso_pipeline.imagery.search import reader_of
+from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.tile_grid import layout_of, shared_layout
 
 
@@ -48,6 +49,9 @@ class InventoryBuilder:
     period: Period
     extracted: Path
     problems: Problems = field(default_factory=Problems)
+
+    def __post_init__(self) -> None:
+        self._readers = Readers.of(self.request.readers)
 
     def build(
         self, candidates: Sequence[Candidate], strangers: Iterable[Path], may_be_empty: bool
@@ -90,10 +94,11 @@ class InventoryBuilder:
         """Use the best readable product of one acquisition; list the others as skipped."""
         opened: list[tuple[Candidate, Product]] = []
         for candidate in group:
-            if candidate.name.acquired not in self.period:
-                skipped.append(self._skip(candidate, "outside_season", "by the date in its name"))
+            if candidate.acquired not in self.period:
+                detail = "by the date in its name"
+                skipped.append(skip(candidate, self.request.tile, "outside_season", detail))
                 continue
-            reader = reader_of(candidate.family)
+            reader = self._readers[candidate.family]
             product = reader.open(candidate, self.extracted, self.request, self.problems)
             if isinstance(product, Skipped):
                 skipped.append(product)
@@ -101,7 +106,7 @@ class InventoryBuilder:
                 opened.append((candidate, product))
         # Equal names: a folder before an archive, then by path.
         opened.sort(key=lambda pair: (pair[0].path.is_file(), str(pair[0].path)))
-        opened.sort(key=lambda pair: pair[1].name.rank, reverse=True)
+        opened.sort(key=lambda pair: pair[1].candidate.rank, reverse=True)
         chosen: Acquisition | None = None
         for candidate, product in opened:
             if chosen is not None:
@@ -109,6 +114,9 @@ class InventoryBuilder:
                 continue
             result = product.read(self.request, self.problems)
             if isinstance(result, Acquisition):
+                if faults := faults_of(result, self.request):
+                    self.problems.extend(faults)
+                    continue
                 chosen = result
                 used.append(result)
             elif isinstance(result, Skipped):
@@ -117,34 +125,30 @@ class InventoryBuilder:
     def _superseded(
         self, candidate: Candidate, product: Product, chosen: Acquisition, skipped: list[Skipped]
     ) -> None:
-        name = product.name.text
+        named = product.candidate
         detail = f"{chosen.product_id} is used"
         self.problems.warn(
-            "W-INPUT-023", f"{name} is one acquisition with {detail}", candidate.path
+            "W-INPUT-023", f"{named.product_id} is one acquisition with {detail}", candidate.path
         )
-        path = candidate.path.absolute()
-        acquired = product.name.acquired
-        skipped.append(Skipped(name, self.request.tile, "older_version", detail, path, acquired))
+        skipped.append(skip(named, self.request.tile, "older_version", detail))
 
     def _stranger(self, path: Path) -> Skipped:
         self.problems.warn(
             "W-INPUT-001",
             f"{path.name} is not recognised as a product and left out",
             path,
-            "expected a name such as SENTINEL2A_20180105-105435-000_L2A_T31TCJ_C_V2-2, or "
-            "a *_MTD_ALL.xml inside",
+            f"expected {self._readers.expected}",
         )
         detail = REASONS["not_recognised"]
         return Skipped(path.name, self.request.tile, "not_recognised", detail, path.absolute())
 
-    def _skip(self, candidate: Candidate, reason: Reason, detail: str) -> Skipped:
-        name, path = candidate.name, candidate.path.absolute()
-        return Skipped(name.text, self.request.tile, reason, detail, path, name.acquired)
-
     def _warn_of_scales(self, used: Sequence[Acquisition]) -> None:
-        scales = Counter(item.scale for item in used)
+        scales = Counter(scale for item in used for scale in _scales(item))
         if len(scales) > 1:
-            found = ", ".join(f"{scale:g} in {n} products" for scale, n in sorted(scales.items()))
+            found = ", ".join(
+                f"{scale:g}{offset:+g} in {n} products"
+                for (scale, offset), n in sorted(scales.items())
+            )
             self.problems.warn(
                 "W-INPUT-015",
                 f"reflectance is stored with different scales: {found}; each is applied",
@@ -165,7 +169,13 @@ class InventoryBuilder:
 
 def _observations(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
     """Group versions and profiles of one acquisition."""
-    groups: dict[tuple[str, str, datetime], list[Candidate]] = {}
+    groups: dict[tuple[str, ...], list[Candidate]] = {}
     for candidate in candidates:
-        groups.setdefault(candidate.name.observation, []).append(candidate)
+        key = (candidate.family, *candidate.observation)
+        groups.setdefault(key, []).append(candidate)
     return [groups[key] for key in sorted(groups)]
+
+
+def _scales(acquisition: Acquisition) -> set[tuple[float, float]]:
+    """Return scale and offset of the bands of a product."""
+    return {(asset.scale or 0.0, asset.offset) for asset in acquisition.bands.values()}

@@ -1,20 +1,22 @@
-"""What a reader of a product family has to offer.
+"""What a reader of a product family has to offer, and what is asked of it.
 
-Another family (SAFE, STAC, Landsat, Venus) joins by a reader that follows `ProductReader`
-and stands in `READERS` of :mod:`oso_pipeline.imagery.search`; nothing else changes.
+Another family (SAFE, STAC, Landsat, Venus) joins by a reader that follows `Reader` and a plug-in
+that names it: see ``docs/write_your_own_reader.md``. Nothing else changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from oso_pipeline.config import Config
+from oso_pipeline.config.readers import ReaderSettings
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.imagery.acquisition import Acquisition, Skipped
-from oso_pipeline.imagery.muscate.names import ProductName, parse_product_name
+from oso_pipeline.imagery.clear import ClearPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +29,56 @@ class Candidate:
         The folder or archive.
     family
         The reader that claims it.
-    name
-        Name of the product: that of the folder, or from the metadata where the folder was
-        renamed.
+    product_id
+        Name of the product.
+    tile
+        The Sentinel-2 tile it belongs to, ``31TCJ``; None where it belongs to none.
+    acquired
+        Date and time of acquisition, UTC.
+    observation
+        What all versions of one acquisition share, and no other acquisition has.
+    rank
+        Greater for the better of two products of one observation.
+    token
+        What the reader wants to find again; nothing else looks at it.
     """
 
     path: Path
     family: str
-    name: ProductName
+    product_id: str
+    tile: str | None
+    acquired: datetime
+    observation: tuple[str, ...]
+    rank: tuple[int, ...] = ()
+    token: str = ""
 
-    def to_json(self) -> list[str]:
+    def to_json(self) -> list[Any]:
         """Return the candidate as JSON values."""
-        return [str(self.path), self.family, self.name.text]
+        return [
+            str(self.path),
+            self.family,
+            self.product_id,
+            self.tile,
+            self.acquired.isoformat(),
+            list(self.observation),
+            list(self.rank),
+            self.token,
+        ]
 
     @classmethod
-    def from_json(cls, content: Sequence[str]) -> Candidate:
+    def from_json(cls, content: Sequence[Any]) -> Candidate:
         """Return the candidate that :meth:`to_json` wrote."""
-        path, family, text = content
-        name = parse_product_name(text)
-        if name is None:
-            raise ValueError(f"{text!r} is not a product name")
-        return cls(Path(path), family, name)
+        path, family, product_id, tile, acquired, observation, rank, token = content
+        return cls(
+            Path(path),
+            family,
+            product_id,
+            tile,
+            datetime.fromisoformat(acquired),
+            tuple(observation),
+            tuple(rank),
+            token,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,73 +89,86 @@ class Request:
     ----------
     tile
         The tile that is read.
-    reflectance
-        FRE (corrected for slopes) or SRE.
     bands
         Names of the bands.
     incomplete
         Whether a product that lacks a band is left out or stops the run.
-    conservative
-        Whether the masks of the conservative policy, SAT_R2 and MG2_R1, are wanted too.
+    clear
+        What hides a pixel.
+    readers
+        Settings of the readers, in the order in which they are asked.
     """
 
     tile: str
-    reflectance: Literal["FRE", "SRE"]
     bands: tuple[str, ...]
     incomplete: Literal["skip", "error"]
-    conservative: bool
+    clear: ClearPolicy
+    readers: tuple[ReaderSettings, ...]
 
     @classmethod
-    def of(cls, config: Config, tile: str) -> Request:
-        """Return what the configuration wants of the products of a tile."""
+    def of(cls, config: Config, tile: str, families: Collection[str] | None = None) -> Request:
+        """Return what the configuration wants of the products of a tile.
+
+        Parameters
+        ----------
+        config, tile
+            The configuration and the tile.
+        families
+            The families of which there are products; the settings of others have no part in
+            the request. All by default.
+        """
         imagery = config.imagery
-        return cls(
-            tile,
-            imagery.reflectance,
-            imagery.bands,
-            imagery.incomplete,
-            imagery.clear == "conservative",
-        )
+        readers = tuple(r for r in imagery.readers if families is None or r.kind in families)
+        return cls(tile, imagery.bands, imagery.incomplete, imagery.clear, readers)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the request as JSON values."""
+        """Return what decides which products are used, as JSON values.
+
+        The settings of a single reader stand beside the other keys, as before there were others.
+        Bits of the cloud mask have no part in it: they change the rules of a product alone.
+        """
+        settings = [reader.model_dump(mode="json") for reader in self.readers]
+        flat = {} if len(settings) != 1 else {k: v for k, v in settings[0].items() if k != "kind"}
         return {
             "tile": self.tile,
-            "reflectance": self.reflectance,
             "bands": list(self.bands),
             "incomplete": self.incomplete,
-            "conservative": self.conservative,
+            "conservative": self.clear == "conservative",
+            **(flat if len(settings) == 1 else {"readers": settings}),
         }
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Request:
-        """Return the request that :meth:`to_json` wrote."""
-        return cls(**{**content, "bands": tuple(content["bands"])})
 
 
 class Product(Protocol):
     """A product whose metadata have been read."""
 
     @property
-    def name(self) -> ProductName:
-        """Name of the product as its metadata give it."""
+    def candidate(self) -> Candidate:
+        """The product as its metadata name it; its rank decides between versions."""
         ...
 
     def read(self, request: Request, problems: Problems) -> Acquisition | Skipped | None:
-        """Check every file that `request` needs.
+        """Check every file that `request` needs, and return where and what they are.
 
         Returns None where an error was added to `problems`.
         """
         ...
 
 
-class ProductReader(Protocol):
-    """A reader of one product family."""
+class Reader(Protocol):
+    """A reader of one product family; made from the settings of its kind."""
 
     family: str
+    """The kind of its plug-in."""
+
+    expected: str
+    """What its products look like, for the message about what no reader recognises."""
 
     def recognise(self, path: Path) -> Candidate | None:
-        """Return the product at `path`, or None if it is none of this family."""
+        """Return the product at `path`, or None if it is not one of this family.
+
+        Asked of every folder and zip below the folders of images, so it should look at names
+        first.
+        """
         ...
 
     def digest(self, candidate: Candidate) -> str:
@@ -156,3 +200,7 @@ class ProductReader(Protocol):
             Takes errors and warnings.
         """
         ...
+
+
+READER_MEMBERS = ("family", "expected", "recognise", "digest", "size_bytes", "peek", "open")
+"""What a reader must have."""

@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.imagery.muscate.reader import MuscateReader
-from oso_pipeline.imagery.protocol import Candidate, ProductReader
+from oso_pipeline.imagery.protocol import Candidate
+from oso_pipeline.imagery.readers import Readers
 
 MAX_DEPTH = 3
 """At most this many folders lie between a path of the configuration and a product."""
-
-READERS: tuple[ProductReader, ...] = (MuscateReader(),)
-"""The readers that are asked, in this order."""
 
 _TILE_IN_PATH = re.compile(r"(?:^|[^A-Z0-9])T?(\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])(?![A-Z0-9])")
 
@@ -38,7 +35,7 @@ class Findings:
 
     def of_tile(self, tile: str) -> tuple[Candidate, ...]:
         """Return the products of one tile."""
-        return tuple(c for c in self.candidates if c.name.tile == tile)
+        return tuple(c for c in self.candidates if c.tile == tile)
 
     def strangers_of(self, tile: str, is_first: bool) -> tuple[Path, ...]:
         """Return what is not recognised and may belong to `tile`.
@@ -53,19 +50,13 @@ class Findings:
         )
 
 
-def reader_of(family: str) -> ProductReader:
-    """Return the reader of a product family."""
-    return next(reader for reader in READERS if reader.family == family)
-
-
-def find_products(folders: Iterable[Path], problems: Problems) -> Findings:
+def find_products(folders: Iterable[Path], readers: Readers, problems: Problems) -> Findings:
     """Look for products below `folders`.
 
     Folders of products are recognised by name and not entered, so that this stays fast with
     thousands of products. A folder that does not exist is reported to `problems`.
     """
-    candidates: list[Candidate] = []
-    strangers: list[Path] = []
+    search = _Search(readers)
     for folder in dict.fromkeys(folders):
         if not folder.is_dir():
             what = "is a file, not a folder" if folder.exists() else "does not exist"
@@ -76,37 +67,42 @@ def find_products(folders: Iterable[Path], problems: Problems) -> Findings:
                 "correct `imagery.paths`; relative paths count from the configuration file",
             )
             continue
-        itself = _recognise(folder)
+        itself = readers.recognise(folder)
         if itself is not None:
-            candidates.append(itself)
+            search.candidates.append(itself)
         else:
-            _search(folder, 1, candidates, strangers)
-    return Findings(tuple(dict.fromkeys(candidates)), tuple(dict.fromkeys(strangers)))
+            search.enter(folder, 1)
+    return Findings(tuple(dict.fromkeys(search.candidates)), tuple(dict.fromkeys(search.strangers)))
 
 
-def _search(folder: Path, depth: int, candidates: list[Candidate], strangers: list[Path]) -> None:
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError:
-        strangers.append(folder)
-        return
-    for entry in found:
-        path = Path(entry.path)
-        is_folder = entry.is_dir()
-        if entry.name.startswith(".") or not (is_folder or path.suffix.lower() == ".zip"):
-            continue
-        candidate = _recognise(path)
-        if candidate is not None:
-            candidates.append(candidate)
-        elif not is_folder or _holds_images(path):
-            strangers.append(path)
-        elif depth <= MAX_DEPTH:
-            _search(path, depth + 1, candidates, strangers)
+@dataclass
+class _Search:
+    """A walk through folders, and what it came upon."""
 
+    readers: Readers
+    candidates: list[Candidate] = field(default_factory=list)
+    strangers: list[Path] = field(default_factory=list)
 
-def _recognise(path: Path) -> Candidate | None:
-    return next(filter(None, (reader.recognise(path) for reader in READERS)), None)
+    def enter(self, folder: Path, depth: int) -> None:
+        """Look at what lies in a folder, and below it where it is not a product."""
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            self.strangers.append(folder)
+            return
+        for entry in found:
+            path = Path(entry.path)
+            is_folder = entry.is_dir()
+            if entry.name.startswith(".") or not (is_folder or path.suffix.lower() == ".zip"):
+                continue
+            candidate = self.readers.recognise(path)
+            if candidate is not None:
+                self.candidates.append(candidate)
+            elif not is_folder or _holds_images(path):
+                self.strangers.append(path)
+            elif depth <= MAX_DEPTH:
+                self.enter(path, depth + 1)
 
 
 def _holds_images(folder: Path) -> bool:

@@ -6,6 +6,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import past_config, past_years
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.imagery.inventory_builder import Period
+from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.search import find_products
 
 
@@ -26,14 +27,14 @@ def check_seasons(config: Config) -> Problems:
 
 
 def _check(config: Config, key: str, problems: Problems) -> None:
-    findings = find_products(config.imagery.paths, Problems())
+    findings = find_products(config.imagery.paths, Readers.of(config.imagery.readers), Problems())
     # Without its margins, which hold images of the years before and after.
     period = Period(config.season.start, config.season.end)
     own = [c for tile in config.imagery.tiles for c in findings.of_tile(tile)]
-    if any(candidate.name.acquired in period for candidate in own):
+    if any(candidate.acquired in period for candidate in own):
         return
     if own:
-        days = sorted(candidate.name.acquired.date() for candidate in own)
+        days = sorted(candidate.acquired.date() for candidate in own)
         found = f"{len(own)} products of {days[0]} to {days[-1]}"
     elif findings.strangers:
         names = ", ".join(path.name for path in findings.strangers[:3])

@@ -14,13 +14,14 @@ import rasterio
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.imagery.inventory import read_inventory, write_inventory
+from oso_pipeline.imagery.inventory import FORMAT, read_inventory, write_inventory
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
 from oso_pipeline.imagery.protocol import Candidate, Request
-from oso_pipeline.imagery.search import Findings, find_products, reader_of
+from oso_pipeline.imagery.readers import Readers
+from oso_pipeline.imagery.search import Findings, find_products
 from oso_pipeline.imagery.season_check import check_seasons
 from oso_pipeline.imagery.tiff import INPUT_OPTIONS
-from oso_pipeline.imagery.tile_grid import TileLayout, peek_layout
+from oso_pipeline.imagery.tile_grid import TileLayout, peek_layout, shared_layout
 from oso_pipeline.tasks.job import Input, Job, place, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task, TaskState, tile_of
@@ -30,6 +31,8 @@ __all__ = [
 ]  # fmt: skip
 
 VERSION = 1
+LAYOUT = FORMAT
+"""Inventories of another format are made again under the same key."""
 EXTRACTED = "extracted"
 """Folder of the run that takes the files of archives."""
 
@@ -53,7 +56,8 @@ class InventoryJob(Job):
     candidates, strangers
         Everything that was found for the tile: products, and what no reader recognises.
     listing
-        Digest of what was found and where.
+        Digest of what was found and where, and of what hides a pixel: its rules stand in the
+        inventory, and what is read by them has the policy in its own key.
     """
 
     request: Request
@@ -91,7 +95,7 @@ class InventoryTask(Task):
     def _changed(self, record: dict[str, Any]) -> str | None:
         summary = record.get("summary") or {}
         if isinstance(self.job, InventoryJob) and summary.get("listing") != self.job.listing:
-            return "the images have moved, or others were found"
+            return "the images have moved, others were found, or imagery.clear has changed"
         if not all(Path(folder).is_dir() for folder in summary["extracted"]):
             return "extracted files are gone"
         return None
@@ -118,13 +122,14 @@ class InventoryStage(StageBase):
             allow that.
         """
         config, problems = context.config, Problems()
-        findings = find_products(config.imagery.paths, problems)
+        readers = Readers.of(config.imagery.readers)
+        findings = find_products(config.imagery.paths, readers, problems)
         tasks = []
         for index, tile in enumerate(config.imagery.tiles):
             candidates = findings.of_tile(tile)
             if candidates:
                 strangers = findings.strangers_of(tile, is_first=index == 0)
-                tasks.append(_plan_tile(context, tile, candidates, strangers))
+                tasks.append(_plan_tile(context, readers, tile, candidates, strangers))
             elif not config.imagery.allow_missing_tiles:
                 _report_missing(config, tile, findings, problems)
         if not tasks and not problems.errors:
@@ -161,7 +166,10 @@ def make_inventory(job: InventoryJob, task: Task) -> Summary:
     write_inventory(task.output(), inventory)
     used = inventory.acquisitions
     folders = {
-        str(path.parent) for a in used for path in a.bands.values() if extracted in path.parents
+        str(asset.path.parent)
+        for a in used
+        for asset in a.assets
+        if extracted in asset.path.parents
     }
     return {
         "tile": job.request.tile,
@@ -182,15 +190,16 @@ def tile_layout(context: PlanContext[Config], tile: str) -> TileLayout:
     """
     task = next((t for t in context.tasks("inventory") if tile_of(t) == tile), None)
     if task is None:
-        return peek_layout((), tile)
+        return shared_layout((), tile)
     if task.committed() is not None:
         return read_inventory(task.output()).layout
     candidates = task.job.candidates if isinstance(task.job, InventoryJob) else ()
-    return peek_layout(candidates, tile)
+    return peek_layout(candidates, Readers.of(context.config.imagery.readers), tile)
 
 
 def _plan_tile(
     context: PlanContext[Config],
+    readers: Readers,
     tile: str,
     candidates: Sequence[Candidate],
     strangers: Sequence[Path],
@@ -199,10 +208,11 @@ def _plan_tile(
     margin = timedelta(days=config.imagery.margin_days)
     first, last = config.season.start - margin, config.season.end + margin
     products = {
-        str(_below(c.path, config)): Input.file(c.path, reader_of(c.family).digest(c))
+        str(_below(c.path, config)): Input.file(c.path, readers[c.family].digest(c))
         for c in candidates
-        if c.name.acquired in Period(first, last)
+        if c.acquired in Period(first, last)
     }
+    request = Request.of(config, tile, {c.family for c in candidates})
     places = [str(path.absolute()) for path in (*config.imagery.paths, context.run_dir)]
     found = {
         "candidates": [c.to_json() for c in candidates],
@@ -215,31 +225,34 @@ def _plan_tile(
         run_dir=context.run_dir,
         outputs=(f"inventory/{tile}.parquet",),
         version=VERSION,
+        layout=LAYOUT,
         job=InventoryJob(
-            request=Request.of(config, tile),
+            request=request,
             first=first,
             last=last,
             may_be_empty=config.imagery.allow_missing_tiles,
             products=products,
             candidates=tuple(candidates),
             strangers=tuple(strangers),
-            listing=digest([found, places]),
+            listing=digest([found, places, request.clear]),
         ),
-        cost=_cost(candidates, Period(first, last), context.run_dir / EXTRACTED),
+        cost=_cost(candidates, readers, Period(first, last), context.run_dir / EXTRACTED),
     )
 
 
-def _cost(candidates: Sequence[Candidate], period: Period, extracted: Path) -> Cost:
+def _cost(
+    candidates: Sequence[Candidate], readers: Readers, period: Period, extracted: Path
+) -> Cost:
     """Return what reading takes: the headers of folders, archives whole and extracted."""
     read, written, seconds = 0, 0, 0.0
     for candidate in candidates:
-        if candidate.name.acquired in period:
-            images = reader_of(candidate.family).size_bytes(candidate)
+        if candidate.acquired in period:
+            images = readers[candidate.family].size_bytes(candidate)
             if candidate.path.is_file():
                 size = candidate.path.stat().st_size
                 read += size
                 seconds += size / 50e6  # inflate, checksum, write
-                if not (extracted / candidate.name.text).is_dir():
+                if not (extracted / candidate.product_id).is_dir():
                     written += images
             else:
                 read += min(images, 20 * _HEADER_BYTES)
@@ -250,7 +263,7 @@ def _cost(candidates: Sequence[Candidate], period: Period, extracted: Path) -> C
 
 
 def _report_missing(config: Config, tile: str, findings: Findings, problems: Problems) -> None:
-    others = sorted({c.name.tile for c in findings.candidates if c.name.tile})
+    others = sorted({c.tile for c in findings.candidates if c.tile})
     found = f"products of {', '.join(others)} were found" if others else "no product was found"
     if findings.strangers:
         names = ", ".join(path.name for path in findings.strangers[:3])

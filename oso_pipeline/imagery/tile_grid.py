@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from odc.geo.geobox import GeoBox
 
 from oso_pipeline.core.tiles import Tile
-from oso_pipeline.imagery.acquisition import BANDS_10M, Acquisition
+from oso_pipeline.imagery.acquisition import Acquisition
 from oso_pipeline.imagery.checks import most_common_grid, snapped
 from oso_pipeline.imagery.protocol import Candidate
-from oso_pipeline.imagery.search import reader_of
+from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.tiff import Header, UnreadableRaster, read_header
 
 
@@ -25,18 +25,17 @@ class TileLayout:
 
 def layout_of(acquisition: Acquisition) -> TileLayout:
     """Return the layout of a product that has been checked."""
-    at_10m = [acquisition.bands[b] for b in BANDS_10M if b in acquisition.bands]
-    header = read_header((at_10m or [acquisition.masks["CLM_R1"]])[0])
-    return _layout(header, acquisition.tile)
+    finest = next(asset for asset in acquisition.assets if asset.resolution_m == 10)
+    return _layout(read_header(finest.path), acquisition.tile)
 
 
-def peek_layout(candidates: Iterable[Candidate], tile: str) -> TileLayout:
+def peek_layout(candidates: Iterable[Candidate], readers: Readers, tile: str) -> TileLayout:
     """Return the layout of a tile from the first product with a readable 10 m raster.
 
     Used for planning before an inventory exists; without such a product, the whole tile.
     """
     for candidate in candidates:
-        raster = reader_of(candidate.family).peek(candidate)
+        raster = readers[candidate.family].peek(candidate)
         if raster is not None:
             try:
                 return _layout(read_header(raster), tile)

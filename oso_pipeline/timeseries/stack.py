@@ -20,6 +20,7 @@ from oso_pipeline.core.tiles import Tile
 from oso_pipeline.imagery.inventory import Inventory, read_inventory
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
 from oso_pipeline.imagery.protocol import Request
+from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.search import find_products
 from oso_pipeline.imagery.stage import EXTRACTED, STAGE
 from oso_pipeline.tasks.stage import Stage
@@ -150,7 +151,7 @@ def _inventory(config: Config, tile: str) -> Inventory:
         if task.name == tile and task.committed() is not None:
             return read_inventory(task.output())
     problems = Problems()
-    findings = find_products(config.imagery.paths, problems)
+    findings = find_products(config.imagery.paths, Readers.of(config.imagery.readers), problems)
     spec = ReadSpec.of(config)
     builder = InventoryBuilder(
         Request.of(config, tile),

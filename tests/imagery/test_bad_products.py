@@ -14,9 +14,13 @@ from muscate_factory import BANDS_20M, MASKS, Muscate, rewrite
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.imagery.acquisition import Acquisition, Skipped
+from oso_pipeline.imagery.clear import ClearPolicy
 from oso_pipeline.imagery.inventory import Inventory
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
+from oso_pipeline.imagery.muscate.quality import rules_of
+from oso_pipeline.imagery.muscate.settings import MuscateSettings
 from oso_pipeline.imagery.protocol import Request
+from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.search import find_products
 
 A = "SENTINEL2A_20180105-105435-457_L2A_T31TCJ_C_V2-2"
@@ -28,11 +32,12 @@ def build(
     incomplete: str = "skip",
     reflectance: str = "FRE",
     bands: tuple[str, ...] = SENTINEL2.names,
-    conservative: bool = False,
+    clear: ClearPolicy = "oso",
 ) -> tuple[Inventory, list[str]]:
-    request = Request("31TCJ", reflectance, bands, incomplete, conservative)  # type: ignore[arg-type]
+    settings = MuscateSettings(reflectance=reflectance)  # type: ignore[arg-type]
+    request = Request("31TCJ", bands, incomplete, clear, (settings,))  # type: ignore[arg-type]
     problems = Problems()
-    findings = find_products([images], problems)
+    findings = find_products([images], Readers.of([settings]), problems)
     period = Period(*(np.datetime64(d).item() for d in ("2018-01-01", "2018-12-31")))
     builder = InventoryBuilder(request, period, images.parent / "extracted", problems)
     inventory = builder.build(findings.of_tile("31TCJ"), findings.strangers, may_be_empty=True)
@@ -139,15 +144,15 @@ def test_row_04_fre_missing_and_sre_present(images: Path):
     Muscate(A, kinds=("SRE",)).write(images)
     text = refused(images)
     assert "E-INPUT-004" in text
-    assert "imagery.reflectance: SRE" in text
+    assert "reflectance: SRE" in text
     inventory, _ = build(images, reflectance="SRE")
-    assert all("_SRE_" in str(p) for p in inventory.acquisitions[0].bands.values())
+    assert all("_SRE_" in p.href for p in inventory.acquisitions[0].bands.values())
 
 
 def test_row_04_fre_is_used_where_both_are_there(images: Path):
     Muscate(A, kinds=("SRE", "FRE")).write(images)
     inventory, _ = build(images)
-    assert all("_FRE_" in str(p) for p in inventory.acquisitions[0].bands.values())
+    assert all("_FRE_" in p.href for p in inventory.acquisitions[0].bands.values())
 
 
 @pytest.mark.parametrize("damage", [remove, cut, make_html])
@@ -156,7 +161,7 @@ def test_row_06_clouds_and_edge_are_needed_saturation_is_not(
 ):
     damage(mask(home, "SAT_R1"))
     inventory, warnings = build(images)
-    assert "SAT_R1" not in inventory.acquisitions[0].masks
+    assert "SAT_R1" not in inventory.acquisitions[0].quality
     assert "W-INPUT-006" in warnings[0]
     damage(mask(home, "CLM_R1"))
     damage(mask(home, "EDG_R1"))
@@ -169,10 +174,20 @@ def test_row_06_clouds_and_edge_are_needed_saturation_is_not(
 def test_row_06_masks_at_20_m_may_be_absent(images: Path):
     Muscate(A, masks=("CLM_R1", "EDG_R1", "SAT_R1")).write(images)
     inventory, warnings = build(images)
-    assert set(inventory.acquisitions[0].masks) == {"CLM_R1", "EDG_R1", "SAT_R1"}
+    assert set(inventory.acquisitions[0].quality) == {"CLM_R1", "EDG_R1", "SAT_R1"}
     assert warnings == []
-    _, warnings = build(images, conservative=True)
-    assert ["SAT_R2" in warnings[0], "MG2_R1" in warnings[1]] == [True, True]
+    assert "mask MG2_R1 is missing" in refused(images, clear="conservative")
+
+
+def test_row_06_saturation_at_20_m_may_be_absent_also_when_conservative(images: Path):
+    Muscate(A, masks=("CLM_R1", "EDG_R1", "SAT_R1", "MG2_R1")).write(images)
+    (warning,) = build(images, clear="conservative")[1]
+    assert "mask SAT_R2 is missing" in warning
+
+
+def test_the_rules_of_the_policy_are_kept_with_the_product(images: Path, home: Path):
+    for policy in ("oso", "conservative", (0, 7)):
+        assert build(images, clear=policy)[0].acquisitions[0].rules == rules_of(policy)
 
 
 def test_row_07_a_mask_of_another_size(images: Path, home: Path):
@@ -284,7 +299,8 @@ def test_row_14_other_types_are_accepted_where_the_quantification_fits(
 ):
     values = dict.fromkeys(SENTINEL2.names, value)
     Muscate(A, dtype=dtype, scale=scale, values=values).write(images)
-    assert build(images)[0].acquisitions[0].scale == float(scale)
+    bands = build(images)[0].acquisitions[0].bands
+    assert {asset.scale for asset in bands.values()} == {1 / float(scale)}
 
 
 def test_row_14_types_and_values_that_cannot_be_reflectance(images: Path):
@@ -317,7 +333,7 @@ def test_row_69_a_companion_file_cannot_change_what_is_read(images: Path, home: 
         "</PAMDataset>"
     )
     inventory, warnings = build(images)
-    assert inventory.acquisitions[0].nodata == -10000
+    assert inventory.acquisitions[0].bands["B2"].nodata == -10000
     assert warnings == []
 
 
@@ -407,5 +423,5 @@ def test_the_rows_of_an_inventory_give_the_same_objects_again(images: Path, home
     first, second = inventory.rows
     assert Acquisition.from_row(first) == inventory.acquisitions[0]
     assert Skipped.from_row(second) == inventory.skipped[0]
-    assert set(inventory.acquisitions[0].masks) == set(MASKS)
+    assert set(inventory.acquisitions[0].quality) == set(MASKS)
     assert set(BANDS_20M) < set(inventory.acquisitions[0].bands)

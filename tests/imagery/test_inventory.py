@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from muscate_factory import Muscate
 
 from oso_pipeline.config import Config
+from oso_pipeline.core.commit import read_sidecar, write_sidecar
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.imagery.inventory import Inventory, read_inventory
@@ -92,7 +96,8 @@ def test_real_products_are_listed_completely(
     for item in inventory.acquisitions:
         assert item.platform == by_id[item.product_id]["platform"]
         assert item.cloud_percent == float(by_id[item.product_id]["cloud_percent"])
-        assert (item.scale, item.nodata, len(item.bands)) == (10000, -10000, 10)
+        assert {(a.scale, a.offset, a.nodata) for a in item.bands.values()} == {(1e-4, 0, -10000)}
+        assert len(item.bands) == 10
         assert (
             item.acquired.strftime("%Y-%m-%dT%H:%M:%SZ")
             == by_id[item.product_id]["acquisition_utc"]
@@ -109,12 +114,10 @@ def test_products_are_found_at_any_depth_as_folder_or_zip(images: Path, depth: s
     inventory, summary = run(make_config(images.parent))
     (item,) = inventory.acquisitions
     assert item.product_id == A
-    assert all(path.is_file() for path in (*item.bands.values(), *item.masks.values()))
-    assert summary["bytes"] == sum(
-        p.stat().st_size for p in (*item.bands.values(), *item.masks.values())
-    )
+    assert all(asset.path.is_file() for asset in item.assets)
+    assert summary["bytes"] == sum(asset.path.stat().st_size for asset in item.assets)
     if zipped:
-        assert all((images.parent / "run/extracted" / A) == p.parent for p in item.bands.values())
+        assert all((images.parent / "run/extracted" / A) == a.path.parent for a in item.assets)
 
 
 def test_row_01_unknown_folders_are_listed_and_left_out(images: Path):
@@ -170,7 +173,7 @@ def test_row_15_scales_may_differ_and_are_kept_per_product(images: Path):
     Muscate(A).write(images)
     Muscate(B, scale="1000").write(images)
     inventory, summary = run(make_config(images.parent))
-    assert [a.scale for a in inventory.acquisitions] == [10000, 1000]
+    assert [a.bands["B2"].scale for a in inventory.acquisitions] == [1e-4, 1e-3]
     assert "W-INPUT-015" in summary["warnings"][0]
 
 
@@ -178,7 +181,7 @@ def test_row_16_nodata_comes_from_the_metadata_of_each_product(images: Path):
     Muscate(A, nodata="0").write(images)
     Muscate(B, profile={"nodata": 1}).write(images)
     inventory, summary = run(make_config(images.parent))
-    assert [a.nodata for a in inventory.acquisitions] == [0, -10000]
+    assert [a.bands["B2"].nodata for a in inventory.acquisitions] == [0, -10000]
     assert "W-INPUT-016" in summary["warnings"][0]
 
 
@@ -330,6 +333,38 @@ def test_images_that_moved_renew_the_inventory_but_no_result(images: Path):
     assert moved.key == task.key
     assert moved.state().status == "outdated"
     assert moved.committed() is None
+
+
+def test_another_policy_renews_the_inventory_but_nothing_that_does_not_name_it(images: Path):
+    """Its rules stand in the inventory; samples and blocks have the policy in their own keys."""
+    Muscate(A).write(images)
+    task = committed(make_config(images.parent))
+    config = make_config(images.parent, clear=[1, 2])
+    (other,) = STAGE.plan(Context(config))
+    assert other.key == task.key
+    assert other.state().status == "outdated"
+    assert do(other).status == "done"
+    assert read_inventory(other.output()).acquisitions[0].rules[0].bits == (1, 2)
+
+
+def test_an_inventory_of_0_1_is_made_again_under_the_same_key(images: Path):
+    Muscate(A).write(images)
+    task = committed(make_config(images.parent))
+    sidecar = read_sidecar(task.output())
+    assert sidecar is not None
+    write_sidecar(task.output(), {**sidecar, "layout": 1})
+    assert task.state().why == "layout of the file 1 -> 2"
+    assert task.committed() is None
+
+
+def test_an_inventory_of_0_1_is_refused_by_name(tmp_path: Path):
+    path = tmp_path / "31TCJ.parquet"
+    header = {"tile": "31TCJ", "grid": {}, "block_shape": [1, 1]}
+    table = pa.table({"product_id": [A], "scale": [10_000.0]})
+    pq.write_table(table.replace_schema_metadata({"oso_pipeline": json.dumps(header)}), path)
+    with pytest.raises(InputDataError, match=r"(?s)of format 1, expected 2.*oso run") as caught:
+        read_inventory(path)
+    assert str(path) in str(caught.value)
 
 
 def test_a_product_outside_the_season_renews_the_inventory_but_no_result(images: Path):

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from muscate_factory import Muscate
 
 from oso_pipeline.imagery.archive import ArchiveError, ZipContents
+from oso_pipeline.imagery.muscate.files import NEEDED
 from oso_pipeline.imagery.muscate.metadata import parse_date, parse_metadata
 from oso_pipeline.imagery.muscate.names import parse_product_name
 from oso_pipeline.imagery.muscate.reader import MuscateReader
+from oso_pipeline.imagery.muscate.settings import MuscateSettings
 
 A = "SENTINEL2A_20180105-105435-457_L2A_T31TCJ_C_V2-2"
 
@@ -121,7 +123,7 @@ def test_a_flipped_byte_in_an_archive_is_found(tmp_path: Path, compression: int)
     archive = Muscate(A, size=64).write_zip(tmp_path, compression)
     name = f"{A}_FRE_B2.tif"
     flip_a_byte_of(archive, f"{A}/{name}")
-    contents = ZipContents(archive, tmp_path / "out")
+    contents = ZipContents(archive, tmp_path / "out", NEEDED)
     with pytest.raises(ArchiveError, match=r"FRE_B2\.tif is damaged"):
         contents.paths([name])
     assert not list((tmp_path / "out").glob("*"))
@@ -133,7 +135,7 @@ def test_only_needed_members_are_taken_and_none_leaves_the_folder(tmp_path: Path
     with zipfile.ZipFile(archive, "w") as stream:
         for member in (f"../../{A}_FRE_B2.tif", f"/etc/{A}_CLM_R1.tif", "../evil.sh", "a/b.txt"):
             stream.writestr(member, "content")
-    contents = ZipContents(archive, tmp_path / "deep" / "er" / "out")
+    contents = ZipContents(archive, tmp_path / "deep" / "er" / "out", NEEDED)
     assert set(contents.sizes) == {f"{A}_FRE_B2.tif", f"{A}_CLM_R1.tif"}
     for path in contents.paths(contents.sizes).values():
         assert path.parent == tmp_path / "deep" / "er" / "out"
@@ -159,7 +161,7 @@ def test_links_doubles_and_cut_archives_are_refused(tmp_path: Path):
     cut.write_bytes(link.read_bytes()[:-30])
     for archive, finding in ((link, "symbolic link"), (double, "two members"), (cut, "is cut")):
         with pytest.raises(ArchiveError, match=finding):
-            _ = ZipContents(archive, tmp_path / "out").sizes
+            _ = ZipContents(archive, tmp_path / "out", NEEDED).sizes
 
 
 def test_archives_that_would_fill_a_disk_are_refused(tmp_path: Path, monkeypatch):
@@ -168,13 +170,13 @@ def test_archives_that_would_fill_a_disk_are_refused(tmp_path: Path, monkeypatch
         stream.writestr(f"{A}_FRE_B2.tif", bytes(10_000))
         stream.filelist[0].file_size = 5 * 1024**3  # what it says it holds
     with pytest.raises(ArchiveError, match="5368709120 bytes, at most"):
-        _ = ZipContents(bomb, tmp_path / "out").sizes
+        _ = ZipContents(bomb, tmp_path / "out", NEEDED).sizes
     monkeypatch.setattr("oso_pipeline.imagery.archive.MAX_MEMBERS", 100)
     with zipfile.ZipFile(many, "w") as stream:
         for number in range(101):
             stream.writestr(f"{number}.txt", "")
     with pytest.raises(ArchiveError, match="101 members, at most 100"):
-        _ = ZipContents(many, tmp_path / "out").sizes
+        _ = ZipContents(many, tmp_path / "out", NEEDED).sizes
 
 
 def test_no_more_is_extracted_than_an_archive_says(tmp_path: Path):
@@ -182,7 +184,7 @@ def test_no_more_is_extracted_than_an_archive_says(tmp_path: Path):
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as stream:
         stream.writestr(f"{A}_FRE_B2.tif", bytes(50_000_000))
         stream.filelist[0].file_size = 1000
-    contents = ZipContents(archive, tmp_path / "out")
+    contents = ZipContents(archive, tmp_path / "out", NEEDED)
     with pytest.raises(ArchiveError, match=r"damaged|whole"):
         contents.paths(contents.sizes)
     assert not list((tmp_path / "out").glob("*"))
@@ -191,7 +193,7 @@ def test_no_more_is_extracted_than_an_archive_says(tmp_path: Path):
 def test_extraction_keeps_whole_files_and_repairs_others(tmp_path: Path):
     archive = Muscate(A).write_zip(tmp_path)
     name = f"{A}_FRE_B2.tif"
-    contents = ZipContents(archive, tmp_path / "out")
+    contents = ZipContents(archive, tmp_path / "out", NEEDED)
     path = contents.paths([name])[name]
     content, written = path.read_bytes(), path.stat().st_mtime_ns
     assert contents.paths([name])[name].stat().st_mtime_ns == written
@@ -200,7 +202,7 @@ def test_extraction_keeps_whole_files_and_repairs_others(tmp_path: Path):
 
 
 def test_the_digest_of_a_product_follows_metadata_and_sizes(tmp_path: Path):
-    reader = MuscateReader()
+    reader = MuscateReader(MuscateSettings())
     home = Muscate(A).write(tmp_path)
     candidate = reader.recognise(home)
     assert candidate is not None

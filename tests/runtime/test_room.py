@@ -136,5 +136,5 @@ def test_archives_count_with_what_they_are_extracted_to(small_world: Path, tmp_p
     for task in tasks:
         for candidate in task.job.candidates:
             if candidate.path.suffix == ".zip":
-                (first / candidate.name.text).mkdir(parents=True)
+                (first / candidate.product_id).mkdir(parents=True)
     assert sum(task.cost.bytes_written for task in InventoryStage().plan(context)) == 0

@@ -13,11 +13,13 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from oso_pipeline.imagery.acquisition import Acquisition
+from oso_pipeline.core.sensors import SENTINEL2
+from oso_pipeline.imagery.acquisition import Acquisition, Asset
+from oso_pipeline.imagery.clear import ClearPolicy
+from oso_pipeline.imagery.muscate.quality import rules_of
 
 TILE = "31TCJ"
 ORIGIN = (300_000, 4_900_020)
-FINE = ("B2", "B3", "B4", "B8")
 
 
 def write_tiff(path: Path, pixels: np.ndarray, resolution: int, **options: object) -> Path:
@@ -55,26 +57,30 @@ class Products:
         bands: dict[str, np.ndarray | int],
         masks: dict[str, np.ndarray | int] | None = None,
         *,
-        scale: float = 10_000,
+        scale: float = 1e-4,
+        offset: float = 0.0,
         nodata: int = -10_000,
+        clear: ClearPolicy = "oso",
     ) -> Acquisition:
         """Add a product of `stamp` (YYYY-MM-DDTHH:MM:SS); a number fills a whole image."""
         acquired = datetime.fromisoformat(stamp).replace(tzinfo=UTC)
         name = f"SENTINEL2A_{acquired:%Y%m%d-%H%M%S}-000_L2A_T{TILE}_C_V1-0"
-        paths = {}
+        assets = {}
         for band, pixels in bands.items():
-            size = 10 if band in FINE else 20
+            size = SENTINEL2.resolution_m(band)
             pixels = self._image(pixels, size, np.int16)
             path = self.folder / name / f"{name}_FRE_{band}.tif"
-            paths[band] = write_tiff(path, pixels, size, **self.creation)
-        mask_paths = {}
+            write_tiff(path, pixels, size, **self.creation)
+            number = path.stat().st_size
+            assets[band] = Asset(str(path), size, scale, offset, nodata, number)
+        quality = {}
         masks = {"CLM_R1": 0, "EDG_R1": 0, "SAT_R1": 0} | (masks or {})
         for mask, pixels in masks.items():
             size = 20 if mask.endswith("R2") else 10
             pixels = self._image(pixels, size, np.uint8)
-            mask_paths[mask] = write_tiff(
-                self.folder / name / "MASKS" / f"{name}_{mask}.tif", pixels, size, **self.creation
-            )
+            path = self.folder / name / "MASKS" / f"{name}_{mask}.tif"
+            write_tiff(path, pixels, size, **self.creation)
+            quality[mask] = Asset(str(path), size, size_bytes=path.stat().st_size)
         self.acquisitions.append(
             Acquisition(
                 product_id=name,
@@ -83,13 +89,10 @@ class Products:
                 platform="S2A",
                 family="muscate",
                 version="1.0",
-                scale=scale,
-                nodata=nodata,
-                bands=paths,
-                masks=mask_paths,
-                size_bytes=sum(
-                    path.stat().st_size for path in (*paths.values(), *mask_paths.values())
-                ),
+                bands=assets,
+                quality=quality,
+                rules=rules_of(clear),
+                path=self.folder / name,
             )
         )
         return self.acquisitions[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import ExitCode, InputDataError
+from oso_pipeline.imagery.acquisition import Asset
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.reading.memory import CHUNK_PIXELS, pixel_bytes
@@ -82,18 +84,18 @@ def test_blocks_join_to_the_whole_also_on_odd_grids(products, shape, block, roun
 
 
 def test_row_015_scales_within_a_series_become_one(products) -> None:
-    products.add("2018-05-01T10:00:00", {"B4": 123}, scale=1000)
-    products.add("2018-05-11T10:00:00", {"B4": 1230}, scale=10_000)
-    products.add("2018-05-21T10:00:00", {"B4": 2461}, scale=20_000)
+    products.add("2018-05-01T10:00:00", {"B4": 123}, scale=1 / 1000)
+    products.add("2018-05-11T10:00:00", {"B4": 1230})
+    products.add("2018-05-21T10:00:00", {"B4": 2461}, scale=1 / 20_000)
     assert read(products, "B4").values[:, 0, 0].tolist() == [1230, 1230, 1230]
 
 
 @pytest.mark.parametrize(
     ("pixels", "scale", "nodata"),
     [
-        (np.array([[0, 500]], np.int16), 10_000, 0),
-        (np.array([[65_535, 500]], np.uint16), 10_000, 65_535),
-        (np.array([[-10_000, 500]], np.int16), 10_000, -10_000),
+        (np.array([[0, 500]], np.int16), 1e-4, 0),
+        (np.array([[65_535, 500]], np.uint16), 1e-4, 65_535),
+        (np.array([[-10_000, 500]], np.int16), 1e-4, -10_000),
         (np.array([[np.nan, 0.05]], np.float32), 1, -10_000),
         (np.array([[-10_000, 0.05]], np.float32), 1, -10_000),
     ],
@@ -144,15 +146,15 @@ def test_edge_and_cloud_are_masked_and_policies_differ(products) -> None:
     swir[0, 1] = 1 << 5
     cirrus = np.zeros((6, 8), dtype=np.uint8)
     cirrus[0, 4] = 128
-    products.add(
-        DAY, {"B4": 100}, {"EDG_R1": edge, "MG2_R1": terrain, "SAT_R2": swir, "CLM_R1": cirrus}
-    )
+    masks = {"EDG_R1": edge, "MG2_R1": terrain, "SAT_R2": swir, "CLM_R1": cirrus}
     expected = {
         "oso": [0, 1, 1, 1, 0, 1, 1, 1],
         "conservative": [0, 0, 0, 0, 0, 1, 1, 1],
         (0, 1): [0, 1, 1, 1, 1, 1, 1, 1],
     }
     for policy, clear in expected.items():
+        products.acquisitions.clear()
+        products.add(DAY, {"B4": 100}, masks, clear=policy)
         assert read(products, "B4", clear=policy).clear[0, :8].tolist() == clear
 
 
@@ -189,7 +191,7 @@ def test_a_wholly_cloudy_block_is_not_read(products) -> None:
     acquisition = products.add(DAY, {"B4": 100}, {"CLM_R1": 1})
     rasters = OpenRasters(8)
     BlockReader(products.inventory(), spec("B4"), rasters).read(WHOLE)
-    assert acquisition.bands["B4"] not in rasters._open
+    assert acquisition.bands["B4"].path not in rasters._open
     assert len(rasters) == 1  # nor are the other masks
 
 
@@ -208,7 +210,7 @@ def test_row_069_metadata_beside_an_image_cannot_change_it(products) -> None:
         "<PAMDataset><PAMRasterBand band='1'><NoDataValue>1</NoDataValue>"
         "<Scale>7</Scale><Offset>7</Offset></PAMRasterBand></PAMDataset>"
     )
-    path = acquisition.bands["B4"]
+    path = acquisition.bands["B4"].path
     path.with_name(path.name + ".aux.xml").write_text(aside)
     series = read(products, "B4")
     assert series.clear.all()
@@ -238,7 +240,8 @@ def test_a_truncated_image_is_named(products, share: float, which: str) -> None:
         {"B4": numbers.integers(0, 9000, (64, 64), np.int16)},
         {"SAT_R1": np.zeros((64, 64), np.uint8)},
     )
-    path = acquisition.bands["B4"] if which == "band" else acquisition.masks["SAT_R1"]
+    asset = acquisition.bands["B4"] if which == "band" else acquisition.quality["SAT_R1"]
+    path = asset.path
     reader = BlockReader(products.inventory(), spec("B4"), OpenRasters(8))
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(InputDataError) as caught:
@@ -259,13 +262,13 @@ def test_a_truncated_image_is_named(products, share: float, which: str) -> None:
 def test_something_else_than_a_tiff_is_named(products) -> None:
     acquisition = products.add(DAY, {"B4": 100})
     reader = BlockReader(products.inventory(), spec("B4"), OpenRasters(8))
-    acquisition.bands["B4"].write_text("<html>404</html>")
+    acquisition.bands["B4"].path.write_text("<html>404</html>")
     with pytest.raises(InputDataError) as caught:
         reader.read(WHOLE)
     error = caught.value
     assert (error.problems[0].code, error.problems[0].where) == (
         "E-FAULT-021",
-        str(acquisition.bands["B4"]),
+        acquisition.bands["B4"].href,
     )
 
 
@@ -276,17 +279,17 @@ def test_a_vanished_image_is_named(products) -> None:
     acquisition = products.add(DAY, {"B4": 100})
     reader = BlockReader(products.inventory(), spec("B4"), OpenRasters(8))
     reader.read(WHOLE)
-    acquisition.bands["B4"].unlink()
+    acquisition.bands["B4"].path.unlink()
     with pytest.raises(InputDataError, match=r"E-FAULT-019.*vanished") as caught:
         reader.read(WHOLE)
-    assert str(acquisition.bands["B4"]) in str(caught.value)
+    assert acquisition.bands["B4"].href in str(caught.value)
 
 
 def test_an_image_replaced_by_another_size_is_named(products) -> None:
     acquisition = products.add(DAY, {"B4": 100})
     reader = BlockReader(products.inventory(), spec("B4"), OpenRasters(8))
     reader.read(WHOLE)
-    path = acquisition.bands["B4"]
+    path = acquisition.bands["B4"].path
     with rasterio.open(path) as source:
         profile = source.profile | {"height": 2, "width": 2}
     with rasterio.open(path, "w", **profile) as target:
@@ -296,11 +299,11 @@ def test_an_image_replaced_by_another_size_is_named(products) -> None:
 
 
 def test_row_006_all_products_without_a_needed_band_or_mask_are_named_at_once(products) -> None:
-    products.add("2018-05-01T10:00:00", {"B4": 100})
-    products.add("2018-05-11T10:00:00", {"B8": 100}, {"MG2_R1": 0})
+    products.add("2018-05-01T10:00:00", {"B4": 100}, clear="conservative")
+    products.add("2018-05-11T10:00:00", {"B8": 100}, {"MG2_R1": 0}, clear="conservative")
     error = refused(products, "B4", clear="conservative")
     assert [p.code for p in error.problems] == ["E-INPUT-006", "E-INPUT-006"]
-    assert "lacks mask MG2_R1" in str(error)
+    assert "lacks quality asset MG2_R1" in str(error)
     assert "lacks band B4" in str(error)
 
 
@@ -312,13 +315,13 @@ def test_row_006_all_products_without_a_needed_band_or_mask_are_named_at_once(pr
 def test_products_changed_since_the_inventory_are_named_at_once(products) -> None:
     changed = products.add("2018-05-01T10:00:00", {"B4": 100})
     gone = products.add("2018-05-11T10:00:00", {"B4": 100})
-    with changed.masks["CLM_R1"].open("ab") as stream:
+    with changed.quality["CLM_R1"].path.open("ab") as stream:
         stream.write(b"0")
-    gone.bands["B4"].unlink()
+    gone.bands["B4"].path.unlink()
     error = refused(products, "B4")
     assert [p.code for p in error.problems] == ["E-FAULT-020", "E-FAULT-019"]
     assert changed.product_id in str(error)
-    assert str(gone.bands["B4"]) in str(error)
+    assert gone.bands["B4"].href in str(error)
 
 
 def test_few_handles_suffice_and_are_reused(products) -> None:
@@ -333,19 +336,76 @@ def test_few_handles_suffice_and_are_reused(products) -> None:
     assert len(rasters) == 0
 
 
-@given(
-    st.lists(st.integers(-32_768, 32_767), min_size=1, max_size=20),
-    st.sampled_from([100, 1000, 2000, 10_000, 30_000]),
-)
-def test_scaling_rounds_and_clips_each_number(numbers: list[int], scale: int) -> None:
-    raw = np.array(numbers, dtype=np.int16)
-    values, missing, outside = to_stored(raw, scale, -10_000)
+USUAL = [1, 100, 255, 1000, 2000, 10_000, 20_000, 30_000, 32_768, 65_535]
+"""Quantification values: the number stored for reflectance 1."""
+
+
+def asset(scale: float | None, offset: float = 0.0, nodata: float | None = -10_000) -> Asset:
+    return Asset("band.tif", 10, scale, offset, nodata)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16])
+def test_a_scale_gives_what_division_by_the_quantification_gave(dtype: type) -> None:
+    raw = np.arange(np.iinfo(dtype).min, np.iinfo(dtype).max + 1).astype(dtype)
+    for quantification in [*USUAL, *range(49, 20_000, 997)]:
+        values, missing, outside = to_stored(raw, asset(1 / quantification))
+        exact = np.rint(np.where(missing, 0, raw).astype(np.float64) * 10_000 / quantification)
+        np.testing.assert_array_equal(missing, raw == -10_000)
+        np.testing.assert_array_equal(values[~missing], exact.clip(-9999, 32_767)[~missing])
+        cut = (exact < -9999) | (exact > 32_767)
+        np.testing.assert_array_equal(outside[~missing], cut[~missing])
+
+
+@given(st.lists(st.integers(0, 65_535), min_size=1, max_size=20), st.sampled_from([-1000, 0, 500]))
+def test_an_offset_applies_after_no_data_was_told(numbers: list[int], add: int) -> None:
+    """As BOA_ADD_OFFSET of Sentinel-2 since baseline 04.00, with 0 for no data."""
+    raw = np.array(numbers, dtype=np.uint16)
+    values, missing, outside = to_stored(raw, asset(1e-4, add / 10_000, nodata=0))
     for value, number, gone, cut in zip(values, numbers, missing, outside, strict=True):
-        assert gone == (number == -10_000)
+        assert gone == (number == 0)
         if not gone:
-            exact = round(number * 10_000 / scale)
-            assert value == max(-9999, min(32_767, exact))
-            assert cut == (value != exact)
+            assert value == max(-9999, min(32_767, number + add))
+            assert cut == (value != number + add)
+
+
+def test_halves_of_a_decimal_scale_are_rounded_to_even() -> None:
+    """2.75e-05 of Landsat is no binary fraction, and 20 times it lies half way between units."""
+    raw = np.array([20, 60, 100, 7273, 43_636], dtype=np.uint16)
+    values, _, _ = to_stored(raw, asset(2.75e-05, -0.2, nodata=0))
+    assert values.tolist() == [6 - 2000, 16 - 2000, 28 - 2000, 0, 10_000]
+
+
+def test_an_offset_is_applied_while_a_block_is_read(products) -> None:
+    image = np.full((6, 8), 1500, np.int16)
+    image[0, 0] = 0
+    products.add(DAY, {"B4": image}, offset=-0.1, nodata=0)
+    products.add("2018-06-11T10:00:00", {"B4": 500})
+    series = read(products, "B4")
+    assert series.values[:, 0, 1].tolist() == [500, 500]
+    assert series.clear[:, 0].tolist() == [0, 1]
+
+
+def test_a_band_without_scale_is_never_read() -> None:
+    with pytest.raises(ValueError, match=r"band\.tif has no scale"):
+        to_stored(np.zeros(1, np.int16), asset(None))
+
+
+def test_a_band_at_two_resolutions_is_refused(products) -> None:
+    products.add("2018-05-01T10:00:00", {"B5": 100})
+    other = products.add("2018-05-11T10:00:00", {"B5": 100})
+    fine = replace(other.bands["B5"], resolution_m=10)
+    products.acquisitions[1] = replace(other, bands={"B5": fine})
+    assert "band B5 has pixels of 10 m in" in str(refused(products, "B5"))
+
+
+def test_the_resolution_of_a_band_is_that_of_its_asset(products) -> None:
+    """Whatever the table of the sensor says, as of products resampled to 10 m."""
+    fine = np.arange(48, dtype=np.int16).reshape(6, 8)
+    found = products.add(DAY, {"B4": fine})
+    products.acquisitions[0] = replace(found, bands={"B5": found.bands["B4"]})
+    series = read(products, "B5")
+    np.testing.assert_array_equal(series.values[0, 0], fine.ravel())
+    assert series.slots.tolist() == [0]
 
 
 def test_spec_survives_json() -> None:

@@ -15,6 +15,8 @@ from odc.geo.geobox import GeoBox
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.dates import days_since_epoch
+from oso_pipeline.imagery.acquisition import Acquisition, Asset
+from oso_pipeline.imagery.muscate.quality import rules_of
 from oso_pipeline.timeseries.gapfill import gapfill, longest_gap_days
 from oso_pipeline.timeseries.kernels.chunks import NODATA
 from oso_pipeline.timeseries.reading.rasters import OpenRasters
@@ -28,23 +30,35 @@ SITES = {
 BANDS = ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
 
 
+def band(path: Path) -> Asset:
+    resolution = 10 if path.stem.endswith(("_B2", "_B3", "_B4", "_B8")) else 20
+    return Asset(str(path), resolution, 1e-4, 0.0, -10_000, path.stat().st_size)
+
+
+def mask(path: Path) -> Asset:
+    resolution = 10 if path.stem.endswith("R1") else 20
+    return Asset(str(path), resolution, size_bytes=path.stat().st_size)
+
+
 def listing(folder: Path, tile: str) -> SimpleNamespace:
     """List products by the names of their files alone, whatever the inventory would say."""
     acquisitions = []
     for product in sorted(folder.iterdir()):
         files = {re.sub(r"^.*_V9-0_(FRE_)?", "", p.stem): p for p in product.rglob("*.tif")}
         acquisitions.append(
-            SimpleNamespace(
+            Acquisition(
                 product_id=product.name,
+                tile=tile[1:],
                 acquired=datetime.strptime(product.name[11:26], "%Y%m%d-%H%M%S"),
-                scale=10_000,
-                nodata=-10_000,
-                size_bytes=sum(p.stat().st_size for p in files.values()),
-                bands={name: path for name, path in files.items() if name in BANDS},
-                masks={name: path for name, path in files.items() if "_R" in name},
+                platform=product.name[:10],
+                family="muscate",
+                version="9.0",
+                bands={name: band(path) for name, path in files.items() if name in BANDS},
+                quality={name: mask(path) for name, path in files.items() if "_R" in name},
+                rules=rules_of("oso"),
             )
         )
-    with rasterio.open(acquisitions[0].bands["B2"]) as image:
+    with rasterio.open(acquisitions[0].bands["B2"].path) as image:
         grid = GeoBox(image.shape, image.transform, str(image.crs))
         block_shape = image.block_shapes[0]
     return SimpleNamespace(

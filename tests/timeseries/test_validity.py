@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oso_pipeline.timeseries.masks import clear_pixels
+from oso_pipeline.imagery.clear import ClearRule, clear_pixels
+from oso_pipeline.imagery.muscate.quality import rules_of
 
 NAMES = ("CLM_R1", "EDG_R1", "SAT_R1", "SAT_R2", "MG2_R1")
 
 
 def clear(policy: object, **values: int) -> bool:
     masks = {name: np.array([values.get(name, 0)], dtype=np.uint8) for name in NAMES}
-    return bool(clear_pixels(masks, policy)[0])
+    return bool(clear_pixels(masks, rules_of(policy))[0])
 
 
 def test_published_cases(shared_data: Path) -> None:
@@ -66,8 +67,27 @@ def test_snow_stays_clear() -> None:
 
 def test_saturation_may_be_absent_but_cloud_and_edge_not() -> None:
     zero = np.zeros(1, dtype=np.uint8)
-    assert clear_pixels({"CLM_R1": zero, "EDG_R1": zero}, "oso").all()
+    assert clear_pixels({"CLM_R1": zero, "EDG_R1": zero}, rules_of("oso")).all()
     with pytest.raises(ValueError, match="EDG_R1"):
-        clear_pixels({"CLM_R1": zero}, "oso")
+        clear_pixels({"CLM_R1": zero}, rules_of("oso"))
     with pytest.raises(ValueError, match="MG2_R1"):
-        clear_pixels({"CLM_R1": zero, "EDG_R1": zero}, "conservative")
+        clear_pixels({"CLM_R1": zero, "EDG_R1": zero}, rules_of("conservative"))
+
+
+def test_a_rule_of_values_hides_these_alone() -> None:
+    """As in a scene classification, whose numbers are classes and not bits."""
+    rule = ClearRule("SCL", values=(3, 8, 9))
+    classes = np.arange(12, dtype=np.uint8)
+    assert np.flatnonzero(~rule.allows(classes)).tolist() == [3, 8, 9]
+    assert ClearRule.from_json(rule.to_json()) == rule
+
+
+@pytest.mark.parametrize("policy", ["oso", "conservative", (0, 7), ()])
+def test_rules_survive_json(policy: object) -> None:
+    for rule in rules_of(policy):  # type: ignore[arg-type]
+        assert ClearRule.from_json(json.loads(json.dumps(rule.to_json()))) == rule
+
+
+def test_a_rule_has_bits_or_values_not_both() -> None:
+    with pytest.raises(ValueError, match="expected one"):
+        ClearRule("SCL", bits=(1,), values=(1,))

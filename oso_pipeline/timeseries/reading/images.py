@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
 from oso_pipeline.core.kernels import kernel
-from oso_pipeline.imagery.acquisition import BANDS_10M, Acquisition
+from oso_pipeline.imagery.acquisition import Asset
 from oso_pipeline.timeseries.kernels.chunks import NODATA
-from oso_pipeline.timeseries.reading.rasters import LOWEST, OpenRasters, to_stored
+from oso_pipeline.timeseries.reading.rasters import LOWEST, STORED, OpenRasters, to_stored
 from oso_pipeline.timeseries.reading.windows import Part
 
 _Int16 = npt.NDArray[np.int16]
 
 
-def slots_of(bands: tuple[str, ...]) -> npt.NDArray[np.int32]:
+Resolutions = Mapping[str, int]
+"""Resolution of each band, 10 or 20 m, in the order of the features."""
+
+
+def slots_of(resolutions: Resolutions) -> npt.NDArray[np.int32]:
     """Return where each band is stored: a row of the 10 m bands, or -1 - one of the 20 m."""
     slots, counts = [], [0, 0]
-    for band in bands:
-        at_20m = band not in BANDS_10M
+    for resolution_m in resolutions.values():
+        at_20m = resolution_m == 20
         slots.append(-1 - counts[1] if at_20m else counts[0])
         counts[at_20m] += 1
     return np.array(slots, dtype=np.int32)
@@ -34,23 +38,23 @@ class Layer:
 
     Parameters
     ----------
-    bands
-        Bands in the order of the features.
+    slots
+        Where each band is stored, as :func:`slots_of` tells.
     fine, coarse
         int16, shape ``(band, row, column)``, those of 10 m and those of 20 m.
     """
 
-    bands: tuple[str, ...]
+    slots: npt.NDArray[np.int32]
     fine: _Int16
     coarse: _Int16
 
     def part(self, part: Part) -> Layer:
         """Return views of a part."""
-        return Layer(self.bands, part.of(self.fine), part.of(self.coarse, 2))
+        return Layer(self.slots, part.of(self.fine), part.of(self.coarse, 2))
 
-    def band(self, band: str) -> tuple[_Int16, int]:
+    def band(self, number: int) -> tuple[_Int16, int]:
         """Return the pixels of a band, and 1 where they are of 10 m, 2 where of 20 m."""
-        slot = int(slots_of(self.bands)[self.bands.index(band)])
+        slot = int(self.slots[number])
         return (self.fine[slot], 1) if slot >= 0 else (self.coarse[-1 - slot], 2)
 
 
@@ -58,24 +62,25 @@ class Layer:
 class Images:
     """The bands of several products on a block, as :class:`Layer` has them for one."""
 
-    bands: tuple[str, ...]
+    slots: npt.NDArray[np.int32]
     fine: _Int16
     coarse: _Int16
 
     @classmethod
-    def empty(cls, number: int, bands: tuple[str, ...], shape: tuple[int, int]) -> Images:
-        """Return room for a number of products on a block of a shape."""
-        n_fine = sum(band in BANDS_10M for band in bands)
+    def empty(cls, number: int, resolutions: Resolutions, shape: tuple[int, int]) -> Images:
+        """Return memory for a number of products on a block of a shape."""
+        slots = slots_of(resolutions)
+        n_fine = int((slots >= 0).sum())
         half = tuple(-(-size // 2) for size in shape)
         return cls(
-            bands,
+            slots,
             np.empty((number, n_fine, *shape), np.int16),
-            np.empty((number, len(bands) - n_fine, *half), np.int16),
+            np.empty((number, len(slots) - n_fine, *half), np.int16),
         )
 
     def layer(self, number: int) -> Layer:
-        """Return the room of one product."""
-        return Layer(self.bands, self.fine[number], self.coarse[number])
+        """Return the memory of one product."""
+        return Layer(self.slots, self.fine[number], self.coarse[number])
 
     def flat(self) -> tuple[_Int16, _Int16]:
         """Return both arrays with pixels row by row on the last axis."""
@@ -87,7 +92,7 @@ class Images:
 
 
 def read_band(
-    rasters: OpenRasters, place: tuple[Path, Window], acquisition: Acquisition, values: _Int16
+    rasters: OpenRasters, asset: Asset, window: Window, values: _Int16
 ) -> npt.NDArray[np.bool_] | None:
     """Read a band as reflectances in 1e-4 units; -10000 where there is no data.
 
@@ -95,10 +100,10 @@ def read_band(
     ----------
     rasters
         Where files are kept open, within a session.
-    place
-        The file and the window of it.
-    acquisition
-        Scale and number for no data of the file.
+    asset
+        The file, its scale and offset, and its number for no data.
+    window
+        The part of it.
     values
         What is written, at least as large as the window; beyond it there is no data.
 
@@ -107,23 +112,19 @@ def read_band(
     outside
         Which values had to be clipped to the range that is stored; None if none had to.
     """
-    path, window = place
     covered = values[: window.height, : window.width]
     if covered.shape != values.shape:
         values[:] = NODATA
-    if rasters.dtype(path) == "int16" and (acquisition.scale, acquisition.nodata) == (
-        10_000,
-        NODATA,
-    ):
-        # The numbers of MUSCATE are those that are stored: no copy, no further pass.
-        rasters.read(path, window, covered)
+    as_stored = (asset.scale, asset.offset, asset.nodata) == (*STORED, NODATA)
+    if as_stored and rasters.dtype(asset.path) == "int16":
+        # No copy, no further pass.
+        rasters.read(asset.path, window, covered)
         if covered.size == 0 or covered.min() >= NODATA:
             return None
         cut = covered < NODATA
         covered[cut] = LOWEST
     else:
-        raw = rasters.read(path, window)
-        stored, missing, cut = to_stored(raw, acquisition.scale, acquisition.nodata)
+        stored, missing, cut = to_stored(rasters.read(asset.path, window), asset)
         covered[:] = np.where(missing, NODATA, stored)
     outside = np.zeros(values.shape, bool)
     outside[: window.height, : window.width] = cut

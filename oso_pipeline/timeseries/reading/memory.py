@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from oso_pipeline.imagery.acquisition import BANDS_10M
+from oso_pipeline.core.sensors import SENTINEL2
 
 if TYPE_CHECKING:
     from oso_pipeline.config.model import Config
@@ -39,7 +39,7 @@ _LEAST_PIXELS = 4096
 
 def pixel_bytes(n_products: int, bands: tuple[str, ...]) -> float:
     """Return the memory of a pixel of a series and of the masks while they are read."""
-    n_fine = sum(band in BANDS_10M for band in bands)
+    n_fine = sum(SENTINEL2.resolution_m(band) == 10 for band in bands)
     return n_products * (2 * n_fine + (len(bands) - n_fine) / 2 + 1) + _MASK_BYTES
 
 

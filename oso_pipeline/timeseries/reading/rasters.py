@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,14 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.imagery.acquisition import Asset
 from oso_pipeline.timeseries.kernels.chunks import NODATA
 
 LOWEST, HIGHEST = NODATA + 1, 32_767
 """Least and greatest reflectance kept, 1e-4 units; negative ones are legal, -10000 is not."""
+
+STORED = (1e-4, 0.0)
+"""Scale and offset of what is stored: files with these need no arithmetic."""
 
 GDAL_OPTIONS = {
     # A .aux.xml or .msk beside an input can change its no data or its masks without a word;
@@ -162,8 +167,24 @@ def _allowed_files() -> int:
     return _MOST_OPEN * 2 if soft == resource.RLIM_INFINITY else soft
 
 
+@lru_cache(maxsize=1024)
+def gain_of(scale: float) -> tuple[float, float]:
+    """Return numerator and denominator of what makes 1e-4 units of the numbers of a file.
+
+    Scales are short decimals or one over a whole number, of which a floating-point number is only
+    near; taken as the fraction that is meant, products and halves are exact.
+
+    Examples
+    --------
+    >>> gain_of(1 / 30_000), gain_of(2.75e-05)
+    ((10000.0, 30000.0), (110000.0, 400000.0))
+    """
+    fraction = Fraction(scale).limit_denominator(10**9)
+    return float(10_000 * fraction.numerator), float(fraction.denominator)
+
+
 def to_stored(
-    raw: npt.NDArray[Any], scale: float, nodata: float
+    raw: npt.NDArray[Any], asset: Asset
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return the numbers of a file as reflectances in 1e-4 units.
 
@@ -171,23 +192,34 @@ def to_stored(
     ----------
     raw
         Numbers as stored in the file, of any type.
-    scale
-        Number that stands for reflectance 1 in the file.
-    nodata
-        Number that stands for no data; compared exactly, as negative reflectances are legal.
+    asset
+        Scale and offset of the file, and its number for no data. That is compared first and
+        exactly, as negative reflectances are legal.
 
     Returns
     -------
     values, missing, outside
         int16 reflectances, rounded half to even; where there is no data (also where a float is
-        not finite); where a value had to be clipped to -9999 or 32767. One shape.
+        not finite); where a value had to be clipped to -9999 or 32767. One shape. Where there is
+        no data, value and mark of clipping mean nothing.
+
+    Raises
+    ------
+    ValueError
+        If the asset has no scale.
     """
-    missing = raw == nodata
-    if raw.dtype == np.int16 and scale == 10_000:
+    if asset.scale is None:
+        raise ValueError(f"{asset.href} has no scale")
+    missing = np.zeros(raw.shape, bool) if asset.nodata is None else raw == asset.nodata
+    if raw.dtype == np.int16 and (asset.scale, asset.offset) == STORED:
         return np.maximum(raw, np.int16(LOWEST)), missing, raw < LOWEST
     if raw.dtype.kind == "f":
         missing = missing | ~np.isfinite(raw)
-    exact = np.rint(np.where(missing, 0, raw).astype(np.float64) * 10_000 / scale)
+    multiplier, divisor = gain_of(asset.scale)
+    exact = np.where(missing, 0, raw).astype(np.float64) * multiplier / divisor
+    if asset.offset:
+        exact += round(asset.offset * 10_000, 6)
+    np.rint(exact, out=exact)
     kept = exact.clip(LOWEST, HIGHEST)
     return kept.astype(np.int16), missing, kept != exact
 

@@ -14,13 +14,13 @@ from rasterio.windows import Window
 
 from oso_pipeline.core.dates import days_since_epoch
 from oso_pipeline.core.errors import InputDataError, Problem
-from oso_pipeline.timeseries.masks import ClearPolicy, rules_of
+from oso_pipeline.core.sensors import SENTINEL2
+from oso_pipeline.imagery.clear import ClearPolicy, ClearRule
 from oso_pipeline.timeseries.reading.images import (
     Images,
     Layer,
     overlap,
     read_band,
-    slots_of,
     spoil,
 )
 from oso_pipeline.timeseries.reading.rasters import OpenRasters, process_rasters, vanished
@@ -30,7 +30,7 @@ from oso_pipeline.timeseries.series import BlockSeries
 if TYPE_CHECKING:
     from oso_pipeline.config.model import Config
     from oso_pipeline.core.blocks import Block
-    from oso_pipeline.imagery.acquisition import Acquisition
+    from oso_pipeline.imagery.acquisition import Acquisition, Asset
     from oso_pipeline.imagery.inventory import Inventory
 
 
@@ -43,7 +43,7 @@ class ReadSpec:
     bands
         Bands in the order of the features.
     clear
-        Policy of :func:`~oso_pipeline.timeseries.masks.clear_pixels`.
+        What hides a pixel; the rules that follow from it stand in the inventory.
     first, last
         Days between which images serve, both included: the season and its margins.
     """
@@ -100,8 +100,9 @@ class BlockReader:
     Raises
     ------
     InputDataError
-        If a product lacks a band or a mask that is needed, or its files have vanished or
-        changed since the inventory; all such products are named at once.
+        If a product lacks a band or a quality asset that is needed or has a band of another
+        resolution than the others, or its files have vanished or changed since the inventory;
+        all such products are named at once.
 
     Examples
     --------
@@ -117,6 +118,7 @@ class BlockReader:
         first, last = self.spec.first, self.spec.last
         self._used = [a for a in ordered if first <= a.acquired.date() <= last]
         _refuse_incomplete(self._used, self.spec)
+        self._resolutions = _resolutions_of(self._used, self.spec.bands)
         _refuse_changed(self._used)
 
     @property
@@ -158,7 +160,7 @@ class BlockReader:
                 if layer.any():
                     seen.append(acquisition)
             clear = clear[: len(seen)]
-            images, clipped = Images.empty(len(seen), self.spec.bands, shape), 0
+            images, clipped = Images.empty(len(seen), self._resolutions, shape), 0
             for number, acquisition in enumerate(seen):
                 _take_turns(seen, clear, number)
                 if clear[number].any():
@@ -166,8 +168,7 @@ class BlockReader:
                     clipped += self._fill(acquisition, block, layer, clear[number])
         days = days_since_epoch(tuple(a.acquired.date() for a in seen))
         flags = clear.reshape(len(seen), block.pixels)
-        slots = slots_of(self.spec.bands)
-        return BlockSeries(shape, *images.flat(), slots, flags, days, clipped)
+        return BlockSeries(shape, *images.flat(), images.slots, flags, days, clipped)
 
     def _look(
         self,
@@ -176,20 +177,19 @@ class BlockReader:
         wanted: npt.NDArray[np.bool_] | None,
         clear: npt.NDArray[np.uint8],
     ) -> None:
-        """Write where the masks of a product let pixels count."""
+        """Write where the rules of a product let pixels count."""
         clear[:] = 1 if wanted is None else wanted
-        for rule in rules_of(self.spec.clear):
-            if rule.name in acquisition.masks and clear.any():
-                mask = self._mask(acquisition.masks[rule.name], rule.name, block)
-                clear &= rule.allows(mask)
+        for rule in acquisition.rules:
+            if rule.asset in acquisition.quality and clear.any():
+                clear &= self._allowed(rule, acquisition.quality[rule.asset], block)
 
-    def _mask(self, path: Path, name: str, block: Block) -> npt.NDArray[Any]:
-        factor = 1 if name.endswith("R1") else 2
-        window = self._window(path, whole(block), factor)
-        mask = self.rasters.read(path, window)
+    def _allowed(self, rule: ClearRule, asset: Asset, block: Block) -> npt.NDArray[np.bool_]:
+        factor = asset.resolution_m // 10
+        window = self._window(asset.path, whole(block), factor)
+        allowed = rule.allows(self.rasters.read(asset.path, window))
         if factor == 2:
-            mask = repeat_pixels(mask, (block.height, block.width), outside=255)
-        return mask
+            allowed = repeat_pixels(allowed, (block.height, block.width), outside=False)
+        return allowed
 
     def _fill(
         self,
@@ -202,11 +202,11 @@ class BlockReader:
         part = bounding(clear)
         target, flags = layer.part(part), part.of(clear)
         cut = []
-        for band in self.spec.bands:
-            values, factor = target.band(band)
-            path = acquisition.bands[band]
-            window = self._window(path, part.moved(block.row, block.column), factor)
-            outside = read_band(self.rasters, (path, window), acquisition, values)
+        for number, band in enumerate(self.spec.bands):
+            values, factor = target.band(number)
+            asset = acquisition.bands[band]
+            window = self._window(asset.path, part.moved(block.row, block.column), factor)
+            outside = read_band(self.rasters, asset, window, values)
             # One band without data spoils the date: the mask is shared by all bands.
             spoil(values, flags, factor)
             if outside is not None:
@@ -240,19 +240,22 @@ def _take_turns(seen: Sequence[Acquisition], clear: npt.NDArray[np.uint8], numbe
 
 
 def _refuse_incomplete(acquisitions: Sequence[Acquisition], spec: ReadSpec) -> None:
-    """Refuse acquisitions without a band or mask that will be read, all at once."""
-    needed = [rule.name for rule in rules_of(spec.clear) if rule.needed]
+    """Refuse acquisitions without a band or quality asset that will be read, all at once."""
     problems = []
     for acquisition in acquisitions:
         lacking = [f"band {band}" for band in spec.bands if band not in acquisition.bands]
-        lacking += [f"mask {name}" for name in needed if name not in acquisition.masks]
+        lacking += [
+            f"quality asset {rule.asset}"
+            for rule in acquisition.rules
+            if rule.needed and rule.asset not in acquisition.quality
+        ]
         if lacking:
             problems.append(
                 Problem(
                     "E-INPUT-006",
                     f"product {acquisition.product_id} lacks {', '.join(lacking)}, needed with "
                     f"imagery.clear: {spec.clear}",
-                    str(next(iter(acquisition.bands.values()), acquisition.product_id)),
+                    str(acquisition.path),
                     "complete the product, take it out of imagery.paths, or change "
                     "imagery.bands or imagery.clear",
                 )
@@ -261,11 +264,39 @@ def _refuse_incomplete(acquisitions: Sequence[Acquisition], spec: ReadSpec) -> N
         raise InputDataError(*problems)
 
 
+def _resolutions_of(acquisitions: Sequence[Acquisition], bands: tuple[str, ...]) -> dict[str, int]:
+    """Return the resolution of each band, which all acquisitions share, metres.
+
+    Raises
+    ------
+    InputDataError
+        If they do not (``E-INPUT-013``).
+    """
+    if not acquisitions:
+        return {band: SENTINEL2.resolution_m(band) for band in bands}
+    first = acquisitions[0]
+    problems = [
+        Problem(
+            "E-INPUT-013",
+            f"band {band} has pixels of {other.bands[band].resolution_m} m in {other.product_id}, "
+            f"of {first.bands[band].resolution_m} m in {first.product_id}",
+            other.bands[band].href,
+            "all products of a tile need a band at one resolution; leave some out of imagery.paths",
+        )
+        for band in bands
+        for other in acquisitions
+        if other.bands[band].resolution_m != first.bands[band].resolution_m
+    ]
+    if problems:
+        raise InputDataError(*problems)
+    return {band: first.bands[band].resolution_m for band in bands}
+
+
 def _refuse_changed(acquisitions: Sequence[Acquisition]) -> None:
     """Refuse products whose files have vanished or changed in size, all at once."""
     problems = []
     for acquisition in acquisitions:
-        files = [*acquisition.bands.values(), *acquisition.masks.values()]
+        files = [asset.path for asset in acquisition.assets]
         lost = [path for path in files if not path.is_file()]
         problems += [vanished(path) for path in lost]
         size = 0 if lost else sum(path.stat().st_size for path in files)
@@ -275,7 +306,7 @@ def _refuse_changed(acquisitions: Sequence[Acquisition]) -> None:
                     "E-FAULT-020",
                     f"the files of {acquisition.product_id} have {size} bytes, they had "
                     f"{acquisition.size_bytes} when the inventory was made",
-                    str(files[0].parent),
+                    str(acquisition.path),
                     "run `oso run` again so that the inventory takes up the product as it is",
                 )
             )

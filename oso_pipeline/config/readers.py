@@ -1,0 +1,30 @@
+"""Key ``imagery.readers``: which families of products are read, and how."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from oso_pipeline.config.plugin_section import OfPlugins
+from oso_pipeline.config.section import Section
+from oso_pipeline.core.plugins import built_in
+
+
+class ReaderSettings(Section):
+    """What the settings of all readers have in common.
+
+    A reader derives its own from it, with ``kind: Literal["its kind"] = "its kind"``, a docstring
+    that says what it reads, and its keys.
+    """
+
+    kind: str
+    """Which products the reader knows."""
+
+
+AnyReader = Annotated[ReaderSettings, OfPlugins("readers")]
+"""Settings of a reader of any kind; `kind` tells which."""
+
+
+def built_in_readers() -> tuple[ReaderSettings, ...]:
+    """Return the settings of the readers of this package, all at their defaults."""
+    made = tuple(plugin.settings() for plugin in built_in("readers"))
+    return tuple(one for one in made if isinstance(one, ReaderSettings))

@@ -1,0 +1,113 @@
+"""What an acquisition must hold before anybody reads its pixels, whichever reader made it."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from oso_pipeline.core.errors import Problem, Problems
+from oso_pipeline.imagery.acquisition import Acquisition, Asset, Reason, Skipped
+from oso_pipeline.imagery.protocol import Candidate, Request
+
+RESOLUTIONS_M = (10, 20)
+"""Resolutions that blocks are read from: the grid of a tile, and twice its pixels."""
+
+
+def faults_of(acquisition: Acquisition, request: Request) -> list[Problem]:
+    """Return what of an acquisition does not serve a request; nothing where all is well.
+
+    Parameters
+    ----------
+    acquisition
+        As a reader gives it.
+    request
+        What was asked of the reader.
+
+    Returns
+    -------
+    list of Problem
+        ``E-INPUT-006`` for a band, or a quality asset of a rule, that is missing;
+        ``E-INPUT-015`` for a band without scale; ``E-INPUT-013`` for a resolution that cannot be
+        read.
+    """
+    lacking = [f"band {band}" for band in request.bands if band not in acquisition.bands]
+    lacking += [
+        f"quality asset {rule.asset}"
+        for rule in acquisition.rules
+        if rule.needed and rule.asset not in acquisition.quality
+    ]
+    if not any(asset.resolution_m == RESOLUTIONS_M[0] for asset in acquisition.assets):
+        lacking.append("any asset of 10 m, whose grid is that of the tile")
+    problems = []
+    if lacking:
+        problems.append(
+            Problem(
+                "E-INPUT-006",
+                f"product {acquisition.product_id} lacks {', '.join(lacking)}",
+                str(acquisition.path),
+                "complete the product, take it out of imagery.paths, or change imagery.bands or "
+                "imagery.clear",
+            )
+        )
+    for name, asset in acquisition.bands.items():
+        problems += _faults_of_band(name, asset, acquisition)
+    for name, asset in (*acquisition.bands.items(), *acquisition.quality.items()):
+        if asset.resolution_m not in RESOLUTIONS_M:
+            problems.append(
+                Problem(
+                    "E-INPUT-013",
+                    f"{name} has pixels of {asset.resolution_m} m, expected 10 or 20",
+                    asset.href,
+                    "resampling is not done; leave it out of imagery.bands",
+                )
+            )
+    return problems
+
+
+def skip(candidate: Candidate, tile: str, reason: Reason, detail: str) -> Skipped:
+    """Return a product as one that is not used, for the inventory of a tile."""
+    path = candidate.path.absolute()
+    return Skipped(candidate.product_id, tile, reason, detail, path, candidate.acquired)
+
+
+def incomplete(
+    candidate: Candidate, found: str, request: Request, problems: Problems
+) -> Skipped | None:
+    """Leave out a product that lacks what is asked of it, or stop, as the configuration says.
+
+    Parameters
+    ----------
+    candidate
+        The product.
+    found
+        What is missing or damaged, in words.
+    request
+        Its `incomplete` decides.
+    problems
+        Takes a warning (``W-INPUT-003``) or an error (``E-INPUT-003``).
+
+    Returns
+    -------
+    Skipped or None
+        The product as skipped; None where it is an error.
+    """
+    if request.incomplete == "error":
+        hint = "complete the product, or set `imagery.incomplete: skip` to leave its date out"
+        problems.error("E-INPUT-003", found, candidate.path, hint)
+        return None
+    problems.warn("W-INPUT-003", f"date left out: {found}", candidate.path)
+    return skip(candidate, request.tile, "incomplete", found)
+
+
+def _faults_of_band(name: str, asset: Asset, acquisition: Acquisition) -> list[Problem]:
+    scale = asset.scale
+    if scale is not None and isfinite(scale) and scale > 0 and isfinite(asset.offset):
+        return []
+    return [
+        Problem(
+            "E-INPUT-015",
+            f"band {name} of {acquisition.product_id} has scale {scale} and offset "
+            f"{asset.offset:g}; expected numbers that make reflectance of what is stored",
+            asset.href,
+            f"the reader of family {acquisition.family} must give the scale of each band",
+        )
+    ]
