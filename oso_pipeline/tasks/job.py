@@ -158,6 +158,17 @@ class Job:
     and mappings and tuples of these.
     """
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Refuse a job that another version made: it may lack what decides the output."""
+        names = {field.name for field in dataclasses.fields(self)}
+        if names != state.keys():
+            differing = ", ".join(sorted(names ^ state.keys()))
+            raise TypeError(
+                f"a {type(self).__name__} of another version of the software: it differs in the "
+                f"fields {differing}"
+            )
+        self.__dict__.update(state)
+
     @property
     def params(self) -> dict[str, Any]:
         """What decides the output, as JSON values by name."""

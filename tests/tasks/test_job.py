@@ -242,3 +242,9 @@ def test_a_small_task_stays_small_between_processes() -> None:
     """A hundred thousand blocks go through one scheduler."""
     models = {name: Input("0" * 64, f"models/run0/{name}/model.json") for name in ("a", "b")}
     assert len(pickle.dumps(task_of(toy(models=models)))) < 1200
+
+
+def test_a_job_of_another_version_is_refused_with_the_fields_that_differ() -> None:
+    state = dict(vars(Job()))
+    with pytest.raises(TypeError, match=r"a Job of another version.*differs in the fields colour"):
+        Job().__setstate__({**state, "colour": "red"})

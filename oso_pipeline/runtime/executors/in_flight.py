@@ -8,10 +8,10 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from oso_pipeline import __version__
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, Problem
 from oso_pipeline.runtime.executors.dask_worker import do_here
 from oso_pipeline.runtime.executors.interface import Limits
+from oso_pipeline.runtime.executors.packed_task import PackedTask
 from oso_pipeline.tasks.task import Task, TaskResult
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ class Window:
         rather = {"workers": list(workers), "allow_other_workers": True} if workers else {}
         future = self.client.submit(
             do_here,
-            task,
-            __version__,
+            PackedTask.of(task),
             self.limits.memory_bytes,
             key=key,
             retries=2,
