@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _ROLE = "oso_pipeline"
 _NOTHING: Any = dataclasses.MISSING
 
+_MOST_OBJECTS = 256
+_PLAIN_OBJECTS: dict[int, tuple[Any, Any]] = {}
+"""The last objects as JSON values, by identity; the object is held, so that it keeps its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -229,12 +233,8 @@ def plain(value: Any) -> Any:
     """
     if value is None or isinstance(value, str | int | float):
         return value
-    if hasattr(value, "to_json"):
-        return plain(value.to_json())
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if isinstance(value, GeoBox):
-        return grid_to_json(value)
+    if hasattr(value, "to_json") or hasattr(value, "model_dump") or isinstance(value, GeoBox):
+        return _plain_object(value)
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -242,3 +242,20 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     raise TypeError(f"a field of a job holds a {type(value).__name__}, which has no form in JSON")
+
+
+def _plain_object(value: Any) -> Any:
+    """Return an immutable object as JSON values, which are kept: many tasks share the object."""
+    known = _PLAIN_OBJECTS.get(id(value))
+    if known is not None and known[0] is value:
+        return known[1]
+    if isinstance(value, GeoBox):
+        content: Any = grid_to_json(value)
+    elif hasattr(value, "to_json"):
+        content = value.to_json()
+    else:
+        content = value.model_dump(mode="json")
+    if len(_PLAIN_OBJECTS) >= _MOST_OBJECTS:
+        _PLAIN_OBJECTS.pop(next(iter(_PLAIN_OBJECTS)))
+    _PLAIN_OBJECTS[id(value)] = (value, content)
+    return content
