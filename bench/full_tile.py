@@ -25,7 +25,7 @@ from bench import HERE, PROJECT, WORK
 from bench.figures import Spread
 from bench.machine import describe
 from bench.processes import Watch
-from oso_pipeline.simulation.national.full_tile import FullTile, FullTileSpec, write_full_tile
+from oso_pipeline.simulation.writers.full_tile import FullTile, FullTileSpec, write_full_tile
 
 Say = Callable[[str], None]
 _SPARE_BYTES = 5e9

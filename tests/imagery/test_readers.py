@@ -165,7 +165,8 @@ def test_a_request_of_one_family_is_written_as_in_0_1_of_more_with_all_settings(
 WORDS = r"\b(FRE|SRE|CLM|EDG|SAT|MG2)(_|\b)|MTD_ALL|JPI_ALL|muscate|theia|SENTINEL2[AB]_"
 HOME = (
     "oso_pipeline/imagery/muscate/",
-    "oso_pipeline/simulation/",
+    "oso_pipeline/simulation/writers/",
+    "oso_pipeline/simulation/simulate.py",  # chooses the writer
     "oso_pipeline/core/plugins.py",  # the list of readers
     "oso_pipeline/config/earlier.py",  # a key of 0.1
 )

@@ -13,8 +13,8 @@ from odc.geo.geobox import GeoBox
 from rasterio.windows import from_bounds
 
 from oso_pipeline.imagery.tiff import read_header
-from oso_pipeline.simulation.national.full_tile import FullTile, FullTileSpec, write_full_tile
 from oso_pipeline.simulation.national.repeated_tiff import repeated_tiff
+from oso_pipeline.simulation.writers.full_tile import FullTile, FullTileSpec, write_full_tile
 
 COARSE = ("B5", "B6", "B7", "B8A", "B11", "B12", "R2")
 

@@ -38,7 +38,8 @@ class Scene:
     bands
         int16 per band, 10 m or 20 m.
     masks
-        uint8 per mask and group, as ``CLM_R1``.
+        uint8 per mask and group: ``cloud_R1`` at 10 m, ``cloud_R2`` at 20 m, and so ``edge``,
+        ``saturation``, ``geophysics``, ``vapour`` and ``defect``.
     atmosphere
         uint8 of shape ``(2, rows, columns)`` per group: water vapour, optical thickness.
     cloud_percent, snow_percent
@@ -55,7 +56,7 @@ class Scene:
         """Return the scene without what `keep` (20 m) leaves out, as at a swath's edge."""
         keeps = {"R1": _doubled(keep), "R2": keep}
         masks = {
-            name: np.where(keeps[name[-2:]], mask, name.startswith("EDG")).astype(np.uint8)
+            name: np.where(keeps[name[-2:]], mask, name.startswith("edge")).astype(np.uint8)
             for name, mask in self.masks.items()
         }
         bands = {
@@ -109,15 +110,15 @@ class Painter:
         glint = self._glints(rng)
         stored[glint] = rng.integers(11_500, 19_500, (int(glint.sum()), 10), dtype=np.int16)
         bands = _at_their_resolution(stored)
-        masks = {"CLM": sky.clm, "EDG": sky.edge.astype(np.uint8)}
-        masks["MG2"] = self._geophysical(sky, overpass)
+        masks = {"cloud": sky.cloud_bits, "edge": sky.edge.astype(np.uint8)}
+        masks["geophysics"] = self._geophysical(sky, overpass)
         by_group = {f"{name}_R1": _doubled(mask) for name, mask in masks.items()}
         by_group |= {f"{name}_R2": mask for name, mask in masks.items()}
         for group, names in (("R1", R1_BANDS), ("R2", R2_BANDS)):
-            edge = by_group[f"EDG_{group}"] > 0
-            by_group[f"SAT_{group}"] = _saturation(bands, names, edge)
-            by_group[f"IAB_{group}"] = ((by_group[f"CLM_{group}"] & 2) > 0) * np.uint8(3)
-            by_group[f"DFP_{group}"] = np.zeros(edge.shape, dtype=np.uint8)
+            edge = by_group[f"edge_{group}"] > 0
+            by_group[f"saturation_{group}"] = _saturation(bands, names, edge)
+            by_group[f"vapour_{group}"] = ((by_group[f"cloud_{group}"] & 2) > 0) * np.uint8(3)
+            by_group[f"defect_{group}"] = np.zeros(edge.shape, dtype=np.uint8)
             for name in names:
                 bands[name][edge] = NODATA
         inside = np.maximum((~sky.edge).sum(), 1)
@@ -125,8 +126,8 @@ class Painter:
             bands=bands,
             masks=by_group,
             atmosphere={"R1": _doubled(_air(sky, rng)), "R2": _air(sky, rng)},
-            cloud_percent=int(100 * ((sky.clm & 2) > 0).sum() / inside),
-            snow_percent=int(100 * ((masks["MG2"] & 4) > 0).sum() / inside),
+            cloud_percent=int(100 * ((sky.cloud_bits & 2) > 0).sum() / inside),
+            snow_percent=int(100 * ((masks["geophysics"] & 4) > 0).sum() / inside),
         )
 
     def _land(self, overpass: Overpass, rng: np.random.Generator) -> Floats32:
@@ -149,31 +150,31 @@ class Painter:
         return _doubled(roofs & (rng.uniform(size=roofs.shape) < 0.005))
 
     def _geophysical(self, sky: Sky, overpass: Overpass) -> Bytes:
-        """Return the MG2 mask at 20 m."""
+        """Return water, cloud, snow, shadow and relief as bits 0 to 7, at 20 m."""
         fields = self._fields[1:-1:2, 1:-1:2]
         codes = self._world.codes[fields]
         zenith, _ = overpass.sun()
-        clear = (sky.clm & 3) == 0
-        mg2 = np.zeros(codes.shape, dtype=np.uint8)
-        mg2[(codes == 51) & clear] |= 1
-        mg2[(sky.clm & 2) > 0] |= 2
-        mg2[self._phenology.snow(overpass.day_of_year)[fields] & clear] |= 4
-        mg2[(sky.clm & (32 | 64)) > 0] |= 8
+        clear = (sky.cloud_bits & 3) == 0
+        bits = np.zeros(codes.shape, dtype=np.uint8)
+        bits[(codes == 51) & clear] |= 1
+        bits[(sky.cloud_bits & 2) > 0] |= 2
+        bits[self._phenology.snow(overpass.day_of_year)[fields] & clear] |= 4
+        bits[(sky.cloud_bits & (32 | 64)) > 0] |= 8
         # Steep ground of the mountains: its shadows grow as the sun sinks.
         steep = np.isin(codes, (34, 36, 45, 53)) & (self._slope > 0.55)
-        mg2[steep & (self._slope > 1.35 - zenith / 100)] |= 16
-        mg2[steep & (self._slope > 0.78)] |= 32
-        mg2[steep & (self._slope > 0.70) & (zenith > 68)] |= 64
-        mg2[steep & (self._slope > 0.66) & (zenith > 62)] |= 128
-        mg2[sky.edge] = 0
-        return mg2
+        bits[steep & (self._slope > 1.35 - zenith / 100)] |= 16
+        bits[steep & (self._slope > 0.78)] |= 32
+        bits[steep & (self._slope > 0.70) & (zenith > 68)] |= 64
+        bits[steep & (self._slope > 0.66) & (zenith > 62)] |= 128
+        bits[sky.edge] = 0
+        return bits
 
 
 def _through(sky: Sky, land: Floats32, rng: np.random.Generator) -> Floats32:
     """Return what the satellite sees of the land, same shape as `land`."""
     thick = _doubled(sky.thickness.astype(np.float32))[..., None]
     # Haze just around clouds, where the mask's dilation hides it.
-    haze = _doubled(((sky.clm & 16) > 0).astype(np.float32))[..., None] * 0.08
+    haze = _doubled(((sky.cloud_bits & 16) > 0).astype(np.float32))[..., None] * 0.08
     opaque = np.maximum(thick, haze)
     shadow = _doubled(sky.shadow.astype(np.float32))[..., None]
     cirrus = _doubled(sky.cirrus.astype(np.float32))[..., None]

@@ -81,8 +81,9 @@ class Sky:
         Darkening by cloud shadows, 0 to 1.
     cirrus
         Reflectance added by high thin clouds.
-    clm
-        CLM mask, bits as in the MUSCATE format.
+    cloud_bits
+        Why a pixel is not clear: bit 0 any reason, 1 a cloud, 2 and 3 how it was found, 4 near one,
+        5 and 6 shadow of a cloud in and outside the image, 7 cirrus.
     edge
         Outside the swath.
     """
@@ -90,7 +91,7 @@ class Sky:
     thickness: Floats
     shadow: Floats
     cirrus: Floats
-    clm: Bytes
+    cloud_bits: Bytes
     edge: Bools
 
 
@@ -106,18 +107,20 @@ def look_up(world: World, tile: str, overpass: Overpass) -> Sky:
     cirrus = _cirrus(world, overpass, x, y)
     edge = outside_swath(world, overpass, x, y)
 
-    clm = np.zeros(x.shape, dtype=np.uint8)
-    clm[cloud | shaded] |= 1
-    clm[cloud] |= 2
+    cloud_bits = np.zeros(x.shape, dtype=np.uint8)
+    cloud_bits[cloud | shaded] |= 1
+    cloud_bits[cloud] |= 2
     # The blue threshold finds thick clouds, the comparison with earlier dates thin ones.
-    clm[cloud & (thickness > 0.55)] |= 4
-    clm[cloud & (thickness < 0.70)] |= 8
-    clm[_dilated(cloud, 3) & ~cloud] |= 16
-    clm[shaded & from_inside] |= 32
-    clm[shaded & ~from_inside] |= 64
-    clm[cirrus > 0.004] |= 128
-    clm[edge] = 0
-    return Sky(thickness, np.where(shaded, 0.55 * np.minimum(cast * 3, 1), 0), cirrus, clm, edge)
+    cloud_bits[cloud & (thickness > 0.55)] |= 4
+    cloud_bits[cloud & (thickness < 0.70)] |= 8
+    cloud_bits[_dilated(cloud, 3) & ~cloud] |= 16
+    cloud_bits[shaded & from_inside] |= 32
+    cloud_bits[shaded & ~from_inside] |= 64
+    cloud_bits[cirrus > 0.004] |= 128
+    cloud_bits[edge] = 0
+    return Sky(
+        thickness, np.where(shaded, 0.55 * np.minimum(cast * 3, 1), 0), cirrus, cloud_bits, edge
+    )
 
 
 def shadow_shift(world: World, overpass: Overpass) -> tuple[float, float]:

@@ -64,8 +64,9 @@ class WorldSpec:
     partial_dates
         Acquisitions of the other orbit, which sees only a part of the tile.
     variants
-        Faults to put in, one product each in the first tile: ``missing_fre`` (only SRE was
-        produced), ``missing_band`` (one file is absent), ``truncated_band`` (one file is cut).
+        Faults to put in, one product each in the first tile: ``missing_fre`` (only
+        reflectance that is not corrected for slopes was produced), ``missing_band`` (one file is
+        absent), ``truncated_band`` (one file is cut).
     past
         An earlier year to simulate as well, with its images and declared crops.
     """

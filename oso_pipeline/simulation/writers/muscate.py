@@ -26,6 +26,16 @@ from oso_pipeline.simulation.writers.muscate_metadata import ProductFacts, flags
 
 Encoding = Literal["strips", "tiled", "repackaged"]
 
+_MASKS = {
+    "cloud": "CLM",
+    "edge": "EDG",
+    "saturation": "SAT",
+    "geophysics": "MG2",
+    "vapour": "IAB",
+    "defect": "DFP",
+}
+"""Names of the masks of a scene in a product."""
+
 _CREATION: dict[Encoding, dict[str, Any]] = {
     # As MAJA writes: no creation option.
     "strips": {},
@@ -157,7 +167,7 @@ def _write_masks(product: Path, facts: ProductFacts, scene: Scene, make: Make) -
     (product / "MASKS").mkdir()
     creation = {} if make.encoding == "strips" else {"compress": "deflate"}
     for name, mask in scene.masks.items():
-        kind, group = name.split("_")
+        kind, group = _MASKS[name.partition("_")[0]], name.partition("_")[2]
         if kind in ("IAB", "DFP"):
             if not make.with_optional or (kind == "DFP" and make.is_old):
                 continue
