@@ -65,7 +65,7 @@ def check_reader(
     trial = _Trial(settings, Readers.of([settings]), scratch, bands)
     candidates = find_products([sample], trial.readers, Problems()).candidates
     faults = [] if candidates else [f"recognise: found no product below {sample}"]
-    faults += trial.strangers()
+    faults += trial.others()
     acquisitions = []
     for candidate in candidates:
         faults += trial.candidate(candidate)
@@ -90,9 +90,9 @@ class _Trial:
     scratch: Path
     bands: tuple[str, ...]
 
-    def strangers(self) -> Iterator[str]:
+    def others(self) -> Iterator[str]:
         """Show the reader what is not one of its products."""
-        place = self.scratch / "strangers"
+        place = self.scratch / "others"
         (place / "empty").mkdir(parents=True)
         (place / "web_page.zip").write_text("<html>404</html>")
         (place / "pictures").mkdir()

@@ -16,7 +16,7 @@ from oso_pipeline.imagery.tiff import Header
 SNAP = 1e-6
 """Deviations of origin and pixel size below this share of a pixel are rounding."""
 
-TILE_LATTICE_M, CUT_LATTICE_M = 60, 20
+TILE_GRID_M, CUT_GRID_M = 60, 20
 """Origins of whole tiles are multiples of 60 m. Smaller cuts, as made for tests and studies,
 must at least keep 20 m pixels whole."""
 
@@ -166,18 +166,18 @@ def _check_place_in_tile(product: ProductRasters, problems: Problems) -> None:
     first, tile = product.reference, product.tile
     dx, dy = first.transform.c - tile.origin[0], tile.origin[1] - first.transform.f
     whole = first.shape == (TILE_SIZE_M // 10, TILE_SIZE_M // 10)
-    lattice = TILE_LATTICE_M if whole else CUT_LATTICE_M
-    off_x, off_y = (remainder(d, lattice) for d in (dx, dy))
+    step = TILE_GRID_M if whole else CUT_GRID_M
+    off_x, off_y = (remainder(d, step) for d in (dx, dy))
     if max(abs(off_x), abs(off_y)) > SNAP * 10:
         problems.error(
             "E-INPUT-012",
             f"corner ({first.transform.c:.9g}, {first.transform.f:.9g}) lies {off_x:+g} m, "
-            f"{-off_y:+g} m off the {lattice} m grid of tile {tile}",
+            f"{-off_y:+g} m off the {step} m grid of tile {tile}",
             first.path,
             "images must keep the pixel grid of the tile; fetch the product again",
         )
     ends = dx + first.shape[1] * 10, dy + first.shape[0] * 10
-    if min(dx, dy) < -lattice or max(ends) > TILE_SIZE_M + lattice:
+    if min(dx, dy) < -step or max(ends) > TILE_SIZE_M + step:
         problems.error(
             "E-INPUT-012",
             f"the image begins {dx:+g} m east and {dy:+g} m south of the corner of tile {tile} and "
