@@ -14,7 +14,6 @@ from rasterio.windows import Window
 
 from oso_pipeline.core.dates import days_since_epoch
 from oso_pipeline.core.errors import InputDataError, Problem
-from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.imagery.clear import ClearPolicy, ClearRule
 from oso_pipeline.timeseries.reading.images import (
     Images,
@@ -23,7 +22,12 @@ from oso_pipeline.timeseries.reading.images import (
     read_band,
     spoil,
 )
-from oso_pipeline.timeseries.reading.rasters import OpenRasters, process_rasters, vanished
+from oso_pipeline.timeseries.reading.rasters import OpenRasters, process_rasters
+from oso_pipeline.timeseries.reading.usable import (
+    refuse_changed,
+    refuse_incomplete,
+    resolutions_of,
+)
 from oso_pipeline.timeseries.reading.windows import Part, bounding, repeat_pixels, whole, window_of
 from oso_pipeline.timeseries.series import BlockSeries
 
@@ -117,9 +121,9 @@ class BlockReader:
         ordered = sorted(self.inventory.acquisitions, key=lambda a: (a.acquired, a.product_id))
         first, last = self.spec.first, self.spec.last
         self._used = [a for a in ordered if first <= a.acquired.date() <= last]
-        _refuse_incomplete(self._used, self.spec)
-        self._resolutions = _resolutions_of(self._used, self.spec.bands)
-        _refuse_changed(self._used)
+        refuse_incomplete(self._used, self.spec.bands, self.spec.clear)
+        self._resolutions = resolutions_of(self._used, self.spec.bands)
+        refuse_changed(self._used)
 
     @property
     def dates(self) -> tuple[date, ...]:
@@ -237,78 +241,3 @@ def _take_turns(seen: Sequence[Acquisition], clear: npt.NDArray[np.uint8], numbe
         if seen[earlier].acquired.date() != day:
             break
         clear[number] &= clear[earlier] ^ 1
-
-
-def _refuse_incomplete(acquisitions: Sequence[Acquisition], spec: ReadSpec) -> None:
-    """Refuse acquisitions without a band or quality asset that will be read, all at once."""
-    problems = []
-    for acquisition in acquisitions:
-        lacking = [f"band {band}" for band in spec.bands if band not in acquisition.bands]
-        lacking += [
-            f"quality asset {rule.asset}"
-            for rule in acquisition.rules
-            if rule.needed and rule.asset not in acquisition.quality
-        ]
-        if lacking:
-            problems.append(
-                Problem(
-                    "E-INPUT-006",
-                    f"product {acquisition.product_id} lacks {', '.join(lacking)}, needed with "
-                    f"imagery.clear: {spec.clear}",
-                    str(acquisition.path),
-                    "complete the product, take it out of imagery.paths, or change "
-                    "imagery.bands or imagery.clear",
-                )
-            )
-    if problems:
-        raise InputDataError(*problems)
-
-
-def _resolutions_of(acquisitions: Sequence[Acquisition], bands: tuple[str, ...]) -> dict[str, int]:
-    """Return the resolution of each band, which all acquisitions share, metres.
-
-    Raises
-    ------
-    InputDataError
-        If they do not (``E-INPUT-013``).
-    """
-    if not acquisitions:
-        return {band: SENTINEL2.resolution_m(band) for band in bands}
-    first = acquisitions[0]
-    problems = [
-        Problem(
-            "E-INPUT-013",
-            f"band {band} has pixels of {other.bands[band].resolution_m} m in {other.product_id}, "
-            f"of {first.bands[band].resolution_m} m in {first.product_id}",
-            other.bands[band].href,
-            "all products of a tile need a band at one resolution; leave some out of imagery.paths",
-        )
-        for band in bands
-        for other in acquisitions
-        if other.bands[band].resolution_m != first.bands[band].resolution_m
-    ]
-    if problems:
-        raise InputDataError(*problems)
-    return {band: first.bands[band].resolution_m for band in bands}
-
-
-def _refuse_changed(acquisitions: Sequence[Acquisition]) -> None:
-    """Refuse products whose files have vanished or changed in size, all at once."""
-    problems = []
-    for acquisition in acquisitions:
-        files = [asset.path for asset in acquisition.assets]
-        lost = [path for path in files if not path.is_file()]
-        problems += [vanished(path) for path in lost]
-        size = 0 if lost else sum(path.stat().st_size for path in files)
-        if not lost and size != acquisition.size_bytes:
-            problems.append(
-                Problem(
-                    "E-FAULT-020",
-                    f"the files of {acquisition.product_id} have {size} bytes, they had "
-                    f"{acquisition.size_bytes} when the inventory was made",
-                    str(acquisition.path),
-                    "run `oso run` again so that the inventory takes up the product as it is",
-                )
-            )
-    if problems:
-        raise InputDataError(*problems)

@@ -1,0 +1,88 @@
+"""Whether acquisitions can be read as the inventory lists them; what cannot is named at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.core.sensors import SENTINEL2
+from oso_pipeline.imagery.acquisition import Acquisition
+from oso_pipeline.imagery.clear import ClearPolicy
+from oso_pipeline.timeseries.reading.rasters import vanished
+
+
+def refuse_incomplete(
+    acquisitions: Sequence[Acquisition], bands: tuple[str, ...], clear: ClearPolicy
+) -> None:
+    """Refuse acquisitions without a band or quality asset that will be read, all at once."""
+    problems = []
+    for acquisition in acquisitions:
+        lacking = [f"band {band}" for band in bands if band not in acquisition.bands]
+        lacking += [
+            f"quality asset {rule.asset}"
+            for rule in acquisition.rules
+            if rule.needed and rule.asset not in acquisition.quality
+        ]
+        if lacking:
+            problems.append(
+                Problem(
+                    "E-INPUT-006",
+                    f"product {acquisition.product_id} lacks {', '.join(lacking)}, needed with "
+                    f"imagery.clear: {clear}",
+                    str(acquisition.path),
+                    "complete the product, take it out of imagery.paths, or change "
+                    "imagery.bands or imagery.clear",
+                )
+            )
+    if problems:
+        raise InputDataError(*problems)
+
+
+def resolutions_of(acquisitions: Sequence[Acquisition], bands: tuple[str, ...]) -> dict[str, int]:
+    """Return the resolution of each band, which all acquisitions share, metres.
+
+    Raises
+    ------
+    InputDataError
+        If they do not (``E-INPUT-013``).
+    """
+    if not acquisitions:
+        return {band: SENTINEL2.resolution_m(band) for band in bands}
+    first = acquisitions[0]
+    problems = [
+        Problem(
+            "E-INPUT-013",
+            f"band {band} has pixels of {other.bands[band].resolution_m} m in {other.product_id}, "
+            f"of {first.bands[band].resolution_m} m in {first.product_id}",
+            other.bands[band].href,
+            "all products of a tile need a band at one resolution; leave some out of imagery.paths",
+        )
+        for band in bands
+        for other in acquisitions
+        if other.bands[band].resolution_m != first.bands[band].resolution_m
+    ]
+    if problems:
+        raise InputDataError(*problems)
+    return {band: first.bands[band].resolution_m for band in bands}
+
+
+def refuse_changed(acquisitions: Sequence[Acquisition]) -> None:
+    """Refuse products whose files have vanished or changed in size, all at once."""
+    problems = []
+    for acquisition in acquisitions:
+        files = [asset.path for asset in acquisition.assets]
+        lost = [path for path in files if not path.is_file()]
+        problems += [vanished(path) for path in lost]
+        size = 0 if lost else sum(path.stat().st_size for path in files)
+        if not lost and size != acquisition.size_bytes:
+            problems.append(
+                Problem(
+                    "E-FAULT-020",
+                    f"the files of {acquisition.product_id} have {size} bytes, they had "
+                    f"{acquisition.size_bytes} when the inventory was made",
+                    str(acquisition.path),
+                    "run `oso run` again so that the inventory takes up the product as it is",
+                )
+            )
+    if problems:
+        raise InputDataError(*problems)
