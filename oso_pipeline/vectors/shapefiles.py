@@ -9,9 +9,6 @@ from __future__ import annotations
 import codecs
 import mmap
 import struct
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +19,6 @@ _DBF_HEADER = struct.Struct("<4xIHH")
 _DBF_LANGUAGE_BYTE = 29
 _UNSAID = {0x00, 0x03, 0x57}
 """Language bytes that mean nothing, Western Europe, or whatever the writing machine used."""
-_COMPANIONS = (".shx", ".dbf", ".prj", ".cpg")
 
 BYTES_AS_THEY_ARE = "ISO-8859-1"
 """The encoding that keeps each byte apart, to decode value by value afterwards."""
@@ -88,26 +84,6 @@ def index_of(shp: Path) -> bytes:
         header = bytearray(content[:_HEADER_BYTES])
     struct.pack_into(">i", header, 24, (_HEADER_BYTES + len(entries)) // 2)
     return bytes(header + entries)
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[Path]:
-    """Yield a path that GDAL can open: `path`, or where the ``.shx`` is missing a stand-in.
-
-    The stand-in is a temporary folder with links to the files and an index made anew.
-    """
-    if path.suffix.lower() != ".shp" or companion(path, ".shx") is not None:
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="oso-shx-") as folder:
-        stand_in = Path(folder) / "layer.shp"
-        stand_in.symlink_to(path.resolve())
-        stand_in.with_suffix(".shx").write_bytes(index_of(path))
-        for suffix in _COMPANIONS:
-            found = companion(path, suffix)
-            if found is not None:
-                stand_in.with_suffix(suffix).symlink_to(found.resolve())
-        yield stand_in
 
 
 def foreign_encoding(shp: Path) -> bool:

@@ -29,6 +29,11 @@ WHOLE_MAP = "all"
 """Name of the one stratum where the configuration has none."""
 
 
+def file_of(strata: Strata) -> VectorFile:
+    """Return the vector file of the regions, which may consist of several files on disk."""
+    return VectorFile(strata.path, strata.layer)
+
+
 def strata_names(config: Config) -> tuple[str, ...]:
     """Return the names of all strata, sorted; ``("all",)`` where there are none.
 
@@ -54,7 +59,7 @@ def read_strata(strata: Strata, epsg: int, problems: Problems) -> geopandas.GeoD
     then None.
     """
     before = len(problems.errors)
-    frame = VectorFile(strata.path, strata.layer).read([strata.field], problems)
+    frame = file_of(strata).read([strata.field], problems)
     if frame is None:
         return None
     names = [normal_value(value) for value in frame[strata.field]]
@@ -155,6 +160,13 @@ def _strata_burner(
     return Burner(grid, np.asarray(regions.to_crs(grid.crs.epsg).geometry))
 
 
+def content_of(strata: Strata) -> str:
+    """Return the SHA-256 of the content of the regions, of all files that they consist of."""
+    file = file_of(strata)
+    # The digest of a single file is its own: keys of earlier versions hold it.
+    return sha256_file(strata.path) if file.files == (strata.path,) else file.digest()
+
+
 @dataclass(frozen=True, slots=True)
 class StrataOfTask:
     """The regions as a task carries them: the content into its key, the path not.
@@ -173,7 +185,7 @@ class StrataOfTask:
     @classmethod
     def of(cls, strata: Strata | None) -> StrataOfTask | None:
         """Return the strata of a configuration; None where it has none."""
-        return None if strata is None else cls(strata, sha256_file(strata.path))
+        return None if strata is None else cls(strata, content_of(strata))
 
     @property
     def file(self) -> Input:

@@ -18,6 +18,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from oso_pipeline.core.commit import digest, sha256_file
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.vectors.field_names import nearest
+from oso_pipeline.vectors.formats import RefusedFormat
 from oso_pipeline.vectors.parquet_files import parquet_schema, read_parquet_window
 from oso_pipeline.vectors.shapefiles import (
     BYTES_AS_THEY_ARE,
@@ -25,8 +26,8 @@ from oso_pipeline.vectors.shapefiles import (
     decoded,
     foreign_encoding,
     lacking_bytes,
-    readable,
 )
+from oso_pipeline.vectors.stand_ins import readable
 from oso_pipeline.vectors.vector_schema import Schema, info_of, layers_of, state_of, system_of
 from oso_pipeline.vectors.window import Window
 
@@ -36,6 +37,7 @@ _COMPANIONS: dict[str, tuple[str, ...]] = {
     ".mif": (".mid",),
     ".gml": (".xsd", ".gfs"),
     ".gpkg": (".gpkg-wal",),
+    ".csv": (".csvt", ".prj"),
 }
 _UNREADABLE = (DataSourceError, DataLayerError, OSError, ValueError, pyarrow.ArrowInvalid)
 
@@ -104,8 +106,7 @@ class VectorFile:
                 return None
             if self.path.suffix.lower() == ".parquet":
                 return self._schema_of_parquet()
-            with readable(self.path) as path:
-                return self._schema_by_gdal(path, problems)
+            return self._schema_by_gdal(problems)
         except _UNREADABLE as error:
             self._unreadable(error, problems)
             return None
@@ -131,8 +132,24 @@ class VectorFile:
             problems.error("E-INPUT-033", message, self.path, hint)
         return None if len(problems.errors) > before else schema
 
+    def layers(self, problems: Problems) -> tuple[str, ...]:
+        """Return the names of the layers with geometry; of all where not one has it.
+
+        A file that cannot be read has none (``E-INPUT-058``).
+        """
+        if self.path.suffix.lower() == ".parquet":
+            return (self.path.stem,)
+        try:
+            return () if self._is_cut(problems) else layers_of(self.path, state_of(self.files))
+        except _UNREADABLE as error:
+            self._unreadable(error, problems)
+            return ()
+
     def first_values(self, column: str, count: int, problems: Problems) -> list[object] | None:
         """Return what a column holds in the first features, None where it cannot be read."""
+        schema = self.schema(problems)
+        if schema is None:
+            return None
         try:
             if self.path.suffix.lower() == ".parquet":
                 rows = pyarrow.parquet.ParquetFile(self.path).iter_batches(count, columns=[column])
@@ -140,7 +157,7 @@ class VectorFile:
             with readable(self.path) as path:
                 table = pyogrio.read_dataframe(
                     path,
-                    layer=self.layer if path == self.path else None,
+                    layer=schema.layer,
                     columns=[column],
                     read_geometry=False,
                     max_features=count,
@@ -150,6 +167,15 @@ class VectorFile:
             self._unreadable(error, problems)
             return None
         return table[column].tolist()
+
+    def count(self, problems: Problems) -> int:
+        """Return how many features there are, those without geometry included; 0 if unreadable."""
+        schema = self.schema(problems)
+        if schema is None or schema.n_features >= 0:
+            return 0 if schema is None else schema.n_features
+        with readable(self.path) as path:
+            info = pyogrio.read_info(path, layer=schema.layer, force_feature_count=True)
+        return int(info["features"])
 
     def read(
         self, columns: Sequence[str], problems: Problems, window: Window | None = None
@@ -202,7 +228,7 @@ class VectorFile:
         encoding = self._encoding
         frame = pyogrio.read_dataframe(
             path,
-            layer=schema.layer if path == self.path else None,
+            layer=schema.layer,
             columns=columns,
             bbox=box,
             encoding=encoding,
@@ -221,12 +247,10 @@ class VectorFile:
             return None
         return BYTES_AS_THEY_ARE
 
-    def _schema_by_gdal(self, path: Path, problems: Problems) -> Schema | None:
+    def _schema_by_gdal(self, problems: Problems) -> Schema | None:
         state = state_of(self.files)
-        layers = layers_of(path, state)
-        layer = self.layer
-        if path != self.path or (layer is None and len(layers) == 1):
-            layer = layers[0]
+        layers = layers_of(self.path, state)
+        layer = layers[0] if self.layer is None and len(layers) == 1 else self.layer
         if layer is None:
             hint = "name one as `layer`"
             message = f"the file holds {len(layers)} layers: {', '.join(layers)}"
@@ -236,7 +260,7 @@ class VectorFile:
             message = f"layer {layer!r} is not in the file, which holds {', '.join(layers)}"
             problems.error("E-INPUT-058", message, self.path, nearest(layer, layers))
             return None
-        info = info_of(path, layer, self._encoding, state)
+        info = info_of(self.path, layer, self._encoding, state)
         fields = tuple(str(name) for name in info["fields"])
         crs = system_of(info["crs"], self.crs)
         return Schema(layer, fields, info["geometry_type"], crs, int(info["features"]))
@@ -261,6 +285,8 @@ class VectorFile:
 
     def _unreadable(self, error: Exception, problems: Problems) -> None:
         hint = "the file may be cut or lack a companion (.shx, .dbf); copy or export it again"
+        if isinstance(error, RefusedFormat):
+            hint = "export what it shows as GeoPackage"
         message = f"cannot be read as vector file: {error}"
         problems.error("E-INPUT-058", message, self.path, hint)
 
@@ -288,12 +314,3 @@ def _sha256(path: Path, size: int, modified_ns: int) -> str:
 
 def _escaped(stem: str) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in stem)
-
-
-def count_features(path: Path, layer: str | None) -> int:
-    """Return how many features a file holds, those without geometry included."""
-    if path.suffix.lower() == ".parquet":
-        return int(pyarrow.parquet.read_metadata(path).num_rows)
-    with readable(path) as whole:
-        info = pyogrio.read_info(whole, layer=layer, force_feature_count=True)
-    return int(info["features"])

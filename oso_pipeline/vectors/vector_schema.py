@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import pyogrio
 import pyproj
 
+from oso_pipeline.vectors.stand_ins import readable
+
 State = tuple[tuple[str, int, int], ...]
 """Name, size and time of change of the files that a vector file consists of."""
 
@@ -55,8 +57,15 @@ def state_of(files: Sequence[Path]) -> State:
 
 @lru_cache(maxsize=256)
 def layers_of(path: Path, state: State) -> tuple[str, ...]:
-    """Return the names of the layers; GDAL is asked once per process and `state`."""
-    return tuple(str(name) for name in pyogrio.list_layers(path)[:, 0])
+    """Return the names of the layers; GDAL is asked once per process and `state`.
+
+    Tables without geometry, such as the styles that QGIS keeps beside the layers, do not count
+    where there is a layer with geometry.
+    """
+    with readable(path) as opened:
+        found = pyogrio.list_layers(opened)
+    placed = tuple(str(name) for name, geometry in found if geometry is not None)
+    return placed or tuple(str(name) for name, _ in found)
 
 
 @lru_cache(maxsize=1024)
@@ -65,4 +74,5 @@ def info_of(path: Path, layer: str, encoding: str | None, state: State) -> Mappi
 
     To open a database costs more than to read a cell of it, and each cell asks.
     """
-    return pyogrio.read_info(path, layer=layer, encoding=encoding)
+    with readable(path) as opened:
+        return pyogrio.read_info(opened, layer=layer, encoding=encoding)

@@ -8,9 +8,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyogrio
-from pyogrio.errors import DataSourceError
-
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.vectors.field_names import plain_name
 from oso_pipeline.vectors.vector_files import VectorFile
@@ -114,13 +111,7 @@ def _layers_of(file: Path, problems: Problems) -> Iterator[tuple[str, str | None
     if file.suffix.lower() != ".gpkg":
         yield file.stem, None
         return
-    try:
-        names = [str(name) for name in pyogrio.list_layers(file)[:, 0]]
-    except (DataSourceError, OSError, ValueError):
-        # Opened again as a vector file, which knows to say what is wrong with it.
-        VectorFile(file).schema(problems)
-        return
-    for name in names:
+    for name in VectorFile(file).layers(problems):
         yield name, name
 
 

@@ -16,8 +16,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyogrio
-from pyogrio.errors import DataSourceError
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.databases.kinds import LAST_YEAR_OF_ILOTS, RpgSource
@@ -127,7 +125,7 @@ def find_files(source: RpgSource, problems: Problems) -> tuple[RpgFile, ...]:
         if _year(path) not in (None, source.year):
             _report_years(source, [path], problems)
             return ()
-        layers = _layers_in(path) if path.suffix.lower() == ".gpkg" else []
+        layers = _layers_in(path) if path.suffix.lower() == ".gpkg" else ()
         if len(layers) < 2:
             return (_rpg_file(path, None, source),)
         matching = _matching(path, generation)
@@ -236,11 +234,8 @@ def _matching(path: Path, generation: Generation) -> list[str | None]:
     return [None] if _is_layer(path.stem, generation) else []
 
 
-def _layers_in(path: Path) -> list[str]:
-    try:
-        return [str(name) for name in pyogrio.list_layers(path)[:, 0]]
-    except DataSourceError:  # reading it says what is wrong
-        return []
+def _layers_in(path: Path) -> tuple[str, ...]:
+    return VectorFile(path).layers(Problems())  # reading it says what is wrong
 
 
 def _is_layer(name: str, generation: Generation) -> bool:

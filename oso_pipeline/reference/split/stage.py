@@ -37,7 +37,7 @@ from oso_pipeline.reference.split.summary import (
 from oso_pipeline.tasks.job import Input, Job
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task
-from oso_pipeline.vectors.vector_files import VectorFile, count_features
+from oso_pipeline.vectors.vector_files import VectorFile
 
 OUTPUT = "reference.parquet"
 _BYTES_PER_CELL = 40_000_000
@@ -143,7 +143,7 @@ def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
     unknown_stops = reference.unknown_codes == "error"
     features: Counter[str] = sum((Counter(one["features"]) for one in records), Counter())
     for name, file in job.vectors.items():
-        total = count_features(file.path, file.layer)
+        total = file.count(problems)
         report_unplaced(name, total, features[name], problems)
     report_unknown(summed(one["values"] for one in records), unknown_stops, problems)
     seen = Tally(merged(logs))
