@@ -11,6 +11,7 @@ from oso_pipeline.config.cluster import ADDRESS_PATTERN, WALLTIME_PATTERN
 from oso_pipeline.config.model import NAME_PATTERN, Config
 from oso_pipeline.config.nodes import Node
 from oso_pipeline.config.reference import CRS_PATTERN
+from oso_pipeline.core.plugins import BUILT_IN, Group, built_in, plugins
 
 _PATTERNS = {
     NAME_PATTERN: "letters, digits, _ . -",
@@ -101,6 +102,26 @@ def kinds_below(path: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(mark[1:-1] for mark in marks if is_mark(mark) and mark != "[]"))
 
 
+def group_of(path: tuple[str, ...]) -> Group | None:
+    """Return the group of plug-ins whose settings stand at `path`; None for other sections."""
+    kinds = kinds_below(path)
+    return next((group for group in BUILT_IN if kinds and {*kinds} == {*plugins(group)}), None)
+
+
+@cache
+def own_kinds(path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the kinds of `kinds_below` without those of other packages."""
+    group = group_of(path)
+    ours = {plugin.kind for plugin in built_in(group)} if group else kinds_below(path)
+    return tuple(kind for kind in kinds_below(path) if kind in ours)
+
+
+@cache
+def own_keys() -> tuple[Key, ...]:
+    """Return every key without those of kinds of other packages."""
+    return tuple(key for key in keys() if _is_own(key))
+
+
 def mark_of(node: Node | None, kinds: tuple[str, ...]) -> str:
     """Return the mark of the kind that a node claims to be of, or of the first."""
     claimed = None if node is None else node.child("kind")
@@ -112,6 +133,11 @@ def mark_of(node: Node | None, kinds: tuple[str, ...]) -> str:
 def path_keys() -> tuple[tuple[str, ...], ...]:
     """Return the keys that hold paths of files, with marks; ``*`` stands for every item."""
     return tuple((*key.path, *below) for key in keys() for below in key.paths)
+
+
+def _is_own(key: Key) -> bool:
+    marks = [(key.path[:n], part[1:-1]) for n, part in enumerate(key.path) if is_mark(part)]
+    return all(not kind or kind in own_kinds(path) for path, kind in marks)
 
 
 @cache

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from oso_pipeline.config.describe import (
     Key,
+    group_of,
     keys_by_name,
     keys_by_path,
     kinds_below,
@@ -128,7 +129,9 @@ def _unknown_key(path: Path, tree: Node) -> Problem:
 
 def _unknown_kind(path: Path, tree: Node) -> Problem:
     section = path[:-2] if isinstance(path[-2], int) else path[:-1]
-    known = kinds_below(_marked(section, tree))
+    marks = _marked(section, tree)
+    known = kinds_below(marks)
+    hint = "correct it, or install the package that offers it" if group_of(marks) else None
     node = _node_at(tree, path)
     found = node.value if node is not None else None
     close = nearest(str(found), known)
@@ -136,7 +139,7 @@ def _unknown_kind(path: Path, tree: Node) -> Problem:
         "E-INPUT-057",
         f"{dotted(path)}: found {shown(found)}, allowed: {', '.join(known)}",
         where(tree, path),
-        f"did you mean {close}?" if close else None,
+        f"did you mean {close}?" if close else hint,
     )
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, GetCoreSchemaHandler
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from oso_pipeline.core.errors import ConfigError, Problem
-from oso_pipeline.core.plugins import Group, Plugin, plugins
+from oso_pipeline.core.plugins import Group, Plugin, built_in, plugins
+
+_GROUP = "oso_plugins"
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,24 @@ class OfPlugins:
             If settings do not derive from the class that is annotated (``E-PLUGIN-FAULT``).
         """
         offered = plugins(self.group)
-        strange = [one for one in offered.values() if not issubclass(one.settings, source)]
-        if strange:
-            raise ConfigError(*(_not_derived(one, source) for one in strange))
+        others = [one for one in offered.values() if not issubclass(one.settings, source)]
+        if others:
+            raise ConfigError(*(_not_derived(one, source) for one in others))
         kinds = {kind: handler.generate_schema(one.settings) for kind, one in offered.items()}
-        return core_schema.tagged_union_schema(kinds, self.kind_of)
+        return core_schema.tagged_union_schema(kinds, self.kind_of, metadata={_GROUP: self.group})
+
+
+class OwnKinds(GenerateJsonSchema):
+    """Makes the JSON schema of models without the kinds of other packages."""
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        """Return the schema of a union, of plug-ins those of this package."""
+        group = schema.get("metadata", {}).get(_GROUP)
+        if group is not None:
+            ours = {plugin.kind for plugin in built_in(group)}
+            choices = {kind: one for kind, one in schema["choices"].items() if kind in ours}
+            schema = {**schema, "choices": choices}
+        return super().tagged_union_schema(schema)
 
 
 def _not_derived(plugin: Plugin, base: type[BaseModel]) -> Problem:

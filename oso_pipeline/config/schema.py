@@ -6,7 +6,6 @@ writes both; a test fails when they are out of date.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,11 +15,12 @@ from typing import Any
 from oso_pipeline.config.describe import (
     GIVEN_BY_LOADER,
     Key,
-    keys,
-    kinds_below,
-    schema,
+    own_keys,
+    own_kinds,
     texts_of_kinds,
 )
+from oso_pipeline.config.model import Config
+from oso_pipeline.config.plugin_section import OwnKinds
 from oso_pipeline.config.template import written
 
 _INTRODUCTION = """\
@@ -61,9 +61,10 @@ def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a configuration file.
 
     It is that of the models, with `extends`, and without the demand for keys that the loader
-    fills in or that an extended file may give. Items of lists stay complete.
+    fills in or that an extended file may give. Items of lists stay complete. Kinds of other
+    packages are left out.
     """
-    result = copy.deepcopy(schema())
+    result = Config.model_json_schema(schema_generator=OwnKinds)
     for name, definition in result["$defs"].items():
         if name not in _whole_ones(result):
             definition.pop("required", None)
@@ -73,8 +74,8 @@ def json_schema() -> dict[str, Any]:
         **result["properties"],
     }
     sections = {
-        key.path[0]: {"required": [k.path[-1] for k in keys() if _below(k, key) and k.required]}
-        for key in keys()
+        key.path[0]: {"required": [k.path[-1] for k in own_keys() if _below(k, key) and k.required]}
+        for key in own_keys()
         if len(key.path) == 1 and key.section
     }
     return {
@@ -94,7 +95,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def reference_page() -> str:
-    """Return the page of all keys, in Markdown."""
+    """Return the page of all keys, those of this package's kinds, in Markdown."""
     return "\n".join([_INTRODUCTION, *_tables()])
 
 
@@ -126,23 +127,23 @@ def _below(key: Key, section: Key) -> bool:
 
 def _tables() -> Iterator[str]:
     yield "## First level\n"
-    yield from _table([key for key in keys() if len(key.path) == 1])
-    for section in keys():
+    yield from _table([key for key in own_keys() if len(key.path) == 1])
+    for section in own_keys():
         if not section.section:
             continue
         yield f"\n## `{'.'.join(section.plain)}`\n\n{section.text}\n"
-        if kinds_below(section.path):
+        if own_kinds(section.path):
             yield from _tables_of_kinds(section)
         else:
-            yield from _table([key for key in keys() if key.plain[:-1] == section.plain])
+            yield from _table([key for key in own_keys() if key.plain[:-1] == section.plain])
     yield ""
 
 
 def _tables_of_kinds(section: Key) -> Iterator[str]:
     """Show the keys that all kinds share, then for each kind those of its own."""
-    kinds = kinds_below(section.path)
+    kinds = own_kinds(section.path)
     of_kind = {
-        kind: [key for key in keys() if key.path[:-1] == (*section.path, f"[{kind}]")]
+        kind: [key for key in own_keys() if key.path[:-1] == (*section.path, f"[{kind}]")]
         for kind in kinds
     }
     shared = set.intersection(*({key.path[-1] for key in found} for found in of_kind.values()))

@@ -206,11 +206,11 @@ def _frame_faults(frame: geopandas.GeoDataFrame, nomenclature: Nomenclature) -> 
         return
     if frame.crs is None:
         yield "frame: has no coordinate system"
-    if strange := set(frame["code"]) - set(nomenclature.codes):
-        yield f"frame: has codes {sorted(strange)}, which {nomenclature.name} lacks"
+    if unknown := set(frame["code"]) - set(nomenclature.codes):
+        yield f"frame: has codes {sorted(unknown)}, which {nomenclature.name} lacks"
     for name, allowed in (("operation", get_args(Operation)), ("side", ("", *SIDES))):
-        if strange := set(frame[name]) - set(allowed):
-            yield f"frame: {name} is {sorted(strange)}, allowed: {allowed}"
+        if unknown := set(frame[name]) - set(allowed):
+            yield f"frame: {name} is {sorted(unknown)}, allowed: {allowed}"
     for name in ("metres", "area_ha"):
         if not (np.isfinite(frame[name]) & (frame[name] >= 0)).all():
             yield f"frame: {name} is negative or not a number"

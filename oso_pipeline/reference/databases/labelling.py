@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from pyproj import CRS
 
-from oso_pipeline.config.reference import Database
+from oso_pipeline.config.reference import Database, Source
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.databases.features import ID, Features, projected
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling, labelled_frame
@@ -113,7 +113,7 @@ class Labels:
 
 
 def report_unknown(
-    found: LabelledPolygons, source: Database, labelling: Labelling, problems: Problems
+    found: LabelledPolygons, source: Source, labelling: Labelling, problems: Problems
 ) -> None:
     """Report values that no rule knows, as error or warning (``INPUT-042``), with counts."""
     unknown = Counter(dict(found.values))
