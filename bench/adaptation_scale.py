@@ -19,9 +19,9 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from oso_pipeline.adaptation import AdaptedForestClassifier, SeriesSpace
-from oso_pipeline.config.model import Learning
 from oso_pipeline.core.dates import DateGrid
-from oso_pipeline.learners.engines import fit_forest
+from oso_pipeline.learners.forest.engines import fit_forest
+from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 BANDS = ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
@@ -55,10 +55,10 @@ def main() -> None:
     parser.add_argument("--target", type=int, default=20_000)
     parser.add_argument("--trees", type=int, default=100)
     given = parser.parse_args()
-    forest = Learning(n_trees=given.trees)
+    forest = ForestSettings(n_trees=given.trees)
     features, codes = season(given.source, 0, 1)
     target, truth = season(given.target, 12, 2)
-    small = AdaptedForestClassifier("student", SPACE, Learning(n_trees=2), random_state=0)
+    small = AdaptedForestClassifier("student", SPACE, ForestSettings(n_trees=2), random_state=0)
     small.fit(features[:500], codes[:500], target=target[:200])  # compiles the kernels
     start = time.process_time()
     fit_forest(features, codes, forest, 0)

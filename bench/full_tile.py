@@ -188,9 +188,7 @@ def _summaries(sidecars: Iterable[Path]) -> list[dict[str, Any]]:
 
 def _nodes(run: Path) -> int:
     sidecars = run.glob("models/run0/*/model.json.json")
-    return sum(
-        json.loads(path.read_text(encoding="utf-8"))["summary"]["nodes"] for path in sidecars
-    )
+    return sum(summary["facts"]["nodes"] for summary in _summaries(sidecars))
 
 
 def _summed(figures: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import RandomForestClassifier
 
-from oso_pipeline.config.model import Learning
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.learners.forest.classifier import ForestClassifier
 from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learning.jobs import TrainJob
 from oso_pipeline.learning.model_file import Model
 from oso_pipeline.tasks.job import Input
@@ -40,7 +41,8 @@ def small_forest(seed: int = 0, n_features: int = LAYOUT.size) -> Forest:
 def small_model(seed: int = 0, stratum: str = "all") -> Model:
     forest = small_forest(seed)
     counts = {int(code): 50 for code in forest.classes}
-    return Model(forest, LAYOUT, GRID, {"name": "oso17"}, "run0", stratum, seed, counts)
+    made = ForestClassifier(forest)
+    return Model(made, LAYOUT, GRID, {"name": "oso17"}, "run0", stratum, seed, counts)
 
 
 def train_job(*samples: str, **fields: Any) -> TrainJob:
@@ -54,7 +56,7 @@ def train_job(*samples: str, **fields: Any) -> TrainJob:
         "nomenclature": load_nomenclature("oso17"),
         "max_pixels": 40,
         "allow_missing": False,
-        "learning": Learning(n_trees=6, min_samples_leaf=1),
+        "learning": ForestSettings(n_trees=6, min_samples_leaf=1),
         "seed": 5,
         "samples": {path: Input("-", path) for path in samples},
         "labels": {},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import joblib
@@ -13,9 +12,12 @@ import numpy.typing as npt
 
 from bench.contender import Prepared
 from bench.series import BANDS, COARSE, FINE, GRID, Scenes
-from oso_pipeline.config.model import Learning
-from oso_pipeline.learners.engines import fit_forest
+from oso_pipeline.learners.forest import votes
+from oso_pipeline.learners.forest.classifier import ForestClassifier
+from oso_pipeline.learners.forest.engines import fit_forest
 from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.learners.forest.settings import ForestSettings
+from oso_pipeline.learners.protocol import BlockPixels
 from oso_pipeline.prediction import kernel
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
@@ -43,7 +45,7 @@ def hard_vote(case: dict[str, Any]) -> Prepared:
     forest, rows = _forest(case), np.load(Path(case["block"]) / "features.npy")
     note = f"{forest.n_nodes} nodes"
     return Prepared(
-        lambda: kernel.votes(forest, rows), rows.shape[1], answer=np.transpose, note=note
+        lambda: votes.votes(forest, rows), rows.shape[1], answer=np.transpose, note=note
     )
 
 
@@ -52,7 +54,7 @@ def soft_vote(case: dict[str, Any]) -> Prepared:
     forest, rows = _forest(case), np.load(Path(case["block"]) / "features.npy")
 
     def work() -> npt.NDArray[Any]:
-        return kernel.probabilities(forest, rows)
+        return votes.probabilities(forest, rows)
 
     return Prepared(work, rows.shape[1], answer=np.transpose)
 
@@ -78,12 +80,11 @@ def classify(case: dict[str, Any]) -> Prepared:
     series, wanted = _series(case), layout()
     everywhere = np.arange(series.clear.shape[1])
     labels = np.zeros(len(everywhere), np.int32)
-    # All that the kernel asks of a model is its forest.
-    models: Any = {0: SimpleNamespace(forest=_forest(case))}
-    vote = case.get("vote", "hard")
+    block = BlockPixels(series, wanted, everywhere, labels)
+    classifiers = {0: ForestClassifier(_forest(case), case.get("vote", "hard"))}
 
     def work() -> npt.NDArray[np.uint16]:
-        return kernel.classify_block(series, wanted, everywhere, labels, models, vote)
+        return kernel.classify_block(block, classifiers)
 
     return Prepared(work, len(labels), answer=lambda layers: layers[0])
 
@@ -97,12 +98,12 @@ def fit(case: dict[str, Any]) -> Prepared:
     everywhere = np.ones(pixels.shape[1], np.uint16)
 
     def train(trees: int) -> Forest:
-        learning = Learning(n_trees=trees, max_depth=25, min_samples_leaf=case["leaf"])
+        learning = ForestSettings(n_trees=trees, max_depth=25, min_samples_leaf=case["leaf"])
         return fit_forest(rows, labels, learning, seed=0)
 
     def answer(forest: Forest) -> npt.NDArray[np.uint16]:
         # Mean probabilities, as scikit-learn votes.
-        return kernel.classify(forest, pixels, everywhere, "soft")[0]
+        return votes.classify(forest, pixels, everywhere, "soft")[0]
 
     trees = case["trees"]
     return Prepared(lambda: train(trees), trees, answer=answer, warm_up=lambda: train(1))

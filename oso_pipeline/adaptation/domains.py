@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from oso_pipeline.adaptation.options import AdaptationOptions
 from oso_pipeline.adaptation.space import SeriesSpace
-from oso_pipeline.config.model import Learning
 from oso_pipeline.core.seeds import derived_seed
-from oso_pipeline.learners.engines import fit_bagged_forest
 from oso_pipeline.learners.forest.bagging import PLAIN, BaggedForest, Bagging
+from oso_pipeline.learners.forest.engines import fit_bagged_forest
 from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.forest.votes import probabilities
 
 Features = npt.NDArray[np.int16]
@@ -89,7 +89,7 @@ class Trainer:
     """How forests are trained, each with its own seed by its purpose."""
 
     space: SeriesSpace
-    settings: Learning
+    settings: ForestSettings
     options: AdaptationOptions
     seed: int
     threads: int = 1

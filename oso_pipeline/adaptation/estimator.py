@@ -26,8 +26,8 @@ from oso_pipeline.adaptation.plain import none
 from oso_pipeline.adaptation.scale import Scale
 from oso_pipeline.adaptation.space import SeriesSpace
 from oso_pipeline.adaptation.student import student
-from oso_pipeline.config.model import Learning
 from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.learners.forest.settings import ForestSettings
 
 MethodName = Literal["none", "jitter", "aligned", "student", "cropmix", "cropmix+classifmix"]
 
@@ -84,7 +84,7 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
         self,
         method: MethodName = "student",
         space: SeriesSpace | None = None,
-        forest: Learning | None = None,
+        forest: ForestSettings | None = None,
         options: AdaptationOptions | None = None,
         gate: Gate = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -219,7 +219,7 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"the space of series has {space.size} columns, X has {n_features}")
         return Trainer(
             space,
-            self.forest or Learning(),
+            self.forest or ForestSettings(),
             self.options or AdaptationOptions(),
             int(check_random_state(self.random_state).randint(2**31 - 1)),
             max(1, self.n_jobs),

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from oso_pipeline.config.adaptation import Adaptation
 from oso_pipeline.config.independent import IndependentSet
+from oso_pipeline.config.learning import AnyLearner, adaptable_kinds, default_learner
 from oso_pipeline.config.readers import AnyReader, built_in_readers
 from oso_pipeline.config.reference import CRS_PATTERN, Reference
 from oso_pipeline.config.runtime import Runtime
@@ -147,26 +148,6 @@ class LabelCheck(Section):
     null leaves out none. Polygons that judge the map are never left out."""
 
 
-class Learning(Section):
-    """The random forest."""
-
-    n_trees: int = Field(100, ge=1, le=2000)
-    """Number of trees."""
-    max_depth: int = Field(25, ge=1, le=60)
-    """Greatest depth of a tree."""
-    min_samples_leaf: int = Field(5, ge=1)
-    """Least number of samples in a leaf."""
-    max_features: Literal["sqrt", "log2"] | Annotated[float, Field(gt=0, le=1)] = "sqrt"
-    """Features tried at each split."""
-    engine: Literal["histogram", "sklearn"] = "histogram"
-    """What grows the trees. histogram: compiled, splits between at most 256 bins per feature,
-    several times faster. sklearn: scikit-learn, splits between all values; the reference."""
-    vote: Literal["hard", "soft"] = "hard"
-    """hard: each tree has one vote, for the largest class of the leaf; confidence is the share
-    of the trees. soft: a tree gives the shares of the classes in the leaf; confidence is their
-    mean, as scikit-learn's probability. Models serve both ways."""
-
-
 class Validation(Section):
     """How accuracy is measured."""
 
@@ -245,8 +226,9 @@ class Config(Section):
     """Which pixels are drawn."""
     label_check: LabelCheck = LabelCheck()
     """Which labels are likely wrong."""
-    learning: Learning = Learning()
-    """The forest."""
+    learning: AnyLearner = Field(default_factory=default_learner)
+    """What learns the classes. `kind` tells the learner: a random forest, or one that another
+    package brings (docs/write_your_own_learner.md)."""
     validation: Validation = Validation()
     """How accuracy is measured."""
     map: Map = Map()
@@ -261,6 +243,11 @@ class Config(Section):
                 raise ValueError(
                     f"features.indices: {index} needs {', '.join(missing)} in imagery.bands"
                 )
+        if self.adaptation is not None and not self.learning.adaptable:
+            raise ValueError(
+                f"learning.kind: found {self.learning.kind}, which cannot learn from past seasons; "
+                f"with `adaptation` allowed: {', '.join(adaptable_kinds())}"
+            )
         if self.validation.runs > 1 and self.reference.split.method == "column":
             raise ValueError("validation.runs: a split dictated by a column cannot be repeated")
         if self.validation.folds is not None and self.reference.split.buffer_m:

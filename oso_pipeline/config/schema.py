@@ -150,7 +150,7 @@ def _tables_of_kinds(section: Key) -> Iterator[str]:
     common = {key.path[-1]: key for key in of_kind[kinds[0]] if key.path[-1] in shared}
     common["kind"] = replace(common["kind"], allowed=", ".join(kinds))
     yield from _table(list(common.values()))
-    for kind, found in of_kind.items():
+    for kind, found in of_kind.items() if len(kinds) > 1 else ():
         own = [
             key
             for key in found

@@ -35,7 +35,7 @@ _EXAMPLES: dict[tuple[str, ...], str] = {
 }
 """Values of the keys that have no default."""
 
-_SHOWN = ("[]", "[vector]", "[local]")
+_SHOWN = ("[]", "[vector]", "[local]", "[forest]")
 """Items and kinds whose keys are written out."""
 
 _HEAD = """\

@@ -23,7 +23,7 @@ Group = Literal["readers", "learners", "sources"]
 
 BUILT_IN: Mapping[Group, tuple[str, ...]] = {
     "readers": ("oso_pipeline.imagery.muscate:PLUGIN",),
-    "learners": (),
+    "learners": ("oso_pipeline.learners.forest:PLUGIN",),
     "sources": tuple(
         f"oso_pipeline.reference.databases.kinds:{name}"
         for name in ("VECTOR", "RPG", "BDTOPO", "CLC", "BDFORET", "RANDOLPH")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import fields, replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,11 +15,11 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import past_config, past_years, perennial_codes
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.seeds import derived_seed
-from oso_pipeline.learners.engines import SOFTWARE
+from oso_pipeline.learners.forest.classifier import ForestClassifier
 from oso_pipeline.learning.cost import training_cost
-from oso_pipeline.learning.jobs import AdaptedTrainJob, TrainJob, of_training
+from oso_pipeline.learning.jobs import AdaptedTrainJob, TrainJob
 from oso_pipeline.learning.label_stage import excluded_polygons
-from oso_pipeline.learning.model_file import Model, save_model
+from oso_pipeline.learning.model_file import save_model
 from oso_pipeline.learning.season_samples import (
     SeasonFiles,
     Unlabelled,
@@ -31,6 +29,7 @@ from oso_pipeline.learning.season_samples import (
     read_unlabelled,
     refuse_shared_polygons,
 )
+from oso_pipeline.learning.trained import model_of, summary_of
 from oso_pipeline.learning.training_set import (
     TrainingSet,
     check_classes,
@@ -65,7 +64,7 @@ def adapted_task(task: Task, context: PlanContext[Config], adaptation: Adaptatio
     plain = training_cost(context, most, config.learning, "past_samples")
     return replace(
         task,
-        function="oso_pipeline.learning.adapted_training:train",
+        function="oso_pipeline.learning.adapted_training:train_adapted",
         job=AdaptedTrainJob(
             **vars(task.job),
             adaptation=adaptation,
@@ -86,7 +85,7 @@ def adapted_task(task: Task, context: PlanContext[Config], adaptation: Adaptatio
     )
 
 
-def train(job: AdaptedTrainJob, task: Task) -> Summary:
+def train_adapted(job: AdaptedTrainJob, task: Task) -> Summary:
     """Train a forest with samples of past seasons and publish its model file.
 
     Raises
@@ -121,21 +120,12 @@ def train(job: AdaptedTrainJob, task: Task) -> Summary:
         perennial_classes=job.perennial,
         target_classes=np.unique(pq.read_table(reference, columns=["code"])["code"].to_numpy()),
     )
-    model = Model(
-        forest=classifier.forest_,
-        layout=job.layout,
-        grid=job.date_grid,
-        nomenclature=job.nomenclature.to_json(),
-        variant=job.variant,
-        stratum=job.stratum,
-        seed=job.seed,
-        counts=source.counts,
-        parameters=of_training(job.learning),
-        software={name: version(name) for name in SOFTWARE[job.learning.engine]},
-        adaptation=classifier.record_,
-    )
+    made = ForestClassifier(classifier.forest_, job.learning.vote)
+    model = model_of(job, made, source.counts, classifier.record_)
     save_model(task.output().parent, model)
-    return _summary(model, source.polygons, classifier.record_, list(problems.warnings))
+    warnings = [*map(str, problems.warnings), *_warnings(job, classifier.record_)]
+    told = _told(classifier.record_)
+    return {**summary_of(model, source.polygons, warnings), "adaptation": told}
 
 
 def _past(job: AdaptedTrainJob, task: Task) -> tuple[TrainingSet, Problems]:
@@ -175,29 +165,21 @@ def _options(adaptation: Adaptation) -> AdaptationOptions:
     )
 
 
-def _summary(model: Model, polygons: int, record: AdaptationRecord, warnings: list[Any]) -> Summary:
-    place = f"model {model.variant}, stratum {model.stratum}"
+def _told(record: AdaptationRecord) -> Summary:
+    """Return what the log and the report tell of an adaptation."""
     gate = record.gate
     return {
-        "variant": model.variant,
-        "stratum": model.stratum,
-        "pixels": {str(code): count for code, count in model.counts.items()},
-        "polygons": polygons,
-        "engine": model.parameters["engine"],
-        "trees": model.forest.n_trees,
-        "nodes": model.forest.n_nodes,
-        "adaptation": {
-            "method": record.method,
-            "adapted": gate.adapted,
-            "reason": gate.reason,
-            "shift_days": gate.shift_days,
-            "discrepancy": gate.discrepancy,
-            "confidence_drop": gate.confidence_drop,
-            "target_samples": record.target_samples,
-            "anchor_samples": record.anchor_samples,
-        },
-        "warnings": [
-            *map(str, warnings),
-            *(f"warning[W-ADAPTATION] {place}: {text}" for text in record.warnings),
-        ],
+        "method": record.method,
+        "adapted": gate.adapted,
+        "reason": gate.reason,
+        "shift_days": gate.shift_days,
+        "discrepancy": gate.discrepancy,
+        "confidence_drop": gate.confidence_drop,
+        "target_samples": record.target_samples,
+        "anchor_samples": record.anchor_samples,
     }
+
+
+def _warnings(job: AdaptedTrainJob, record: AdaptationRecord) -> list[str]:
+    place = f"model {job.variant}, stratum {job.stratum}"
+    return [f"warning[W-ADAPTATION] {place}: {text}" for text in record.warnings]

@@ -1,44 +1,58 @@
-"""What training takes; for planning only."""
+"""What training takes, and what using the models takes; for planning only."""
 
 from __future__ import annotations
 
-from oso_pipeline.config.model import Config, Learning
+from dataclasses import replace
+
+from oso_pipeline.config.learning import LearnerSettings
+from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.learners.protocol import Extent, Need
+from oso_pipeline.learners.registry import learner_of
 from oso_pipeline.tasks.stage import PlanContext
 from oso_pipeline.tasks.task import Cost
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
-_SECONDS_PER_VALUE_AND_TREE = {"histogram": 6e-9, "sklearn": 6e-8}
-"""Per pixel, feature tried and level of the tree, measured on 230,000 pixels of 23 classes."""
-_BYTES_PER_VALUE = {"histogram": 6, "sklearn": 8}
-"""Features as int16, once more while they are joined, and as bins or in float32."""
-
-_PIXELS_PER_NODE, _BYTES_PER_NODE = 100, 19
-"""Training pixels for each node of a tree, and its size in the model file, as measured."""
+_LIBRARIES_BYTES = 300_000_000
+_ALL_PER_CLASS = 10_000
+"""Taken for the pixels of a class where their number is not limited."""
 
 
 def training_cost(
     context: PlanContext[Config],
     per_class: int | None,
-    learning: Learning,
+    settings: LearnerSettings,
     stage: str = "samples",
 ) -> Cost:
-    """Return what a forest takes on at most `per_class` pixels of each class.
+    """Return what a model takes on at most `per_class` pixels of each class.
 
     Once the samples of `stage` are committed no more pixels are expected than there are rows.
     """
-    config = context.config
-    layout = FeatureLayout.of(config)
-    pixels = len(load_nomenclature(config.nomenclature).codes) * (per_class or 10_000)
+    extent = _extent(context.config, per_class)
     # What the commit says: a file may be damaged, and a plan must not fail of that.
     records = [read_sidecar(task.output()) for task in context.tasks(stage)]
     if records and all(records):
         rows = [sum(record["summary"]["pixels"].values()) for record in records if record]
-        pixels = min(pixels, sum(rows))
-    values = pixels * layout.size
-    tried = layout.size**0.5 * learning.max_depth
-    seconds = pixels * tried * learning.n_trees * _SECONDS_PER_VALUE_AND_TREE[learning.engine]
-    memory = 300_000_000 + values * _BYTES_PER_VALUE[learning.engine]
-    nodes = learning.n_trees * pixels // _PIXELS_PER_NODE
-    return Cost(pixels, 2 * values, memory, 1.0 + seconds, bytes_written=nodes * _BYTES_PER_NODE)
+        extent = replace(extent, pixels=min(extent.pixels, sum(rows)))
+    need = learner_of(settings.kind).training_need(extent, settings)
+    return Cost(
+        extent.pixels,
+        2 * extent.pixels * extent.features,
+        _LIBRARIES_BYTES + need.fixed_bytes,
+        1.0 + need.seconds,
+        bytes_written=need.disk_bytes,
+    )
+
+
+def classifying_need(config: Config) -> Need:
+    """Return what the models of the map take; it follows from the configuration alone."""
+    settings = config.learning
+    extent = _extent(config, config.sampling.max_train_pixels)
+    return learner_of(settings.kind).classifying_need(extent, settings)
+
+
+def _extent(config: Config, per_class: int | None) -> Extent:
+    classes = len(load_nomenclature(config.nomenclature).codes)
+    pixels = classes * (per_class or _ALL_PER_CLASS)
+    return Extent(FeatureLayout.of(config).size, classes, pixels)

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from oso_pipeline.config.adaptation import Adaptation
-from oso_pipeline.config.model import Learning
+from oso_pipeline.config.learning import DEFAULT_KIND, LearnerSettings
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.nomenclature import Nomenclature
+from oso_pipeline.learners.forest.settings import ForestSettings
+from oso_pipeline.learners.registry import model_settings
 from oso_pipeline.learning.training_set import Choice
 from oso_pipeline.tasks.job import Input, Job, decides, place, reads
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 
-def of_training(learning: Learning) -> dict[str, Any]:
-    """Return the settings that a forest is grown by, as JSON values; `vote` only serves the map."""
-    return learning.model_dump(mode="json", exclude={"vote"})
+def _of_model(learning: LearnerSettings) -> dict[str, Any]:
+    """Return the settings that make a model; forests were there before there were kinds."""
+    kind = {} if learning.kind == DEFAULT_KIND else {"kind": learning.kind}
+    return {**kind, **model_settings(learning)}
 
 
 def _of_adaptation(adaptation: Adaptation) -> dict[str, Any]:
@@ -27,7 +30,7 @@ def _of_adaptation(adaptation: Adaptation) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainJob(Job):
-    """A forest that learns from the labels of the season of the map.
+    """A model that learns from the labels of the season of the map.
 
     Parameters
     ----------
@@ -44,7 +47,7 @@ class TrainJob(Job):
     allow_missing
         Do without the classes that have no pixel.
     learning
-        How the forest is grown.
+        The learner and its settings.
     seed
         Seed of the run.
     samples
@@ -54,7 +57,7 @@ class TrainJob(Job):
     reference
         The polygons.
     threads
-        Trees grown at once.
+        Threads that training may use.
     """
 
     variant: str
@@ -65,7 +68,7 @@ class TrainJob(Job):
     nomenclature: Nomenclature
     max_pixels: int | None
     allow_missing: bool
-    learning: Learning = decides(merged=True, part=of_training)
+    learning: LearnerSettings = decides(merged=True, part=_of_model)
     seed: int
     samples: Mapping[str, Input] = reads()
     labels: Mapping[str, Input] = reads()
@@ -74,7 +77,7 @@ class TrainJob(Job):
 
     @property
     def choice(self) -> Choice:
-        """Which samples train the forest, but for the polygons that a check excludes."""
+        """Which samples train the model, but for the polygons that a check excludes."""
         return Choice(self.variant, self.stratum, self.columns, self.max_pixels)
 
 
@@ -96,6 +99,7 @@ class AdaptedTrainJob(TrainJob):
         Pixels of the season of the map drawn by area.
     """
 
+    learning: ForestSettings = decides(merged=True, part=_of_model)
     adaptation: Adaptation = decides(part=_of_adaptation)
     perennial: tuple[int, ...]
     seasons: Mapping[int, FeatureLayout]

@@ -12,12 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from oso_pipeline.config.model import Config, Learning
+from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import has_labels
 from oso_pipeline.core.commit import verified
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.sides import TRAIN, VALIDATION
-from oso_pipeline.learners.engines import fit_forest
+from oso_pipeline.learners.forest.engines import fit_forest
+from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.forest.votes import probabilities
 from oso_pipeline.learning.cost import training_cost
 from oso_pipeline.learning.label_check import Floats, Verdicts, check_labels
@@ -172,7 +173,7 @@ class Judge:
         self, chosen: TrainingSet, features: npt.NDArray[np.int16], seed: int
     ) -> tuple[npt.NDArray[np.int32], Floats]:
         """Return classes and probabilities; see `Classifier`."""
-        settings = Learning(n_trees=self.n_trees)
+        settings = ForestSettings(n_trees=self.n_trees)
         forest = fit_forest(chosen.features, chosen.codes, settings, seed, self.threads)
         return forest.classes, probabilities(forest, np.ascontiguousarray(features.T)).T
 
@@ -254,7 +255,7 @@ def _task(context: PlanContext[Config], variant: str, stratum: str) -> Task:
     config = context.config
     rules = config.label_check
     layout = FeatureLayout.of(config)
-    one = training_cost(context, rules.pixels_per_class, Learning(n_trees=_TREES))
+    one = training_cost(context, rules.pixels_per_class, ForestSettings(n_trees=_TREES))
     memory = _WORKER_BYTES + one.pixels * layout.size * _BYTES_PER_VALUE
     return Task(
         stage="labels",

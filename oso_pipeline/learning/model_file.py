@@ -1,7 +1,8 @@
 """The model file: a JSON description beside plain arrays, never a pickle.
 
-``model.json`` says what the forest in ``forest.npz`` was trained on and what it expects, and
-carries a digest of both. Loading runs no code from the files and refuses what was altered.
+``model.json`` says which learner made the arrays, as in ``forest.npz``, what from, and what they
+expect, and carries a digest of both. Loading runs no code from the files and refuses what was
+altered.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 from functools import lru_cache
 from hashlib import sha256
@@ -20,17 +21,19 @@ from typing import Any
 import numpy as np
 
 from oso_pipeline.adaptation.record import AdaptationRecord
+from oso_pipeline.config.learning import DEFAULT_KIND
 from oso_pipeline.core.commit import digest, publish_bytes, publish_json
 from oso_pipeline.core.dates import DateGrid
-from oso_pipeline.core.errors import InputDataError, Problem
-from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.core.errors import ConfigError, InputDataError, Problem
+from oso_pipeline.learners.protocol import Arrays, Classifier
+from oso_pipeline.learners.registry import learner_of
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 FORMAT = 2
 """Version of the file format."""
 
-DESCRIPTION, ARRAYS = "model.json", "forest.npz"
-"""Names of the two files in the folder of a model."""
+DESCRIPTION = "model.json"
+"""Name of the description in the folder of a model."""
 
 _RETRAIN = "train the model anew: remove its folder and run `oso run` again"
 _LINES_OF_DIFFERENCE = 20
@@ -38,12 +41,12 @@ _LINES_OF_DIFFERENCE = 20
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained forest and all that is needed to use it rightly.
+    """A trained classifier and all that is needed to use it rightly.
 
     Parameters
     ----------
-    forest
-        The trees.
+    classifier
+        What a learner has made.
     layout
         Features expected, in order.
     grid
@@ -57,14 +60,14 @@ class Model:
     counts
         Training pixels per class code.
     parameters
-        Settings of the forest.
+        Settings of the learner.
     software
         Versions of the libraries that made it.
     adaptation
         What adaptation to the season of the map did; None without past seasons.
     """
 
-    forest: Forest
+    classifier: Classifier
     layout: FeatureLayout
     grid: DateGrid
     nomenclature: Mapping[str, Any]
@@ -75,6 +78,10 @@ class Model:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     software: Mapping[str, str] = field(default_factory=dict)
     adaptation: AdaptationRecord | None = None
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Model:
+        """Return the model whose classifier follows the settings that do not count in training."""
+        return replace(self, classifier=self.classifier.with_settings(settings))
 
     def refuse_layout(self, layout: FeatureLayout, where: Path | None = None) -> None:
         """Raise InputDataError with the differences unless `layout` is that of the model."""
@@ -100,13 +107,20 @@ class Model:
         raise InputDataError(Problem("E-INPUT-053", message, _text(where), hint))
 
 
+def arrays_name(kind: str) -> str:
+    """Return the name of the file of arrays in the folder of a model of a kind."""
+    return f"{kind}.npz"
+
+
 def save_model(folder: Path, model: Model) -> None:
     """Write `model` to `folder`, each file all or nothing; equal models make equal bytes."""
-    arrays = _npz(model.forest)
+    classifier = model.classifier
+    arrays = _npz(classifier.arrays())
     description: dict[str, Any] = {
         "format": FORMAT,
-        "classes": [int(code) for code in model.forest.classes],
-        "trees": model.forest.n_trees,
+        "kind": classifier.kind,
+        "classes": [int(code) for code in classifier.classes],
+        "facts": dict(classifier.facts),
         "layout": model.layout.to_json(),
         "features": list(model.layout.names),
         "date_grid": model.grid.to_json(),
@@ -117,11 +131,11 @@ def save_model(folder: Path, model: Model) -> None:
         "training_counts": {str(code): int(n) for code, n in sorted(model.counts.items())},
         "parameters": dict(model.parameters),
         "software": dict(model.software),
-        "forest_sha256": sha256(arrays).hexdigest(),
+        "arrays_sha256": sha256(arrays).hexdigest(),
     }
     if model.adaptation is not None:
         description["adaptation"] = model.adaptation.to_json()
-    publish_bytes(folder / ARRAYS, arrays)
+    publish_bytes(folder / arrays_name(classifier.kind), arrays)
     publish_json(folder / DESCRIPTION, {**description, "sha256": digest(description)})
 
 
@@ -131,28 +145,23 @@ def load_model(folder: Path) -> Model:
     Raises
     ------
     InputDataError
-        If a file is missing, damaged or altered, or of a format this version does not know.
+        If a file is missing, damaged or altered, of a format this version does not know, or
+        of a learner that is not installed.
     """
     path = folder / DESCRIPTION
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        arrays = (folder / ARRAYS).read_bytes()
-    except (OSError, ValueError) as error:
-        raise _refusal(path, f"the model cannot be read: {error}") from None
-    if not isinstance(description, dict):
-        raise _refusal(path, "the description of the model is not a JSON object")
-    claimed = description.pop("sha256", None)
-    if digest(description) != claimed:
-        raise _refusal(path, "the description of the model was altered: its sha256 does not fit")
-    if description.get("format") != FORMAT:
-        found = description.get("format")
-        raise _refusal(path, f"model format {found!r} found, this version reads {FORMAT}")
-    if sha256(arrays).hexdigest() != description["forest_sha256"]:
-        message = "the arrays of the model were altered or cut: their sha256 does not fit"
-        raise _refusal(folder / ARRAYS, message)
+    description = _description(path)
+    kind = description.get("kind", DEFAULT_KIND)  # 0.1 knew forests only
+    classifier = _classifier_of(path, kind)
     layout = FeatureLayout.from_json(description["layout"])
+    claimed = description.get("arrays_sha256", description.get("forest_sha256"))
+    arrays = _arrays(folder / arrays_name(kind), claimed)
+    try:
+        made = classifier.from_arrays(arrays, layout)
+    except ValueError as error:
+        message = f"the arrays of the model are unsafe: {error}"
+        raise _refusal(folder / arrays_name(kind), message) from None
     return Model(
-        forest=_forest(folder / ARRAYS, arrays, layout.size),
+        classifier=made,
         layout=layout,
         grid=DateGrid.from_json(description["date_grid"]),
         nomenclature=description["nomenclature"],
@@ -166,29 +175,60 @@ def load_model(folder: Path) -> Model:
     )
 
 
+def _description(path: Path) -> dict[str, Any]:
+    """Return the description of a model after a check of its digest and its format."""
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _refusal(path, f"the model cannot be read: {error}") from None
+    if not isinstance(description, dict):
+        raise _refusal(path, "the description of the model is not a JSON object")
+    claimed = description.pop("sha256", None)
+    if digest(description) != claimed:
+        raise _refusal(path, "the description of the model was altered: its sha256 does not fit")
+    if description.get("format") != FORMAT:
+        found = description.get("format")
+        raise _refusal(path, f"model format {found!r} found, this version reads {FORMAT}")
+    return description
+
+
+def _classifier_of(path: Path, kind: str) -> type[Classifier]:
+    try:
+        return learner_of(kind).classifier
+    except ConfigError as error:
+        hint = "install the package that offers this learner, or train the model anew"
+        message = f"the model was made by the learner {kind!r}: {error.problems[0].message}"
+        raise InputDataError(Problem("E-INPUT-MODEL", message, str(path), hint)) from None
+
+
+def _arrays(path: Path, claimed: str | None) -> Arrays:
+    """Return the arrays of a model after a check of their digest."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _refusal(path, f"the model cannot be read: {error}") from None
+    if sha256(content).hexdigest() != claimed:
+        raise _refusal(
+            path, "the arrays of the model were altered or cut: their sha256 does not fit"
+        )
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise _refusal(path, f"the arrays of the model cannot be read: {error}") from None
+
+
 @lru_cache(maxsize=2)
 def cached_model(folder: Path, key: str) -> Model:
     """Return the model in `folder`, loaded once per process and per `key` of its task."""
     return load_model(folder)
 
 
-def _npz(forest: Forest) -> bytes:
+def _npz(arrays: Arrays) -> bytes:
     """Return the arrays as an uncompressed npz; entries carry no time of writing."""
     stream = io.BytesIO()
-    np.savez(stream, **{item.name: getattr(forest, item.name) for item in fields(forest)})
+    np.savez(stream, allow_pickle=False, **arrays)
     return stream.getvalue()
-
-
-def _forest(path: Path, content: bytes, n_features: int) -> Forest:
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            forest = Forest(**{item.name: stored[item.name] for item in fields(Forest)})
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise _refusal(path, f"the arrays of the model cannot be read: {error}") from None
-    faults = forest.faults(n_features)
-    if faults:
-        raise _refusal(path, "the arrays of the model are unsafe: " + "; ".join(faults))
-    return forest
 
 
 def _record(path: Path, content: Mapping[str, Any] | None) -> AdaptationRecord | None:

@@ -1,23 +1,23 @@
-"""Stage ``train``: one random forest per variant and stratum."""
+"""Stage ``train``: one model per variant and stratum."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
-from importlib.metadata import version
 
 from oso_pipeline.config.model import Config
-from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.seeds import derived_seed
-from oso_pipeline.learners.engines import SOFTWARE, fit_forest
+from oso_pipeline.learners.protocol import TrainingData
+from oso_pipeline.learners.registry import learner_of
 from oso_pipeline.learning.adapted_training import adapted_task
 from oso_pipeline.learning.cost import training_cost
-from oso_pipeline.learning.jobs import TrainJob, of_training
+from oso_pipeline.learning.jobs import TrainJob
 from oso_pipeline.learning.label_stage import LabelsJob, excluded_polygons
-from oso_pipeline.learning.model_file import ARRAYS, DESCRIPTION, Model, save_model
+from oso_pipeline.learning.model_file import DESCRIPTION, arrays_name, save_model
+from oso_pipeline.learning.trained import model_of, summary_of
 from oso_pipeline.learning.training_set import (
-    TrainingSet,
     check_classes,
     expected_polygons,
     read_training_set,
@@ -37,7 +37,7 @@ class TrainStage(StageBase):
     name = "train"
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
-        """List the forests to train; each reads the samples of all tiles."""
+        """List the models to train; each reads the samples of all tiles."""
         strata = strata_names(context.config)
         names = [(v, stratum) for v in variants(context.config) for stratum in strata]
         threads = _threads(context.config, len(names))
@@ -48,7 +48,7 @@ class TrainStage(StageBase):
         return [adapted_task(task, context, adaptation) for task in tasks]
 
     def gather(self, tasks: tuple[Task, ...]) -> Gathered:
-        """Return the summaries of the forests, and their warnings together."""
+        """Return the summaries of the models, and their warnings together."""
         models = summaries(tasks)
         headline = f"{len(models)} model{'s' if len(models) != 1 else ''}"
         return Gathered({"models": models}, warnings_of(models), headline)
@@ -58,7 +58,7 @@ STAGE = TrainStage()
 
 
 def train(job: TrainJob, task: Task) -> Summary:
-    """Train a forest and publish its model file.
+    """Train a model and publish its file.
 
     Raises
     ------
@@ -75,21 +75,11 @@ def train(job: TrainJob, task: Task) -> Summary:
     problems = check_classes(chosen.counts, expected, choice, job.allow_missing, reference)
     problems.raise_errors(InputDataError)
     seed = derived_seed(job.seed, "train", job.stratum, job.variant)
-    forest = fit_forest(chosen.features, chosen.codes, job.learning, seed, job.threads)
-    model = Model(
-        forest=forest,
-        layout=job.layout,
-        grid=job.date_grid,
-        nomenclature=job.nomenclature.to_json(),
-        variant=job.variant,
-        stratum=job.stratum,
-        seed=job.seed,
-        counts=chosen.counts,
-        parameters=of_training(job.learning),
-        software={name: version(name) for name in SOFTWARE[job.learning.engine]},
-    )
+    learner = learner_of(job.learning.kind)
+    data = TrainingData(chosen.features, chosen.codes, job.layout)
+    model = model_of(job, learner.fit(data, job.learning, seed, job.threads), chosen.counts)
     save_model(task.output().parent, model)
-    return _summary(model, chosen, problems)
+    return summary_of(model, chosen.polygons, [str(found) for found in problems.warnings])
 
 
 def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int) -> Task:
@@ -101,7 +91,7 @@ def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int
         name=f"{variant}/{stratum}",
         function="oso_pipeline.learning.train_stage:train",
         run_dir=context.run_dir,
-        outputs=(f"{folder}/{DESCRIPTION}", f"{folder}/{ARRAYS}"),
+        outputs=(f"{folder}/{DESCRIPTION}", f"{folder}/{arrays_name(config.learning.kind)}"),
         job=TrainJob(
             variant=variant,
             stratum=stratum,
@@ -123,7 +113,7 @@ def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int
 
 
 def _label_checks(context: PlanContext[Config], variant: str, stratum: str) -> list[Task]:
-    """Return the check that keeps polygons out of this forest; none where nothing is excluded."""
+    """Return the check that keeps polygons out of this model; none where nothing is excluded."""
     if context.config.label_check.exclude_below is None:
         return []
     return [task for task in context.tasks("labels") if _checks(task, variant, stratum)]
@@ -135,19 +125,6 @@ def _checks(task: Task, variant: str, stratum: str) -> bool:
 
 
 def _threads(config: Config, n_tasks: int) -> int:
-    """Return how many cores a forest may use while the others of the stage run too."""
+    """Return how many cores a training may use while the others of the stage run too."""
     workers = config.runtime.workers or os.cpu_count() or 1
     return max(1, workers // min(workers, n_tasks))
-
-
-def _summary(model: Model, chosen: TrainingSet, problems: Problems) -> Summary:
-    return {
-        "variant": model.variant,
-        "stratum": model.stratum,
-        "pixels": {str(code): count for code, count in chosen.counts.items()},
-        "polygons": chosen.polygons,
-        "engine": model.parameters["engine"],
-        "trees": model.forest.n_trees,
-        "nodes": model.forest.n_nodes,
-        "warnings": [str(found) for found in problems.warnings],
-    }

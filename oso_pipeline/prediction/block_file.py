@@ -1,8 +1,8 @@
-"""The file of a predicted block: class, confidence and validity on the tile's own grid."""
+"""The file of a predicted block: bands by name, on the tile's own grid."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,15 @@ from odc.geo.geobox import GeoBox
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.commit import verified
+from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.tasks.task import decided, family_of
 
 BANDS = ("class", "confidence", "validity")
-"""Bands of the file: code, percentage of trees, number of clear dates."""
+"""Bands that every file has: code, its percentage of the votes, number of clear dates."""
 BYTES_PER_PIXEL = 1
 """What the three of them take on disk, compressed, as measured."""
+
+Bands = Mapping[str, npt.NDArray[np.uint16]]
 
 
 def block_family(recipe: Mapping[str, Any]) -> str:
@@ -37,18 +40,19 @@ def block_of_recipe(tile: str, recipe: Mapping[str, Any]) -> Block:
     return Block(tile, *(int(window[name]) for name in ("row", "column", "height", "width")))
 
 
-def write_block(path: Path, layers: npt.NDArray[np.uint16], grid: GeoBox) -> None:
+def write_block(path: Path, bands: Bands, grid: GeoBox) -> None:
     """Publish a block, all or nothing, after reading it back whole.
 
     Parameters
     ----------
     path
         Where to.
-    layers
-        uint16, shape ``(3, rows, columns)``, in the order of `BANDS`.
+    bands
+        Bands by name, in the order of the file, uint16, shape ``(rows, columns)`` each.
     grid
         Where the pixels lie; equal layers on equal grids make equal bytes.
     """
+    layers = np.stack(list(bands.values()))
 
     def write(temporary: Path) -> None:
         with rasterio.open(
@@ -56,7 +60,7 @@ def write_block(path: Path, layers: npt.NDArray[np.uint16], grid: GeoBox) -> Non
             "w",
             driver="GTiff",
             dtype="uint16",
-            count=len(BANDS),
+            count=len(bands),
             height=grid.shape[0],
             width=grid.shape[1],
             crs=str(grid.crs),
@@ -67,7 +71,7 @@ def write_block(path: Path, layers: npt.NDArray[np.uint16], grid: GeoBox) -> Non
             num_threads=1,
         ) as target:
             target.write(layers)
-            target.descriptions = BANDS
+            target.descriptions = tuple(bands)
 
     def check(temporary: Path) -> None:
         with rasterio.open(temporary, driver="GTiff") as source:
@@ -75,3 +79,32 @@ def write_block(path: Path, layers: npt.NDArray[np.uint16], grid: GeoBox) -> Non
                 raise OSError(f"{path} does not read back as it was written; is the disk sound?")
 
     verified(write, check, path)
+
+
+def number_of_band(names: Sequence[str | None], name: str, path: Path) -> int:
+    """Return the number of a band of a block file, from 1.
+
+    Parameters
+    ----------
+    names
+        Descriptions of its bands.
+    name
+        The band asked for.
+    path
+        The file, for the message.
+
+    Raises
+    ------
+    InputDataError
+        If the file does not have it (``E-MAP-BAND``).
+    """
+    if name not in names:
+        raise InputDataError(
+            Problem(
+                "E-MAP-BAND",
+                f"the block has no band {name!r}, found: {', '.join(map(str, names))}",
+                str(path),
+                "remove the block and run again: it is made with all bands",
+            )
+        )
+    return 1 + list(names).index(name)

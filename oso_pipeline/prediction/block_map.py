@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.core.rasterise import NONE
-from oso_pipeline.learners.forest.compiled import Vote
-from oso_pipeline.learning.model_file import Model
+from oso_pipeline.learners.protocol import BlockPixels, Classifier, Layers
 from oso_pipeline.prediction.kernel import classify_block
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
@@ -20,10 +19,9 @@ Labels = npt.NDArray[np.int32]
 def predict_pixels(
     series: BlockSeries,
     labels: Labels,
-    models: Mapping[int, Model],
+    classifiers: Mapping[int, Classifier],
     layout: FeatureLayout,
-    vote: Vote = "hard",
-) -> npt.NDArray[np.uint16]:
+) -> Layers:
     """Classify the pixels of a block.
 
     Parameters
@@ -31,14 +29,12 @@ def predict_pixels(
     series
         Images of the block.
     labels
-        Which model each pixel gets, int32, shape ``(pixel,)``; pixels whose label is not in
-        `models` are left out.
-    models
-        Models by label.
+        Which classifier each pixel gets, int32, shape ``(pixel,)``; pixels whose label is not
+        in `classifiers` are left out.
+    classifiers
+        Classifiers by label.
     layout
-        Features that the models expect.
-    vote
-        How trees vote, as for :func:`~oso_pipeline.learners.forest.votes.classify`.
+        Features that they expect.
 
     Returns
     -------
@@ -47,8 +43,9 @@ def predict_pixels(
         pixel is left out or has no clear date; the series of one date suffices for a class.
     """
     layers = np.zeros((3, len(labels)), np.uint16)
-    pixels = np.flatnonzero(np.isin(labels, list(models)))
-    layers[:, pixels] = classify_block(series, layout, pixels, labels[pixels], models, vote)
+    pixels = np.flatnonzero(np.isin(labels, list(classifiers)))
+    block = BlockPixels(series, layout, pixels, labels[pixels])
+    layers[:, pixels] = classify_block(block, classifiers)
     return layers
 
 

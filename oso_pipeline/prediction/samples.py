@@ -1,4 +1,4 @@
-"""Prediction of table rows, for validation: the same forest walk as for the map."""
+"""Prediction of table rows, for validation: by the same classifiers as for the map."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from oso_pipeline.learners.forest.compiled import Vote
-from oso_pipeline.learners.forest.votes import NODATA_CLASS, classify
+from oso_pipeline.core.nomenclature import NODATA_CODE
 from oso_pipeline.learning.model_file import Model
 
 
 def predict_samples(
-    models: Mapping[str, Model], table: pa.Table, vote: Vote = "hard"
+    models: Mapping[str, Model], table: pa.Table
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
     """Return class and confidence of samples, each by the model of its stratum.
 
@@ -24,22 +23,20 @@ def predict_samples(
         Models of one variant by stratum.
     table
         Samples with the columns ``stratum``, ``validity`` and one int16 column per feature.
-    vote
-        How trees vote, as on the map.
 
     Returns
     -------
     code, confidence
         uint16 and uint8, shape ``(rows,)``, as
-        :func:`~oso_pipeline.learners.forest.votes.classify` gives them; 0 for rows of a stratum
-        without a model, as on the map.
+        :meth:`~oso_pipeline.learners.protocol.Classifier.classify` gives them; 0 for rows of a
+        stratum without a model, as on the map.
 
     Raises
     ------
     InputDataError
         If a feature that a model expects is not in the table.
     """
-    code = np.full(len(table), NODATA_CLASS, np.uint16)
+    code = np.full(len(table), NODATA_CODE, np.uint16)
     confidence = np.zeros(len(table), np.uint8)
     strata = np.asarray(table["stratum"])
     for stratum, model in models.items():
@@ -50,5 +47,5 @@ def predict_samples(
         part = table.take(rows)
         features = np.stack([part[name].to_numpy() for name in model.layout.names])
         validity = part["validity"].to_numpy()
-        code[rows], confidence[rows] = classify(model.forest, features, validity, vote)
+        code[rows], confidence[rows] = model.classifier.classify(features, validity)
     return code, confidence

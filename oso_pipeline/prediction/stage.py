@@ -12,16 +12,19 @@ import numpy as np
 import numpy.typing as npt
 from odc.geo.geobox import GeoBox
 
+from oso_pipeline.config.learning import LearnerSettings
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.imagery.tile_grid import TileLayout
-from oso_pipeline.learners.forest.compiled import Vote
+from oso_pipeline.learners.protocol import Classifier, Need
+from oso_pipeline.learners.registry import late_settings
+from oso_pipeline.learning.cost import classifying_need
 from oso_pipeline.learning.jobs import TrainJob
-from oso_pipeline.learning.model_file import Model, cached_model
-from oso_pipeline.prediction.block_file import BYTES_PER_PIXEL, write_block
+from oso_pipeline.learning.model_file import cached_model
+from oso_pipeline.prediction.block_file import BANDS, BYTES_PER_PIXEL, write_block
 from oso_pipeline.prediction.block_map import outside, predict_pixels
 from oso_pipeline.prediction.series_quality import (
     count_quality,
@@ -29,9 +32,9 @@ from oso_pipeline.prediction.series_quality import (
     total_quality,
 )
 from oso_pipeline.reference.split.variants import map_variant
-from oso_pipeline.tasks.job import Input, ReadingJob, file_part, reads
+from oso_pipeline.tasks.job import Input, ReadingJob, decides, file_part, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
-from oso_pipeline.tasks.task import Summary, Task
+from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.reading.blocking import (
     block_cost,
@@ -65,8 +68,8 @@ class PredictJob(ReadingJob):
         What is read from the images.
     layout
         Features that the models expect.
-    vote
-        How trees vote.
+    learning
+        The learner and its settings.
     strata
         Regions with a model of their own; None where there is one model.
     area
@@ -83,7 +86,7 @@ class PredictJob(ReadingJob):
     ownership: Ownership
     read: ReadSpec
     layout: FeatureLayout
-    vote: Vote
+    learning: LearnerSettings = decides(merged=True, part=late_settings)
     strata: StrataOfTask | None = file_part()
     area: AreaOfTask | None = file_part(if_set=True)
     models: Mapping[str, Input] = reads("model/{}")
@@ -173,12 +176,12 @@ def predict(job: PredictJob, task: Task) -> Summary:
 
     def predict_part(part: Part, series: BlockSeries) -> None:
         asked = part.of(labels).ravel()
-        found = predict_pixels(series, asked, models, layout, job.vote)
+        found = predict_pixels(series, asked, models, layout)
         part.of(layers)[:] = found.reshape(3, *series.shape)
         quality.append(count_quality(series, asked >= 0, found[2], layout))
 
     PieceReader(reader, job.memory_bytes).read(block, labels >= 0, predict_part)
-    write_block(task.output(), layers, block.crop(grid))
+    write_block(task.output(), dict(zip(BANDS, layers, strict=True)), block.crop(grid))
     codes, counts = np.unique(layers[0][owned], return_counts=True)
     return {
         "pixels": int(owned.sum()),
@@ -188,16 +191,18 @@ def predict(job: PredictJob, task: Task) -> Summary:
     }
 
 
-def _models(job: PredictJob, task: Task, labels: npt.NDArray[np.int32]) -> dict[int, Model]:
-    """Return the models of the strata with these indices, each fit for the features."""
-    problems, models = Problems(), {}
+def _models(job: PredictJob, task: Task, labels: npt.NDArray[np.int32]) -> dict[int, Classifier]:
+    """Return the classifiers of the strata with these indices, each fit for the features."""
+    problems, models = Problems(), dict[int, Classifier]()
+    settings = late_settings(job.learning)
     strata = sorted(job.models)
     for number in labels.tolist():
-        model = job.models[strata[number]]
-        path = task.path_of(model)
+        folder = job.models[strata[number]]
+        path = task.path_of(folder)
         try:
-            models[number] = cached_model(path, model.key)
-            models[number].refuse_layout(job.layout, path)
+            model = cached_model(path, folder.key)
+            model.refuse_layout(job.layout, path)
+            models[number] = model.with_settings(settings).classifier
         except InputDataError as error:
             problems.extend(error.problems)
     problems.raise_errors(InputDataError)
@@ -209,7 +214,9 @@ def _tasks_of(
 ) -> list[Task]:
     config = context.config
     layout = FeatureLayout.of(config)
+    need = classifying_need(config)
     memory = WorkerMemory.of(config, len(inventory.inputs), layout, tile.block_shape)
+    memory = memory.with_models(need.fixed_bytes, need.pixel_bytes)
     grid_shape = (int(tile.grid.shape[0]), int(tile.grid.shape[1]))
     shape = block_shape(grid_shape, tile.block_shape, most_pixels(config, memory))
     near = ownership.neighbours(inventory.name)
@@ -224,7 +231,7 @@ def _tasks_of(
         ownership=near,
         read=ReadSpec.of(config),
         layout=layout,
-        vote=config.learning.vote,
+        learning=config.learning,
         strata=StrataOfTask.of(config.strata),
         area=area,
         models=_models_of_map(context),
@@ -239,10 +246,19 @@ def _tasks_of(
             run_dir=context.run_dir,
             outputs=(f"blocks/{block.tile}/{block.name}.tif",),
             job=replace(first, block=block),
-            cost=replace(block_cost(block, memory), bytes_written=BYTES_PER_PIXEL * block.pixels),
+            cost=_cost(block, memory, need),
         )
         for block in blocks
     ]
+
+
+def _cost(block: Block, memory: WorkerMemory, need: Need) -> Cost:
+    read = block_cost(block, memory)
+    return replace(
+        read,
+        core_seconds=read.core_seconds + need.seconds * block.pixels,
+        bytes_written=BYTES_PER_PIXEL * block.pixels,
+    )
 
 
 @lru_cache(maxsize=256)

@@ -16,10 +16,8 @@ from rasterio.io import MemoryFile
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.commit import read_sidecar
-from oso_pipeline.prediction.block_file import block_family, block_of_recipe
-
-BANDS = {"class": 1, "confidence": 2, "validity": 3}
-"""Bands of a block file."""
+from oso_pipeline.core.errors import InputDataError
+from oso_pipeline.prediction.block_file import block_family, block_of_recipe, number_of_band
 
 CACHE_BYTES = 64 * 2**20
 """Most memory for blocks that neighbouring windows may need again, per tile."""
@@ -65,10 +63,15 @@ class TileBlocks:
     blocks
         The blocks to use.
     band
-        Band of the block files, from 1.
+        Name of the band.
+
+    Raises
+    ------
+    InputDataError
+        While it reads, if a sound block does not have that band.
     """
 
-    def __init__(self, grid: GeoBox, blocks: Collection[CommittedBlock], band: int) -> None:
+    def __init__(self, grid: GeoBox, blocks: Collection[CommittedBlock], band: str) -> None:
         self.grid = grid
         self.damaged: dict[Path, str] = {}
         self._blocks = tuple(blocks)
@@ -116,6 +119,8 @@ class TileBlocks:
             return self._cache[item.path]
         try:
             content = self._decode(item)
+        except InputDataError:
+            raise  # the block is sound, it was made without that band
         except (OSError, ValueError, RasterioError) as error:
             self.damaged[item.path] = str(error)
             return None
@@ -133,11 +138,12 @@ class TileBlocks:
             raise ValueError("the content differs from what was committed")
         block, expected = item.block, item.block.crop(self.grid)
         with MemoryFile(raw) as memory, memory.open(driver="GTiff") as source:
-            if source.shape != (block.height, block.width) or source.count != len(BANDS):
-                raise ValueError(f"the file holds {source.count} bands of {source.shape} pixels")
+            if source.shape != (block.height, block.width):
+                raise ValueError(f"the file holds {source.shape} pixels")
             if source.transform != expected.affine or source.crs.to_epsg() != expected.crs.epsg:
                 raise ValueError("the file does not lie on the grid of the tile")
-            content: npt.NDArray[np.uint16] = source.read(self._band)
+            band = number_of_band(source.descriptions, self._band, item.path)
+            content: npt.NDArray[np.uint16] = source.read(band)
         return content
 
 

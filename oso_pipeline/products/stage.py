@@ -20,7 +20,6 @@ from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.prediction.block_file import block_family
 from oso_pipeline.prediction.stage import PredictJob
 from oso_pipeline.products.committed import (
-    BANDS,
     TileBlocks,
     committed_blocks,
 )
@@ -252,7 +251,7 @@ def _tags(config: Config) -> dict[str, str]:
 def _open(job: MosaicJob, task: Task, tile: str) -> TileBlocks:
     folder = task.path_of(job.blocks) / tile
     found = committed_blocks(folder, tile, job.families[tile])
-    return TileBlocks(job.ownership.grids[tile], found, BANDS[job.layer])
+    return TileBlocks(job.ownership.grids[tile], found, job.layer)
 
 
 def _spec(job: MosaicJob, grid: GeoBox, layer: Layer) -> RasterSpec:

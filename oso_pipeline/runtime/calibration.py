@@ -22,11 +22,11 @@ import rasterio
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from oso_pipeline.config.model import Learning
 from oso_pipeline.core.commit import publish_json
 from oso_pipeline.core.dates import DateGrid, days_since_epoch
 from oso_pipeline.core.sensors import SENTINEL2
-from oso_pipeline.learners.engines import fit_forest
+from oso_pipeline.learners.forest.engines import fit_forest
+from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.forest.votes import classify
 from oso_pipeline.tasks.task import Cost
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -125,7 +125,7 @@ def _computing() -> float:
     layout = FeatureLayout.optical(SENTINEL2.names, year.dates, ("NDVI", "NDWI", "brightness"))
     known, codes = _fields(_SAMPLES, seed=0)
     features, _ = block_features(known, layout)
-    settings = Learning(n_trees=100, min_samples_leaf=5)
+    settings = ForestSettings(n_trees=100, min_samples_leaf=5)
     forest = fit_forest(np.ascontiguousarray(features.T), codes, settings, seed=0)
     block, _ = _fields(_PIXELS, seed=1)
 

@@ -13,17 +13,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from oso_pipeline.config.learning import LearnerSettings
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import has_labels
 from oso_pipeline.core.commit import publish_bytes, publish_json, read_sidecar
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.lowest_draws import groups_of, lowest
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
-from oso_pipeline.learners.forest.compiled import Vote
+from oso_pipeline.learners.registry import late_settings
 from oso_pipeline.learning.model_file import Model, load_model
 from oso_pipeline.prediction.samples import predict_samples
 from oso_pipeline.reference.split.variants import map_variant, validation_rows, variants
-from oso_pipeline.tasks.job import Input, Job, reads
+from oso_pipeline.tasks.job import Input, Job, decides, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess, pooled
@@ -57,8 +58,8 @@ class ValidateJob(Job):
         Names of the variants that are judged.
     max_pixels
         Most pixels per class and stratum; None for all.
-    vote
-        How trees vote, as on the map.
+    learning
+        The learner and its settings, as for the map.
     samples
         Sample files of the tiles.
     models
@@ -72,7 +73,7 @@ class ValidateJob(Job):
     folds: bool
     variants: tuple[str, ...]
     max_pixels: int | None
-    vote: Vote
+    learning: LearnerSettings = decides(merged=True, part=late_settings)
     samples: Mapping[str, Input] = reads()
     models: Mapping[str, Input] = reads("train/{}")
 
@@ -120,7 +121,7 @@ class ValidateStage(StageBase):
                 folds=config.validation.folds is not None,
                 variants=names,
                 max_pixels=config.sampling.max_validation_pixels,
-                vote=config.learning.vote,
+                learning=config.learning,
                 samples=Input.of_each(samples),
                 models={task.name: Input.of(task) for task in training if _variant(task) in names},
             ),
@@ -145,11 +146,13 @@ def validate(job: ValidateJob, task: Task) -> Summary:
         If a model is damaged or does not fit the samples, or nothing was held out.
     """
     paths = [task.path_of(samples) for samples in job.samples.values()]
-    predictions = []
+    predictions, settings = [], late_settings(job.learning)
     for variant in job.variants:
-        read = job.models_of(variant)
-        models = {stratum: load_model(task.path_of(one).parent) for stratum, one in read.items()}
-        predictions.append(predict_variant(variant, models, paths, job.max_pixels, job.vote))
+        models = {
+            stratum: load_model(task.path_of(one).parent).with_settings(settings)
+            for stratum, one in job.models_of(variant).items()
+        }
+        predictions.append(predict_variant(variant, models, paths, job.max_pixels))
     headline = pooled(predictions) if job.folds else predictions[0]
     if not headline.polygon_id.size:
         raise _nothing_held_out(headline.excluded)
@@ -169,7 +172,6 @@ def predict_variant(
     models: Mapping[str, Model],
     paths: Sequence[Path],
     max_pixels: int | None,
-    vote: Vote = "hard",
 ) -> Predictions:
     """Predict the held-out pixels of one variant.
 
@@ -184,8 +186,6 @@ def predict_variant(
     max_pixels
         Most pixels per class and stratum; None for all. Each tile kept its own lowest
         draws, so the lowest of those are the lowest of all tiles.
-    vote
-        How trees vote, as on the map.
     """
     excluded: Counter[str] = Counter({"no_clear_date": 0, "no_model_in_stratum": 0})
     columns: dict[str, list[Any]] = defaultdict(list)
@@ -198,7 +198,7 @@ def predict_variant(
         if len(known):
             for name in _FEW_COLUMNS:
                 columns[name].append(np.asarray(known[name]))
-            columns["predicted"].append(predict_samples(models, known, vote)[0])
+            columns["predicted"].append(predict_samples(models, known)[0])
     if not columns:
         none = np.empty(0, dtype=np.int64)
         return Predictions(variant, none, none, none, dict(excluded))

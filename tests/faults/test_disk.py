@@ -17,7 +17,7 @@ from toys import Toy
 
 from oso_pipeline.core.commit import publish_bytes, staged
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode
-from oso_pipeline.prediction.block_file import write_block
+from oso_pipeline.prediction.block_file import BANDS, write_block
 from oso_pipeline.runtime.events import Event, TaskEnded
 from oso_pipeline.runtime.executors import SerialExecutor
 from oso_pipeline.runtime.folder.log_file import LogFile
@@ -41,11 +41,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def noise(side: int) -> tuple[np.ndarray, GeoBox]:
+def noise(side: int) -> tuple[dict[str, np.ndarray], GeoBox]:
     """Return a block that does not compress, and its grid."""
     box = (600_000, 4_800_000, 600_000 + side * 10, 4_800_000 + side * 10)
     layers = np.random.default_rng(0).integers(0, 65_535, (3, side, side)).astype(np.uint16)
-    return layers, GeoBox.from_bbox(box, "EPSG:32631", resolution=10)
+    return dict(zip(BANDS, layers, strict=True)), GeoBox.from_bbox(box, "EPSG:32631", resolution=10)
 
 
 @pytest.mark.parametrize("threads", [None, "2"])
@@ -59,10 +59,10 @@ def test_a_full_disk_under_gdal(
 ) -> None:
     if threads:
         monkeypatch.setenv("GDAL_NUM_THREADS", threads)
-    layers, grid = noise(820)
+    bands, grid = noise(820)
     final = small_disk / "block.tif"
     with pytest.raises(EnvironmentFailure, match="E-DISK") as caught:
-        write_block(final, layers, grid)
+        write_block(final, bands, grid)
     assert str(final) in str(caught.value)
     assert list(small_disk.iterdir()) == []
     write_block(final, *noise(200))

@@ -65,18 +65,19 @@ import os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
 from odc.geo.geobox import GeoBox
-from oso_pipeline.prediction.block_file import write_block
+from oso_pipeline.prediction.block_file import BANDS, write_block
 
 folder = Path(sys.argv[1])
 grid = GeoBox.from_bbox((600000, 4800000, 603840, 4803840), "EPSG:32631", resolution=10)
 layers = np.random.default_rng(0).integers(0, 900, (3, 384, 384)).astype(np.uint16)
-write_block(folder / "whole.tif", layers, grid)
+bands = dict(zip(BANDS, layers))
+write_block(folder / "whole.tif", bands, grid)
 draw = random.Random(0)
 for attempt in range(50):
     child = os.fork()
     if child == 0:
         while True:
-            write_block(folder / f"{attempt}.tif", layers, grid)
+            write_block(folder / f"{attempt}.tif", bands, grid)
     time.sleep(draw.uniform(0.0, 0.08))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from oso_pipeline.config.model import Learning
-from oso_pipeline.learners.engines import fit_bagged_forest, fit_forest
 from oso_pipeline.learners.forest.bagging import Bagging
+from oso_pipeline.learners.forest.engines import fit_bagged_forest, fit_forest
 from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.learners.forest.settings import ForestSettings
 
 RNG = np.random.default_rng(0)
 CODES = RNG.integers(1, 4, 900).astype(np.int32)
 FEATURES = np.rint(RNG.normal(CODES[:, None] * 400.0, 500, (900, 8))).astype(np.int16)
 ALL = np.arange(900)
-SMALL = Learning(n_trees=40, min_samples_leaf=2)
+SMALL = ForestSettings(n_trees=40, min_samples_leaf=2)
 
 
 def test_out_of_bag_shares_are_those_of_scikit_learn() -> None:
@@ -40,14 +40,14 @@ def test_histogram_engine_tells_what_its_trees_have_seen() -> None:
 
 
 def test_one_tree_leaves_pixels_unknown() -> None:
-    bagged = fit_bagged_forest(FEATURES, CODES, Learning(n_trees=1), 0)
+    bagged = fit_bagged_forest(FEATURES, CODES, ForestSettings(n_trees=1), 0)
     unknown = np.isnan(bagged.out_of_bag_shares(FEATURES, ALL)[:, 0])
     np.testing.assert_array_equal(unknown, bagged.seen(0))
 
 
 @pytest.mark.parametrize("engine", ["histogram", "sklearn"])
 def test_weights_are_chances_to_be_drawn(engine: str) -> None:
-    settings = Learning(n_trees=60, engine=engine)
+    settings = ForestSettings(n_trees=60, engine=engine)
     weights = np.where(CODES == 1, 0.0, np.where(CODES == 2, 1.0, 3.0))
     bagged = fit_bagged_forest(FEATURES, CODES, settings, 1, bagging=Bagging(weights, 500))
     forest = bagged.forest

@@ -13,13 +13,13 @@ from hypothesis.extra.numpy import arrays
 from sklearn.datasets import load_digits
 from sklearn.tree import DecisionTreeClassifier
 
-from oso_pipeline.config.model import Learning
-from oso_pipeline.learners.engines import fit_forest
 from oso_pipeline.learners.forest import histogram_split
 from oso_pipeline.learners.forest.binning import bin_features
+from oso_pipeline.learners.forest.engines import fit_forest
 from oso_pipeline.learners.forest.forest import LEAF, Forest
 from oso_pipeline.learners.forest.histogram_forest import features_tried
 from oso_pipeline.learners.forest.histogram_tree import Limits, bootstrap, grow_tree
+from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.forest.votes import votes
 
 Features = npt.NDArray[np.int16]
@@ -263,7 +263,7 @@ def test_bootstrap_draws_like_a_bootstrap() -> None:
     assert (weights != again).any()
 
 
-SMALL = Learning(n_trees=5, min_samples_leaf=1)
+SMALL = ForestSettings(n_trees=5, min_samples_leaf=1)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_features_tried_as_scikit_learn_counts_them() -> None:
 @pytest.mark.parametrize("engine", ["histogram", "sklearn"])
 def test_forest_depends_on_the_seed_and_not_on_threads(engine: str) -> None:
     features, codes = drawn_by_classes(3000, 12, 5, 0)
-    few = Learning(n_trees=7, engine=engine)
+    few = ForestSettings(n_trees=7, engine=engine)
     made = [fit_forest(features, codes, few, seed, n) for seed, n in ((1, 1), (1, 4), (2, 1))]
     for name in Forest.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(made[0], name), getattr(made[1], name))
@@ -367,7 +367,7 @@ def test_as_accurate_as_scikit_learn(name: str, min_leaf: int) -> None:
         n = len(codes) // 2
         right = {}
         for engine in ("histogram", "sklearn"):
-            asked = Learning(n_trees=60, min_samples_leaf=min_leaf, engine=engine)
+            asked = ForestSettings(n_trees=60, min_samples_leaf=min_leaf, engine=engine)
             forest = fit_forest(features[:n], codes[:n], asked, seed, 2)
             right[engine] = share_right(forest, features[n:], codes[n:]).mean()
         differences.append(right["histogram"] - right["sklearn"])

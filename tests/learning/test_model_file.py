@@ -15,7 +15,6 @@ from learning_tools import LAYOUT, small_forest, small_model
 
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.errors import ExitCode, InputDataError
-from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learning.model_file import cached_model, load_model, save_model
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
@@ -43,17 +42,41 @@ def forge(folder: Path, **changed: object) -> None:
     (folder / "forest.npz").write_bytes(stream.getvalue())
     content = json.loads((folder / "model.json").read_text())
     del content["sha256"]
-    content["forest_sha256"] = sha256(stream.getvalue()).hexdigest()
+    content["arrays_sha256"] = sha256(stream.getvalue()).hexdigest()
     (folder / "model.json").write_text(json.dumps({**content, "sha256": digest(content)}))
 
 
 def test_reads_back_what_was_written(saved: Path) -> None:
     model, written = load_model(saved), small_model()
-    for name in Forest.__dataclass_fields__:
-        np.testing.assert_array_equal(getattr(model.forest, name), getattr(written.forest, name))
+    arrays = model.classifier.arrays()
+    for name, array in written.classifier.arrays().items():
+        np.testing.assert_array_equal(arrays[name], array)
     for name in ("layout", "grid", "nomenclature", "variant", "stratum", "seed", "counts"):
         assert getattr(model, name) == getattr(written, name)
     assert json.loads((saved / "model.json").read_text())["features"] == list(LAYOUT.names)
+
+
+def described_anew(folder: Path, **changed: object) -> None:
+    """Change the description of a model, None takes away; its digest fits again."""
+    content = {**json.loads((folder / "model.json").read_text()), **changed}
+    content = {name: value for name, value in content.items() if value is not None}
+    del content["sha256"]
+    (folder / "model.json").write_text(json.dumps({**content, "sha256": digest(content)}))
+
+
+def test_a_model_of_0_1_is_a_forest(saved: Path) -> None:
+    known = json.loads((saved / "model.json").read_text())["arrays_sha256"]
+    old = {"trees": 10, "forest_sha256": known}
+    described_anew(saved, kind=None, facts=None, arrays_sha256=None, **old)
+    assert load_model(saved).classifier.facts["trees"] == 10
+
+
+def test_a_learner_that_is_not_installed_is_named(saved: Path) -> None:
+    described_anew(saved, kind="oracle")
+    message = refused(saved)
+    assert "made by the learner 'oracle'" in message
+    assert "installed: forest" in message
+    assert "install the package" in message
 
 
 def test_equal_models_make_equal_bytes(saved: Path, tmp_path: Path) -> None:

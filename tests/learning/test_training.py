@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from learning_tools import GRID, LAYOUT, train_job
 
-from oso_pipeline.config.model import Learning
 from oso_pipeline.core.errors import ExitCode, InputDataError
 from oso_pipeline.core.lowest_draws import groups_of, lowest
+from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learning.model_file import load_model
 from oso_pipeline.learning.train_stage import train
 from oso_pipeline.learning.training_set import (
@@ -74,14 +74,14 @@ def task_on(folder: Path, tables: Mapping[str, pa.Table], **fields: Any) -> Task
 )
 def test_trains_and_commits(tmp_path: Path, engine: Any, package: str) -> None:
     tables = {"31TCJ": samples(300), "31TDJ": samples(200, 1)}
-    settings = Learning(n_trees=6, min_samples_leaf=1, engine=engine)
+    settings = ForestSettings(n_trees=6, min_samples_leaf=1, engine=engine)
     task = task_on(tmp_path, tables, learning=settings)
     result = do(task)
     assert result.status == "done", result.error
     assert task.committed() is not None
     model = load_model(tmp_path / "models" / "run0" / "all")
     assert model.counts == {1: 40, 2: 40, 3: 40}
-    assert model.forest.n_trees == 6
+    assert model.classifier.forest.n_trees == 6
     assert (model.layout, model.grid, model.seed) == (LAYOUT, GRID, 5)
     assert model.parameters["engine"] == engine
     assert model.software[package]
@@ -92,7 +92,7 @@ def test_threads_and_repetition_make_the_same_bytes(tmp_path: Path, engine: Any)
     made = []
     for threads in (1, 2, 1):
         folder = tmp_path / f"{len(made)}"
-        settings = Learning(n_trees=6, min_samples_leaf=1, engine=engine)
+        settings = ForestSettings(n_trees=6, min_samples_leaf=1, engine=engine)
         task = task_on(folder, {"31TCJ": samples(300)}, learning=settings, threads=threads)
         train(task.job, task)
         made.append([(folder / output).read_bytes() for output in task.outputs])
@@ -212,7 +212,7 @@ def test_row_50_imbalance_is_a_warning() -> None:
 
 def test_how_the_map_votes_and_the_threads_outdate_no_forest(tmp_path: Path) -> None:
     key = task_on(tmp_path, {"31TCJ": samples(10)}).key
-    soft = Learning(n_trees=6, min_samples_leaf=1, vote="soft")
+    soft = ForestSettings(n_trees=6, min_samples_leaf=1, vote="soft")
     assert task_on(tmp_path, {"31TCJ": samples(10)}, learning=soft, threads=4).key == key
-    deep = Learning(n_trees=6, min_samples_leaf=1, max_depth=30)
+    deep = ForestSettings(n_trees=6, min_samples_leaf=1, max_depth=30)
     assert task_on(tmp_path, {"31TCJ": samples(10)}, learning=deep).key != key

@@ -52,7 +52,7 @@ def test_the_past_labels_the_crops_and_the_shift_of_the_season_is_found(finished
     assert set(reference["code"]) > ANNUAL  # of the year of the map: they judge, never teach
     assert set(past["code"]) > ANNUAL
     model = load_model(finished / "models" / "run0" / "all")
-    assert set(model.forest.classes.tolist()) >= ANNUAL
+    assert set(model.classifier.forest.classes.tolist()) >= ANNUAL
     record = model.adaptation
     assert record is not None
     assert record.gate.adapted

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from learning_tools import LAYOUT, small_model
 from sklearn.ensemble import RandomForestClassifier
 
-from oso_pipeline.learners.forest.compiled import Vote
+from oso_pipeline.learners.forest.classifier import ForestClassifier
 from oso_pipeline.learners.forest.forest import LEAF, Forest
+from oso_pipeline.learners.forest.settings import Vote
 from oso_pipeline.learners.forest.votes import classify, probabilities, votes
-from oso_pipeline.learning.model_file import Model
+from oso_pipeline.learners.protocol import BlockPixels
 from oso_pipeline.prediction.kernel import classify_block, classify_runs
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.plain_numpy import block_features as reference_features
@@ -241,28 +242,27 @@ def test_a_block_in_one_pass_is_staged_features_and_scikit_learn(data, vote: Vot
         fitted(number, n_features=LAYOUT.size, span=6000, min_samples_leaf=leaf)
         for number, leaf in enumerate([1, 20, 1])
     ]
-    models = [model_of(reference) for reference in references]
+    models = [ForestClassifier(Forest.from_sklearn(one), vote) for one in references]
     runs = [{0: models[0], 5: models[1]}, {5: models[2], -3: models[0]}]
     pixels = rng.permutation(n_pixels)[: data.draw(st.integers(0, n_pixels))]
     if data.draw(st.booleans()):
         pixels = np.sort(pixels)
     labels = rng.choice([0, 5, -3, 7], len(pixels))
-    layers = classify_runs(series, LAYOUT, pixels, labels, runs, vote)
+    block = BlockPixels(series, LAYOUT, pixels, labels)
+    layers = classify_runs(block, runs)
     staged, staged_validity = block_features(series, LAYOUT, pixels)
     np.testing.assert_array_equal(staged, plain[:, pixels])
     np.testing.assert_array_equal(staged_validity, validity[pixels])
     assert layers.shape == (2, 3, len(pixels))
     for run, found in zip(runs, layers, strict=True):
-        np.testing.assert_array_equal(
-            found, classify_block(series, LAYOUT, pixels, labels, run, vote)
-        )
+        np.testing.assert_array_equal(found, classify_block(block, run))
         known = np.isin(labels, list(run))
         np.testing.assert_array_equal(found[2], np.where(known, staged_validity, 0))
         assert not found[:2, ~known | (staged_validity == 0)].any()
         for label, model in run.items():
             mine = np.flatnonzero((labels == label) & (staged_validity > 0))
             rows = staged[:, mine]
-            code, confidence = classify(model.forest, rows, staged_validity[mine], vote)
+            code, confidence = model.classify(rows, staged_validity[mine])
             np.testing.assert_array_equal(found[:2, mine], [code, confidence])
             if len(mine):
                 fitted_one = references[models.index(model)]
@@ -278,19 +278,15 @@ def expected_classes(
     return reference.classes_[votes_of_sklearn(reference, pixels).argmax(axis=0)]
 
 
-def model_of(reference: RandomForestClassifier) -> Model:
-    return replace(small_model(), forest=Forest.from_sklearn(reference))
-
-
 def test_blocks_refuse_what_does_not_fit() -> None:
     values, clear = np.zeros((2, 2, 6), np.int16), np.ones((2, 6), np.uint8)
     series = BlockSeries.of(values, clear, np.array([17532, 17540], np.int32))
-    pixels, models = np.arange(6), {0: small_model()}
+    pixels, models = np.arange(6), {0: small_model().classifier}
     for wrong in (np.array([6]), np.array([-1])):
         with pytest.raises(ValueError, match="outside the block"):
-            classify_block(series, LAYOUT, wrong, np.zeros(1, int), models)
+            classify_block(BlockPixels(series, LAYOUT, wrong, np.zeros(1, int)), models)
     with pytest.raises(ValueError, match="labels"):
-        classify_block(series, LAYOUT, pixels, np.zeros(5, int), models)
+        BlockPixels(series, LAYOUT, pixels, np.zeros(5, int))
     for changed, words in (
         ({"slots": np.array([0, 2], np.int32)}, "not there"),
         ({"slots": np.array([0, -1], np.int32)}, "not there"),
@@ -300,13 +296,16 @@ def test_blocks_refuse_what_does_not_fit() -> None:
         ({"fine": values.astype(np.int32)}, "fine is int32"),
         ({"days": np.array([5, 4], np.int32)}, "descend"),
     ):
+        block = BlockPixels(replace(series, **changed), LAYOUT, pixels, np.zeros(6, int))
         with pytest.raises(ValueError, match=words):
-            classify_block(replace(series, **changed), LAYOUT, pixels, np.zeros(6, int), models)
+            classify_block(block, models)
 
 
 _COUNTED = """
 import numpy as np
 from learning_tools import LAYOUT, small_model
+from oso_pipeline.learners.forest.classifier import ForestClassifier
+from oso_pipeline.learners.protocol import BlockPixels
 from oso_pipeline.prediction.kernel import classify_block
 from oso_pipeline.learners.forest.votes import probabilities, votes
 from oso_pipeline.timeseries.features import block_features
@@ -317,15 +316,16 @@ series = BlockSeries.of(values, clear, np.array([17532, 17540], np.int32))
 model = small_model()
 features, _ = block_features(series, LAYOUT)
 for vote in ("hard", "soft"):
-    classify_block(series, LAYOUT, np.arange(6), np.zeros(6, int), {0: model}, vote)
-votes(model.forest, features), probabilities(model.forest, features)
-from oso_pipeline.prediction import kernel
+    block = BlockPixels(series, LAYOUT, np.arange(6), np.zeros(6, int))
+    classify_block(block, {0: ForestClassifier(model.classifier.forest, vote)})
+votes(model.classifier.forest, features), probabilities(model.classifier.forest, features)
+from oso_pipeline.learners.forest import block_kernel
 from oso_pipeline.learners.forest import compiled
 from oso_pipeline.learners.forest import votes as voting
 from oso_pipeline.learners.forest import walk
 from oso_pipeline.timeseries.kernels import chunks
 functions = [
-    f for module in (compiled, kernel, voting, walk, chunks) for f in vars(module).values()
+    f for module in (compiled, block_kernel, voting, walk, chunks) for f in vars(module).values()
     if hasattr(f, "stats")
 ]
 print(sum(sum(f.stats.cache_hits.values()) for f in functions))

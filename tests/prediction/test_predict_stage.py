@@ -126,7 +126,7 @@ def test_row_26_one_clear_date_is_a_class_with_validity_one() -> None:
     values = np.full((3, 2, 4), 500, np.int16)
     clear = np.array([[1, 0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1]], np.uint8)
     series = BlockSeries.of(values, clear, np.array([17532, 17540, 17560], np.int32))
-    layers = predict_pixels(series, np.zeros(4, np.int32), {0: small_model()}, LAYOUT)
+    layers = predict_pixels(series, np.zeros(4, np.int32), {0: small_model().classifier}, LAYOUT)
     assert layers[2].tolist() == [1, 0, 1, 3]
     assert (layers[0] > 0).tolist() == [True, False, True, True]
     assert layers[1, 1] == 0
@@ -136,7 +136,8 @@ def test_row_27_no_image_at_all_is_nodata() -> None:
     series = BlockSeries.of(
         np.zeros((0, 2, 5), np.int16), np.zeros((0, 5), np.uint8), np.zeros(0, np.int32)
     )
-    assert not predict_pixels(series, np.zeros(5, np.int32), {0: small_model()}, LAYOUT).any()
+    classifiers = {0: small_model().classifier}
+    assert not predict_pixels(series, np.zeros(5, np.int32), classifiers, LAYOUT).any()
 
 
 def test_samples_and_map_agree(finished: TinyRun) -> None:
@@ -394,12 +395,13 @@ def test_soft_votes_change_the_map_and_need_no_other_forest(tmp_path: Path) -> N
     assert not {task.key for task in run.plan(STAGE)} & set(hard)
     run.run(STAGE)
     table = pq.read_table(run.run_dir / "samples" / "31TCJ.parquet")
-    models = {"all": load_model(run.run_dir / "models" / "run0" / "all")}
-    code, confidence = predict_samples(models, table, "soft")
+    model = load_model(run.run_dir / "models" / "run0" / "all")
+    models = {"all": model.with_settings({"vote": "soft"})}
+    code, confidence = predict_samples(models, table)
     column, row = ~tile_grid("31TCJ").affine @ (table["x"].to_numpy(), table["y"].to_numpy())
     layers = mosaic(run)[:, row.astype(int), column.astype(int)]
     np.testing.assert_array_equal([code, confidence], layers[:2])
-    forest = models["all"].forest
+    forest = models["all"].classifier.forest
     features = np.stack([table[name].to_numpy() for name in models["all"].layout.names])
     shares = probabilities(forest, features)
     assert np.abs(shares.max(axis=0) * 100 - confidence).max() <= 0.501

@@ -18,9 +18,10 @@ from oso_pipeline.core.commit import sidecar_of, write_sidecar
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.tiles import Tile
+from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.prediction.block_file import BANDS, write_block
 from oso_pipeline.prediction.stage import PredictJob
-from oso_pipeline.products import committed, stage
+from oso_pipeline.products import stage
 from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -28,7 +29,6 @@ from oso_pipeline.timeseries.reading.reader import ReadSpec
 
 CORNER_PX = 120
 DAY = date(2018, 1, 1)
-assert {name: 1 + index for index, name in enumerate(BANDS)} == committed.BANDS
 TILES = ("30UYD", "31UCU")  # their upper-left corners overlap across the border of the zones
 
 
@@ -84,7 +84,7 @@ class World:
                 ownership=Ownership(self.grids, 2154),
                 read=ReadSpec(("B4",), "oso", DAY, DAY),
                 layout=FeatureLayout.optical(("B4",), (DAY,)),
-                vote="hard",
+                learning=ForestSettings(),
                 strata=None,
                 area=None,
                 models={},
@@ -93,13 +93,15 @@ class World:
             ),
         )
 
-    def commit(self, tasks: tuple[Task, ...]) -> None:
+    def commit(self, tasks: tuple[Task, ...], order: tuple[str, ...] = BANDS) -> None:
         for task in tasks:
             block = stage.block_of_task(task)
             grid = block.crop(self.grids[block.tile])
             rows = slice(block.row, block.row + block.height)
             columns = slice(block.column, block.column + block.width)
-            write_block(task.output(), self.bands[block.tile][:, rows, columns], grid)
+            layers = self.bands[block.tile][:, rows, columns]
+            bands = dict(zip(BANDS, layers, strict=True))
+            write_block(task.output(), {name: bands[name] for name in order}, grid)
             write_sidecar(task.output(), {"key": task.key, "recipe": task.recipe, "summary": {}})
 
     def uncommit(self, task: Task) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import resource
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -23,7 +24,7 @@ from oso_pipeline.products.committed import TileBlocks
 from oso_pipeline.products.layers import LAYERS
 from oso_pipeline.products.mosaic import Mosaic
 from oso_pipeline.products.raster import flat_raster
-from oso_pipeline.products.stage import STAGE, make_layer
+from oso_pipeline.products.stage import STAGE, _open, make_layer
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 
@@ -103,7 +104,6 @@ def test_agrees_with_gdal_inside_the_tiles(world: World) -> None:
 @pytest.mark.parametrize("size", [17, 64, 333])
 def test_windows_do_not_matter(world: World, size: int) -> None:
     from oso_pipeline.products.grid import map_grid, windows
-    from oso_pipeline.products.stage import _open
 
     tasks = world.predict_tasks()
     world.commit(tasks)
@@ -296,12 +296,31 @@ def test_unknown_codes_are_refused_not_cut_to_a_byte(world: World) -> None:
         make_layer(task.job, task)
 
 
+def test_a_band_that_the_blocks_lack_is_refused_by_name(world: World) -> None:
+    tasks = world.predict_tasks()
+    world.commit(tasks)
+    task = world.plan(tasks)["class"]
+    blocks = _open(replace(task.job, layer="second"), task, "31UCU")
+    place = np.zeros(1, np.int32)
+    with pytest.raises(InputDataError, match=r"E-MAP-BAND.*'second'.*class, confidence, val") as e:
+        blocks.gather(place, place)
+    assert "remove the block and run again" in str(e.value)
+    assert not blocks.damaged
+
+
+def test_bands_are_found_by_name_whatever_their_order(world: World) -> None:
+    tasks = world.predict_tasks()
+    world.commit(tasks, order=("validity", "class", "confidence"))
+    task = world.plan(tasks)["class"]
+    blocks = _open(task.job, task, "31UCU")
+    values, _ = blocks.gather(np.arange(9, dtype=np.int32), np.arange(9, dtype=np.int32))
+    assert np.array_equal(values, world.bands["31UCU"][0].diagonal()[:9])
+
+
 def test_the_cache_of_blocks_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oso_pipeline.products.committed.CACHE_BYTES", 40 * 40 * 2 * 2)
     tasks = world.predict_tasks()
     world.commit(tasks)
-    from oso_pipeline.products.stage import _open
-
     task = world.plan(tasks)["class"]
     blocks: TileBlocks = _open(task.job, task, "31UCU")
     rows, columns = (axis.ravel().astype(np.int32) for axis in np.indices((120, 120)))

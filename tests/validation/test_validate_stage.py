@@ -19,7 +19,9 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import write_sidecar
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.learners.forest.classifier import ForestClassifier
 from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learning.model_file import Model, load_model, save_model
 from oso_pipeline.reference.split.variants import variants
 from oso_pipeline.report.stage import STAGE as REPORT
@@ -72,7 +74,7 @@ class World:
         forest = RandomForestClassifier(20, random_state=0, min_samples_leaf=3)
         forest.fit(table[list(LAYOUT.names)].to_numpy(), table["code"].to_numpy())
         model = Model(
-            forest=Forest.from_sklearn(forest),
+            classifier=ForestClassifier(Forest.from_sklearn(forest)),
             layout=LAYOUT,
             grid=GRID,
             nomenclature=OSO17.to_json(),
@@ -92,7 +94,7 @@ class World:
             folds=folds,
             variants=variants,
             max_pixels=None,
-            vote="hard",
+            learning=ForestSettings(),
             samples={tile: Input(tile, f"samples/{tile}.parquet") for tile in "ab"},
             models={
                 f"{variant}/all": Input(variant, f"models/{variant}/all/model.json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,9 +12,7 @@ import numpy.typing as npt
 
 from oso_pipeline.core.kernels import kernel
 from oso_pipeline.learners.forest.forest import LEAF, Forest
-
-Vote = Literal["hard", "soft"]
-"""What a tree contributes: one vote for the largest class of the leaf, or its shares."""
+from oso_pipeline.learners.forest.settings import Vote
 
 _MOST = np.iinfo(np.uint32).max
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.config.model import Learning
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.learners.forest.bagging import BaggedForest, Bagging
 from oso_pipeline.learners.forest.binning import bin_features
@@ -21,6 +20,7 @@ from oso_pipeline.learners.forest.histogram_tree import (
     grow_tree,
     weighted_bootstrap,
 )
+from oso_pipeline.learners.forest.settings import ForestSettings
 
 _MOST_FEATURES, _MOST_CLASSES, _MOST_NODES = 2**15 - 1, 2**16 - 1, 2**31 - 1
 _MOST_COUNT = 255
@@ -37,7 +37,7 @@ Drawer = Callable[[int], tuple[npt.NDArray[np.int64], np.uint64]]
 def fit_histogram_forest(
     features: npt.NDArray[np.int16],
     codes: npt.NDArray[np.int32],
-    settings: Learning,
+    settings: ForestSettings,
     seed: int,
     threads: int,
     bagging: Bagging,
@@ -48,7 +48,7 @@ def fit_histogram_forest(
     ``min_samples_leaf`` counts distinct pixels, however often they were drawn, and a feature
     that is constant in a node counts as tried unless all tried ones are.
 
-    Parameters are those of :func:`~oso_pipeline.learners.engines.fit_forest`.
+    Parameters are those of :func:`~oso_pipeline.learners.forest.engines.fit_forest`.
 
     Raises
     ------

@@ -7,13 +7,11 @@ import numpy.typing as npt
 
 from oso_pipeline.core.kernels import kernel
 from oso_pipeline.learners.forest.bit_masks import LANES
-from oso_pipeline.learners.forest.compiled import Vote, compiled
+from oso_pipeline.learners.forest.compiled import compiled
 from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.learners.forest.settings import Vote
 from oso_pipeline.learners.forest.walk import exact_winner, new_arena, walk_chunk
 from oso_pipeline.timeseries.kernels.rows import CHUNK, aligned
-
-NODATA_CLASS = 0
-"""Class of a pixel that nothing is known about."""
 
 
 def votes(forest: Forest, features: npt.NDArray[np.int16]) -> npt.NDArray[np.uint16]:

@@ -17,6 +17,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import perennial_codes
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.studies.adaptation.domain import Domain
 from oso_pipeline.studies.adaptation.setting import Rule, Shares
 from oso_pipeline.studies.adaptation.trial import Protocol
@@ -78,7 +79,7 @@ def rule_of(config: Config) -> Rule:
 def protocol_of(config: Config) -> Protocol:
     """Return the forest, the options and the number of samples that a run would use."""
     adaptation = config.adaptation
-    if adaptation is None:
+    if adaptation is None or not isinstance(config.learning, ForestSettings):
         raise ValueError("a configuration without adaptation has no protocol")
     return Protocol(
         learning=config.learning,

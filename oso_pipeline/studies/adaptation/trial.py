@@ -15,8 +15,8 @@ from oso_pipeline.adaptation import (
 )
 from oso_pipeline.adaptation.estimator import MethodName
 from oso_pipeline.adaptation.gate import GateStatistics
-from oso_pipeline.config.model import Learning
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.studies.adaptation.setting import Deal, Setting, Shares, deals
 
 Codes = npt.NDArray[np.int32]
@@ -61,6 +61,10 @@ CONTENDERS = (
 """All that are compared with the baseline."""
 
 
+FOREST = ForestSettings(n_trees=64, min_samples_leaf=1)
+"""The forest of all methods, where a study names no other."""
+
+
 @dataclass(frozen=True)
 class Protocol:
     """How methods are compared.
@@ -78,7 +82,7 @@ class Protocol:
     """
 
     contenders: tuple[Contender, ...] = CONTENDERS
-    learning: Learning = field(default_factory=lambda: Learning(n_trees=64, min_samples_leaf=1))
+    learning: ForestSettings = FOREST
     options: AdaptationOptions = field(default_factory=AdaptationOptions)
     shares: Shares = field(default_factory=Shares)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -25,8 +25,8 @@ FIXED_BYTES = 350_000_000
 FILE_BYTES = 250_000
 """An open file in strips of one row: GDAL keeps the place of each of its 10980 strips."""
 
-SHARE_OF_MEMORY = 0.8
-"""Of the memory of a worker; the rest is for models and what libraries leave lying about."""
+SHARE_OF_MEMORY, SHARE_OF_MODELS = 0.8, 0.1
+"""Of the memory of a worker; the rest is for what libraries leave lying about."""
 
 BLOCK_BYTES = 32
 """Per pixel of a block, whatever is read at once: owner, stratum, layers, and these as they are
@@ -103,12 +103,15 @@ class WorkerMemory:
         Features computed.
     file_block_pixels
         See :meth:`Pieces.fitting`.
+    model_bytes
+        What models take beyond what is left for them, see :meth:`with_models`.
     """
 
     allowed_bytes: float
     n_products: int
     layout: FeatureLayout
     file_block_pixels: int = 1
+    model_bytes: float = 0.0
 
     @classmethod
     def of(
@@ -117,6 +120,20 @@ class WorkerMemory:
         """Return the memory that a configuration allows for a tile."""
         allowed = config.runtime.memory_per_worker_gb * 1e9
         return cls(allowed, n_products, layout, unit_pixels(file_blocks))
+
+    def with_models(self, fixed_bytes: float, pixel_bytes: float) -> WorkerMemory:
+        """Return the memory of a worker that classifies blocks.
+
+        Parameters
+        ----------
+        fixed_bytes
+            What the models of a block take.
+        pixel_bytes
+            What classifying takes for each pixel of a chunk.
+        """
+        needed = fixed_bytes + CHUNK_PIXELS * pixel_bytes
+        left = SHARE_OF_MODELS * self.allowed_bytes
+        return replace(self, model_bytes=max(0.0, needed - left))
 
     def pieces(self, pixels: int) -> Pieces:
         """Return how blocks of that many pixels will be read, as far as is known beforehand."""
@@ -142,7 +159,8 @@ class WorkerMemory:
     @property
     def _fixed(self) -> float:
         chunk = self.n_products * (2 * len(self.layout.series.bands) + 1) + 2 * self.layout.size
-        return fixed_bytes(self.n_products, len(self.layout.series.bands)) + CHUNK_PIXELS * chunk
+        files = fixed_bytes(self.n_products, len(self.layout.series.bands))
+        return files + CHUNK_PIXELS * chunk + self.model_bytes
 
 
 def unit_pixels(file_blocks: tuple[int, int]) -> int:

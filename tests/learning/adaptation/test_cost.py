@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from oso_pipeline.adaptation import AdaptedForestClassifier, SeriesSpace, domains
-from oso_pipeline.config.model import Learning
 from oso_pipeline.learners.forest.bagging import PLAIN, BaggedForest, Bagging
+from oso_pipeline.learners.forest.settings import ForestSettings
 
 SPACE = SeriesSpace.plain((0, 40, 80, 120))
 PLAIN_SAMPLES, NEW_SAMPLES, TREES = 200_000, 20_000, 2
@@ -25,7 +25,7 @@ def test_adapted_training_draws_at_most_three_times_the_samples_of_plain_trainin
     def counting(
         features: Any,
         codes: Any,
-        settings: Learning,
+        settings: ForestSettings,
         seed: int,
         threads: int = 1,
         bagging: Bagging = PLAIN,
@@ -39,7 +39,7 @@ def test_adapted_training_draws_at_most_three_times_the_samples_of_plain_trainin
     features = (codes[:, np.newaxis] * 300 + rng.normal(0, 100, (PLAIN_SAMPLES, 4))).astype("i2")
     target = features[:NEW_SAMPLES] + np.int16(40)
     AdaptedForestClassifier(
-        "student", SPACE, Learning(n_trees=TREES), gate="always", random_state=0
+        "student", SPACE, ForestSettings(n_trees=TREES), gate="always", random_state=0
     ).fit(
         features,
         codes,

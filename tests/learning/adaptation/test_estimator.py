@@ -16,13 +16,13 @@ from oso_pipeline.adaptation import (
     AdaptedForestClassifier,
     SeriesSpace,
 )
-from oso_pipeline.config.model import Learning
 from oso_pipeline.learners.forest.forest import Forest
+from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.forest.votes import probabilities
 
 DAYS = tuple(range(0, 365, 15))
 SPACE = SeriesSpace.plain(DAYS)
-FEW = Learning(n_trees=30, min_samples_leaf=1)
+FEW = ForestSettings(n_trees=30, min_samples_leaf=1)
 PEAK = {11: 100, 12: 150, 13: 200, 20: 250}
 
 
@@ -51,7 +51,7 @@ def accuracy(made: AdaptedForestClassifier, delay: float = 25) -> float:
 
 
 @parametrize_with_checks(
-    [AdaptedForestClassifier(forest=Learning(n_trees=12, min_samples_leaf=1), random_state=0)]
+    [AdaptedForestClassifier(forest=ForestSettings(n_trees=12, min_samples_leaf=1), random_state=0)]
 )
 def test_scikit_learn_contract(estimator: Any, check: Any) -> None:
     check(estimator)

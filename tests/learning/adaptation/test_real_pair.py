@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from oso_pipeline.adaptation import AdaptedForestClassifier, SeriesSpace
-from oso_pipeline.config.model import Learning
+from oso_pipeline.learners.forest.settings import ForestSettings
 
 DAYS = tuple(range(1, 354, 16))
 SPACE = SeriesSpace.plain(DAYS)
-FOREST = Learning(n_trees=64, min_samples_leaf=1)
+FOREST = ForestSettings(n_trees=64, min_samples_leaf=1)
 WOODY = ("orchard", "vineyard")
 CROPS = ("wheat", "cotton", "rice", "maize", "alfalfa")
 

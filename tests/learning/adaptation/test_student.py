@@ -16,7 +16,7 @@ from oso_pipeline.adaptation.options import AdaptationOptions
 from oso_pipeline.adaptation.pseudo_labels import PseudoLabels
 from oso_pipeline.adaptation.space import SeriesSpace
 from oso_pipeline.adaptation.student import Lesson, in_classes
-from oso_pipeline.config.model import Learning
+from oso_pipeline.learners.forest.settings import ForestSettings
 
 
 def series(n: int, seed: int = 0) -> Any:
@@ -83,7 +83,7 @@ def test_a_pseudo_label_is_judged_by_trees_that_have_not_seen_it() -> None:
     )  # fmt: skip
     lesson = Lesson.of(domains, PseudoLabels(codes, kept, None), (past, past_codes), 0.1)
     space = SeriesSpace.plain(tuple(range(20)))
-    trainer = Trainer(space, Learning(n_trees=60, min_samples_leaf=1), AdaptationOptions(), 0)
+    trainer = Trainer(space, ForestSettings(n_trees=60, min_samples_leaf=1), AdaptationOptions(), 0)
     taught = lesson.teach("test", trainer, 1.0)
     repeated = shares_of(taught.forest, target)
     judged = lesson.unseen_shares(taught, domains)

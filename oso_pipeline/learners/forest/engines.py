@@ -12,13 +12,13 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.config.model import Learning
 from oso_pipeline.learners.forest.bagging import PLAIN, BaggedForest, Bagging
 from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learners.forest.histogram_forest import fit_histogram_forest
+from oso_pipeline.learners.forest.settings import ForestSettings
 
 Fit = Callable[
-    [npt.NDArray[np.int16], npt.NDArray[np.int32], Learning, int, int, Bagging], BaggedForest
+    [npt.NDArray[np.int16], npt.NDArray[np.int32], ForestSettings, int, int, Bagging], BaggedForest
 ]
 
 SOFTWARE: Mapping[str, tuple[str, ...]] = {
@@ -31,7 +31,7 @@ SOFTWARE: Mapping[str, tuple[str, ...]] = {
 def fit_forest(
     features: npt.NDArray[np.int16],
     codes: npt.NDArray[np.int32],
-    settings: Learning,
+    settings: ForestSettings,
     seed: int,
     threads: int = 1,
 ) -> Forest:
@@ -61,7 +61,7 @@ def fit_forest(
 def fit_bagged_forest(
     features: npt.NDArray[np.int16],
     codes: npt.NDArray[np.int32],
-    settings: Learning,
+    settings: ForestSettings,
     seed: int,
     threads: int = 1,
     bagging: Bagging = PLAIN,
@@ -90,7 +90,7 @@ def fit_bagged_forest(
 def _fit_sklearn(
     features: npt.NDArray[np.int16],
     codes: npt.NDArray[np.int32],
-    settings: Learning,
+    settings: ForestSettings,
     seed: int,
     threads: int,
     bagging: Bagging,

@@ -1,0 +1,43 @@
+"""Section ``learning``: which learner makes the models; its keys are those of its kind."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from oso_pipeline.config.plugin_section import OfPlugins
+from oso_pipeline.config.section import Section
+from oso_pipeline.core.plugins import plugin_of, plugins
+
+DEFAULT_KIND = "forest"
+"""The learner where the configuration names none."""
+
+
+class LearnerSettings(Section):
+    """What the settings of all learners have in common.
+
+    A learner derives its own from it, with ``kind: Literal["its kind"] = "its kind"``, a
+    docstring that says what it is, and its keys.
+    """
+
+    adaptable: ClassVar[bool] = False
+    """Whether models can learn from past seasons, section `adaptation`."""
+
+    kind: str
+    """The learner."""
+
+
+AnyLearner = Annotated[LearnerSettings, OfPlugins("learners", DEFAULT_KIND)]
+"""Settings of a learner of any kind; `kind` tells which, forest where it is absent."""
+
+
+def default_learner() -> LearnerSettings:
+    """Return the settings of the learner of a configuration that names none."""
+    settings = plugin_of("learners", DEFAULT_KIND).settings()
+    assert isinstance(settings, LearnerSettings)
+    return settings
+
+
+def adaptable_kinds() -> tuple[str, ...]:
+    """Return the installed learners that can learn from past seasons."""
+    offered = plugins("learners").items()
+    return tuple(kind for kind, one in offered if getattr(one.settings, "adaptable", False))

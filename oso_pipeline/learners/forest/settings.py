@@ -1,0 +1,36 @@
+"""Settings of random forests: the keys of section ``learning`` of kind ``forest``."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from oso_pipeline.config.learning import LearnerSettings
+
+Vote = Literal["hard", "soft"]
+"""What a tree contributes: one vote for the largest class of the leaf, or its shares."""
+
+
+class ForestSettings(LearnerSettings):
+    """A random forest, compiled from training to the map."""
+
+    adaptable: ClassVar[bool] = True
+
+    kind: Literal["forest"] = "forest"
+    """The learner."""
+    n_trees: int = Field(100, ge=1, le=2000)
+    """Number of trees."""
+    max_depth: int = Field(25, ge=1, le=60)
+    """Greatest depth of a tree."""
+    min_samples_leaf: int = Field(5, ge=1)
+    """Least number of samples in a leaf."""
+    max_features: Literal["sqrt", "log2"] | Annotated[float, Field(gt=0, le=1)] = "sqrt"
+    """Features tried at each split."""
+    engine: Literal["histogram", "sklearn"] = "histogram"
+    """What grows the trees. histogram: compiled, splits between at most 256 bins per feature,
+    several times faster. sklearn: scikit-learn, splits between all values; the reference."""
+    vote: Vote = "hard"
+    """hard: each tree has one vote, for the largest class of the leaf; confidence is the share
+    of the trees. soft: a tree gives the shares of the classes in the leaf; confidence is their
+    mean, as scikit-learn's probability. Models serve both ways."""

@@ -1,0 +1,93 @@
+"""The learners that are installed, by kind."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from oso_pipeline.config.learning import LearnerSettings
+from oso_pipeline.core.errors import ConfigError, Problem
+from oso_pipeline.core.plugins import plugin_of
+from oso_pipeline.learners.protocol import Classifier, Learner
+
+_OF_LEARNER = (
+    "kind",
+    "classifier",
+    "late_settings",
+    "fit",
+    "training_need",
+    "classifying_need",
+    "software",
+)
+_OF_CLASSIFIER = (
+    "kind",
+    "classes",
+    "facts",
+    "probabilities",
+    "classify",
+    "with_settings",
+    "arrays",
+    "from_arrays",
+)
+
+
+@cache
+def learner_of(kind: str) -> Learner:
+    """Return the learner of a kind.
+
+    Raises
+    ------
+    ConfigError
+        If it is not installed (``E-PLUGIN-KIND``), cannot be imported (``E-PLUGIN-LOAD``), or
+        lacks a member of the protocol (``E-PLUGIN-FAULT``).
+    """
+    plugin = plugin_of("learners", kind)
+    learner = plugin.load()
+    if faults := _faults(kind, learner):
+        raise ConfigError(
+            Problem(
+                "E-PLUGIN-FAULT",
+                f"the learner {kind!r} cannot be used: {'; '.join(faults)}",
+                plugin.member,
+                "mend the package that offers it; see docs/write_your_own_learner.md",
+            )
+        )
+    return learner
+
+
+def model_settings(settings: LearnerSettings) -> dict[str, Any]:
+    """Return the settings that make a model, as JSON values; without `kind`, which is beside."""
+    late = learner_of(settings.kind).late_settings
+    return settings.model_dump(mode="json", exclude={"kind", *late})
+
+
+def late_settings(settings: LearnerSettings) -> dict[str, Any]:
+    """Return the settings that only count when a model is used, as JSON values."""
+    late = learner_of(settings.kind).late_settings
+    return settings.model_dump(mode="json", include=set(late))
+
+
+def _faults(kind: str, learner: Any) -> list[str]:
+    """Say what a learner lacks; a look at names, conformance tests tell the rest."""
+    lacks = [name for name in _OF_LEARNER if not hasattr(learner, name)]
+    if lacks:
+        return [f"it lacks {', '.join(lacks)}"]
+    made: type[Classifier] = learner.classifier
+    faults = []
+    if missing := [name for name in _OF_CLASSIFIER if _is_missing(made, name)]:
+        faults.append(f"its classifier lacks {', '.join(missing)}")
+    for what, found in (("it", learner.kind), ("its classifier", getattr(made, "kind", kind))):
+        if found != kind:
+            faults.append(f"{what} says that its kind is {found!r}")
+    return faults
+
+
+def _is_missing(made: type[Classifier], name: str) -> bool:
+    """Tell whether a class lacks a member, or has inherited only the declaration of it."""
+    declared = Classifier.__dict__.get(name)
+    member = getattr(made, name, None)
+    return member is None or (name in _DECLARED and member is getattr(Classifier, name, declared))
+
+
+_DECLARED = ("classes", "probabilities", "arrays")
+"""Members that the protocol only declares; it brings the others."""
