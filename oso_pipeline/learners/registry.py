@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from inspect import get_annotations
 from typing import Any
 
 from oso_pipeline.config.learning import LearnerSettings
 from oso_pipeline.core.errors import ConfigError, Problem
 from oso_pipeline.core.plugins import plugin_of
-from oso_pipeline.learners.protocol import Classifier, Learner
+from oso_pipeline.learners.protocol import BlockClassifier, Classifier, Learner
 
 _OF_LEARNER = (
     "kind",
@@ -29,6 +30,9 @@ _OF_CLASSIFIER = (
     "arrays",
     "from_arrays",
 )
+
+_DECLARED = ("kind", "classes", "probabilities", "arrays", "from_arrays")
+"""Members of a classifier that the protocol only declares; it brings the others."""
 
 
 @cache
@@ -84,10 +88,9 @@ def _faults(kind: str, learner: Any) -> list[str]:
 
 def _is_missing(made: type[Classifier], name: str) -> bool:
     """Tell whether a class lacks a member, or has inherited only the declaration of it."""
-    declared = Classifier.__dict__.get(name)
-    member = getattr(made, name, None)
-    return member is None or (name in _DECLARED and member is getattr(Classifier, name, declared))
-
-
-_DECLARED = ("classes", "probabilities", "arrays")
-"""Members that the protocol only declares; it brings the others."""
+    for base in made.__mro__:
+        if base in (Classifier, BlockClassifier):
+            return name in _DECLARED
+        if name in base.__dict__ or name in get_annotations(base):
+            return False
+    return True
