@@ -39,7 +39,7 @@ class Key:
     required
         Whether the user must give it.
     default
-        Its value otherwise, as it is written in JSON; {} for a section of defaults.
+        Its value otherwise, as it is written in JSON.
     section
         Whether further keys stand below it.
     paths

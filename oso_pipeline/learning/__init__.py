@@ -1,1 +1,1 @@
-"""Forests and the model file."""
+"""Training per variant and stratum, the check of the labels, the model file."""

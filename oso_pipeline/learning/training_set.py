@@ -1,4 +1,4 @@
-"""The rows that train one forest, taken from the samples of all tiles."""
+"""The rows that train one model, taken from the samples of all tiles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RowsOf = Callable[[Columns, str], npt.NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class Choice:
-    """Which samples train a forest.
+    """Which samples train a model.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class TrainingSet:
 def samples_of(tasks: Iterable[Task], output: int = 0) -> dict[str, Input]:
     """Return the files that tasks of stage ``samples`` make, in the order they are to be read.
 
-    The order of the files is that of the rows, and forests depend on it.
+    The order of the files is that of the rows, and models depend on it.
     """
     return Input.of_each(sorted(tasks, key=lambda task: task.outputs[output]), output)
 
@@ -195,7 +195,7 @@ def check_classes(
         found = f"only class {next(iter(counts))}" if counts else "no class at all"
         problems.error(
             "E-INPUT-047",
-            f"{place}: training pixels show {found}, a forest needs two classes",
+            f"{place}: training pixels show {found}, a model needs two classes",
             where,
             "add polygons of other classes, or merge the stratum with a neighbour",
         )

@@ -1,1 +1,1 @@
-"""The compiled forest, the block kernel and the block writer."""
+"""Each pixel by the classifier of its label, and the block writer."""

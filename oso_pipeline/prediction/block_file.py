@@ -17,7 +17,7 @@ from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.tasks.task import decided, family_of
 
 BANDS = ("class", "confidence", "validity")
-"""Bands that every file has: code, its percentage of the votes, number of clear dates."""
+"""Bands that every file has: code, confidence in percent, number of clear dates."""
 BYTES_PER_PIXEL = 1
 """What the three of them take on disk, compressed, as measured."""
 

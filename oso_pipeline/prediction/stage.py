@@ -19,8 +19,8 @@ from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Probl
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.imagery.tile_grid import TileLayout
-from oso_pipeline.learners.protocol import Classifier, Need
-from oso_pipeline.learners.registry import late_settings
+from oso_pipeline.learners.protocol import Classifier, Need, has_kernel
+from oso_pipeline.learners.registry import late_settings, learner_of
 from oso_pipeline.learning.cost import classifying_need
 from oso_pipeline.learning.jobs import TrainJob
 from oso_pipeline.learning.model_file import cached_model
@@ -100,8 +100,18 @@ class PredictStage(StageBase):
     in_array = True
 
     def check(self, config: Config) -> Problems:
-        """Find an area of interest that cannot be used or lies outside of all tiles."""
-        return check_area(config)
+        """Find a learner without a kernel, and an area that cannot be used or lies outside."""
+        problems = check_area(config)
+        settings = config.learning
+        if not has_kernel(learner_of(settings.kind).classifier):
+            microseconds = 1e6 * classifying_need(config).seconds
+            problems.warn(
+                "W-LEARNER-SLOW",
+                f"learner {settings.kind} has no compiled kernel: about {microseconds:.3g} us per "
+                "pixel from features to classes",
+                "learning.kind",
+            )
+        return problems
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the blocks of all tiles that have images.

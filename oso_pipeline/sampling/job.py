@@ -30,7 +30,7 @@ class SampleJob(ReadingJob):
     columns
         Columns of the split in the reference.
     variants
-        Names of the forests that the samples are for.
+        Names of the models that the samples are for.
     max_train, max_validation
         Most pixels per class and stratum; None takes all.
     min_validity

@@ -239,7 +239,7 @@ def _validated(config: Config) -> tuple[str, ...]:
 
 
 def _variant(training: Task) -> str:
-    """Return the variant whose forest a task trains."""
+    """Return the variant whose model a task trains."""
     return training.name.partition("/")[0]
 
 

@@ -69,6 +69,7 @@ def test_a_map_is_made_by_the_learner_of_another_package(
     gone = oso_with(tmp_path, "plan", config)
     assert gone.returncode == 3
     assert "learning.kind: found 'centroid', allowed: forest" in gone.stderr
+    assert "install the package that offers it" in gone.stderr
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_wrong_keys_are_named_with_their_place(
     done = oso_with(package, "check", config)
     assert done.returncode == 3
     assert said in done.stderr
-    assert f"{config}:12:" in done.stderr
+    assert f"{config}:13:" in done.stderr
 
 
 def test_adaptation_needs_a_learner_that_can(
@@ -104,7 +105,7 @@ def test_adaptation_needs_a_learner_that_can(
     assert done.returncode == 3
     assert "learning.kind: found centroid, which cannot learn from past seasons" in done.stderr
     assert "allowed: forest" in done.stderr
-    assert f"{config}:12:" in done.stderr
+    assert f"{config}:13:" in done.stderr
 
 
 FAULTS = (

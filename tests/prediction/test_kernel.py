@@ -20,7 +20,7 @@ from oso_pipeline.learners.forest.classifier import ForestClassifier
 from oso_pipeline.learners.forest.forest import LEAF, Forest
 from oso_pipeline.learners.forest.settings import Vote
 from oso_pipeline.learners.forest.votes import classify, probabilities, votes
-from oso_pipeline.learners.protocol import BlockPixels
+from oso_pipeline.learners.protocol import BlockPixels, Classifier
 from oso_pipeline.prediction.kernel import classify_block, classify_runs
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.plain_numpy import block_features as reference_features
@@ -268,6 +268,45 @@ def test_a_block_in_one_pass_is_staged_features_and_scikit_learn(data, vote: Vot
                 fitted_one = references[models.index(model)]
                 expected = expected_classes(fitted_one, rows.T, vote)
                 np.testing.assert_array_equal(code, expected)
+
+
+class Constant(Classifier):
+    """Of another kind, without a kernel: always the same class."""
+
+    kind = "constant"
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    @property
+    def classes(self) -> npt.NDArray[np.int32]:
+        return np.array([self.code, 999], np.int32)
+
+    def probabilities(self, features: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
+        return np.repeat([[0.75], [0.25]], features.shape[1], axis=1)
+
+    def arrays(self) -> dict[str, npt.NDArray[np.int32]]:
+        return {"classes": self.classes}
+
+
+def test_each_pixel_gets_the_kind_of_classifier_of_its_label() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.integers(0, 6000, (4, 2, 200)).astype(np.int16)
+    clear = (rng.random((4, 200)) < 0.5).view(np.uint8)
+    days = LAYOUT.series.days[0] + np.arange(4, dtype=np.int32)
+    labels = rng.integers(0, 4, 200)
+    block = BlockPixels(BlockSeries.of(values, clear, days), LAYOUT, np.arange(200), labels)
+    forest, other = small_model().classifier, Constant(7)
+    runs: list[dict[int, Classifier]] = [{0: forest, 1: other}, {0: other, 2: forest}, {}]
+    layers = classify_runs(block, runs)
+    for run, found in zip(runs, layers, strict=True):
+        for label in range(4):
+            mine = labels == label
+            alone = {label: run[label]} if label in run else {}
+            expected = classify_block(block, alone)
+            np.testing.assert_array_equal(found[:, mine], expected[:, mine])
+    seen = (labels == 1) & clear.any(axis=0)
+    assert (layers[0, :2, seen] == [7, 75]).all()
 
 
 def expected_classes(
