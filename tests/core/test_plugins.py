@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -11,7 +13,7 @@ from pydantic import BaseModel
 
 from oso_pipeline.core import plugins as module
 from oso_pipeline.core.errors import ConfigError
-from oso_pipeline.core.plugins import Plugin, plugin_of, plugins
+from oso_pipeline.core.plugins import RESERVED_KEYS, Group, Plugin, plugin_of, plugins
 
 
 class Settings(BaseModel):
@@ -92,3 +94,10 @@ def test_a_member_that_cannot_be_imported_is_named(offer: Offer) -> None:
     offer("ABSENT")
     with pytest.raises(ConfigError, match=r"E-PLUGIN-LOAD.*no_such_module"):
         plugin_of("readers", "toy").load()
+
+
+@pytest.mark.parametrize("group", RESERVED_KEYS)
+def test_the_page_names_the_reserved_keys(group: Group) -> None:
+    page = (Path(__file__).parents[2] / "docs/plugins.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| `{group}` \| `[\w.]+` \| (.*) \|$", page, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", row)) == RESERVED_KEYS[group]
