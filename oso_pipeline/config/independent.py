@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from oso_pipeline.config.reference import CRS_PATTERN
 from oso_pipeline.config.section import Section
 
 
@@ -20,7 +21,7 @@ class IndependentSet(Section):
     """Column with the class."""
     crosswalk: Path | dict[str | int, int | None] | None = None
     """From the values of `code_field` to codes of the nomenclature, as for polygons."""
-    crs: str | None = None
+    crs: str | None = Field(None, pattern=CRS_PATTERN)
     """Coordinate system, as EPSG:2154, of a file that names none."""
     compare: dict[str, Path] = Field({})
     """Other maps of the same classes, by name, judged at the very same pixels: that of another

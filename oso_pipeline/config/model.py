@@ -119,6 +119,8 @@ class Strata(Section):
     """Layer of a file that holds several."""
     field: str
     """Column with the name of the region."""
+    crs: str | None = Field(None, pattern=CRS_PATTERN)
+    """Coordinate system, as EPSG:2154, of a file that names none."""
 
 
 class Sampling(Section):

@@ -101,7 +101,7 @@ def read_units(
     """
     before = len(problems.errors)
     crosswalk = read_crosswalk(rules.crosswalk, nomenclature, problems)
-    frame = VectorFile(rules.path, rules.layer).read([rules.code_field], problems)
+    frame = VectorFile(rules.path, rules.layer, rules.crs).read([rules.code_field], problems)
     if frame is None or len(problems.errors) > before:
         return None
     geometry = np.asarray(frame.geometry)

@@ -60,10 +60,10 @@ def file_of(area: Area) -> VectorFile:
 def read_outline(area: Area, problems: Problems) -> Outline | None:
     """Return the union of all polygons of the file.
 
-    Problems found are those of `VectorFile.read`, no polygon at all (``E-INPUT-031``), points
-    or lines (``E-INPUT-037``); the result is then None. Broken polygons are repaired.
+    Problems found are those of `VectorFile.read_regions`, no polygon at all (``E-INPUT-031``),
+    points or lines (``E-INPUT-037``); the result is then None. Broken polygons are repaired.
     """
-    frame = file_of(area).read([], problems)
+    frame = file_of(area).read_regions([], problems)
     if frame is None:
         return None
     shapes = np.asarray(frame.geometry)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import geopandas
 import numpy as np
 import pyarrow.parquet
-import pyproj
 import shapely
 
 
 class ParquetSchema(NamedTuple):
-    """Fields, primary geometry column with its system, and number of rows."""
+    """Fields, primary geometry column with its system as written, and number of rows."""
 
     fields: tuple[str, ...]
     geometry: str
-    crs: pyproj.CRS | None
+    crs: Any
     n_rows: int
 
 
@@ -38,8 +37,7 @@ def parquet_schema(path: Path) -> ParquetSchema:
         raise ValueError("a Parquet file without GeoParquet metadata holds no geometry")
     content = json.loads(geo)
     column = content["primary_column"]
-    crs = content["columns"][column].get("crs", "OGC:CRS84")
-    system = None if crs is None else pyproj.CRS.from_user_input(crs)
+    system = content["columns"][column].get("crs", "OGC:CRS84")
     fields = tuple(name for name in names if name not in content["columns"])
     return ParquetSchema(fields, column, system, metadata.num_rows)
 
@@ -50,5 +48,5 @@ def read_parquet_window(
     """Return columns and two-dimensional geometry of the features that meet a box."""
     schema = parquet_schema(path)
     frame = geopandas.read_parquet(path, columns=[*columns, schema.geometry])
-    frame = frame.set_geometry(shapely.force_2d(np.asarray(frame.geometry)), crs=schema.crs)
+    frame = frame.set_geometry(shapely.force_2d(np.asarray(frame.geometry)))
     return frame if box is None else frame.cx[box[0] : box[2], box[1] : box[3]]

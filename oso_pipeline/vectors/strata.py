@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import geopandas
 import numpy as np
@@ -31,7 +30,7 @@ WHOLE_MAP = "all"
 
 def file_of(strata: Strata) -> VectorFile:
     """Return the vector file of the regions, which may consist of several files on disk."""
-    return VectorFile(strata.path, strata.layer)
+    return VectorFile(strata.path, strata.layer, strata.crs)
 
 
 def strata_names(config: Config) -> tuple[str, ...]:
@@ -54,12 +53,12 @@ def read_strata(strata: Strata, epsg: int, problems: Problems) -> geopandas.GeoD
     """Return one row per stratum, sorted by name: ``stratum`` and ``geometry`` in `epsg`.
 
     Where regions overlap, the first by name keeps the overlap (``W-INPUT-039``), so that a
-    place has one model at most. Problems found are those of `VectorFile.read`, regions
+    place has one model at most. Problems found are those of `VectorFile.read_regions`, regions
     without a name (``E-INPUT-043``) or other than polygons (``E-INPUT-037``); the result is
     then None.
     """
     before = len(problems.errors)
-    frame = file_of(strata).read([strata.field], problems)
+    frame = file_of(strata).read_regions([strata.field], problems)
     if frame is None:
         return None
     names = [normal_value(value) for value in frame[strata.field]]
@@ -144,19 +143,16 @@ def stratum_labels(strata: Strata, sha256: str, epsg: int, grid: GeoBox, block: 
     -------
     int32 array of shape ``(block.height, block.width)``, -1 outside all strata
     """
-    burner = _strata_burner(strata.path, strata.layer, strata.field, sha256, epsg, grid)
-    return burner.block(block)
+    return _strata_burner(strata, sha256, epsg, grid).block(block)
 
 
 @lru_cache(maxsize=2)
-def _strata_burner(
-    path: Path, layer: str | None, field: str, sha256: str, epsg: int, grid: GeoBox
-) -> Burner:
+def _strata_burner(strata: Strata, sha256: str, epsg: int, grid: GeoBox) -> Burner:
     problems = Problems()
-    regions = read_strata(Strata(path=path, layer=layer, field=field), epsg, problems)
+    regions = read_strata(strata, epsg, problems)
     problems.raise_errors(InputDataError)
     if regions is None:
-        raise ValueError(f"{path} was refused without a reason")
+        raise ValueError(f"{strata.path} was refused without a reason")
     return Burner(grid, np.asarray(regions.to_crs(grid.crs.epsg).geometry))
 
 
@@ -194,7 +190,9 @@ class StrataOfTask:
 
     def to_json(self) -> dict[str, str | None]:
         """Return how the file is read, as JSON values."""
-        return {"layer": self.strata.layer, "field": self.strata.field}
+        said = {"layer": self.strata.layer, "field": self.strata.field}
+        # Left out where it is not given: keys of earlier versions know no such key.
+        return said if self.strata.crs is None else {**said, "crs": self.strata.crs}
 
     def labels(self, epsg: int, grid: GeoBox, block: Block) -> Labels:
         """Return the index of the stratum at each pixel of a block; see `stratum_labels`."""

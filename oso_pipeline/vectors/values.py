@@ -12,8 +12,21 @@ _PUNCTUATION = re.compile(r"[\W_]+")
 WHOLE_NUMBER = re.compile(r"[+-]?\d+(\.0*)?")
 
 
+def written(value: object) -> str:
+    """Return a value as text, without spaces around it and with accents in one form.
+
+    macOS writes accents as letters of their own; a person sees no difference.
+
+    Examples
+    --------
+    >>> written(" fore\u0302t ") == "forêt"
+    True
+    """
+    return unicodedata.normalize("NFC", str(value)).strip()
+
+
 def normal_value(value: object) -> str | None:
-    """Return a value as text that does not depend on how a format stores it.
+    """Return a value as text that does not depend on how a format or system stores it.
 
     Examples
     --------
@@ -22,7 +35,7 @@ def normal_value(value: object) -> str | None:
     """
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return None
-    text = str(value).strip()
+    text = written(value)
     if WHOLE_NUMBER.fullmatch(text):
         return str(int(text.split(".")[0]))
     return text or None

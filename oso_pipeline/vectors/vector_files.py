@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -13,22 +14,36 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 import pyogrio
-from pyogrio.errors import DataLayerError, DataSourceError
+from shapely.errors import ShapelyError
 
 from oso_pipeline.core.commit import digest, sha256_file
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.vectors.damage import (
+    DAMAGED_SYSTEM,
+    NOT_BUILT,
+    UNREADABLE,
+    is_cut,
+    report_unreadable,
+    without_damaged,
+)
 from oso_pipeline.vectors.field_names import nearest
-from oso_pipeline.vectors.formats import RefusedFormat
 from oso_pipeline.vectors.parquet_files import parquet_schema, read_parquet_window
 from oso_pipeline.vectors.shapefiles import (
     BYTES_AS_THEY_ARE,
     companion,
     decoded,
     foreign_encoding,
-    lacking_bytes,
 )
 from oso_pipeline.vectors.stand_ins import readable
-from oso_pipeline.vectors.vector_schema import Schema, info_of, layers_of, state_of, system_of
+from oso_pipeline.vectors.systems import near_miss
+from oso_pipeline.vectors.vector_schema import (
+    Schema,
+    info_of,
+    layers_of,
+    state_of,
+    system_of,
+    unusable,
+)
 from oso_pipeline.vectors.window import Window
 
 _COMPANIONS: dict[str, tuple[str, ...]] = {
@@ -39,7 +54,6 @@ _COMPANIONS: dict[str, tuple[str, ...]] = {
     ".gpkg": (".gpkg-wal",),
     ".csv": (".csvt", ".prj"),
 }
-_UNREADABLE = (DataSourceError, DataLayerError, OSError, ValueError, pyarrow.ArrowInvalid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +116,21 @@ class VectorFile:
             problems.error("E-INPUT-058", "the vector file does not exist", self.path, hint)
             return None
         try:
-            if self._is_cut(problems):
+            if is_cut(self.path, problems):
                 return None
             if self.path.suffix.lower() == ".parquet":
                 return self._schema_of_parquet()
             return self._schema_by_gdal(problems)
-        except _UNREADABLE as error:
-            self._unreadable(error, problems)
+        except UNREADABLE as error:
+            report_unreadable(self.path, error, problems)
             return None
 
     def check(self, columns: Sequence[str], problems: Problems) -> Schema | None:
         """Return the schema where `read` with these columns can go ahead, else None.
 
         Problems found: file or layer cannot be read (``E-INPUT-058``), a column is missing
-        (``E-INPUT-041``), no coordinate system (``E-INPUT-033``), no geometry at all
-        (``E-INPUT-037``).
+        (``E-INPUT-041``), no coordinate system or one without a place (``E-INPUT-033``), one
+        that is nearly a known one (``W-INPUT-033``), no geometry at all (``E-INPUT-037``).
         """
         before = len(problems.errors)
         schema = self.schema(problems)
@@ -129,7 +143,14 @@ class VectorFile:
         elif schema.crs is None:
             hint = "add the .prj file, or name the system as `crs` of the source"
             message = "the vector file has no coordinate system, one is needed to place it"
+            if schema.unusable is not None:
+                message = (
+                    f"the coordinate system of the file, {schema.unusable!r}, has no place on Earth"
+                )
             problems.error("E-INPUT-033", message, self.path, hint)
+        elif (difference := near_miss(schema.crs)) is not None:
+            message = f"the coordinate system {schema.crs.name!r} of the file {difference}"
+            problems.warn("W-INPUT-033", message, self.path, DAMAGED_SYSTEM)
         return None if len(problems.errors) > before else schema
 
     def layers(self, problems: Problems) -> tuple[str, ...]:
@@ -140,9 +161,9 @@ class VectorFile:
         if self.path.suffix.lower() == ".parquet":
             return (self.path.stem,)
         try:
-            return () if self._is_cut(problems) else layers_of(self.path, state_of(self.files))
-        except _UNREADABLE as error:
-            self._unreadable(error, problems)
+            return () if is_cut(self.path, problems) else layers_of(self.path, state_of(self.files))
+        except UNREADABLE as error:
+            report_unreadable(self.path, error, problems)
             return ()
 
     def first_values(self, column: str, count: int, problems: Problems) -> list[object] | None:
@@ -163,8 +184,8 @@ class VectorFile:
                     max_features=count,
                     encoding=self._encoding,
                 )
-        except _UNREADABLE as error:
-            self._unreadable(error, problems)
+        except UNREADABLE as error:
+            report_unreadable(self.path, error, problems)
             return None
         return table[column].tolist()
 
@@ -187,7 +208,8 @@ class VectorFile:
         columns
             Names of columns as `schema` gives them.
         problems
-            Receives what `check` finds; the result is then None.
+            Receives what `check` finds; the result is None after errors. Features whose geometry
+            cannot be built, or has a vertex that is no number, are left out (``W-INPUT-035``).
         window
             Only features whose bounds meet it are read, and few others.
 
@@ -202,10 +224,26 @@ class VectorFile:
             return None
         box = None if window is None or schema.crs is None else window.bounds_in(schema.crs)
         try:
-            return self._read(schema, list(columns), box)
-        except _UNREADABLE as error:
-            self._unreadable(error, problems)
+            frame = self._read(schema, list(columns), box)
+        except UNREADABLE as error:
+            report_unreadable(self.path, error, problems)
             return None
+        return without_damaged(frame, self.path, problems)
+
+    def read_regions(
+        self, columns: Sequence[str], problems: Problems
+    ) -> geopandas.GeoDataFrame | None:
+        """Return all features as `read`, where none may lack: damaged ones are an error."""
+        found = Problems()
+        frame = self.read(columns, found)
+        for one in found:
+            if one.code == "W-INPUT-035":
+                hint = "mend it, in QGIS with `fix geometries`, or export the file again"
+                problems.error("E-INPUT-035", one.message, one.where, hint)
+                frame = None
+            else:
+                problems.extend([one])
+        return frame
 
     def _read(
         self, schema: Schema, columns: list[str], box: tuple[float, float, float, float] | None
@@ -216,7 +254,10 @@ class VectorFile:
             with readable(self.path) as path:
                 frame = self._read_by_gdal(path, schema, columns, box)
         table = pd.DataFrame({column: frame[column] for column in columns}, index=frame.index)
-        return geopandas.GeoDataFrame(table, geometry=np.asarray(frame.geometry), crs=schema.crs)
+        shapes = np.asarray(frame.geometry)
+        result = geopandas.GeoDataFrame(table, geometry=shapes, crs=schema.crs)
+        result.attrs.update(frame.attrs)
+        return result
 
     def _read_by_gdal(
         self,
@@ -226,15 +267,13 @@ class VectorFile:
         box: tuple[float, float, float, float] | None,
     ) -> geopandas.GeoDataFrame:
         encoding = self._encoding
-        frame = pyogrio.read_dataframe(
-            path,
-            layer=schema.layer,
-            columns=columns,
-            bbox=box,
-            encoding=encoding,
-            force_2d=True,
-            fid_as_index=True,
-        )
+        how: dict[str, Any] = {"layer": schema.layer, "columns": columns, "bbox": box}
+        how |= {"encoding": encoding, "force_2d": True, "fid_as_index": True}
+        try:
+            frame = pyogrio.read_dataframe(path, **how)
+        except ShapelyError:
+            frame = pyogrio.read_dataframe(path, **how, on_invalid="ignore")
+            frame.attrs[NOT_BUILT] = True
         if encoding == BYTES_AS_THEY_ARE:
             texts = [c for c in columns if not pd.api.types.is_numeric_dtype(frame[c].dtype)]
             for column in texts:
@@ -262,33 +301,14 @@ class VectorFile:
             return None
         info = info_of(self.path, layer, self._encoding, state)
         fields = tuple(str(name) for name in info["fields"])
-        crs = system_of(info["crs"], self.crs)
-        return Schema(layer, fields, info["geometry_type"], crs, int(info["features"]))
+        crs, bad = system_of(info["crs"], self.crs), unusable(info["crs"])
+        return Schema(layer, fields, info["geometry_type"], crs, int(info["features"]), bad)
 
     def _schema_of_parquet(self) -> Schema:
         found = parquet_schema(self.path)
         crs = system_of(found.crs, self.crs)
-        return Schema(self.path.stem, found.fields, "Unknown", crs, found.n_rows)
-
-    def _is_cut(self, problems: Problems) -> bool:
-        cut = False
-        table = companion(self.path, ".dbf") if self.path.suffix.lower() == ".shp" else None
-        for file in (self.path, table):
-            if file is None or not file.is_file():
-                continue
-            if lacking := lacking_bytes(file):
-                hint = "it was cut in copying or unpacking; get it again"
-                message = f"cannot be read: {lacking} bytes shorter than its own header says"
-                problems.error("E-INPUT-058", message, file, hint)
-                cut = True
-        return cut
-
-    def _unreadable(self, error: Exception, problems: Problems) -> None:
-        hint = "the file may be cut or lack a companion (.shx, .dbf); copy or export it again"
-        if isinstance(error, RefusedFormat):
-            hint = "export what it shows as GeoPackage"
-        message = f"cannot be read as vector file: {error}"
-        problems.error("E-INPUT-058", message, self.path, hint)
+        bad = unusable(found.crs)
+        return Schema(self.path.stem, found.fields, "Unknown", crs, found.n_rows, bad)
 
     def _check_columns(self, schema: Schema, columns: Sequence[str], problems: Problems) -> None:
         if columns and not self.has_table:

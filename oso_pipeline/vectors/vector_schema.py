@@ -9,8 +9,12 @@ from typing import Any, NamedTuple
 
 import pyogrio
 import pyproj
+from pyproj.exceptions import ProjError
 
 from oso_pipeline.vectors.stand_ins import readable
+from oso_pipeline.vectors.systems import places
+
+_SHOWN = 60
 
 State = tuple[tuple[str, int, int], ...]
 """Name, size and time of change of the files that a vector file consists of."""
@@ -31,6 +35,8 @@ class Schema(NamedTuple):
         Coordinate system, None where the file names none and none was given.
     n_features
         How many features; negative where the format does not tell.
+    unusable
+        Name of the coordinate system in the file where it places nothing on Earth.
     """
 
     layer: str
@@ -38,15 +44,34 @@ class Schema(NamedTuple):
     geometry_type: str | None
     crs: pyproj.CRS | None
     n_features: int
+    unusable: str | None = None
 
 
 def system_of(found: Any, given: str | None) -> pyproj.CRS | None:
-    """Return the coordinate system that a file names, or where it names none the one given."""
-    crs = None if found is None else pyproj.CRS.from_user_input(found)
-    # GeoPackages name their "none": undefined Cartesian and undefined geographic system.
-    if crs is not None and not crs.name.casefold().startswith("undefined"):
+    """Return the coordinate system that a file names, or where it has no usable one that given."""
+    crs, _ = _usable(found)
+    if crs is not None:
         return crs
     return None if given is None else pyproj.CRS.from_user_input(given)
+
+
+def unusable(found: Any) -> str | None:
+    """Return the name of a system that a file names and that places nothing; else None."""
+    return _usable(found)[1]
+
+
+def _usable(found: Any) -> tuple[pyproj.CRS | None, str | None]:
+    """Return a system, or the name of what is none."""
+    if found is None:
+        return None, None
+    try:
+        crs = pyproj.CRS.from_user_input(found)
+    except ProjError:
+        return None, str(found)[:_SHOWN]
+    # GeoPackages name their "none": undefined Cartesian and undefined geographic system.
+    if crs.name.casefold().startswith("undefined"):
+        return None, None
+    return (crs, None) if places(crs) else (None, crs.name)
 
 
 def state_of(files: Sequence[Path]) -> State:

@@ -9,6 +9,8 @@ from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.databases.deliveries import Layer
 from oso_pipeline.reference.databases.features import ALIASES, ID, resolved
 from oso_pipeline.reference.rules.rule_set import RuleSet
+from oso_pipeline.vectors.damage import DAMAGED_SYSTEM
+from oso_pipeline.vectors.systems import near_miss
 from oso_pipeline.vectors.vector_schema import Schema
 
 _SHOWN = 5
@@ -56,12 +58,18 @@ def check_presence(
 
 
 def check_systems(layers: Iterable[Layer], problems: Problems) -> None:
-    """Warn where deliveries come in several coordinate systems, naming them (``W-INPUT-034``)."""
+    """Warn where deliveries come in several coordinate systems, naming them (``W-INPUT-034``).
+
+    A system that is nearly a known one is an error (``E-INPUT-033``): IGN delivers none.
+    """
     systems: dict[str, set[str]] = defaultdict(set)
     for layer in layers:
         schema = layer.file.schema(Problems())
         if schema is not None and schema.crs is not None:
             systems[schema.crs.name].add(layer.delivery)
+            if (difference := near_miss(schema.crs)) is not None:
+                message = f"the coordinate system {schema.crs.name!r} of the layer {difference}"
+                problems.error("E-INPUT-033", message, layer.file.path, DAMAGED_SYSTEM)
     if len(systems) > 1:
         each = "; ".join(
             f"{name}: {', '.join(sorted(some)[:_SHOWN])}" for name, some in sorted(systems.items())

@@ -15,7 +15,6 @@ import shapely
 from oso_pipeline.config.model import Config, Strata
 from oso_pipeline.config.reference import Reference
 from oso_pipeline.config.seasons import has_labels, target_config
-from oso_pipeline.config.section import Section
 from oso_pipeline.core.commit import verified
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
@@ -29,8 +28,7 @@ from oso_pipeline.reference.polygons.prepare import Delivery, Preparation, Work,
 from oso_pipeline.tasks.job import Input, Job, decides, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Summary, Task
-from oso_pipeline.vectors.strata import read_strata
-from oso_pipeline.vectors.vector_files import VectorFile
+from oso_pipeline.vectors.strata import file_of, read_strata
 from oso_pipeline.vectors.window import Window
 
 VERSION = 1
@@ -47,6 +45,11 @@ def _of_preparation(reference: Reference) -> dict[str, Any]:
     plain = reference.without_folders()
     rules = {name: plain[name] for name in _PREPARATION}
     return {"reference": rules, "side_column": reference.split.column}
+
+
+def _of_strata(strata: Strata) -> dict[str, Any]:
+    """Return how regions are read; `crs` only where it is given, as earlier keys lack it."""
+    return strata.without_folders(exclude={"crs": strata.crs is None})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,7 @@ class PolygonsJob(Job):
     tiles: tuple[str, ...]
     epsg: int
     reference: Reference = decides(merged=True, part=_of_preparation)
-    strata: Strata | None = decides(part=Section.without_folders)
+    strata: Strata | None = decides(part=_of_strata)
     nomenclature: Nomenclature = decides("codes", part=attrgetter("codes"))
     files: Mapping[str, Input] = reads()
 
@@ -223,7 +226,7 @@ def _files(
         for number, (source, section) in enumerate(given)
     }
     if strata is not None:
-        files = VectorFile(strata.path, strata.layer).files
+        files = file_of(strata).files
         found["strata"] = Input.file(strata.path, digests.of(files, "strata", problems))
     digests.remember()
     return found, digests.bytes_seen

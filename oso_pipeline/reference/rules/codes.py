@@ -13,7 +13,7 @@ import pandas as pd
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
 from oso_pipeline.core.tables import read_rows
-from oso_pipeline.vectors.values import WHOLE_NUMBER, normal_value
+from oso_pipeline.vectors.values import WHOLE_NUMBER, normal_value, written
 
 Crosswalk = Mapping[str, int | None]
 LEFT_OUT, UNKNOWN, ABSENT = -1, -2, -3
@@ -40,7 +40,7 @@ class CodeTable:
         """Return the table of a crosswalk, or of the codes of the nomenclature themselves."""
         if crosswalk is None:
             crosswalk = {str(code): code for code in nomenclature.codes}
-        exact = {v.strip(): LEFT_OUT if c is None else c for v, c in crosswalk.items()}
+        exact = {written(v): LEFT_OUT if c is None else c for v, c in crosswalk.items()}
         return cls(exact, {normal_value(value) or "": code for value, code in exact.items()})
 
     def codes(self, values: pd.Series) -> npt.NDArray[np.int32]:
@@ -53,7 +53,7 @@ class CodeTable:
         normal = normal_value(value)
         if normal is None:
             return ABSENT
-        return self.exact.get(str(value).strip(), self.normal.get(normal, UNKNOWN))
+        return self.exact.get(written(value), self.normal.get(normal, UNKNOWN))
 
 
 def read_crosswalk(

@@ -193,7 +193,7 @@ def _with_labels(config: Config, cells: tuple[Task, ...]) -> tuple[str, Job]:
         events=Input.of_each(cells, output=1),
         nomenclature=nomenclature,
         vectors={
-            source.name: VectorFile(given.path, given.layer)
+            source.name: VectorFile(given.path, given.layer, given.crs)
             for source, given in zip(opened, config.reference.sources, strict=True)
             if isinstance(given, VectorSource)
         },

@@ -1,0 +1,85 @@
+"""What is said of vector files that were damaged on their way."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.vectors.formats import RefusedFormat
+from oso_pipeline.vectors.shapefiles import companion, lacking_bytes
+
+UNREADABLE: tuple[type[Exception], ...] = (Exception,)
+"""What damage makes libraries raise while they read: anything, UnboundLocalError of pyogrio too."""
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+DAMAGED_SYSTEM = "compare the .prj with that of the delivery; a damaged one moves all polygons"
+NOT_BUILT = "not_built"
+"""Mark, among the attributes of a table, that missing geometry may be such as cannot be built."""
+
+_SHOWN = 10
+
+
+def is_cut(path: Path, problems: Problems) -> bool:
+    """Report files that are shorter than their header says (``E-INPUT-058``)."""
+    cut = False
+    table = companion(path, ".dbf") if path.suffix.lower() == ".shp" else None
+    for file in (path, table):
+        if file is None or not file.is_file():
+            continue
+        if lacking := lacking_bytes(file):
+            hint = "it was cut in copying or unpacking; get it again"
+            message = f"cannot be read: {lacking} bytes shorter than its own header says"
+            problems.error("E-INPUT-058", message, file, hint)
+            cut = True
+    return cut
+
+
+def report_unreadable(path: Path, error: Exception, problems: Problems) -> None:
+    """Report a file that could not be read (``E-INPUT-058``), or is refused.
+
+    Called while `error` is handled: what the machine lacks is not the fault of the file, and is
+    raised again.
+    """
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) in _OF_THE_MACHINE:
+        raise error
+    hint = "the file may be cut or lack a companion (.shx, .dbf); copy or export it again"
+    if isinstance(error, RefusedFormat):
+        hint = "export what it shows as GeoPackage"
+    problems.error("E-INPUT-058", f"cannot be read as vector file: {error}", path, hint)
+
+
+def without_damaged(
+    frame: geopandas.GeoDataFrame, path: Path, problems: Problems
+) -> geopandas.GeoDataFrame:
+    """Return the features whose geometry is whole; others are told (``W-INPUT-035``).
+
+    Damaged are vertices that are no numbers, and rings that are not closed: with `NOT_BUILT`
+    among the attributes of `frame`, features without geometry.
+    """
+    shapes = np.asarray(frame.geometry)
+    damaged = ~_finite(shapes)
+    if frame.attrs.pop(NOT_BUILT, False):
+        damaged |= shapely.is_missing(shapes)
+    if not damaged.any():
+        return frame
+    shown = ", ".join(map(str, frame.index[damaged][:_SHOWN]))
+    more = f" and {damaged.sum() - _SHOWN} more" if damaged.sum() > _SHOWN else ""
+    message = (
+        f"the geometry of {damaged.sum()} features is damaged, by rings that are not closed or "
+        f"vertices that are no numbers; they are left out: {shown}{more}"
+    )
+    problems.warn("W-INPUT-035", message, path, "the numbers are those of GDAL; export it again")
+    return frame[~damaged]
+
+
+def _finite(geometries: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
+    """Tell which geometries have only vertices that are numbers; missing ones have no other."""
+    coordinates, rows = shapely.get_coordinates(geometries, return_index=True)
+    finite = np.ones(len(geometries), dtype=bool)
+    finite[rows[~np.isfinite(coordinates).all(axis=1)]] = False
+    return finite

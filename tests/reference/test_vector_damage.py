@@ -1,0 +1,224 @@
+"""Damaged vector files end in findings that name the file, and move no polygon unsaid."""
+
+from __future__ import annotations
+
+import random
+import struct
+import unicodedata
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pyproj
+import pytest
+import shapely
+
+from oso_pipeline.config.independent import IndependentSet
+from oso_pipeline.config.model import Area, Strata
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.reference.databases.clc import Clc
+from oso_pipeline.reference.databases.kinds import ClcSource
+from oso_pipeline.reference.databases.sources import Labelling
+from oso_pipeline.reference.rules.codes import CodeTable
+from oso_pipeline.validation.independent import read_units
+from oso_pipeline.vectors.area_of_interest import read_outline
+from oso_pipeline.vectors.strata import StrataOfTask, read_strata
+from oso_pipeline.vectors.systems import near_miss
+from oso_pipeline.vectors.vector_files import VectorFile
+
+LAMBERT_93 = pyproj.CRS(2154).to_wkt("WKT1_ESRI")
+LOCAL = 'LOCAL_CS["Unknown",UNIT["metre",1]]'
+OLD = (
+    'PROJCS["Lambert_Conformal_Conic",GEOGCS["GCS_GRS 1980(IUGG, 1980)",DATUM["D_unknown",'
+    'SPHEROID["GRS80",6378137,298.257222101]],PRIMEM["Greenwich",0],UNIT["Degree",'
+    '0.017453292519943295]],PROJECTION["Lambert_Conformal_Conic"],PARAMETER["standard_parallel_1",49],'
+    'PARAMETER["standard_parallel_2",44],PARAMETER["latitude_of_origin",46.5],PARAMETER['
+    '"central_meridian",3],PARAMETER["false_easting",700000],PARAMETER["false_northing",6600000],'
+    'UNIT["Meter",1]]'
+)
+MISSPELT = [
+    LAMBERT_93.replace("Standard_Parallel_2", "St?nd?rd_Parallel_2"),
+    LAMBERT_93.replace('PARAMETER["False_Northing"', 'P?RAMETER["False_Northing"'),
+    LAMBERT_93.replace("46.5", "46.6"),
+]
+
+
+def written(folder: Path, name: str = "a.shp", prj: str | None = LAMBERT_93) -> Path:
+    x = 650_000 + 200 * np.arange(6)
+    shapes = shapely.box(x, 6_650_000, x + 100, 6_650_100)
+    frame = geopandas.GeoDataFrame({"code": np.arange(6) + 1}, geometry=shapes, crs=2154)
+    path = folder / name
+    frame.assign(CODE_18="211").to_file(path)
+    if path.suffix == ".shp":
+        path.with_suffix(".prj").unlink()
+        if prj is not None:
+            path.with_suffix(".prj").write_text(prj)
+    return path
+
+
+def with_nan(path: Path, value: float = np.nan) -> Path:
+    """Put a vertex that is no number into the third feature."""
+    frame = geopandas.read_file(path)
+    ring = np.array(frame.geometry[2].exterior.coords)
+    ring[2] = value
+    frame.loc[2, "geometry"] = shapely.Polygon(ring)
+    frame.to_file(path)
+    return path
+
+
+def opened(path: Path) -> Path:
+    """Open the ring of the third feature of a shapefile: its last vertex is another one."""
+    content = bytearray(path.read_bytes())
+    at = 100
+    for _ in range(2):
+        at += 8 + 2 * struct.unpack_from(">i", content, at + 4)[0]
+    end = at + 8 + 2 * struct.unpack_from(">i", content, at + 4)[0]
+    struct.pack_into("<d", content, end - 16, struct.unpack_from("<d", content, end - 16)[0] + 7)
+    path.write_bytes(content)
+    return path
+
+
+def read(path: Path, **how: str) -> tuple[geopandas.GeoDataFrame | None, str]:
+    problems = Problems()
+    return VectorFile(path, **how).read(["code"], problems), "\n".join(map(str, problems))
+
+
+@pytest.mark.parametrize("name", ["a.gpkg", "a.parquet"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_1_12_vertices_that_are_no_numbers_are_dropped_and_told(
+    tmp_path: Path, name: str, value: float
+) -> None:
+    base = with_nan(written(tmp_path, "base.gpkg"), value)
+    path = tmp_path / name
+    frame = geopandas.read_file(base)
+    if name == "a.parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_file(path)
+    found, said = read(path)
+    assert found is not None, said
+    assert sorted(found["code"]) in ([1, 2, 4, 5, 6], [1, 2, 3, 4, 5, 6])
+    assert np.isfinite(shapely.get_coordinates(found.geometry)).all()
+    if len(found) == 5:
+        assert "W-INPUT-035" in said
+        assert name in said
+
+
+def test_2_8_rings_that_are_not_closed_are_told_and_stop_nothing(tmp_path: Path) -> None:
+    path = opened(written(tmp_path))
+    found, said = read(path)
+    assert found is not None
+    assert list(found["code"]) == [1, 2, 4, 5, 6]
+    assert "W-INPUT-035" in said
+    assert str(path) in said
+
+
+def test_2_8_an_area_or_region_with_a_damaged_part_is_an_error(tmp_path: Path) -> None:
+    path = opened(written(tmp_path))
+    problems = Problems()
+    assert read_outline(Area(path=path), problems) is None
+    assert read_strata(Strata(path=path, field="code"), 2154, problems) is None
+    assert [one.code for one in problems.errors] == ["E-INPUT-035", "E-INPUT-035"]
+
+
+def test_2_8_no_damage_of_a_shapefile_is_a_traceback(tmp_path: Path) -> None:
+    whole = written(tmp_path)
+    contents = {s: whole.with_suffix(s).read_bytes() for s in (".shp", ".shx", ".dbf", ".prj")}
+    draw = random.Random(7)
+    for trial in range(60):
+        for suffix, content in contents.items():
+            damaged = bytearray(content)
+            for _ in range(draw.randint(0, 6)):
+                damaged[draw.randrange(len(damaged))] = draw.randrange(256)
+            whole.with_suffix(suffix).write_bytes(damaged)
+        found, said = read(whole)
+        assert found is not None or str(whole.with_suffix("")) in said, f"trial {trial}: {said}"
+
+
+@pytest.mark.parametrize("system", [LOCAL, "EPSG:5720", "EPSG:4978", "no system at all"])
+def test_1_12_a_system_without_a_place_is_told_and_crs_counts(tmp_path: Path, system: str) -> None:
+    text = pyproj.CRS(system).to_wkt("WKT1_GDAL") if system.startswith("EPSG") else system
+    path = written(tmp_path, prj=text)
+    found, said = read(path)
+    assert found is None
+    assert "E-INPUT-033" in said
+    assert "`crs`" in said
+    found, said = read(path, crs="EPSG:2154")
+    assert found is not None, said
+    assert found.crs.to_epsg() == 2154
+
+
+def test_1_12_a_local_system_of_parquet_is_told_too(tmp_path: Path) -> None:
+    frame = geopandas.read_file(written(tmp_path, "a.gpkg")).set_crs(LOCAL, allow_override=True)
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert "Unknown" in read(tmp_path / "a.parquet")[1]
+    assert read(tmp_path / "a.parquet", crs="EPSG:2154")[0] is not None
+
+
+@pytest.mark.parametrize("system", MISSPELT)
+def test_2_5_a_system_that_is_nearly_a_known_one_is_a_warning(tmp_path: Path, system: str) -> None:
+    path = written(tmp_path, prj=system)
+    found, said = read(path)
+    assert found is not None
+    assert "W-INPUT-033" in said
+    assert "EPSG:2154" in said
+    assert str(path) in said
+
+
+@pytest.mark.parametrize("system", MISSPELT)
+def test_2_5_it_is_an_error_for_databases(tmp_path: Path, system: str) -> None:
+    path = written(tmp_path, prj=system)
+    problems = Problems()
+    source = ClcSource(kind="clc", path=path)
+    Clc.of(source, Labelling(load_nomenclature("oso17"))).check(problems)
+    assert "E-INPUT-033" in [one.code for one in problems.errors]
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "EPSG:2154", "EPSG:27572", "EPSG:3946", "EPSG:9842", "EPSG:4171", "EPSG:3035", "EPSG:2975",
+        "EPSG:5698", "IGNF:LAMB93", "EPSG:31370", LAMBERT_93, OLD,
+        "+proj=lcc +lat_1=49 +lat_2=44 +lat_0=46.5 +lon_0=3 +x_0=700000 +y_0=6600000 +ellps=GRS80",
+        "+proj=laea +lat_0=20 +lon_0=40 +ellps=WGS84",
+    ],
+)  # fmt: skip
+def test_2_5_systems_as_they_come_are_no_misses(system: str) -> None:
+    assert near_miss(pyproj.CRS.from_user_input(system)) is None
+
+
+def test_1_10_crs_of_the_independent_set_counts(tmp_path: Path) -> None:
+    rules = IndependentSet(path=written(tmp_path, prj=None), crs="EPSG:2154")
+    problems = Problems()
+    units = read_units(rules, load_nomenclature("oso17"), 2154, problems)
+    assert units is not None or {one.code for one in problems} == {"E-INPUT-042"}
+    rules = IndependentSet(path=written(tmp_path, prj=None))
+    problems = Problems()
+    assert read_units(rules, load_nomenclature("oso17"), 2154, problems) is None
+    assert "E-INPUT-033" in [one.code for one in problems.errors]
+
+
+def test_1_10_strata_have_the_key_that_the_message_advises(tmp_path: Path) -> None:
+    path = written(tmp_path, prj=None)
+    problems = Problems()
+    strata = Strata(path=path, field="code", crs="EPSG:2154")
+    regions = read_strata(strata, 2154, problems)
+    assert regions is not None, [str(one) for one in problems]
+    assert len(regions) == 6
+    without = StrataOfTask.of(Strata(path=path, field="code"))
+    given = StrataOfTask.of(strata)
+    assert without is not None
+    assert given is not None
+    assert "crs" not in without.to_json()
+    assert given.to_json()["crs"] == "EPSG:2154"
+
+
+@pytest.mark.parametrize("of_file", ["NFC", "NFD"])
+@pytest.mark.parametrize("of_crosswalk", ["NFC", "NFD"])
+def test_1_14_accents_compare_whatever_system_wrote_them(of_file: str, of_crosswalk: str) -> None:
+    nomenclature = load_nomenclature("oso17")
+    crosswalk = {unicodedata.normalize(of_crosswalk, "forêt"): nomenclature.codes[0]}
+    values = pd.Series([unicodedata.normalize(of_file, "forêt ")])
+    assert CodeTable.of(nomenclature, crosswalk).codes(values).tolist() == [nomenclature.codes[0]]
