@@ -11,7 +11,7 @@ import numpy.typing as npt
 import shapely
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.vectors.formats import RefusedFormat
+from oso_pipeline.vectors.formats import UNPACK, RefusedFormat
 from oso_pipeline.vectors.shapefiles import companion, lacking_bytes
 
 UNREADABLE: tuple[type[Exception], ...] = (Exception,)
@@ -48,8 +48,10 @@ def report_unreadable(path: Path, error: Exception, problems: Problems) -> None:
     if isinstance(error, MemoryError) or getattr(error, "errno", None) in _OF_THE_MACHINE:
         raise error
     hint = "the file may be cut or lack a companion (.shx, .dbf); copy or export it again"
+    if path.suffix.lower() == ".zip":
+        hint = UNPACK
     if isinstance(error, RefusedFormat):
-        hint = "export what it shows as GeoPackage"
+        hint = error.hint
     problems.error("E-INPUT-058", f"cannot be read as vector file: {error}", path, hint)
 
 

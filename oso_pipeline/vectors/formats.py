@@ -38,6 +38,9 @@ _DRIVERS: dict[str, tuple[str, ...]] = {
     ".csv": ("CSV",),
 }
 _FOLDER = (_SHAPEFILE,)
+_PACKED = (".7z", ".001", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".rar")
+UNPACK = "unpack it, and name the folder or file"
+_EXPORT = "export what it shows as GeoPackage"
 _PARQUET = ".parquet"
 _OF_ITS_OWN = re.compile(rb"^\s*type\s+(native|dbf)\b", re.IGNORECASE | re.MULTILINE)
 _TAB_BYTES = 1_000_000
@@ -47,7 +50,19 @@ _LOCK = threading.RLock()
 
 
 class RefusedFormat(ValueError):
-    """A file of a format that is not read, or that would have other files read."""
+    """A file of a format that is not read, or that would have other files read.
+
+    Parameters
+    ----------
+    message
+        What was found.
+    hint
+        What the user can do about it.
+    """
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def drivers_of(path: Path) -> tuple[str, ...]:
@@ -67,9 +82,11 @@ def drivers_of(path: Path) -> tuple[str, ...]:
     found = _DRIVERS.get(suffix, _FOLDER if path.is_dir() else None)
     if found is None:
         known = ", ".join(sorted([*_DRIVERS, _PARQUET]))
-        raise RefusedFormat(f"{suffix or 'a file without extension'} is not read; read are {known}")
+        message = f"{suffix or 'a file without extension'} is not read; read are {known}"
+        raise RefusedFormat(message, UNPACK if suffix in _PACKED else _EXPORT)
     if suffix == ".tab" and not _holds_its_table(path):
-        raise RefusedFormat("a .tab that joins or lists other tables is not read, these are")
+        message = "a .tab that joins or lists other tables is not read, these are"
+        raise RefusedFormat(message, _EXPORT)
     return found
 
 

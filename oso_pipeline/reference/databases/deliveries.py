@@ -9,6 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.reference.databases.packed import (
+    archives_left,
+    files_below,
+    report_archives,
+)
 from oso_pipeline.vectors.field_names import plain_name
 from oso_pipeline.vectors.vector_files import VectorFile
 
@@ -66,30 +71,40 @@ def find_layers(
         for layer in all_layers(path, crs, problems)
         if plain_name(layer.name) in spelt
     )
+    if not found and path.is_file():
+        report_archives(archives_left([path]), path, True, problems)
     _refuse_editions(found, path, problems)
     return found
 
 
 def all_layers(path: Path, crs: str | None, problems: Problems) -> tuple[Layer, ...]:
-    """Return every layer below a folder, or in a file, ordered by delivery, by its own name."""
+    """Return every layer below a folder, or in a file, ordered by delivery, by its own name.
+
+    Problems found: those of `VectorFile.layers` and `report_archives`, and a path that does not
+    exist (``E-INPUT-058``).
+    """
     if not path.exists():
         hint = "correct the path; relative paths begin at the configuration file"
         problems.error("E-INPUT-058", "the database does not exist", path, hint)
         return ()
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    files = files_below(path)
     found = [
         Layer(*_delivery(file, path), name, VectorFile(file, inner, crs))
         for file in files
-        if file.is_file() and (file.suffix.lower() in _SUFFIXES or file == path)
+        if file.suffix.lower() in _SUFFIXES or file == path
         for name, inner in _layers_of(file, problems)
     ]
+    if path.is_dir():
+        here = {layer.department for layer in found} - {None}
+        left = archives_left(files, lambda name: _department(name) in here)
+        report_archives(left, path, not found, problems)
     return tuple(sorted(found, key=lambda layer: (layer.delivery, layer.name, layer.file.path)))
 
 
 def layers_there(path: Path) -> str:
     """Return the names of the layers below a path, for messages."""
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    names = sorted({file.stem for file in files if file.suffix.lower() in _SUFFIXES})
+    found = [file for file in files_below(path) if file.suffix.lower() in _SUFFIXES]
+    names = sorted({file.stem for file in found})
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more if names else "no .shp and no .gpkg"
 
@@ -119,9 +134,14 @@ def _delivery(file: Path, root: Path) -> tuple[str, str | None]:
     """Return by what name a delivery goes, and its department."""
     parts = [file.stem, *(parent.name for parent in file.parents)]
     for part in parts[: len(file.relative_to(root).parts) + 1]:
-        if match := _DEPARTMENT.search(part):
-            return part, department_code(match[1])
+        if (department := _department(part)) is not None:
+            return part, department
     return root.name, None
+
+
+def _department(name: str) -> str | None:
+    match = _DEPARTMENT.search(name)
+    return None if match is None else department_code(match[1])
 
 
 def _refuse_editions(layers: Sequence[Layer], path: Path, problems: Problems) -> None:

@@ -7,9 +7,8 @@ is read, and files that contradict it are refused.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,11 @@ import pandas as pd
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.databases.kinds import LAST_YEAR_OF_ILOTS, RpgSource
+from oso_pipeline.reference.databases.packed import (
+    archives_left,
+    files_below,
+    report_archives,
+)
 from oso_pipeline.vectors.field_names import plain_name
 from oso_pipeline.vectors.values import normal_text, normal_value
 from oso_pipeline.vectors.vector_files import VectorFile
@@ -113,7 +117,8 @@ def find_files(source: RpgSource, problems: Problems) -> tuple[RpgFile, ...]:
     """Return the files of a source, ordered by region and path.
 
     Problems found: nothing of the generation is there, or only a table without geometry
-    (``E-INPUT-058``, ``-037``); only the other generation, or other years (``E-INPUT-067``).
+    (``E-INPUT-058``, ``-037``); only the other generation, or other years (``E-INPUT-067``);
+    archives that were not unpacked (`report_archives`).
     """
     generation = generation_of(source)
     path = source.path
@@ -133,13 +138,15 @@ def find_files(source: RpgSource, problems: Problems) -> tuple[RpgFile, ...]:
             message = f"no layer {generation.layer} in the file, which holds {', '.join(layers)}"
             problems.error("E-INPUT-058", message, path, _RIGHT_YEAR)
         return tuple(_rpg_file(path, layer, source) for layer in matching)
-    below = sorted(_below(path))
+    below = files_below(path)
     vectors = [file for file in below if file.suffix.lower() in _SUFFIXES]
     found = [(file, layer) for file in vectors for layer in _matching(file, generation)]
     of_year = [(file, layer) for file, layer in found if _year(file) in (None, source.year)]
-    if not of_year:
-        _report_nothing(source, [file for file, _ in found], below, problems)
     files = [_rpg_file(file, layer, source) for file, layer in of_year]
+    left = _archives_left(source, below, files)
+    report_archives(left, path, not found, problems)
+    if not of_year and (found or not left):
+        _report_nothing(source, [file for file, _ in found], below, problems)
     return tuple(sorted(files, key=lambda file: (file.region, str(file.vector.path))))
 
 
@@ -218,9 +225,18 @@ def _year(path: Path) -> int | None:
     return years[-1] if years else None
 
 
-def _below(folder: Path) -> Iterable[Path]:
-    for root, _, names in os.walk(folder):
-        yield from (Path(root, name) for name in names)
+def _archives_left(
+    source: RpgSource, below: Sequence[Path], files: Sequence[RpgFile]
+) -> list[Path]:
+    """Return the archives of regions that are not there otherwise, other years apart."""
+    regions = {file.region for file in files}
+
+    def is_here(name: str) -> bool:
+        year, region = _YEAR.search(name), _REGION.search(name)
+        other = year is not None and int(year[1]) != source.year
+        return other or (region is not None and region[1].upper() in regions)
+
+    return archives_left(below, is_here)
 
 
 def _matching(path: Path, generation: Generation) -> list[str | None]:

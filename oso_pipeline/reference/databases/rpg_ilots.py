@@ -71,7 +71,7 @@ class Groups:
 def groups_path(file: RpgFile) -> Path | None:
     """Return the table of groups beside the blocks, None where there is none."""
     folder = file.vector.path.parent
-    tables = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".csv"]
+    tables = [path for path in sorted(folder.glob("[!.]*")) if path.suffix.lower() == ".csv"]
     named = [path for path in tables if "groupesculture" in plain_name(path.stem)]
     return named[0] if named else None
 
