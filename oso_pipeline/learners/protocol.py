@@ -142,6 +142,8 @@ class Classifier(Protocol):
 
     kind: ClassVar[str]
     """Kind of the learner."""
+    confidence: ClassVar[str] = "probability of the class"
+    """What confidence is, for the metadata of the map."""
 
     @property
     def classes(self) -> npt.NDArray[np.int32]:

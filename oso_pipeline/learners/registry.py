@@ -22,6 +22,7 @@ _OF_LEARNER = (
 )
 _OF_CLASSIFIER = (
     "kind",
+    "confidence",
     "classes",
     "facts",
     "probabilities",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from oso_pipeline.core.commit import digest, publish_bytes, staged
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import NODATA_CODE, Nomenclature, load_nomenclature
 from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.learners.registry import learner_of
 from oso_pipeline.prediction.block_file import block_family
 from oso_pipeline.prediction.stage import PredictJob
 from oso_pipeline.products.committed import (
@@ -36,7 +37,7 @@ from oso_pipeline.products.raster import (
     write_flat,
 )
 from oso_pipeline.products.style import attribute_table, qgis_style
-from oso_pipeline.tasks.job import Input, Job, file_part, place, reads
+from oso_pipeline.tasks.job import Input, Job, decides, file_part, place, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.vectors.area_of_interest import AreaMask, AreaOfTask
@@ -65,6 +66,8 @@ class MosaicJob(Job):
         The classes.
     tags
         Metadata of the file.
+    confidence
+        What confidence is; None where it is what `layers.CONFIDENCE` says.
     area
         The area of interest; None for whole tiles.
     blocks
@@ -84,6 +87,7 @@ class MosaicJob(Job):
     resolution_m: float
     nomenclature: Nomenclature
     tags: Mapping[str, str]
+    confidence: str | None = decides(if_set=True, default=None)
     area: AreaOfTask | None = file_part(if_set=True)
     blocks: Input = reads()
     missing_blocks: Input | None = reads("missing blocks")
@@ -202,6 +206,7 @@ def _job(config: Config, layer: Layer, by_tile: Mapping[str, list[Task]]) -> Mos
         resolution_m=config.map.resolution_m,
         nomenclature=load_nomenclature(config.nomenclature),
         tags={**_tags(config), "OSO_TILES": " ".join(sorted(by_tile))},
+        confidence=_confidence(config) if layer is CONFIDENCE else None,
         area=AreaOfTask.of(config.map.area),
         blocks=Input(digest(families), "blocks"),
         missing_blocks=Input(digest(sorted(missing)), "blocks") if missing else None,
@@ -235,6 +240,12 @@ def _task(context: PlanContext[Config], layer: Layer, by_tile: Mapping[str, list
     )
 
 
+def _confidence(config: Config) -> str | None:
+    """Return what the learner says that confidence is, where it is not the usual."""
+    text = f"confidence: {learner_of(config.learning.kind).classifier.confidence}, percent"
+    return None if text == CONFIDENCE.description else text
+
+
 def _tags(config: Config) -> dict[str, str]:
     years = sorted({config.season.start.year, config.season.end.year})
     attribution = f"Contains modified Copernicus Sentinel data {'-'.join(map(str, years))}"
@@ -256,6 +267,8 @@ def _open(job: MosaicJob, task: Task, tile: str) -> TileBlocks:
 
 def _spec(job: MosaicJob, grid: GeoBox, layer: Layer) -> RasterSpec:
     nomenclature = job.nomenclature
+    if job.confidence is not None:
+        layer = replace(layer, description=job.confidence)
     tags = {
         **job.tags,
         "OSO_LAYER": layer.name,

@@ -43,6 +43,8 @@ class Picture:
         Value at the bright end of the scale of numbers; 0 for classes.
     metres
         Side of a pixel on the ground; 0 where that is not told.
+    meaning
+        What the numbers are, as the raster says; empty where it does not.
     """
 
     uri: str
@@ -51,6 +53,7 @@ class Picture:
     codes: tuple[int, ...] = ()
     top: int = 0
     metres: float = 0.0
+    meaning: str = ""
 
 
 def class_picture(path: Path, nomenclature: Nomenclature, max_px: int = 1100) -> Picture:
@@ -79,7 +82,7 @@ def number_picture(
     share = np.clip(np.where(known, values, 0) / bright, 0, 1)
     colours: npt.NDArray[np.uint8] = mpl.colormaps[_SCALE](share, bytes=True)
     colours[~known] = 0
-    return _picture(colours, top=bright)
+    return replace(_picture(colours, top=bright), meaning=_meaning(path))
 
 
 def polygon_picture(path: Path, nomenclature: Nomenclature, max_px: int = 700) -> Picture | None:
@@ -168,6 +171,11 @@ def _read(path: Path, max_px: int, how: Resampling) -> npt.NDArray[Any]:
         shape = tuple(max(1, round(side * scale)) for side in source.shape)
         values: npt.NDArray[Any] = source.read(1, out_shape=shape, resampling=how)
     return values
+
+
+def _meaning(path: Path) -> str:
+    with rasterio.open(path, driver="GTiff") as source:
+        return source.descriptions[0] or ""
 
 
 def _picture(colours: npt.NDArray[np.uint8], codes: tuple[int, ...] = (), top: int = 0) -> Picture:

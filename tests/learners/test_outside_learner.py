@@ -62,6 +62,8 @@ def test_a_map_is_made_by_the_learner_of_another_package(
     with rasterio.open(run / "maps/OCS_2018.tif", driver="GTiff") as source:
         assert (source.read(1) > 0).mean() > 0.5
     assert overall_accuracy(run) > 0.4
+    with rasterio.open(run / "maps/OCS_2018_confidence.tif", driver="GTiff") as source:
+        assert source.descriptions == ("confidence: probability of the class, percent",)
     again = oso_with(package, "plan", config, "--json", "--set", "learning.softness=300")
     states = {one["stage"]: one for one in json.loads(again.stdout)}
     assert states["train"]["done"] == states["train"]["tasks"]

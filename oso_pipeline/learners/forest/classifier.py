@@ -31,6 +31,7 @@ class ForestClassifier(BlockClassifier):
     """
 
     kind: ClassVar[str] = "forest"
+    confidence: ClassVar[str] = "share of the votes of the trees for the class"
 
     forest: Forest
     vote: Vote = "hard"
