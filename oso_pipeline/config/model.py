@@ -70,7 +70,7 @@ class Imagery(Section):
     model_config = ConfigDict(defer_build=True)
 
     paths: tuple[Path, ...] = Field(min_length=1)
-    """Folders that hold the products, as folders or as zips, at any depth up to three."""
+    """Folders that hold the products, as folders or as zips, up to eight folders deep."""
     tiles: tuple[TileName, ...] = Field(min_length=1)
     """Sentinel-2 tiles to map, with or without the leading T."""
     readers: tuple[AnyReader, ...] = Field(default_factory=built_in_readers, min_length=1)

@@ -14,6 +14,7 @@ from oso_pipeline.imagery.clear import ClearRule
 
 Reason = Literal[
     "not_recognised",
+    "packed",
     "not_supported",
     "not_valid",
     "incomplete",
@@ -25,6 +26,7 @@ Reason = Literal[
 
 REASONS: dict[Reason, str] = {
     "not_recognised": "neither name nor metadata of a known product",
+    "packed": "still packed: unpack it",
     "not_supported": "a product of another sensor or level",
     "not_valid": "metadata only: the scene was too cloudy to be processed",
     "incomplete": "a band that is needed is missing or damaged",

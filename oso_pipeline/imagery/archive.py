@@ -1,5 +1,8 @@
 """The files of a product, in a folder or in a zip.
 
+Several products may share a folder or a zip. Files belong to one because they begin with its
+stem and lie in its folder, never because of how they end.
+
 GDAL reads inside zips but does not check the checksums of stored members, so archives are
 verified and extracted. Only members on the list of needed names are taken, and only their
 last path component is used: a hostile archive cannot write elsewhere.
@@ -8,18 +11,17 @@ last path component is used: a hostile archive cannot write elsewhere.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from oso_pipeline.core.commit import digest, sha256_file, staged
+from oso_pipeline.imagery.file_names import AllowList, is_clutter
 
 MAX_MEMBERS = 100_000
 MAX_MEMBER_BYTES = 4 * 1024**3
@@ -30,26 +32,51 @@ class ArchiveError(ValueError):
     """An archive that cannot be used; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class AllowList:
-    """Which files of a product are ever read; all others are not looked at.
+def stems_in(path: Path, needed: AllowList) -> dict[str, list[str]]:
+    """Return the names of the needed files at the top of each product, by its stem.
 
     Parameters
     ----------
-    names
-        What their names, without folders, have to contain.
-    folders
-        Folders within that of the product which are searched too, by name.
-    metadata
-        Ends of the names of metadata: small files whose content enters the digest of a product.
+    path
+        A folder, or a zip.
+    needed
+        Which files count.
+
+    Returns
+    -------
+    dict
+        Of a zip, the stem has the folder within it in front: ``FOLDER/STEM``. Stems are in the
+        order of their names.
+
+    Raises
+    ------
+    ArchiveError
+        If the zip cannot be read.
     """
+    if path.is_dir():
+        with os.scandir(path) as entries:
+            files = sorted(e.name for e in entries if e.name in needed and e.is_file())
+    else:
+        files = sorted(name for name in member_names(path) if PurePosixPath(name).name in needed)
+    stems: dict[str, list[str]] = {}
+    for file in files:
+        name = PurePosixPath(file).name
+        stem = str(_home(file, needed) / needed.stem_of(name))
+        known = next((one for one in stems if one.casefold() == stem.casefold()), stem)
+        stems.setdefault(known, []).append(name)
+    return stems
 
-    names: re.Pattern[str]
-    folders: tuple[str, ...] = ()
-    metadata: tuple[str, ...] = (".xml",)
 
-    def __contains__(self, name: str) -> bool:
-        return self.names.search(name) is not None
+def member_names(archive: Path) -> list[str]:
+    """Return the members of a zip, with ``/`` between folders and without those of systems.
+
+    Raises
+    ------
+    ArchiveError
+        If the zip cannot be read, or holds too many.
+    """
+    names = [i.filename.replace("\\", "/") for i in _infos(archive) if not i.is_dir()]
+    return [name for name in names if not is_clutter(name)]
 
 
 class Contents(Protocol):
@@ -82,11 +109,14 @@ class FolderContents:
         The folder.
     needed
         Which of its files are read.
+    stem
+        What the names of the product begin with; '' where it has the folder to itself.
     """
 
-    def __init__(self, folder: Path, needed: AllowList) -> None:
+    def __init__(self, folder: Path, needed: AllowList, stem: str = "") -> None:
         self.folder = folder
         self.needed = needed
+        self.stem = stem
 
     @cached_property
     def _files(self) -> dict[str, os.DirEntry[str]]:
@@ -94,7 +124,9 @@ class FolderContents:
         for place in (self.folder, *(self.folder / name for name in self.needed.folders)):
             if place.is_dir():
                 with os.scandir(place) as entries:
-                    files = [e for e in entries if e.name in self.needed and e.is_file()]
+                    files = [
+                        e for e in entries if self.needed.belongs(e.name, self.stem) and e.is_file()
+                    ]
                 for entry in sorted(files, key=lambda e: e.name):
                     found.setdefault(entry.name, entry)
         return found
@@ -134,23 +166,23 @@ class ZipContents:
         Folder that takes the extracted files.
     needed
         Which of its members are read.
+    stem
+        Folder within the zip and what the names of the product begin with, ``FOLDER/STEM``;
+        '' where it has the zip to itself.
     """
 
-    def __init__(self, archive: Path, target: Path, needed: AllowList) -> None:
+    def __init__(self, archive: Path, target: Path, needed: AllowList, stem: str = "") -> None:
         self.archive = archive
         self.target = target
         self.needed = needed
+        self.stem = stem
 
     @cached_property
     def _members(self) -> dict[str, zipfile.ZipInfo]:
         members: dict[str, zipfile.ZipInfo] = {}
-        with _opened(self.archive) as stream:
-            infos = stream.infolist()
-        if len(infos) > MAX_MEMBERS:
-            raise ArchiveError(f"holds {len(infos)} members, at most {MAX_MEMBERS} are accepted")
-        for info in infos:
+        for info in _infos(self.archive):
             name = PurePosixPath(info.filename.replace("\\", "/")).name
-            if not info.is_dir() and name in self.needed:
+            if not info.is_dir() and name in self.needed and self._is_own(info.filename):
                 _refuse_odd(info, name, members)
                 members[name] = info
         return members
@@ -191,6 +223,12 @@ class ZipContents:
         members = {n: [info.file_size, info.CRC] for n, info in self._members.items()}
         return digest([self.archive.stat().st_size, members])
 
+    def _is_own(self, member: str) -> bool:
+        if is_clutter(member):
+            return False
+        own = str(_home(member, self.needed) / self.needed.stem_of(PurePosixPath(member).name))
+        return not self.stem or own.casefold() == self.stem.casefold()
+
     def _extract(self, stream: zipfile.ZipFile, name: str) -> Path:
         info, final = self._members[name], self.target / name
         if not (final.is_file() and _checksum(final) == (info.file_size, info.CRC)):
@@ -205,9 +243,27 @@ class ZipContents:
         return final.absolute()
 
 
-def contents_of(path: Path, target: Path, needed: AllowList) -> FolderContents | ZipContents:
+def contents_of(
+    path: Path, target: Path, needed: AllowList, stem: str = ""
+) -> FolderContents | ZipContents:
     """Return the needed files of the product at `path`; an archive is extracted to `target`."""
-    return FolderContents(path, needed) if path.is_dir() else ZipContents(path, target, needed)
+    if path.is_dir():
+        return FolderContents(path, needed, stem)
+    return ZipContents(path, target, needed, stem)
+
+
+def _home(file: str, needed: AllowList) -> PurePosixPath:
+    """Return the folder of the product that a file lies in, or in a folder of which it lies."""
+    folder = PurePosixPath(file.replace("\\", "/")).parent
+    return folder.parent if folder.name.upper() in needed.folders else folder
+
+
+def _infos(archive: Path) -> list[zipfile.ZipInfo]:
+    with _opened(archive) as stream:
+        infos = stream.infolist()
+    if len(infos) > MAX_MEMBERS:
+        raise ArchiveError(f"holds {len(infos)} members, at most {MAX_MEMBERS} are accepted")
+    return infos
 
 
 def _opened(archive: Path) -> zipfile.ZipFile:

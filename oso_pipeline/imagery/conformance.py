@@ -99,7 +99,7 @@ class _Trial:
         (place / "pictures" / "a.tif").write_bytes(b"II*\0")
         for path in sorted(place.iterdir()):
             try:
-                if self.readers.recognise(path) is not None:
+                if self.readers.recognise(path):
                     yield f"recognise: takes {path.name} for a product"
             except Exception as error:  # noqa: BLE001  (whatever a reader raises is the finding)
                 yield f"recognise: raises {error!r} on {path.name}, expected None"
@@ -111,10 +111,10 @@ class _Trial:
             yield f"{name}: is of family {candidate.family!r}, expected {self.settings.kind!r}"
         if candidate.acquired.utcoffset() != timedelta(0):
             yield f"{name}: the time of acquisition {candidate.acquired} is not in UTC"
-        if reader.recognise(candidate.path) != candidate:
+        if candidate not in self.readers.recognise(candidate.path):
             yield f"{name}: is recognised as something else when seen again"
         if Candidate.from_json(json.loads(json.dumps(candidate.to_json()))) != candidate:
-            yield f"{name}: does not survive JSON; observation, rank and token are plain values"
+            yield f"{name}: does not survive JSON; observation, rank, token, stem are plain values"
         if reader.size_bytes(candidate) <= 0:
             yield f"{name}: size_bytes says {reader.size_bytes(candidate)}"
         yield from self._digest(candidate)

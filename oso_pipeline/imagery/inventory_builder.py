@@ -15,6 +15,7 @@ from oso_pipeline.imagery.contract import faults_of, skip
 from oso_pipeline.imagery.inventory import Inventory, in_order
 from oso_pipeline.imagery.protocol import Candidate, Product, Request
 from oso_pipeline.imagery.readers import Readers
+from oso_pipeline.imagery.search import Unknown
 from oso_pipeline.imagery.tile_grid import layout_of, shared_layout
 
 
@@ -54,7 +55,7 @@ class InventoryBuilder:
         self._readers = Readers.of(self.request.readers)
 
     def build(
-        self, candidates: Sequence[Candidate], strangers: Iterable[Path], may_be_empty: bool
+        self, candidates: Sequence[Candidate], strangers: Iterable[Unknown], may_be_empty: bool
     ) -> Inventory:
         """Return the inventory of the tile.
 
@@ -74,7 +75,7 @@ class InventoryBuilder:
         """
         tile = self.request.tile
         used: list[Acquisition] = []
-        skipped = [self._stranger(path) for path in strangers]
+        skipped = [self._unknown(one) for one in strangers]
         for group in _observations(candidates):
             self._best_of(group, used, skipped)
         layouts = {item.product_id: layout_of(item) for item in used}
@@ -132,15 +133,17 @@ class InventoryBuilder:
         )
         skipped.append(skip(named, self.request.tile, "older_version", detail))
 
-    def _stranger(self, path: Path) -> Skipped:
+    def _unknown(self, found: Unknown) -> Skipped:
+        path = found.path
         self.problems.warn(
             "W-INPUT-001",
-            f"{path.name} is not recognised as a product and left out",
+            f"{path.name} is not recognised as a product and left out: {found.detail}",
             path,
-            f"expected {self._readers.expected}",
+            "unpack it; products are read as folders or as zips"
+            if found.reason == "packed"
+            else f"expected {self._readers.expected}",
         )
-        detail = REASONS["not_recognised"]
-        return Skipped(path.name, self.request.tile, "not_recognised", detail, path.absolute())
+        return Skipped(path.name, self.request.tile, found.reason, found.detail, path.absolute())
 
     def _warn_of_scales(self, used: Sequence[Acquisition]) -> None:
         scales = Counter(scale for item in used for scale in _scales(item))

@@ -41,6 +41,10 @@ class Candidate:
         Greater for the better of two products of one observation.
     token
         What the reader wants to find again; nothing else looks at it.
+    stem
+        Where several products may share `path`: what the names of the files of this one begin
+        with, in an archive with its folder in front, ``FOLDER/STEM``. Empty where the product
+        has the path to itself.
     """
 
     path: Path
@@ -51,6 +55,7 @@ class Candidate:
     observation: tuple[str, ...]
     rank: tuple[int, ...] = ()
     token: str = ""
+    stem: str = ""
 
     def to_json(self) -> list[Any]:
         """Return the candidate as JSON values."""
@@ -63,12 +68,13 @@ class Candidate:
             list(self.observation),
             list(self.rank),
             self.token,
+            self.stem,
         ]
 
     @classmethod
     def from_json(cls, content: Sequence[Any]) -> Candidate:
         """Return the candidate that :meth:`to_json` wrote."""
-        path, family, product_id, tile, acquired, observation, rank, token = content
+        path, family, product_id, tile, acquired, observation, rank, token, stem = content
         return cls(
             Path(path),
             family,
@@ -78,6 +84,7 @@ class Candidate:
             tuple(observation),
             tuple(rank),
             token,
+            stem,
         )
 
 
@@ -163,11 +170,13 @@ class Reader(Protocol):
     expected: str
     """What its products look like, for the message about what no reader recognises."""
 
-    def recognise(self, path: Path) -> Candidate | None:
+    def recognise(self, path: Path) -> Candidate | Sequence[Candidate] | None:
         """Return the product at `path`, or None if it is not one of this family.
 
-        Asked of every folder and zip below the folders of images, so it should look at names
-        first.
+        A reader of which several products may lie in one folder or zip returns all of them, each
+        with its stem. Asked of every folder and zip below the folders of images, so it should
+        look at names first. A reader may name the folders within its products in an attribute
+        ``folders``, in capitals: they are not searched.
         """
         ...
 

@@ -40,9 +40,20 @@ class Readers:
         """Return the reader of a family."""
         return next(reader for reader in self.readers if reader.family == family)
 
-    def recognise(self, path: Path) -> Candidate | None:
-        """Return the product at `path` as the first reader that knows it takes it."""
-        return next(filter(None, (reader.recognise(path) for reader in self.readers)), None)
+    def recognise(self, path: Path) -> tuple[Candidate, ...]:
+        """Return the products at `path` as the first reader that knows them takes them."""
+        for reader in self.readers:
+            found = reader.recognise(path)
+            if isinstance(found, Candidate):
+                return (found,)
+            if found:
+                return tuple(found)
+        return ()
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Names of folders within products, in capitals."""
+        return tuple(name for reader in self.readers for name in getattr(reader, "folders", ()))
 
     @property
     def expected(self) -> str:

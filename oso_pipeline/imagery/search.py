@@ -6,16 +6,44 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.imagery.acquisition import REASONS, Reason
+from oso_pipeline.imagery.archive import ArchiveError, member_names
+from oso_pipeline.imagery.file_names import is_clutter, is_packed
 from oso_pipeline.imagery.protocol import Candidate
 from oso_pipeline.imagery.readers import Readers
 
-MAX_DEPTH = 3
+MAX_DEPTH = 8
 """At most this many folders lie between a path of the configuration and a product."""
 
 _TILE_IN_PATH = re.compile(r"(?:^|[^A-Z0-9])T?(\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])(?![A-Z0-9])")
+_UNFINISHED = re.compile(
+    r"\.(zip|tar|tgz|gz|7z)\.(part|partial|crdownload|download|filepart|aria2)$", re.IGNORECASE
+)
+_IMAGES = (".tif", ".tiff", ".jp2")
+_OTHER_FORMATS = (".safe",)
+"""Ends of the names of folders that hold a product of another format, images far below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A file or folder that may be a product and that no reader takes.
+
+    Parameters
+    ----------
+    path
+        Where it lies.
+    reason
+        Why it is left out, one of `REASONS`.
+    detail
+        What exactly was found.
+    """
+
+    path: Path
+    reason: Reason = "not_recognised"
+    detail: str = REASONS["not_recognised"]
 
 
 @dataclass(frozen=True)
@@ -31,21 +59,21 @@ class Findings:
     """
 
     candidates: tuple[Candidate, ...]
-    strangers: tuple[Path, ...]
+    strangers: tuple[Unknown, ...]
 
     def of_tile(self, tile: str) -> tuple[Candidate, ...]:
         """Return the products of one tile."""
         return tuple(c for c in self.candidates if c.tile == tile)
 
-    def strangers_of(self, tile: str, is_first: bool) -> tuple[Path, ...]:
+    def strangers_of(self, tile: str, is_first: bool) -> tuple[Unknown, ...]:
         """Return what is not recognised and may belong to `tile`.
 
         A path that names no tile is listed once, with the first tile of the configuration.
         """
-        named = {path: _TILE_IN_PATH.findall(str(path)) for path in self.strangers}
+        named = {one: _TILE_IN_PATH.findall(str(one.path)) for one in self.strangers}
         return tuple(
-            path
-            for path, tiles in named.items()
+            one
+            for one, tiles in named.items()
             if (tiles and tiles[-1] == tile) or (not tiles and is_first)
         )
 
@@ -53,8 +81,8 @@ class Findings:
 def find_products(folders: Iterable[Path], readers: Readers, problems: Problems) -> Findings:
     """Look for products below `folders`.
 
-    Folders of products are recognised by name and not entered, so that this stays fast with
-    thousands of products. A folder that does not exist is reported to `problems`.
+    Of a folder that holds a product, what belongs to the product is not entered, so that this
+    stays fast with thousands of products. A folder that does not exist is reported to `problems`.
     """
     search = _Search(readers)
     for folder in dict.fromkeys(folders):
@@ -67,11 +95,7 @@ def find_products(folders: Iterable[Path], readers: Readers, problems: Problems)
                 "correct `imagery.paths`; relative paths count from the configuration file",
             )
             continue
-        itself = readers.recognise(folder)
-        if itself is not None:
-            search.candidates.append(itself)
-        else:
-            search.enter(folder, 1)
+        search.folder(folder, 0, is_told=False)
     return Findings(tuple(dict.fromkeys(search.candidates)), tuple(dict.fromkeys(search.strangers)))
 
 
@@ -81,33 +105,101 @@ class _Search:
 
     readers: Readers
     candidates: list[Candidate] = field(default_factory=list)
-    strangers: list[Path] = field(default_factory=list)
+    strangers: list[Unknown] = field(default_factory=list)
+    _entered: set[tuple[int, int]] = field(default_factory=set)
 
-    def enter(self, folder: Path, depth: int) -> None:
-        """Look at what lies in a folder, and below it where it is not a product."""
+    def folder(self, folder: Path, depth: int, is_told: bool) -> None:
+        """Look for products in a folder, and below it.
+
+        Parameters
+        ----------
+        folder, depth
+            The folder, and how many lie above it below that of the configuration.
+        is_told
+            Whether a folder above holds a product or is named as not recognised: images here
+            belong to that one.
+        """
         try:
+            status = folder.stat()
             with os.scandir(folder) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
-        except OSError:
-            self.strangers.append(folder)
+        except OSError as error:
+            self._unknown(folder, f"cannot be opened: {error.strerror}")
             return
-        for entry in found:
-            path = Path(entry.path)
-            is_folder = entry.is_dir()
-            if entry.name.startswith(".") or not (is_folder or path.suffix.lower() == ".zip"):
-                continue
-            candidate = self.readers.recognise(path)
-            if candidate is not None:
-                self.candidates.append(candidate)
-            elif not is_folder or _holds_images(path):
-                self.strangers.append(path)
-            elif depth <= MAX_DEPTH:
-                self.enter(path, depth + 1)
+        if (status.st_dev, status.st_ino) in self._entered:
+            return  # links may lead in circles
+        self._entered.add((status.st_dev, status.st_ino))
+        products = self.readers.recognise(folder)
+        self.candidates += products
+        if any(not product.stem for product in products):
+            return  # it is one product as a whole
+        kept = [entry for entry in found if not is_clutter(entry.name)]
+        images = _without_product([e.name for e in kept], products)
+        if images and not is_told:
+            self._unknown(folder, _images_told(images, products))
+        is_told = is_told or bool(products or images)
+        own = self.readers.folders if products else ()
+        for entry in kept:
+            if not entry.is_dir():
+                self.file(Path(entry.path))
+            elif entry.name.upper() not in own:
+                self.below(Path(entry.path), depth + 1, is_told)
+
+    def below(self, folder: Path, depth: int, is_told: bool) -> None:
+        """Enter a folder, unless it lies too deep or is of a format known to be another."""
+        if depth > MAX_DEPTH + 1:
+            self._unknown(folder, f"lies deeper than {MAX_DEPTH} folders and was not searched")
+        elif folder.suffix.lower() in _OTHER_FORMATS and not self.readers.recognise(folder):
+            self._unknown(folder, f"a product of another format ({folder.suffix})")
+        else:
+            self.folder(folder, depth, is_told)
+
+    def file(self, path: Path) -> None:
+        """Look for products in an archive."""
+        if is_packed(path.name):
+            detail = f"a packed file ({path.suffix}); unpack it"
+            self.strangers.append(Unknown(path, "packed", detail))
+        elif _UNFINISHED.search(path.name):
+            self._unknown(path, "a download that did not end")
+        elif path.suffix.lower() == ".zip":
+            products = self.readers.recognise(path)
+            self.candidates += products
+            if all(product.stem for product in products):
+                self._rest_of_zip(path, products)
+
+    def _rest_of_zip(self, path: Path, products: tuple[Candidate, ...]) -> None:
+        """Name what a zip holds beside its products, or what it is without any."""
+        try:
+            names = member_names(path)
+        except (ArchiveError, OSError) as error:
+            self._unknown(path, str(error))
+            return
+        packed = [n for n in names if n.lower().endswith(".zip") or is_packed(n)]
+        if packed:
+            detail = f"holds packed files ({PurePosixPath(packed[0]).name} ...); unpack it"
+            self.strangers.append(Unknown(path, "packed", detail))
+        elif images := _without_product(names, products):
+            self._unknown(path, _images_told(images, products))
+        elif not products:
+            self._unknown(path)
+
+    def _unknown(self, path: Path, detail: str = REASONS["not_recognised"]) -> None:
+        self.strangers.append(Unknown(path, "not_recognised", detail))
 
 
-def _holds_images(folder: Path) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            return any(e.name.lower().endswith((".tif", ".tiff", ".jp2")) for e in entries)
-    except OSError:
-        return False
+def _without_product(names: Iterable[str], products: tuple[Candidate, ...]) -> list[str]:
+    """Return the images that none of the products beside them has a part in, by their stems."""
+    stems = tuple({PurePosixPath(product.stem).name.casefold() for product in products})
+    bare = (PurePosixPath(name).name for name in names)
+    return [
+        name
+        for name in bare
+        if name.lower().endswith(_IMAGES) and not name.casefold().startswith(stems)
+    ]
+
+
+def _images_told(images: list[str], products: tuple[Candidate, ...]) -> str:
+    if not products:
+        return REASONS["not_recognised"]
+    more = f" and {len(images) - 1} more" if len(images) > 1 else ""
+    return f"images beside the products that belong to none of them: {images[0]}{more}"

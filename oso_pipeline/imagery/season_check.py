@@ -37,7 +37,7 @@ def _check(config: Config, key: str, problems: Problems) -> None:
         days = sorted(candidate.acquired.date() for candidate in own)
         found = f"{len(own)} products of {days[0]} to {days[-1]}"
     elif findings.strangers:
-        names = ", ".join(path.name for path in findings.strangers[:3])
+        names = ", ".join(one.path.name for one in findings.strangers[:3])
         found = f"only what is of another sensor or kind ({names})"
     else:
         found = "no product of the tiles"

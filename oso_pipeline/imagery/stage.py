@@ -18,7 +18,7 @@ from oso_pipeline.imagery.inventory import FORMAT, read_inventory, write_invento
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
 from oso_pipeline.imagery.protocol import Candidate, Request
 from oso_pipeline.imagery.readers import Readers
-from oso_pipeline.imagery.search import Findings, find_products
+from oso_pipeline.imagery.search import Findings, Unknown, find_products
 from oso_pipeline.imagery.season_check import check_seasons
 from oso_pipeline.imagery.tiff import INPUT_OPTIONS
 from oso_pipeline.imagery.tile_grid import TileLayout, peek_layout, shared_layout
@@ -66,7 +66,7 @@ class InventoryJob(Job):
     may_be_empty: bool
     products: Mapping[str, Input] = reads()
     candidates: tuple[Candidate, ...] = place()
-    strangers: tuple[Path, ...] = place()
+    strangers: tuple[Unknown, ...] = place()
     listing: str = place()
 
 
@@ -202,13 +202,14 @@ def _plan_tile(
     readers: Readers,
     tile: str,
     candidates: Sequence[Candidate],
-    strangers: Sequence[Path],
+    strangers: Sequence[Unknown],
 ) -> Task:
     config = context.config
     margin = timedelta(days=config.imagery.margin_days)
     first, last = config.season.start - margin, config.season.end + margin
+    sharing = Counter(c.path for c in candidates)
     products = {
-        str(_below(c.path, config)): Input.file(c.path, readers[c.family].digest(c))
+        _label(c, config, sharing[c.path]): Input.file(c.path, readers[c.family].digest(c))
         for c in candidates
         if c.acquired in Period(first, last)
     }
@@ -216,7 +217,7 @@ def _plan_tile(
     places = [str(path.absolute()) for path in (*config.imagery.paths, context.run_dir)]
     found = {
         "candidates": [c.to_json() for c in candidates],
-        "strangers": [str(path) for path in strangers],
+        "strangers": [[str(one.path), one.detail] for one in strangers],
     }
     return InventoryTask(
         stage=InventoryStage.name,
@@ -266,7 +267,7 @@ def _report_missing(config: Config, tile: str, findings: Findings, problems: Pro
     others = sorted({c.tile for c in findings.candidates if c.tile})
     found = f"products of {', '.join(others)} were found" if others else "no product was found"
     if findings.strangers:
-        names = ", ".join(path.name for path in findings.strangers[:3])
+        names = ", ".join(one.path.name for one in findings.strangers[:3])
         found += f", and {len(findings.strangers)} not recognised ({names} ...)"
     where = ", ".join(str(path) for path in config.imagery.paths)
     problems.error(
@@ -275,6 +276,12 @@ def _report_missing(config: Config, tile: str, findings: Findings, problems: Pro
         where,
         "add its products, correct `imagery.tiles`, or set `imagery.allow_missing_tiles: true`",
     )
+
+
+def _label(candidate: Candidate, config: Config, n_sharing: int) -> str:
+    """Return what a key calls a product: its path, and its stem where others share the path."""
+    path = _below(candidate.path, config)
+    return str(path) if n_sharing == 1 else f"{path}/{candidate.stem}"
 
 
 def _below(path: Path, config: Config) -> Path:

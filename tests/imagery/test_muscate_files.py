@@ -204,8 +204,7 @@ def test_extraction_keeps_whole_files_and_repairs_others(tmp_path: Path):
 def test_the_digest_of_a_product_follows_metadata_and_sizes(tmp_path: Path):
     reader = MuscateReader(MuscateSettings())
     home = Muscate(A).write(tmp_path)
-    candidate = reader.recognise(home)
-    assert candidate is not None
+    (candidate,) = reader.recognise(home)
     before = reader.digest(candidate)
     assert reader.digest(candidate) == before
     xml = home / f"{A}_MTD_ALL.xml"

@@ -1,11 +1,12 @@
-"""The files of a MUSCATE product, found by the ends of their names."""
+"""The files of a MUSCATE product: which they are, of those that share its stem."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from oso_pipeline.imagery.archive import AllowList, ArchiveError, Contents
+from oso_pipeline.imagery.archive import ArchiveError, Contents
+from oso_pipeline.imagery.file_names import AllowList
 from oso_pipeline.imagery.muscate.metadata import (
     MAX_BYTES,
     Metadata,
@@ -23,6 +24,9 @@ NEEDED = AllowList(
 )
 """The files of a product that are ever read."""
 
+METADATA = "_MTD_ALL.xml"
+"""End of the name of the metadata file."""
+
 # Errors of the system, such as a full disk, are none of the product's: were they caught here,
 # dates would go missing from the map without need.
 DAMAGE = (ArchiveError, MetadataError)
@@ -38,7 +42,7 @@ def read_metadata(contents: Contents) -> Metadata:
     MetadataError
         If it cannot be used.
     """
-    name = ending(contents.sizes, "_MTD_ALL.xml")
+    name = ending(contents.sizes, METADATA)
     if name is None:
         raise ArchiveError("holds no *_MTD_ALL.xml")
     try:

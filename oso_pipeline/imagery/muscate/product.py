@@ -25,11 +25,19 @@ from oso_pipeline.imagery.tiff import Header, UnreadableRaster, read_header
 FAMILY = "muscate"
 
 
-def candidate_of(path: Path, name: ProductName) -> Candidate:
-    """Return a product as the search knows it."""
+def candidate_of(path: Path, name: ProductName, stem: str = "") -> Candidate:
+    """Return a product as the search knows it; its files at `path` begin with `stem`."""
     moment = name.acquired.replace(microsecond=0).isoformat()
-    observation = (name.platform, name.zone, moment)
-    return Candidate(path, FAMILY, name.text, name.tile, name.acquired, observation, name.rank)
+    return Candidate(
+        path,
+        FAMILY,
+        name.text,
+        name.tile,
+        name.acquired,
+        observation=(name.platform, name.zone, moment),
+        rank=name.rank,
+        stem=stem,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,28 @@
 """Reader of Theia/MUSCATE Sentinel-2 L2A products, as folders or zips.
 
-Files are found by the ends of their names, because folders get renamed and metadata of
-different versions name masks differently; the metadata give identity, scale and no data.
+Files belong to a product because they share its stem and its folder, as several products may lie
+in one; folders get renamed, and metadata of different versions name masks differently. The
+metadata give identity, scale and no data.
 """
 
 from __future__ import annotations
 
-import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.imagery.acquisition import Skipped
-from oso_pipeline.imagery.archive import ArchiveError, FolderContents, ZipContents, contents_of
+from oso_pipeline.imagery.archive import (
+    ArchiveError,
+    FolderContents,
+    ZipContents,
+    contents_of,
+)
 from oso_pipeline.imagery.contract import skip
-from oso_pipeline.imagery.muscate.files import DAMAGE, NEEDED, ending, read_metadata
+from oso_pipeline.imagery.muscate.files import NEEDED, ending, read_metadata
 from oso_pipeline.imagery.muscate.metadata import MetadataError
-from oso_pipeline.imagery.muscate.names import ProductName, parse_product_name
+from oso_pipeline.imagery.muscate.names import parse_product_name
 from oso_pipeline.imagery.muscate.product import FAMILY, MuscateProduct, candidate_of
+from oso_pipeline.imagery.muscate.search import products_at
 from oso_pipeline.imagery.muscate.settings import MuscateSettings
 from oso_pipeline.imagery.protocol import Candidate, Product, Request
 
@@ -31,6 +37,7 @@ class MuscateReader:
     """
 
     family = FAMILY
+    folders = NEEDED.folders
     expected = (
         "a name such as SENTINEL2A_20180105-105435-000_L2A_T31TCJ_C_V2-2, or a *_MTD_ALL.xml inside"
     )
@@ -38,32 +45,28 @@ class MuscateReader:
     def __init__(self, settings: MuscateSettings) -> None:
         self.settings = settings
 
-    def recognise(self, path: Path) -> Candidate | None:
-        """Return the product at `path`: by its name, or else by the metadata inside."""
-        is_zip = path.suffix.lower() == ".zip"
-        name = parse_product_name(path.stem if is_zip else path.name)
-        if name is None:
-            name = _name_in_zip(path) if is_zip else _name_in_folder(path)
-        return None if name is None else candidate_of(path, name)
+    def recognise(self, path: Path) -> tuple[Candidate, ...]:
+        """Return the products at `path`, by the stems of their files or by its name."""
+        return products_at(path)
 
     def digest(self, candidate: Candidate) -> str:
         """Return a digest of names and sizes of the files and of the content of metadata."""
         try:
-            return contents_of(candidate.path, Path(), NEEDED).digest()
+            return _contents(candidate).digest()
         except (ArchiveError, OSError) as error:
             return f"unreadable: {error}"
 
     def size_bytes(self, candidate: Candidate) -> int:
         """Return how many bytes the images of a product have."""
         try:
-            return sum(contents_of(candidate.path, Path(), NEEDED).sizes.values())
+            return sum(_contents(candidate).sizes.values())
         except (ArchiveError, OSError):
             return 0
 
     def peek(self, candidate: Candidate) -> Path | str | None:
         """Return a 10 m raster of the product that GDAL opens in place, None without one."""
         try:
-            contents = contents_of(candidate.path, Path(), NEEDED)
+            contents = _contents(candidate)
             for end in ("_FRE_B2.tif", "_SRE_B2.tif", "_CLM_R1.tif"):
                 if name := ending(contents.sizes, end):
                     if isinstance(contents, ZipContents):
@@ -83,7 +86,7 @@ class MuscateReader:
         if name.level != "L2A" or not name.platform.startswith("SENTINEL2"):
             found = f"{name.platform} {name.level}; Sentinel-2 L2A is read"
             return skip(candidate, request.tile, "not_supported", found)
-        contents = contents_of(where, extracted / name.text, NEEDED)
+        contents = _contents(candidate, extracted / name.text)
         again = "fetch the product again, or take it out of the folder"
         try:
             metadata = read_metadata(contents)
@@ -97,7 +100,7 @@ class MuscateReader:
             problems.warn("W-INPUT-071", f"date left out: the product {error}", where, again)
             return skip(candidate, request.tile, "unreadable", str(error))
         return MuscateProduct(
-            candidate_of(where, metadata.name or name),
+            candidate_of(where, metadata.name or name, candidate.stem),
             candidate,
             contents,
             metadata,
@@ -105,24 +108,5 @@ class MuscateReader:
         )
 
 
-def _name_in_folder(folder: Path) -> ProductName | None:
-    """Return the product name in the metadata of a folder that was renamed."""
-    if not any(folder.glob("*_[Mm][Tt][Dd]_[Aa][Ll][Ll].[Xx][Mm][Ll]")):
-        return None
-    try:
-        return read_metadata(FolderContents(folder, NEEDED)).name
-    except DAMAGE:
-        return None
-
-
-def _name_in_zip(archive: Path) -> ProductName | None:
-    """Return the product name in a zip that was renamed: of its metadata or its top folder."""
-    try:
-        name = read_metadata(ZipContents(archive, Path(), NEEDED)).name
-        if name is None:
-            with zipfile.ZipFile(archive) as stream:
-                tops = {PurePosixPath(member).parts[0] for member in stream.namelist() if member}
-            name = next(filter(None, map(parse_product_name, sorted(tops))), None)
-    except (*DAMAGE, zipfile.BadZipFile):
-        return None
-    return name
+def _contents(candidate: Candidate, target: Path = Path()) -> FolderContents | ZipContents:
+    return contents_of(candidate.path, target, NEEDED, candidate.stem)

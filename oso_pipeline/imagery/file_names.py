@@ -1,0 +1,60 @@
+"""Names of files: which of a product are needed, which are of the system, which are packed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_PACKED = re.compile(
+    r"\.(tar|tar\.\w+|t[gbx]z|tbz2|tzst|7z|7z\.\d+|rar|zip\.\d+|z\d\d)$", re.IGNORECASE
+)
+_CLUTTER = frozenset({"__macosx", "@eadir", "$recycle.bin", "lost+found"})
+"""Folders that systems leave beside files, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllowList:
+    """Which files of a product are ever read; all others are not looked at.
+
+    Parameters
+    ----------
+    names
+        What their names, without folders, have to contain.
+    folders
+        Folders within that of the product which are searched too, by name.
+    metadata
+        Ends of the names of metadata: small files whose content enters the digest of a product.
+    """
+
+    names: re.Pattern[str]
+    folders: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = (".xml",)
+
+    def __contains__(self, name: str) -> bool:
+        return self.names.search(name) is not None and not is_clutter(name)
+
+    def stem_of(self, name: str) -> str:
+        """Return what a name begins with before the part that `names` describes."""
+        match = self.names.search(name)
+        return name if match is None else name[: match.start()]
+
+    def belongs(self, name: str, stem: str) -> bool:
+        """Tell whether a file is needed and of the product with this stem; '' for any."""
+        return name in self and (not stem or self.stem_of(name).casefold() == stem.casefold())
+
+
+def is_clutter(path: str) -> bool:
+    """Tell whether a file is hidden or of the system: ``._name``, or below ``__MACOSX``.
+
+    Examples
+    --------
+    >>> is_clutter("._a.tif"), is_clutter("__MACOSX/p/a.tif"), is_clutter("../a.tif")
+    (True, True, False)
+    """
+    parts = path.replace("\\", "/").split("/")
+    return any(p.lower() in _CLUTTER or (p[:1] == "." and p not in (".", "..")) for p in parts)
+
+
+def is_packed(name: str) -> bool:
+    """Tell whether a name is that of an archive which the user has to unpack, such as a tar."""
+    return _PACKED.search(name) is not None
