@@ -2,11 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from oso_pipeline.core.own_data import prefer_own_data
+
 if TYPE_CHECKING:
     from oso_pipeline.timeseries.stack import open_stack as open_stack
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "open_stack"]
+
+# Here, as drivers, workers of any cluster and notebooks all pass here before they use GDAL.
+prefer_own_data()
 
 
 def __getattr__(name: str) -> Any:

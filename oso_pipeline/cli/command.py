@@ -6,11 +6,12 @@ import sys
 
 import typer
 
-from oso_pipeline.cli.console import err
+from oso_pipeline.cli.console import err, open_streams
 from oso_pipeline.cli.prepare import check, cluster_keys, init, plan
 from oso_pipeline.cli.results import evaluate_adaptation, report, status, verify
 from oso_pipeline.cli.runs import reference, run, submit
 from oso_pipeline.cli.worlds import demo, simulate
+from oso_pipeline.core.descriptors import shortage
 from oso_pipeline.core.errors import ExitCode, OsoError
 
 EPILOG = (
@@ -35,11 +36,13 @@ for _command in COMMANDS:
 
 def main() -> None:
     """Run the command; turn errors into messages and exit codes."""
+    open_streams()
     try:
         app(standalone_mode=True)
     except OsoError as error:
-        err.print(str(error), markup=False)
-        sys.exit(int(error.exit_code))
+        known = shortage(error) or error
+        err.print(str(known), markup=False)
+        sys.exit(int(known.exit_code))
     except OSError as error:  # what the system refuses is no bug: a full disk, too many files
-        err.print(f"error[E-SYSTEM] {error}", markup=False)
+        err.print(str(shortage(error) or f"error[E-SYSTEM] {error}"), markup=False)
         sys.exit(int(ExitCode.ENVIRONMENT))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import IO
 
 from rich.console import Console
@@ -27,6 +28,24 @@ def write_or_go_silent(stream: IO[str], line: str) -> None:
         stream.flush()
     except BrokenPipeError:
         silence(stream)
+
+
+def open_streams() -> None:
+    """Give this process the streams that whoever started it has closed; they lead nowhere.
+
+    Otherwise files of results would get the numbers of the streams, and what libraries print
+    there would end in them.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def silence(stream: IO[str]) -> None:

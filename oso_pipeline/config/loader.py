@@ -64,7 +64,7 @@ def load_config(
         `where`, and ``key: what was found, what is allowed`` as message.
     """
     environ = os.environ if environ is None else environ
-    path = Path(os.path.abspath(path.expanduser()))
+    path = Path(os.path.abspath(os.path.expanduser(path)))
     problems = Problems()
     tree = read_files(path, environ, problems)
     if tree is None:  # then a problem says why

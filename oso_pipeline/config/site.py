@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -139,7 +140,7 @@ def load_site(path: Path) -> Site:
         raise ConfigError(*problems.errors) from None
     if site.tls is None:
         return site
-    return site.model_copy(update={"tls": path.resolve().parent / site.tls.expanduser()})
+    return site.model_copy(update={"tls": path.resolve().parent / os.path.expanduser(site.tls)})
 
 
 def _finding(error: ErrorDetails, tree: Node) -> Problem:

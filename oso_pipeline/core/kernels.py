@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numba
 from numba import njit
-from numba.core.caching import IndexDataCacheFile
+from numba.core.caching import Cache, IndexDataCacheFile
+
+from oso_pipeline.core.private_folder import private_folder
 
 
 def kernel(function: Any = None, **options: Any) -> Any:
@@ -19,6 +25,9 @@ def kernel(function: Any = None, **options: Any) -> Any:
     being used in its old form. Here the contents of all files with compiled code count.
     Processes on any processors may share the folder and compile at the same time.
 
+    It lies where numba keeps it: in ``NUMBA_CACHE_DIR``, beside the sources, or in the home. Where
+    none of them can be written, in a private temporary folder; without that nothing is kept.
+
     Parameters
     ----------
     function
@@ -28,11 +37,32 @@ def kernel(function: Any = None, **options: Any) -> Any:
     """
     if function is None:
         return lambda wrapped: kernel(wrapped, **options)
-    compiled: Any = njit(cache=True, nogil=True, **options)(function)
-    store = getattr(compiled, "_cache", None)  # none with NUMBA_DISABLE_JIT
-    if store is not None:
+    compiled: Any = njit(nogil=True, **options)(function)
+    if hasattr(compiled, "enable_caching"):  # not with NUMBA_DISABLE_JIT
+        _keep(compiled)
+    store = getattr(compiled, "_cache", None)
+    if isinstance(store, Cache):
         store._cache_file = _OneFileEach(store._cache_path, store._impl.filename_base, _digest())
     return compiled
+
+
+def _keep(compiled: Any) -> None:
+    """Let a function be kept on the disk, where any folder can be written."""
+    try:
+        compiled.enable_caching()
+    except RuntimeError:  # of numba: no locator available
+        folder = private_folder("compiled")
+        if folder is None:
+            return
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
+        try:
+            with suppress(RuntimeError):
+                compiled.enable_caching()
+        finally:
+            numba.config.CACHE_DIR = before
+
+
+_CHECKSUM_BYTES = sha256().digest_size
 
 
 class _OneFileEach(IndexDataCacheFile):
@@ -44,19 +74,30 @@ class _OneFileEach(IndexDataCacheFile):
     """
 
     def save(self, key: Any, data: Any) -> None:
-        """Keep the code of a signature on a kind of processor."""
-        self._save_data(self._name_of(key), (key, self._version, self._source_stamp, data))
+        """Keep the code of a signature on a kind of processor, where there is room for it."""
+        content = self._dump((key, self._version, self._source_stamp, data))
+        with (
+            suppress(OSError),  # a full disk, or a folder that cannot be written any more
+            self._open_for_write(self._path_of(key)) as stream,
+        ):
+            stream.write(sha256(content).digest() + content)
 
     def load(self, key: Any) -> Any:
-        """Return the code, or None if there is none, or only of another state of the sources."""
+        """Return the code, or None if there is none, it is damaged, or of other sources."""
         try:
-            *made_of, data = self._load_data(self._name_of(key))
+            kept = Path(self._path_of(key)).read_bytes()
         except OSError:
             return None
+        # numba does not flush: after a power cut a file may be empty, or hold anything.
+        checksum, content = kept[:_CHECKSUM_BYTES], kept[_CHECKSUM_BYTES:]
+        if sha256(content).digest() != checksum:
+            return None
+        *made_of, data = pickle.loads(content)
         return data if made_of == [key, self._version, self._source_stamp] else None
 
-    def _name_of(self, key: Any) -> str:
-        return self._data_name(int.from_bytes(sha256(repr(key).encode()).digest()[:8]))
+    def _path_of(self, key: Any) -> str:
+        number = int.from_bytes(sha256(repr(key).encode()).digest()[:8])
+        return os.path.join(self._cache_path, self._data_name(number))
 
 
 @cache

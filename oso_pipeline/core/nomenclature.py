@@ -7,6 +7,7 @@ classes; `load_nomenclature` reads both.
 from __future__ import annotations
 
 import colorsys
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -145,7 +146,7 @@ def load_nomenclature(ref: str, folder: Path = Path()) -> Nomenclature:
     if ref in PACKAGED:
         path, name = _FOLDER / f"{ref}.csv", ref
     else:
-        path = folder / Path(ref).expanduser()
+        path = folder / os.path.expanduser(ref)
         name = path.stem
     problems = Problems()
     classes, parents = read_nomenclature_rows(path, problems)

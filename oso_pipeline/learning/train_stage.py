@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 from oso_pipeline.config.model import Config
+from oso_pipeline.core import machine
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.seeds import derived_seed
@@ -126,5 +126,5 @@ def _checks(task: Task, variant: str, stratum: str) -> bool:
 
 def _threads(config: Config, n_tasks: int) -> int:
     """Return how many cores a training may use while the others of the stage run too."""
-    workers = config.runtime.workers or os.cpu_count() or 1
+    workers = config.runtime.workers or machine.cores()
     return max(1, workers // min(workers, n_tasks))

@@ -12,8 +12,10 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from rasterio.windows import Window
 
 from oso_pipeline.core.commit import publish_json
 from oso_pipeline.core.dates import DateGrid, days_since_epoch
+from oso_pipeline.core.errors import EnvironmentFailure
 from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.learners.forest.engines import fit_forest
 from oso_pipeline.learners.forest.settings import ForestSettings
@@ -34,6 +37,7 @@ from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.series import BlockSeries
 
 _SECONDS_EACH = 4.0
+_RATES = ("decoded_bytes_per_s", "computed_pixels_per_s")
 _COLUMNS, _ROWS, _STEP = 10_980, 256, 64
 _DATES, _PIXELS, _SAMPLES, _CLASSES = 40, 16_384, 6_000, 20
 
@@ -81,19 +85,24 @@ def measure() -> Speed:
 def remembered() -> Speed | None:
     """Return what was measured on this machine before, or None."""
     try:
-        return Speed(**json.loads(_memory().read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        told = json.loads(_memory().read_text(encoding="utf-8"))
+        decoded, computed = (float(told[name]) for name in _RATES)
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
+    is_sane = all(isfinite(rate) and rate > 0 for rate in (decoded, computed))
+    return Speed(decoded, computed, str(told.get("machine"))) if is_sane else None
 
 
 def remember(speed: Speed) -> None:
-    """Keep a measurement for later plans of this user on this machine."""
-    _memory().parent.mkdir(parents=True, exist_ok=True)
-    publish_json(_memory(), asdict(speed))
+    """Keep a measurement for later plans of this user on this machine, where there is a home."""
+    with suppress(OSError, EnvironmentFailure):  # no home, or none that can be written
+        _memory().parent.mkdir(parents=True, exist_ok=True)
+        publish_json(_memory(), asdict(speed))
 
 
 def _memory() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    # Without HOME and an entry in passwd this stays "~/.cache", which is looked for in vain.
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(cache) / "oso_pipeline" / f"speed-{platform.node()}.json"
 
 

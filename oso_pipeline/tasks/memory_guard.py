@@ -123,9 +123,12 @@ class MemoryWatch:
             self.path.unlink(missing_ok=True)
 
     def _watch(self, limit_bytes: int, deaths: int) -> None:
-        process, noted = psutil.Process(), NEAR * limit_bytes
+        noted = NEAR * limit_bytes
         while not self._ended.wait(_POLL_S):
-            used = int(process.memory_info().rss)
+            try:
+                used = int(psutil.Process().memory_info().rss)
+            except (OSError, psutil.Error):  # no file descriptor is left to look with
+                continue
             if used > noted:
                 Mark(used, limit_bytes, deaths).write(self.path)
                 noted = used + _STEP * limit_bytes

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from oso_pipeline.core.commit import withdraw_unless, write_sidecar
+from oso_pipeline.core.descriptors import shortage
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, OsoError, Problem
 from oso_pipeline.tasks.heartbeat import under_way
 from oso_pipeline.tasks.memory_guard import MemoryWatch, out_of_memory
@@ -54,15 +55,9 @@ def do(task: Task, memory_bytes: float | None = None) -> TaskResult:
         }
         for output in task.outputs:
             write_sidecar(task.run_dir / output, record)
-    except OsoError as error:
-        return _failure(task, str(error), int(error.exit_code), started)
-    except OSError as error:
-        return _failure(task, f"{type(error).__name__}: {error}", ExitCode.ENVIRONMENT, started)
-    except MemoryError:
-        problem = str(out_of_memory(task, memory_bytes))
-        return _failure(task, problem, ExitCode.ENVIRONMENT, started)
-    except Exception:  # noqa: BLE001 - a bug in one task must not stop the others
-        return _failure(task, traceback.format_exc(), ExitCode.BUG, started)
+    except Exception as error:  # noqa: BLE001 - a bug in one task must not stop the others
+        said, exit_code = _told(error, task, memory_bytes)
+        return _failure(task, said, exit_code, started)
     return TaskResult(
         task.stage,
         task.name,
@@ -72,6 +67,19 @@ def do(task: Task, memory_bytes: float | None = None) -> TaskResult:
         peak_rss_bytes=_peak_rss_bytes(),
         summary=summary,
     )
+
+
+def _told(error: Exception, task: Task, memory_bytes: float | None) -> tuple[str, int]:
+    """Return what to say of an error, and its exit code."""
+    match shortage(error) or error:
+        case OsoError() as known:
+            return str(known), int(known.exit_code)
+        case OSError():
+            return f"{type(error).__name__}: {error}", ExitCode.ENVIRONMENT
+        case MemoryError():
+            return str(out_of_memory(task, memory_bytes)), ExitCode.ENVIRONMENT
+        case _:
+            return "".join(traceback.format_exception(error)), ExitCode.BUG
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from numba.core import caching
 
 import oso_pipeline
 from oso_pipeline.core import kernels
@@ -70,3 +72,65 @@ def test_files_that_say_how_to_compile_count() -> None:
     names = {path.name for path in kernels.compiled_sources()}
     assert {"kernels.py", "llvm_vectors.py", "simd.py", "bit_masks.py", "walk.py"} <= names
     assert "errors.py" not in names
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "changed", "replaced"])
+def test_2_14_damaged_compiled_code_is_compiled_again(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "kept.py"
+    path.write_text(SOURCE)
+    loaded(path).double(21)
+    (kept,) = (tmp_path / "__pycache__").glob("*.nbc")
+    content = bytearray(kept.read_bytes())
+    content[len(content) // 2] ^= 1
+    half = len(content) // 2
+    damages = {"empty": b"", "cut": content[:half], "changed": content, "replaced": b"x" * 100}
+    kept.write_bytes(damages[damage])
+    for expected_misses in (1, 0):
+        double = loaded(path).double
+        assert double(21) == 42
+        assert sum(double.stats.cache_misses.values()) == expected_misses
+
+
+def test_1_5_compiled_code_goes_to_a_private_folder_where_no_other_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kept.py"
+    path.write_text(SOURCE)
+    _close_all_folders(monkeypatch, tmp_path / "temporary")
+    for expected_misses in (1, 0):
+        double = loaded(path).double
+        assert double(21) == 42
+        assert sum(double.stats.cache_misses.values()) == expected_misses
+    (private,) = (tmp_path / "temporary").iterdir()
+    assert private.stat().st_mode & 0o077 == 0
+    assert list(private.rglob("*.nbc"))
+
+
+@pytest.mark.parametrize("obstacle", ["absent", "readable by others", "a link"])
+def test_1_5_without_any_safe_folder_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obstacle: str
+) -> None:
+    path, temporary = tmp_path / "kept.py", tmp_path / "temporary"
+    path.write_text(SOURCE)
+    _close_all_folders(monkeypatch, temporary)
+    ours = temporary / f"oso_pipeline-{os.geteuid()}"
+    if obstacle == "absent":
+        temporary.rmdir()
+    elif obstacle == "a link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        ours.symlink_to(tmp_path / "elsewhere")
+    else:
+        ours.mkdir()
+        ours.chmod(0o777)
+    assert loaded(path).double(21) == 42
+    assert not list(tmp_path.rglob("*.nbc"))
+
+
+def _close_all_folders(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
+    """Let numba find no folder, as for a user without home of a read-only installation."""
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    for locator in ("InTreeCacheLocator", "UserWideCacheLocator"):
+        monkeypatch.setattr(
+            getattr(caching, locator), "from_function", classmethod(lambda cls, *_: None)
+        )

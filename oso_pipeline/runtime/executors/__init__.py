@@ -7,10 +7,10 @@ results travel; whatever is lost with a process is found missing on disk by the 
 from __future__ import annotations
 
 import math
-import os
 
 from oso_pipeline.config import Config
 from oso_pipeline.config.cluster import ExistingCluster, PilotCluster, SerialCluster
+from oso_pipeline.core import machine
 from oso_pipeline.runtime.executors.interface import Executor
 from oso_pipeline.runtime.executors.local import LocalExecutor
 from oso_pipeline.runtime.executors.serial import SerialExecutor
@@ -47,10 +47,14 @@ def executor_of(config: Config, workers: int | None = None) -> Executor:
 
 
 def n_workers(config: Config, workers: int | None = None) -> int:
-    """Return how many processes share the work: as asked for, as configured, or one per core."""
+    """Return how many processes share the work: as asked for, as configured, or one per core.
+
+    By default not more than the memory of this machine, or of its container, holds.
+    """
     cluster = config.runtime.cluster
     if isinstance(cluster, SerialCluster):
         return 1
     if isinstance(cluster, PilotCluster):
         return workers or config.runtime.workers or cluster.jobs * cluster.workers_per_job
-    return workers or config.runtime.workers or len(os.sched_getaffinity(0))
+    held = int(machine.memory_bytes() // config.runtime.memory_per_worker_bytes)
+    return workers or config.runtime.workers or max(1, min(machine.cores(), held))

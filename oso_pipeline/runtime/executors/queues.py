@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class Queue:
 
     def jobs(self) -> list[tuple[str, str, str]] | None:
         """Return number, state and reason of every job of this user; None without an answer."""
-        command = self.ask(getpass.getuser())
+        command = self.ask(_user())
         try:
             answer = subprocess.run(
                 command, capture_output=True, text=True, timeout=ANSWER_S, check=True
@@ -73,6 +74,13 @@ class Queue:
             return "it holds no job of this user"
         said = [f"{job} {state} {reason}".rstrip() for job, state, reason in jobs[:5]]
         return f"it holds {len(jobs)} jobs: {'; '.join(said)}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no variable tells, and passwd has no entry
+        return str(os.getuid())
 
 
 def _read_squeue(line: str) -> tuple[str, str, str] | None:

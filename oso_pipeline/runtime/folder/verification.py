@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oso_pipeline.core import machine
 from oso_pipeline.core.commit import TEMPORARY_SUFFIX, sha256_file, sidecar_of
 from oso_pipeline.core.errors import Problem, Problems
 from oso_pipeline.runtime.stages import STAGES
@@ -86,7 +87,7 @@ def verify_run(folder: Path, stages: Iterable[Stage] = STAGES) -> Verification:
     files = sorted(_files_of(folder, apart))
     records = {path for path in files if _is_record(path)}
     committed = [path for path in files if sidecar_of(path) in records]
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # hashing frees the GIL
+    with ThreadPoolExecutor(min(4, machine.cores())) as pool:  # hashing frees the GIL
         for path, verdict in zip(committed, pool.map(_examine, committed), strict=True):
             _judge(found, path, verdict)
     for record in sorted(records - {sidecar_of(path) for path in committed}):

@@ -113,7 +113,7 @@ def load_evaluation(path: Path, environ: Mapping[str, str] | None = None) -> Eva
     """
     environ = os.environ if environ is None else environ
     problems = Problems()
-    tree = read_files(Path(os.path.abspath(path.expanduser())), environ, problems)
+    tree = read_files(Path(os.path.abspath(os.path.expanduser(path))), environ, problems)
     if tree is None:
         raise ConfigError(*problems.errors)
     if tree.child("run_dir") is None:
