@@ -25,11 +25,10 @@ def status(
 ) -> None:
     """Show how far a run is, who works on it, and what failed; from any host that sees it."""
     from oso_pipeline.cli import status_text
-    from oso_pipeline.cli.running import load_planner
-    from oso_pipeline.runtime import session
+    from oso_pipeline.cli.running import planner_to_look
     from oso_pipeline.runtime.folder.status import Watch
 
-    look = Watch(load_planner(session.config_of(run_folder)))
+    look = Watch(planner_to_look(run_folder))
     if watch:
         status_text.watch(look, why, every, out)
         return
@@ -58,16 +57,20 @@ def verify(
 def report(run_folder: RunPath) -> None:
     """Write the report of a run anew where it is missing or outdated, and name it."""
     from oso_pipeline.cli.outcome import print_outcome
-    from oso_pipeline.cli.running import load_planner, run_shown
+    from oso_pipeline.cli.running import planner_to_look, run_shown
     from oso_pipeline.runtime import session
     from oso_pipeline.runtime.runner import Selection
 
-    planner = load_planner(session.config_of(run_folder))
+    planner = planner_to_look(run_folder)
+    page = planner.config.run_dir / "report.html"
+    if planner.is_done("report"):  # then nothing is written: the run may be another user's
+        out.print(page)
+        return
     outcome = run_shown(planner, Selection(only="report"), session.Manner(serial=True))
     if outcome.failures:
         print_outcome(planner.config, outcome)
         raise typer.Exit(int(outcome.exit_code))
-    out.print(planner.config.run_dir / "report.html")
+    out.print(page)
 
 
 def evaluate_adaptation(

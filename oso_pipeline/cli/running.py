@@ -23,7 +23,15 @@ from oso_pipeline.runtime.stopping import OutOfTime, Terminated
 
 def load(path: Path, overrides: list[str] | None = None) -> Config:
     """Load and check a configuration; print its warnings."""
-    loaded = session.load(path, overrides)
+    return _warned(session.load(path, overrides))
+
+
+def planner_to_look(run_folder: Path) -> Planner:
+    """Return the planner of a run, also of another user; print the warnings."""
+    return session.planner_of(_warned(session.load_to_look(run_folder)))
+
+
+def _warned(loaded: session.Loaded) -> Config:
     for warning in loaded.warnings:
         err.print(str(warning), markup=False)
     return loaded.config

@@ -48,6 +48,16 @@ def check_paths(config: Config) -> Problems:
     return problems
 
 
+def check_writable(config: Config) -> Problems:
+    """Check that the run folder may be written, or made (``E-INPUT-058``)."""
+    problems, run_dir = Problems(), config.run_dir.resolve()
+    existing = next((f for f in (run_dir, *run_dir.parents) if f.exists()), run_dir)
+    if existing.is_dir() and not os.access(existing, os.W_OK | os.X_OK):
+        message = f"run_dir: no permission to write in {existing}"
+        problems.error("E-INPUT-058", message, run_dir, "choose a folder you may write in")
+    return problems
+
+
 def check_block(config: Config, fitting: int, worker_bytes: float) -> Problems:
     """Check that a block of the size asked for fits into the memory of a worker.
 
@@ -137,7 +147,3 @@ def _check_run_dir(config: Config, problems: Problems) -> None:
         message = "run_dir: found a file, expected a folder"
         problems.error("E-INPUT-058", message, run_dir, hint)
         return
-    existing = next((f for f in (run_dir, *run_dir.parents) if f.exists()), run_dir)
-    if not os.access(existing, os.W_OK | os.X_OK):
-        message = f"run_dir: no permission to write in {existing}"
-        problems.error("E-INPUT-058", message, run_dir, "choose a folder you may write in")

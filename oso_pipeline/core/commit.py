@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from oso_pipeline.core.errors import EnvironmentFailure, InputDataError, OsoError, Problem
+from oso_pipeline.core.json_files import read_object
 
 TEMPORARY_SUFFIX = ".tmp"
 
@@ -88,12 +89,10 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
 
     A record that is damaged, or that names another size than the file has, does not count.
     """
-    try:
-        record = json.loads(sidecar_of(path).read_text(encoding="utf-8"))
-        if isinstance(record, dict) and record.get("size") == path.stat().st_size:
+    record = read_object(sidecar_of(path))
+    with suppress(OSError):
+        if record and record.get("size") == path.stat().st_size:
             return record
-    except (OSError, ValueError):
-        pass
     return None
 
 
@@ -105,14 +104,8 @@ def withdraw_unless(path: Path, key: str) -> None:
     same key makes is the same, so two workers at one task do not take away each other's commit.
     """
     sidecar = sidecar_of(path)
-    try:
-        if json.loads(sidecar.read_text(encoding="utf-8"))["key"] == key:
-            return
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # what cannot be read commits nothing
-    sidecar.unlink(missing_ok=True)
+    if read_object(sidecar).get("key") != key:  # what cannot be read commits nothing
+        sidecar.unlink(missing_ok=True)
 
 
 def require_sound(path: Path) -> None:

@@ -6,7 +6,6 @@ computing scale apart, because one depends on zlib and the other on the width of
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import tempfile
@@ -27,6 +26,7 @@ from rasterio.windows import Window
 from oso_pipeline.core.commit import publish_json
 from oso_pipeline.core.dates import DateGrid, days_since_epoch
 from oso_pipeline.core.errors import EnvironmentFailure
+from oso_pipeline.core.json_files import ODD_VALUES, read_object
 from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.learners.forest.engines import fit_forest
 from oso_pipeline.learners.forest.settings import ForestSettings
@@ -84,10 +84,10 @@ def measure() -> Speed:
 
 def remembered() -> Speed | None:
     """Return what was measured on this machine before, or None."""
+    told = read_object(_memory())
     try:
-        told = json.loads(_memory().read_text(encoding="utf-8"))
         decoded, computed = (float(told[name]) for name in _RATES)
-    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+    except ODD_VALUES:
         return None
     is_sane = all(isfinite(rate) and rate > 0 for rate in (decoded, computed))
     return Speed(decoded, computed, str(told.get("machine"))) if is_sane else None

@@ -130,6 +130,11 @@ class Planner:
             tasks = shard.share(tasks)
         return StagePlan(stage, tasks, tuple(task.state() for task in tasks))
 
+    def is_done(self, name: str) -> bool:
+        """Tell whether nothing is to do of a stage that the configuration asks for."""
+        plan = self.plan(self.stage(name))
+        return bool(plan.tasks) and not plan.todo
+
     def require_complete(self, before: Stage) -> None:
         """Raise InputDataError unless every stage before `before` is done."""
         problems = []

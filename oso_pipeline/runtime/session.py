@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oso_pipeline.config import Config
-from oso_pipeline.config.check import check_paths
+from oso_pipeline.config.check import check_paths, check_writable
 from oso_pipeline.config.loader import load_config
-from oso_pipeline.core.errors import ConfigError, InputDataError, Problem
+from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.runtime import runner
 from oso_pipeline.runtime.calibration import NOMINAL, remembered
 from oso_pipeline.runtime.checks import drivers
@@ -41,7 +41,7 @@ class Loaded:
 def load(
     path: Path, overrides: Sequence[str] | None = None, stages: Sequence[Stage] = STAGES
 ) -> Loaded:
-    """Load a configuration, check the paths it names and what each stage knows before any work.
+    """Load a configuration to run it: check the paths it names, and what each stage knows.
 
     Raises
     ------
@@ -51,7 +51,22 @@ def load(
         If a file that it names is missing or cannot be used.
     """
     config = load_config(path, overrides or ())
-    problems = check_paths(config)
+    return _checked(config, stages, check_writable(config))
+
+
+def load_to_look(run_folder: Path, stages: Sequence[Stage] = STAGES) -> Loaded:
+    """Load the configuration of a run as `load` does, of whichever user, to read its folder.
+
+    Raises
+    ------
+    ConfigError, InputDataError
+        As `load`; and if no run has written the folder.
+    """
+    return _checked(load_config(config_of(run_folder), ()), stages, Problems())
+
+
+def _checked(config: Config, stages: Sequence[Stage], problems: Problems) -> Loaded:
+    problems.extend(check_paths(config))
     # A file that is not there is missing input; everything else is a mistake in the config.
     missing = all(error.code == "E-INPUT-058" for error in problems.errors)
     problems.raise_errors(InputDataError if missing else ConfigError)

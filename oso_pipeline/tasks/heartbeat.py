@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
+from oso_pipeline.core import processes
+from oso_pipeline.core.json_files import ODD_VALUES, read_object
 
 ACTIVITY = "activity"
 """Folder in the run folder for what runs tell of themselves; nothing in it is a product."""
@@ -30,6 +31,8 @@ class Sign:
         Where.
     since
         When it began, in seconds since 1970 by the clock of the host.
+    space
+        Where the number of the process means something; see `core.processes`.
     """
 
     stage: str
@@ -37,6 +40,18 @@ class Sign:
     host: str
     pid: int
     since: float
+    space: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> Sign | None:
+        """Return the sign in a file; None where it is gone, being written, or holds another."""
+        told = read_object(path)
+        try:
+            stage, task, host = (str(told[name]) for name in ("stage", "task", "host"))
+            pid, since, space = int(told["pid"]), float(told["since"]), str(told.get("space", ""))
+            return cls(stage, task, host, pid, since, space) if pid > 0 else None
+        except ODD_VALUES:
+            return None
 
 
 @contextmanager
@@ -51,7 +66,7 @@ def under_way(run_dir: Path, stage: str, task: str) -> Iterator[None]:
     with suppress(OSError):
         for folder in (path.parent.parent, path.parent):  # a run folder that vanished stays so
             folder.mkdir(exist_ok=True)
-        sign = Sign(stage, task, host, pid, time.time())
+        sign = Sign(stage, task, host, pid, time.time(), processes.space())
         path.write_text(json.dumps(asdict(sign)), encoding="utf-8")
     try:
         yield
@@ -68,24 +83,25 @@ def signs(run_dir: Path, host: str | None = None) -> list[Sign]:
     found = []
     names = "*.json" if host is None else f"{glob.escape(host)}.*.json"
     for path in (run_dir / ACTIVITY / "under_way").glob(names):
-        with suppress(OSError, ValueError, TypeError):  # being written, or gone meanwhile
-            found.append(Sign(**json.loads(path.read_text(encoding="utf-8"))))
+        sign = Sign.read(path)
+        if sign is not None:
+            found.append(sign)
     return sorted(found, key=lambda sign: sign.since)
 
 
 def living_signs(run_dir: Path, longest_s: float, host: str | None = None) -> list[Sign]:
     """Return the signs whose process can still be there.
 
-    This host is asked for the process; on others a sign older than `longest_s` seconds was
-    left behind.
+    Where the process can be looked for from here, that tells; elsewhere a sign older than
+    `longest_s` seconds was left behind.
     """
-    here = socket.gethostname()
+    here = processes.space()
     return [
         sign
         for sign in signs(run_dir, host)
         if (
-            psutil.pid_exists(sign.pid)
-            if sign.host == here
+            processes.is_alive(sign.pid)
+            if sign.space and sign.space == here
             else time.time() - sign.since < longest_s
         )
     ]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
+from oso_pipeline.core.json_files import ODD_VALUES, read_object
 from oso_pipeline.tasks.heartbeat import ACTIVITY
 from oso_pipeline.tasks.job import ReadingJob
 
@@ -54,10 +55,10 @@ class Mark:
     @classmethod
     def read(cls, path: Path) -> Mark | None:
         """Return the mark in a file, None where there is none that can be read."""
+        content = read_object(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
             return cls(*(int(content[name]) for name in ("used_bytes", "limit_bytes", "deaths")))
-        except (OSError, ValueError, KeyError, TypeError):
+        except ODD_VALUES:
             return None
 
     def write(self, path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 from collections.abc import Callable
 from pathlib import Path
+
+from oso_pipeline.core import processes
 
 
 def _committed(run_dir: Path, draw: random.Random) -> Path | None:
@@ -82,7 +83,7 @@ def leave_lock(run_dir: Path, draw: random.Random) -> Path | None:
     lock = run_dir / "run.lock"
     if not run_dir.is_dir() or lock.exists():
         return None
-    holder = {"host": socket.gethostname(), "pid": 2**22 - 1, "started": draw.random()}
+    holder = {"host": "any", "pid": 2**22 - 1, "space": processes.space(), "ticks": 1}
     lock.write_text(json.dumps(holder))
     return lock
 

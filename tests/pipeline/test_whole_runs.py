@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
+from machine_tools import as_nobody
+from machine_tools import oso as command_of_user
 from pipeline_tools import digests, overall_accuracy, write_config
 from rasterio.windows import from_bounds
 from soak import check_commits, check_complete
@@ -157,6 +159,19 @@ def test_room_that_a_run_takes_is_about_what_was_planned(finished: Path, tmp_pat
 
 def test_report_command_names_the_report(finished: Path) -> None:
     assert oso("report", run_dir(finished)).strip().endswith("report.html")
+
+
+def test_2_17_status_and_report_of_a_run_of_another_user(finished: Path) -> None:
+    nobody, folder = as_nobody(), run_dir(finished)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    for command, last in (("status", "report     1 done, 0 new, 0 outdated"), ("report", "html")):
+        told = command_of_user(command, folder, user=nobody)
+        assert told.returncode == 0, told.stderr
+        assert told.stdout.strip().endswith(last)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    refused = command_of_user("run", finished, user=nobody)
+    assert refused.returncode == 4
+    assert "no permission to write" in refused.stderr
 
 
 @pytest.mark.fault(row=47, injected="blocks of another size", outcome="maps equal byte for byte")

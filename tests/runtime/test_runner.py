@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 from toy_config import make_config
 from toy_stages import Numbers, Total
 
+from oso_pipeline.core import processes
 from oso_pipeline.core.commit import sidecar_of, staged
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, InputDataError
 from oso_pipeline.runtime.events import Event, TaskEnded
@@ -188,16 +188,16 @@ def test_second_run_in_one_folder_is_refused(world: World) -> None:
 def test_lock_of_a_dead_process_is_taken_over(world: World) -> None:
     world.run_dir.mkdir()
     process = subprocess.Popen([sys.executable, "-c", "pass"])
-    started = psutil.Process(process.pid).create_time()
+    ticks = processes.start_ticks(process.pid)
     process.wait()
-    holder = {"host": socket.gethostname(), "pid": process.pid, "started": started}
+    holder = {"host": "any", "pid": process.pid, "space": processes.space(), "ticks": ticks}
     (world.run_dir / "run.lock").write_text(json.dumps(holder))
     assert world.run().done == 5
 
 
 def test_lock_of_another_machine_is_respected(world: World) -> None:
     world.run_dir.mkdir()
-    holder = {"host": "elsewhere", "pid": 1, "started": 0.0}
+    holder = {"host": "elsewhere", "pid": 1, "space": "another boot", "ticks": 0}
     (world.run_dir / "run.lock").write_text(json.dumps(holder))
     with pytest.raises(EnvironmentFailure, match="elsewhere"):
         world.run()

@@ -107,7 +107,7 @@ def held_elsewhere(run_dir: Path, silent_s: float, role: str = "driver") -> Path
     shard = None if role == "driver" else Shard.parse(role.removeprefix("shard "))
     path = lock_path(run_dir, shard)
     path.parent.mkdir(parents=True, exist_ok=True)
-    holder = {"role": role, "host": "node17", "pid": 1, "started": 0.0, "job": "42"}
+    holder = {"role": role, "host": "node17", "pid": 1, "job": "42"}
     path.write_text(json.dumps(holder))
     os.utime(path, (time.time() - silent_s,) * 2)
     return path

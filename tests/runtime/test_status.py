@@ -110,7 +110,8 @@ def test_a_task_leaves_a_sign_while_it_runs(world: World) -> None:
 
 
 def _content(sign: object) -> dict[str, object]:
-    return {name: getattr(sign, name) for name in ("stage", "task", "host", "pid", "since")}
+    names = ("stage", "task", "host", "pid", "since", "space")
+    return {name: getattr(sign, name) for name in names}
 
 
 def test_a_sign_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Who works in a run folder: one driver, or shards of a job array beside each other.
 
-A holder keeps a lock file and renews its time every few seconds. A lock is abandoned when its
-process on this machine is gone, or when it was not renewed for minutes: the clock that counts
-is that of the file system, so those of the machines may differ.
+A holder keeps a lock file and renews its time every few seconds. Where its process can be looked
+for, that alone tells whether the lock is abandoned. A process on another machine, or in another
+container of this one, cannot: there a lock is abandoned when it was not renewed for minutes. The
+clock that counts is that of the file system, so those of the machines may differ.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-import psutil
-
+from oso_pipeline.core import processes
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
+from oso_pipeline.core.json_files import ODD_VALUES, read_object
 from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.tasks.heartbeat import ACTIVITY
 
@@ -41,8 +42,8 @@ class Holder:
         ``driver``, or the shard as ``shard 3/20``.
     host, pid
         Where it runs.
-    started
-        When the process began, in seconds since 1970 by its own clock.
+    space, ticks
+        Where the number means something, and when the process began; see `core.processes`.
     job
         Its number in the batch system, where there is one.
     token
@@ -52,45 +53,54 @@ class Holder:
     role: str
     host: str
     pid: int
-    started: float
+    space: str = ""
+    ticks: int | None = None
     job: str | None = None
     token: str = ""
 
     @classmethod
     def here(cls, shard: Shard | None) -> Holder:
         """Describe this process."""
-        process = psutil.Process()
+        pid = os.getpid()
         job = os.environ.get("SLURM_JOB_ID") or os.environ.get("PBS_JOBID")
         role = "driver" if shard is None else f"shard {shard}"
         token, host = secrets.token_hex(8), socket.gethostname()
-        return cls(role, host, process.pid, process.create_time(), job, token)
+        return cls(role, host, pid, processes.space(), processes.start_ticks(pid), job, token)
 
     @classmethod
     def read(cls, path: Path) -> Holder | None:
         """Return who holds a lock, None where it cannot be read."""
+        content = read_object(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            pid, started = int(content["pid"]), float(content["started"])
-            role, token = content.get("role", "driver"), content.get("token", "")
-            return cls(role, str(content["host"]), pid, started, content.get("job"), token)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            pid, role = content["pid"], str(content.get("role", "driver"))
+            ticks, job = content.get("ticks"), content.get("job")
+            if not _is_number(pid) or pid <= 0 or not (ticks is None or _is_number(ticks)):
+                return None
+            if role != "driver":
+                Shard.parse(role.removeprefix("shard "))
+            return cls(
+                *(role, str(content["host"]), pid, str(content.get("space", "")), ticks),
+                job=None if job is None else str(job),
+                token=str(content.get("token", "")),
+            )
+        except ODD_VALUES:
             return None
+
+    @property
+    def shard(self) -> Shard | None:
+        """Which shard holds the lock; None for a driver."""
+        return None if self.role == "driver" else Shard.parse(self.role.removeprefix("shard "))
 
     def __str__(self) -> str:
         """Return the holder as messages name it."""
         job = f", job {self.job}" if self.job else ""
         return f"{self.role}, process {self.pid} on {self.host}{job}"
 
-    def is_gone(self) -> bool:
-        """Tell whether this machine knows that the process has ended; numbers are reused."""
-        if self.host != socket.gethostname():
-            return False
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < 1
-            return not same or process.status() == psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return True
+    def is_there(self) -> bool | None:
+        """Tell whether the process runs; None where that cannot be known from here."""
+        if not self.space or self.space != processes.space():
+            return None
+        return processes.is_alive(self.pid, self.ticks)
 
 
 class RunLock:
@@ -179,7 +189,7 @@ class RunLock:
     def _clear(self, path: Path) -> bool:
         """Remove a lock that is abandoned or to be seized; return whether it is gone."""
         holder = Holder.read(path)
-        if not self.seize and not _is_abandoned(path, holder):
+        if not self.seize and not is_abandoned(path, holder):
             return False
         # Renamed first: of several that find it abandoned one gets it, and sees what it got.
         aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -238,9 +248,15 @@ def silence_s(path: Path) -> float | None:
             probe.unlink()
 
 
-def _is_abandoned(path: Path, holder: Holder | None) -> bool:
-    if holder is None or holder.is_gone():
-        return True
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_abandoned(path: Path, holder: Holder | None) -> bool:
+    """Tell whether a lock that lies at `path` does not count any more."""
+    there = None if holder is None else holder.is_there()
+    if holder is None or there is not None:
+        return not there
     silent = silence_s(path)
     return silent is None or silent > SILENT_S
 

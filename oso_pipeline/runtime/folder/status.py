@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from oso_pipeline.core.commit import sidecar_of
+from oso_pipeline.core.json_files import ODD_VALUES, object_in, read_object
 from oso_pipeline.runtime.events import Event, StageEnded, StageStarted, TaskEnded
 from oso_pipeline.runtime.folder.lock import (
-    SILENT_S,
     Holder,
     file_stem,
+    is_abandoned,
     lock_path,
     shard_locks,
     silence_s,
@@ -203,16 +204,17 @@ def _workers(run_dir: Path) -> Iterator[Worker]:
         holder, silent = Holder.read(path), silence_s(path) if path.exists() else None
         if holder is None or silent is None:
             continue
-        shard = None if holder.role == "driver" else Shard.parse(holder.role.split()[-1])
-        progress = _progress(run_dir / ACTIVITY / f"{file_stem(shard)}.json")
-        alive = not holder.is_gone() and silent <= SILENT_S
+        progress = _progress(run_dir / ACTIVITY / f"{file_stem(holder.shard)}.json")
+        alive = not is_abandoned(path, holder)
         yield Worker(holder, max(0.0, silent), alive, progress)
 
 
 def _progress(path: Path) -> Progress | None:
+    told = read_object(path)
     try:
-        return Progress(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        todo, ended, failed = (int(told[name]) for name in ("todo", "ended", "failed"))
+        return Progress(str(told["stage"]), todo, ended, failed, float(told["seconds"]))
+    except ODD_VALUES:
         return None
 
 
@@ -223,7 +225,8 @@ def _failures(run_dir: Path) -> dict[tuple[str, str], str]:
         task = (str(entry.get("stage")), str(entry.get("task")))
         when = str(entry.get("ts"))
         if when >= last.get(task, ("", None))[0]:
-            last[task] = (when, entry.get("error"))
+            error = entry.get("error")
+            last[task] = (when, None if error is None else str(error))
     return {task: error for task, (_, error) in last.items() if error}
 
 
@@ -231,7 +234,7 @@ def _slow(run_dir: Path) -> dict[tuple[object, ...], float]:
     """Return which attempts the logs name as slow, and how long the peers took."""
     found = {}
     for entry in _entries(run_dir, "straggler"):
-        with suppress(KeyError, TypeError, ValueError):
+        with suppress(*ODD_VALUES):
             found[_attempt(entry)] = float(entry["peers_s"])
     return found
 
@@ -249,7 +252,6 @@ def _entries(run_dir: Path, event: str) -> Iterator[dict[str, Any]]:
             continue
         for line in lines:
             if f'"{event}"' in line:
-                with suppress(ValueError):  # cut by a kill
-                    entry = json.loads(line)
-                    if entry.get("event") == event:
-                        yield entry
+                entry = object_in(line)  # which a kill may have cut
+                if entry.get("event") == event:
+                    yield entry
