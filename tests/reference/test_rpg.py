@@ -261,7 +261,7 @@ def test_row_042_unknown_crops_are_listed_with_counts(tmp_path: Path) -> None:
     (problem,) = problems.errors
     assert problem.code == "E-INPUT-042"
     assert "3 features of RPG 2019" in problem.message
-    assert "CODE_CULTU=QQQ (1); CODE_CULTU=XYZ (2)" in problem.message
+    assert "CODE_CULTU=QQQ (1, 1.0 ha); CODE_CULTU=XYZ (2, 2.0 ha)" in problem.message
     problems = Problems()
     found = rpg(path, 2019, unknown_codes="drop").read(Window.everywhere(2154), problems)
     assert found is not None

@@ -17,6 +17,7 @@ from oso_pipeline.reference.databases.kinds import RpgSource
 from oso_pipeline.reference.rules.files import FOLDER, Condition, packaged_rules, read_rules
 from oso_pipeline.reference.rules.parts import FieldTest
 from oso_pipeline.reference.rules.rule_set import NO_RULE, RuleSet, load_rules
+from oso_pipeline.reference.split.summary import Unknown, report_unknown
 from oso_pipeline.vectors.values import normal_text
 
 OSO17, OSO23 = load_nomenclature("oso17"), load_nomenclature("oso23")
@@ -65,6 +66,67 @@ def test_every_file_of_the_package_is_right(path: Path) -> None:
     for rule in [*found.by_value.values(), *found.rules]:
         for nomenclature, code in rule.classes.items():
             assert code in targets[nomenclature]
+
+
+def crops_of(year: int) -> RuleSet:
+    problems = Problems()
+    source = RpgSource(kind="rpg", path=Path("rpg"), year=year)
+    found = load_rules(source, "parcels", OSO23, problems)
+    assert found is not None, [str(problem) for problem in problems]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("year", "name", "count"), [(2020, "rpg_crops", 351), (2023, "rpg_crops_2023", 372)]
+)
+def test_5_every_crop_of_the_list_of_a_year_has_a_rule(
+    shared_data: Path, year: int, name: str, count: int
+) -> None:
+    crops = [row["code"] for row in rows(shared_data / "nomenclatures" / f"{name}.csv")]
+    assert len(crops) == count
+    match = crops_of(year).first_match({"CODE_CULTU": pd.Series(crops, dtype=object)})
+    assert [code for code, row in zip(crops, match, strict=True) if row == NO_RULE] == []
+
+
+def test_5_the_crops_in_use_in_2023_have_rules_since_then_only(shared_data: Path) -> None:
+    listed = rows(shared_data / "nomenclatures" / "rpg_crops_2023.csv")
+    active = pd.Series([row["code"] for row in listed if row["active"] == "oui"], dtype=object)
+    assert len(active) == 141
+    known = {
+        year: crops_of(year).first_match({"CODE_CULTU": active}) for year in (2022, 2023, 2030)
+    }
+    assert int((known[2022] == NO_RULE).sum()) == 20
+    assert not (known[2023] == NO_RULE).any()
+    assert (known[2030] == known[2023]).all()
+
+
+def test_5_silage_maize_is_declared_as_maize_since_2023(shared_data: Path) -> None:
+    listed = rows(shared_data / "nomenclatures" / "rpg_crops_2023.csv")
+    active = {row["code"]: row["active"] == "oui" for row in listed}
+    assert not active["MIE"]  # its own code is out of use
+    rules = crops_of(2023)
+    match = rules.first_match({"CODE_CULTU": pd.Series(["MIS", "MIE"], dtype=object)})
+    assert [rules.rules[row].code for row in match] == [10, 10]
+
+
+def test_5_unknown_codes_are_told_with_counts_and_hectares() -> None:
+    cells = [
+        {
+            "values": {"RPG": {"CODE_CULTU=XYZ": 2}},
+            "value_hectares": {"RPG": {"CODE_CULTU=XYZ": 3.5}},
+        },
+        {
+            "values": {"RPG": {"CODE_CULTU=XYZ": 1}},
+            "value_hectares": {"RPG": {"CODE_CULTU=XYZ": 1.0}},
+        },
+        {"values": {"RPG": {"CODE_CULTU=QQQ": 1}}},  # of an earlier version
+    ]
+    problems = Problems()
+    report_unknown(Unknown.of(cells), False, problems)
+    (warning,) = problems.warnings
+    assert warning.code == "W-INPUT-042"
+    assert "4 features have 2 values" in warning.message
+    assert "4.5 ha: 'CODE_CULTU=XYZ': 3 (4.5 ha), 'CODE_CULTU=QQQ': 1" in warning.message
 
 
 def test_every_crop_of_the_official_list_is_mapped_or_left_out(shared_data: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -38,7 +38,7 @@ class Labels:
         What holds for all sources.
     frames
         Labelled features so far, as `labelled_frame` makes them.
-    n_features, left_out, values
+    n_features, left_out, values, value_hectares
         As in `LabelledPolygons`.
     """
 
@@ -48,6 +48,7 @@ class Labels:
     n_features: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
+    value_hectares: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def takes(self, rule: Rule) -> bool:
         """Whether a rule gives a class that is taken from this source."""
@@ -76,7 +77,8 @@ class Labels:
         ]
         whole = pd.concat(frames, ignore_index=True) if frames else empty
         left_out = {reason: count for reason, count in self.left_out.items() if count}
-        return LabelledPolygons(name, whole, self.n_features, left_out, dict(self.values))
+        unknown = dict(self.values), dict(self.value_hectares)
+        return LabelledPolygons(name, whole, self.n_features, left_out, *unknown)
 
     def _count(self, features: Features, rules: RuleSet, match: npt.NDArray[np.int32]) -> None:
         self.n_features += int(features.owned.sum()) + features.n_doubles
@@ -92,7 +94,11 @@ class Labels:
             elif not self.taken(rule, rules):
                 self.left_out[NOT_TAKEN] += count
         unknown = features.take((match == NO_RULE) & features.owned)
-        self.values.update(_described(unknown.table, rules))
+        described = _described(unknown.table, rules)
+        self.values.update(described)
+        areas = hectares(unknown.geometries, unknown.crs).tolist()
+        for value, area in zip(described, areas, strict=True):
+            self.value_hectares[value] += area
 
     def _label(self, features: Features, rule: Rule) -> None:
         given = rule.operation.metres
@@ -119,7 +125,8 @@ def report_unknown(
     unknown = Counter(dict(found.values))
     if not unknown:
         return
-    shown = [f"{value} ({count})" for value, count in sorted(unknown.items())]
+    areas = found.value_hectares
+    shown = [f"{v} ({n}, {areas.get(v, 0.0):.1f} ha)" for v, n in sorted(unknown.items())]
     more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
     message = (
         f"{unknown.total()} features of {found.name} have values that no rule knows: "

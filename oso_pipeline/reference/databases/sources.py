@@ -48,6 +48,8 @@ class LabelledPolygons:
         How many of them were left out before they had a code, by reason.
     values
         How often values occur that no rule knows.
+    value_hectares
+        Hectares of the features with each of these values.
     """
 
     name: str
@@ -55,6 +57,7 @@ class LabelledPolygons:
     n_features: int
     left_out: Mapping[str, int] = field(default_factory=dict)
     values: Mapping[str, int] = field(default_factory=dict)
+    value_hectares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

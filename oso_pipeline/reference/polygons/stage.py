@@ -198,6 +198,7 @@ def prepare_cell(job: PolygonsJob, task: Task) -> Summary:
         "features": {one.name: one.n_features for one in read},
         "left_out": {one.name: dict(one.left_out) for one in read},
         "values": unknown,
+        "value_hectares": {one.name: dict(one.value_hectares) for one in read},
         "reprojected": _reprojected(read, epsg),
         # Unknown values are told once, with their counts in all cells.
         "warnings": [

@@ -157,6 +157,13 @@ def packaged_path(database: str, edition: str) -> Path:
 
 
 @cache
+def packaged_years(database: str, edition: str) -> tuple[int, ...]:
+    """Return the years since which the package has further rules, ascending."""
+    found = FOLDER.glob(f"{database}_{edition}_[12][0-9][0-9][0-9].yaml")
+    return tuple(sorted(int(path.stem[-4:]) for path in found))
+
+
+@cache
 def packaged_rules(database: str, edition: str) -> RulesFile:
     """Return the rules of the package for a database."""
     problems = Problems()

@@ -20,6 +20,7 @@ from oso_pipeline.reference.rules.files import (
     WrittenRule,
     packaged_path,
     packaged_rules,
+    packaged_years,
     read_rules,
 )
 from oso_pipeline.reference.rules.parts import FieldTest, Operation
@@ -145,23 +146,35 @@ def load_rules(
     (``E-INPUT-057``); those of `check_chosen`. The result is then None.
     """
     before = len(problems.errors)
-    written: RulesFile | None = packaged_rules(source.kind, edition)
-    files: tuple[Path, ...] = (packaged_path(source.kind, edition),)
+    written, files = _of_year(source, edition)
     if source.rules is not None:
         own = read_rules(source.rules, problems)
         if own is None:
             return None
         _check_purpose(own, source, edition, problems)
         files = (source.rules,) if own.extends is None else (*files, source.rules)
-        written = own if own.extends is None or written is None else extended(written, own)
-    if written is None:
-        return None
+        written = own if own.extends is None else extended(written, own)
     _check_classes(written, nomenclature, files[-1], problems)
     check_chosen(source, nomenclature, problems)
     rules = _Resolver(nomenclature, source).rules(written, problems)
     if len(problems.errors) > before:
         return None
     return RuleSet(written.database, written.edition, written.version, rules, files)
+
+
+def _of_year(source: Database, edition: str) -> tuple[RulesFile, tuple[Path, ...]]:
+    """Return the rules of the package for the year of a source, and their files.
+
+    A file ``DATABASE_EDITION_YEAR.yaml`` holds what is new since that year.
+    """
+    written = packaged_rules(source.kind, edition)
+    files = [packaged_path(source.kind, edition)]
+    for year in packaged_years(source.kind, edition):
+        if source.year is not None and source.year >= year:
+            newer = packaged_rules(source.kind, f"{edition}_{year}")
+            written = extended(written, newer).model_copy(update={"edition": edition})
+            files.append(packaged_path(source.kind, f"{edition}_{year}"))
+    return written, tuple(files)
 
 
 def extended(base: RulesFile, own: RulesFile) -> RulesFile:

@@ -28,6 +28,7 @@ from oso_pipeline.reference.split.jobs import NoReferenceJob, ReferenceJob
 from oso_pipeline.reference.split.rare_classes import check_sides, rare_rows
 from oso_pipeline.reference.split.split import SplitRules, add_split, verify_split
 from oso_pipeline.reference.split.summary import (
+    Unknown,
     classes_summary,
     report_unknown,
     report_unplaced,
@@ -145,7 +146,8 @@ def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
     for name, file in job.vectors.items():
         total = file.count(problems)
         report_unplaced(name, total, features[name], problems)
-    report_unknown(summed(one["values"] for one in records), unknown_stops, problems)
+    unknown = Unknown.of(records)
+    report_unknown(unknown, unknown_stops, problems)
     seen = Tally(merged(logs))
     warn_of_losses(seen, problems)
     if not seen.count(tally.READ):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -11,6 +13,7 @@ from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
 from oso_pipeline.reference.polygons import event_log as tally
 from oso_pipeline.reference.polygons.event_log import Tally
+from oso_pipeline.reference.polygons.stage import summed
 from oso_pipeline.reference.split.split import NEAR, SplitRules
 
 _SHOWN = 10
@@ -78,18 +81,39 @@ def report_unplaced(name: str, total: int, placed: int, problems: Problems) -> N
         problems.warn("W-INPUT-036", message, name)
 
 
-def report_unknown(
-    values: Mapping[str, Mapping[str, int]], is_error: bool, problems: Problems
-) -> None:
+@dataclass(frozen=True)
+class Unknown:
+    """Values that no rule knows: how many features have them, and their hectares, by source."""
+
+    counts: Mapping[str, Mapping[str, int]]
+    hectares: Mapping[str, Mapping[str, float]]
+
+    @classmethod
+    def of(cls, records: Sequence[Mapping[str, Any]]) -> Unknown:
+        """Return the sums over all cells; those of earlier versions tell no hectares."""
+        areas: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        for one in records:
+            for source, found in one.get("value_hectares", {}).items():
+                for value, area in found.items():
+                    areas[source][value] += area
+        return cls(summed(one["values"] for one in records), areas)
+
+
+def report_unknown(unknown: Unknown, is_error: bool, problems: Problems) -> None:
     """Report the values that no rule knows, the most frequent first (``E-`` or ``W-INPUT-042``)."""
-    for source, counts in values.items():
+    for source, counts in unknown.counts.items():
+        areas = unknown.hectares.get(source, {})
         if not counts:
             continue
         listed = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        shown = ", ".join(f"{value!r}: {count}" for value, count in listed[:_SHOWN])
+        shown = ", ".join(
+            f"{value!r}: {count} ({areas.get(value, 0.0):.1f} ha)"
+            for value, count in listed[:_SHOWN]
+        )
         more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
         message = (
-            f"{sum(counts.values())} features have {len(counts)} values that no rule knows: "
+            f"{sum(counts.values())} features have {len(counts)} values that no rule knows, "
+            f"{sum(areas.values()):.1f} ha: "
             f"{shown}{more}"
         )
         hint = "map them in rules of your own, or leave them out with `unknown_codes: drop`"
