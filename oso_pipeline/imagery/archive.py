@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from oso_pipeline.core.commit import digest, sha256_file, staged
+from oso_pipeline.imagery.damage import damage_as
 from oso_pipeline.imagery.file_names import AllowList, is_clutter
 
 MAX_MEMBERS = 100_000
@@ -198,12 +199,12 @@ class ZipContents:
 
     def read_bytes(self, name: str, limit: int) -> bytes:
         """Return the content of a small file, at most `limit` + 1 bytes of it."""
-        with _opened(self.archive) as stream:
-            try:
-                with stream.open(self._members[name]) as member:
-                    return member.read(limit + 1)
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-                raise ArchiveError(f"member {name} is damaged: {error}") from error
+        with (
+            _opened(self.archive) as stream,
+            damage_as(ArchiveError, f"member {name} is damaged"),
+            stream.open(self._members[name]) as member,
+        ):
+            return member.read(limit + 1)
 
     def paths(self, names: Iterable[str]) -> dict[str, Path]:
         """Extract the files and return where they are.
@@ -232,14 +233,15 @@ class ZipContents:
     def _extract(self, stream: zipfile.ZipFile, name: str) -> Path:
         info, final = self._members[name], self.target / name
         if not (final.is_file() and _checksum(final) == (info.file_size, info.CRC)):
-            try:
-                with staged(final) as temporary:
-                    with stream.open(info) as source, temporary.open("wb") as sink:
-                        shutil.copyfileobj(source, sink, _CHUNK)  # verifies the checksum
-                    if _checksum(temporary) != (info.file_size, info.CRC):
-                        raise ArchiveError(f"member {name} was not extracted whole")
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-                raise ArchiveError(f"member {name} is damaged: {error}") from error
+            with staged(final) as temporary:
+                with (
+                    damage_as(ArchiveError, f"member {name} is damaged"),
+                    stream.open(info) as source,
+                    temporary.open("wb") as sink,
+                ):
+                    shutil.copyfileobj(source, sink, _CHUNK)  # verifies the checksum
+                if _checksum(temporary) != (info.file_size, info.CRC):
+                    raise ArchiveError(f"member {name} was not extracted whole")
         return final.absolute()
 
 
@@ -260,18 +262,17 @@ def _home(file: str, needed: AllowList) -> PurePosixPath:
 
 def _infos(archive: Path) -> list[zipfile.ZipInfo]:
     with _opened(archive) as stream:
-        infos = stream.infolist()
+        # An empty name is legal in the format and means nothing.
+        infos = [info for info in stream.infolist() if info.filename]
     if len(infos) > MAX_MEMBERS:
         raise ArchiveError(f"holds {len(infos)} members, at most {MAX_MEMBERS} are accepted")
     return infos
 
 
 def _opened(archive: Path) -> zipfile.ZipFile:
-    try:
+    size = archive.stat().st_size
+    with damage_as(ArchiveError, f"is no zip or is cut ({size} bytes)"):
         return zipfile.ZipFile(archive)
-    except (zipfile.BadZipFile, EOFError) as error:
-        size = archive.stat().st_size
-        raise ArchiveError(f"is no zip or is cut ({error}; {size} bytes)") from error
 
 
 def _refuse_odd(info: zipfile.ZipInfo, name: str, members: Mapping[str, object]) -> None:

@@ -82,7 +82,12 @@ def check_acquisition(
         stated or StatedGrid(),
     )
     check_rasters(rasters, problems)
-    return len(problems.errors) == before and check_floats(rasters, acquisition.bands, problems)
+    try:
+        check_floats(rasters, acquisition.bands, problems)
+    except UnreadableRaster as error:
+        hint = "fetch the product again, or take it out of the folder"
+        problems.error("E-INPUT-003", f"values cannot be read: {error}", acquisition.path, hint)
+    return len(problems.errors) == before
 
 
 def check_floats(product: ProductRasters, assets: Mapping[str, Asset], problems: Problems) -> bool:
@@ -99,11 +104,19 @@ def check_floats(product: ProductRasters, assets: Mapping[str, Asset], problems:
         Scale, offset and no data of each band.
     problems
         Takes errors (``E-INPUT-014``).
+
+    Raises
+    ------
+    UnreadableRaster
+        If values cannot be decoded.
     """
     before = len(problems.errors)
     for name, header in product.bands.items():
         if header.dtype.startswith("float"):
-            _check_greatest(header, assets[name], problems)
+            try:
+                _check_greatest(header, assets[name], problems)
+            except UnreadableRaster as error:
+                raise UnreadableRaster(f"{header.path.name}: {error}") from error
     return len(problems.errors) == before
 
 
@@ -146,12 +159,7 @@ def _check_types(product: ProductRasters, problems: Problems) -> None:
 def _check_greatest(header: Header, asset: Asset, problems: Problems) -> None:
     scale = asset.scale or 1.0
     nodata = float("nan") if asset.nodata is None else asset.nodata
-    try:
-        greatest = greatest_value(header, nodata) * scale + asset.offset
-    except (OSError, UnreadableRaster) as error:
-        hint = "the file is damaged: fetch the product again"
-        problems.error("E-INPUT-014", f"values cannot be read: {error}", header.path, hint)
-        return
+    greatest = greatest_value(header, nodata) * scale + asset.offset
     if greatest > 2:
         problems.error(
             "E-INPUT-014",

@@ -70,7 +70,7 @@ def skip(candidate: Candidate, tile: str, reason: Reason, detail: str) -> Skippe
 
 
 def incomplete(
-    candidate: Candidate, found: str, request: Request, problems: Problems
+    candidate: Candidate, found: str, request: Request, problems: Problems, row: str = "003"
 ) -> Skipped | None:
     """Leave out a product that lacks what is asked of it, or stop, as the configuration says.
 
@@ -84,6 +84,8 @@ def incomplete(
         Its `incomplete` decides.
     problems
         Takes a warning (``W-INPUT-003``) or an error (``E-INPUT-003``).
+    row
+        Number of the finding: 003 for bands, 006 for masks.
 
     Returns
     -------
@@ -92,9 +94,9 @@ def incomplete(
     """
     if request.incomplete == "error":
         hint = "complete the product, or set `imagery.incomplete: skip` to leave its date out"
-        problems.error("E-INPUT-003", found, candidate.path, hint)
+        problems.error(f"E-INPUT-{row}", found, candidate.path, hint)
         return None
-    problems.warn("W-INPUT-003", f"date left out: {found}", candidate.path)
+    problems.warn(f"W-INPUT-{row}", f"date left out: {found}", candidate.path)
     return skip(candidate, request.tile, "incomplete", found)
 
 

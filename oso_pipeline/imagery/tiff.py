@@ -18,7 +18,9 @@ import numpy.typing as npt
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
+
+from oso_pipeline.imagery.damage import damage_as
 
 INPUT_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
 """GDAL options for reading inputs: companion files such as ``.aux.xml`` can override the no
@@ -84,78 +86,88 @@ def read_header(path: Path | str) -> Header:
     """
     if isinstance(path, Path):
         _check_whole(path)
-    try:
-        with (
-            warnings.catch_warnings(),
-            rasterio.Env(**INPUT_OPTIONS),
-        ):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path, driver="GTiff") as source:
-                return Header(
-                    Path(path),
-                    source.shape,
-                    source.transform,
-                    source.crs,
-                    source.dtypes[0],
-                    source.nodata,
-                    source.block_shapes[0],
-                )
-    except (RasterioError, rasterio._err.CPLE_BaseError, OSError) as error:
-        raise UnreadableRaster(f"GDAL cannot open it: {error}") from error
+    with (
+        damage_as(UnreadableRaster, "GDAL cannot open it"),
+        warnings.catch_warnings(),
+        rasterio.Env(**INPUT_OPTIONS),
+    ):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, driver="GTiff") as source:
+            return Header(
+                Path(path),
+                source.shape,
+                source.transform,
+                source.crs,
+                source.dtypes[0],
+                source.nodata,
+                source.block_shapes[0],
+            )
 
 
 def greatest_value(header: Header, nodata: float) -> float:
-    """Return the greatest value of the upper-left 1024 x 1024 pixels that is not `nodata`."""
+    """Return the greatest value of the upper-left 1024 x 1024 pixels that is not `nodata`.
+
+    Raises
+    ------
+    UnreadableRaster
+        If they cannot be decoded.
+    """
     window = ((0, min(1024, header.shape[0])), (0, min(1024, header.shape[1])))
-    with rasterio.Env(**INPUT_OPTIONS), rasterio.open(header.path, driver="GTiff") as source:
+    with (
+        damage_as(UnreadableRaster, "its values cannot be read"),
+        rasterio.Env(**INPUT_OPTIONS),
+        rasterio.open(header.path, driver="GTiff") as source,
+    ):
         values = source.read(1, window=window)
     values = values[np.isfinite(values) & (values != nodata)]
     return float(values.max()) if values.size else 0.0
 
 
 def _check_whole(path: Path) -> None:
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as stream:
-            offsets, counts = _blocks(stream)
-    except (struct.error, ValueError) as error:
-        raise UnreadableRaster(str(error) or "its directory is cut") from error
+    size = path.stat().st_size
+    with damage_as(UnreadableRaster, "its directory is damaged"), path.open("rb") as stream:
+        offsets, counts = _blocks(stream, size)
     if counts.size and not counts.any():
         raise UnreadableRaster("it holds no pixels: whoever wrote it did not finish")
-    missing = int((offsets + counts).max(initial=0)) - size
+    missing = int((offsets + counts).max(initial=0)) - size  # as floats: damaged ones are huge
     if missing > 0:
         raise UnreadableRaster(f"it is cut: {missing} bytes are missing at the end")
 
 
-def _blocks(stream: BinaryIO) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return offset and size of every block that the first TIFF directory lists."""
+def _blocks(stream: BinaryIO, size: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return offset and size of every block that the first TIFF directory lists.
+
+    No more is read, and no more memory taken, than the file has bytes.
+    """
     head = stream.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     magic = struct.unpack(f"{order}H", head[2:4])[0] if order and len(head) == 16 else 0
     if magic not in (42, 43):
         what = "a web page or XML" if head.lstrip()[:1] == b"<" else f"begins with {head[:8]!r}"
-        raise ValueError(f"it is no TIFF file ({'empty' if not head else what})")
+        raise UnreadableRaster(f"it is no TIFF file ({'empty' if not head else what})")
     big = magic == 43
     offset_format, count_format, entry_size = ("Q", "Q", 20) if big else ("I", "H", 12)
     start = struct.unpack(f"{order}Q", head[8:16]) if big else struct.unpack(f"{order}I", head[4:8])
     stream.seek(start[0])
     (entries,) = struct.unpack(f"{order}{count_format}", stream.read(struct.calcsize(count_format)))
-    directory = stream.read(entries * entry_size)
+    directory = stream.read(min(entries * entry_size, size))
     if len(directory) < entries * entry_size:
-        raise ValueError("its directory is cut")
-    found: dict[int, npt.NDArray[np.int64]] = {}
+        raise UnreadableRaster("its directory is cut")
+    found: dict[int, npt.NDArray[np.float64]] = {}
     for i in range(entries):
         entry = directory[i * entry_size : (i + 1) * entry_size]
         tag, kind = struct.unpack(f"{order}HH", entry[:4])
         if tag in _OFFSETS + _COUNTS and kind in _TYPES:
             (count,) = struct.unpack(f"{order}{offset_format}", entry[4 : 12 if big else 8])
             value, dtype = entry[12 if big else 8 :], np.dtype(f"{order}{_TYPES[kind]}")
+            if count * dtype.itemsize > size:
+                raise UnreadableRaster("its directory lists more blocks than the file has bytes")
             if count * dtype.itemsize > len(value):
                 stream.seek(struct.unpack(f"{order}{offset_format}", value)[0])
                 value = stream.read(count * dtype.itemsize)
-            found[tag] = np.frombuffer(value, dtype, count).astype(np.int64)
+            found[tag] = np.frombuffer(value, dtype, count).astype(np.float64)
     offsets = next((found[tag] for tag in _OFFSETS if tag in found), None)
     counts = next((found[tag] for tag in _COUNTS if tag in found), None)
     if offsets is None or counts is None or offsets.shape != counts.shape:
-        raise ValueError("its directory does not say where the pixels are")
+        raise UnreadableRaster("its directory does not say where the pixels are")
     return offsets, counts

@@ -11,8 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from xml.etree import ElementTree
 
+from oso_pipeline.imagery.damage import damage_as
 from oso_pipeline.imagery.muscate.names import ProductName, parse_product_name
 
 MAX_BYTES = 20 * 1024 * 1024
@@ -79,9 +81,15 @@ def parse_metadata(content: bytes) -> Metadata:
     Raises
     ------
     MetadataError
-        If the file is too large, declares a document type, or is no XML.
+        If the file is too large, declares a document type, is no XML, or states a grid that is
+        none.
     """
     root = parse_xml(content)
+    with damage_as(MetadataError, "cannot be understood"):
+        return _metadata(root)
+
+
+def _metadata(root: ElementTree.Element) -> Metadata:
     characteristics = root.find(".//Product_Characteristics")
     known = characteristics if characteristics is not None else root
     return Metadata(
@@ -107,11 +115,9 @@ def parse_xml(content: bytes) -> ElementTree.Element:
     if len(content) > MAX_BYTES:
         raise MetadataError(f"has {len(content)} bytes, at most {MAX_BYTES} are accepted")
     parser = ElementTree.XMLParser(target=_WithoutDoctype())
-    try:
+    with damage_as(MetadataError, "is not usable XML"):
         parser.feed(content)
         root: ElementTree.Element = parser.close()
-    except (ElementTree.ParseError, LookupError, UnicodeError, ValueError) as error:
-        raise MetadataError(f"is not usable XML: {error}") from error
     return root
 
 
@@ -144,6 +150,11 @@ def _groups(root: ElementTree.Element) -> dict[str, Group]:
         name = (node.get("group_id") or "").strip()
         if name and all(number is not None for number in numbers):
             ulx, uly, xdim, ydim, rows, columns = (float(n) for n in numbers if n is not None)
+            if not all(isfinite(number) for number in (ulx, uly, xdim, ydim, rows, columns)):
+                raise MetadataError(
+                    f"states a grid of {rows:g} rows and {columns:g} columns for "
+                    f"{name}, corner {ulx:g}, {uly:g}, pixels of {xdim:g} x {ydim:g}"
+                )
             groups[name] = Group(ulx, uly, xdim, ydim, int(rows), int(columns))
     return groups
 

@@ -156,9 +156,10 @@ class MuscateProduct:
         except UnreadableRaster as error:
             return incomplete(self.candidate, str(error), request, problems)
         needed = {rule.asset for rule in rules_of(request.clear) if rule.needed}
-        masks = _mask_headers({m: paths[name] for m, name in mask_files.items()}, needed, problems)
-        if masks is None:
-            return None
+        try:
+            masks = _mask_headers({m: paths[f] for m, f in mask_files.items()}, needed, problems)
+        except UnreadableRaster as error:
+            return incomplete(self.candidate, str(error), request, problems, row="006")
         resolutions = {band: SENTINEL2.resolution_m(band) for band in bands}
         resolutions |= {mask: resolution_m(mask) for mask in masks}
         rasters = ProductRasters(
@@ -175,8 +176,11 @@ class MuscateProduct:
         }
         scale, nodata = numbers
         seen = {name: replace(assets[name], scale=scale, nodata=nodata) for name in bands}
-        if not check_floats(rasters, seen, problems):
-            return None
+        try:
+            if not check_floats(rasters, seen, problems):
+                return None
+        except UnreadableRaster as error:
+            return incomplete(self.candidate, str(error), request, problems)
         return Acquisition(
             product_id=self.name.text,
             tile=request.tile,
@@ -213,19 +217,17 @@ def _headers(files: Mapping[str, Path]) -> dict[str, Header]:
 
 def _mask_headers(
     files: Mapping[str, Path], needed: set[str], problems: Problems
-) -> dict[str, Header] | None:
-    """Return the headers of the readable masks, None where a needed one is damaged."""
-    headers, usable = {}, True
-    for mask, path in files.items():
+) -> dict[str, Header]:
+    """Return the headers of the readable masks; others than `needed` may be damaged."""
+    headers = _headers({mask: path for mask, path in files.items() if mask in needed})
+    for mask in files.keys() - needed:
         try:
-            headers[mask] = read_header(path)
+            headers[mask] = read_header(files[mask])
         except UnreadableRaster as error:
-            usable &= mask not in needed
-            report, letter = (problems.error, "E") if mask in needed else (problems.warn, "W")
-            report(
-                f"{letter}-INPUT-006",
-                f"mask {mask} cannot be read: {error}",
-                path,
-                "fetch the product again, or remove it",
+            problems.warn(
+                "W-INPUT-006",
+                f"mask {mask} cannot be read, pixels count as not masked by it: {error}",
+                files[mask],
+                "fetch the product again",
             )
-    return headers if usable else None
+    return {mask: headers[mask] for mask in files if mask in headers}

@@ -18,7 +18,7 @@ from oso_pipeline.imagery.archive import (
     contents_of,
 )
 from oso_pipeline.imagery.contract import skip
-from oso_pipeline.imagery.muscate.files import NEEDED, ending, read_metadata
+from oso_pipeline.imagery.muscate.files import DAMAGE, NEEDED, ending, read_metadata
 from oso_pipeline.imagery.muscate.metadata import MetadataError
 from oso_pipeline.imagery.muscate.names import parse_product_name
 from oso_pipeline.imagery.muscate.product import FAMILY, MuscateProduct, candidate_of
@@ -90,14 +90,14 @@ class MuscateReader:
         again = "fetch the product again, or take it out of the folder"
         try:
             metadata = read_metadata(contents)
-        except MetadataError as error:
-            problems.error("E-INPUT-070", f"the metadata file {error}", where, again)
-            return None
-        except ArchiveError as error:
+        except DAMAGE as error:
+            bad_metadata = isinstance(error, MetadataError)
+            number = "070" if bad_metadata else "071"
+            found = f"the metadata file {error}" if bad_metadata else f"the product {error}"
             if request.incomplete == "error":
-                problems.error("E-INPUT-071", f"the product {error}", where, again)
+                problems.error(f"E-INPUT-{number}", found, where, again)
                 return None
-            problems.warn("W-INPUT-071", f"date left out: the product {error}", where, again)
+            problems.warn(f"W-INPUT-{number}", f"date left out: {found}", where, again)
             return skip(candidate, request.tile, "unreadable", str(error))
         return MuscateProduct(
             candidate_of(where, metadata.name or name, candidate.stem),

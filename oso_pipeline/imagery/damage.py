@@ -1,0 +1,28 @@
+"""Telling damaged files from a system that is in trouble.
+
+What parsers of damaged files raise cannot be listed in full, so all of it is a finding. A full
+disk, a missing permission or too little memory is none of the product's: were it taken for damage,
+dates would go missing from the map without need.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_OF_CONTENT = (None, errno.EINVAL, errno.EOVERFLOW)
+"""Numbers of system errors that offsets and sizes in a damaged file lead to."""
+
+
+@contextmanager
+def damage_as(kind: type[ValueError], what: str) -> Iterator[None]:
+    """Turn whatever a parser raises into an error of `kind` that begins with `what`."""
+    try:
+        yield
+    except (kind, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno not in _OF_CONTENT:
+            raise
+        raise kind(f"{what}: {error or type(error).__name__}") from error
