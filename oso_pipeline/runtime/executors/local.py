@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from typing import TYPE_CHECKING
 
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
-from oso_pipeline.runtime.executors import settings
+from oso_pipeline.runtime.executors import settings, tls
 from oso_pipeline.runtime.executors.dask_base import DaskExecutor
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client, LocalCluster, Security
 
 STARTS = 3
 """How often the workers are started before the run gives up."""
@@ -18,6 +19,9 @@ STARTS = 3
 
 class LocalExecutor(DaskExecutor):
     """Runs tasks on a `distributed.LocalCluster`, one process per worker, on loopback only.
+
+    All users of a machine share its loopback. So the processes talk by TLS, with keys that are
+    made for this run and that nobody else has.
 
     Parameters
     ----------
@@ -55,11 +59,14 @@ class LocalExecutor(DaskExecutor):
     def _start(self) -> Client:
         from distributed import Client
 
+        _require_semaphores()
         settings.apply()
-        self._cluster = self._workers()
+        if self.dashboard:
+            settings.serve_pages()
+        self._cluster = self._workers(tls.temporary_security())
         return Client(self._cluster)
 
-    def _workers(self) -> LocalCluster:
+    def _workers(self, security: Security) -> LocalCluster:
         """Start the workers.
 
         One that dies before it has said a word takes all others with it, and dask gives up; one
@@ -80,6 +87,8 @@ class LocalExecutor(DaskExecutor):
                     processes=True,
                     memory_limit=self.limits.memory_bytes or "auto",
                     host="127.0.0.1",
+                    protocol="tls://",
+                    security=security,
                     # Any free port: the scheduler serves HTTP on loopback even without dashboard.
                     dashboard_address="127.0.0.1:8787" if self.dashboard else "127.0.0.1:0",
                     scheduler_kwargs={"dashboard": self.dashboard},
@@ -90,6 +99,30 @@ class LocalExecutor(DaskExecutor):
                 if attempt == STARTS:
                     raise EnvironmentFailure(_dead(error)) from error
         raise AssertionError("not reached")
+
+
+def _require_semaphores() -> None:
+    """Refuse to start where processes cannot be started for want of shared memory.
+
+    The processes themselves would die of it without a word.
+
+    Raises
+    ------
+    EnvironmentFailure
+        ``E-CLUSTER-START`` with what the system says.
+    """
+    try:
+        multiprocessing.get_context("spawn").Lock()
+    except (OSError, ImportError) as error:
+        raise EnvironmentFailure(
+            Problem(
+                "E-CLUSTER-START",
+                f"workers cannot be started, as the system gives no semaphore: {error}",
+                "/dev/shm",
+                "make this folder writable (containers: `--shm-size`, a tmpfs); "
+                "`--cluster serial` does without",
+            )
+        ) from error
 
 
 def _dead(error: BaseException) -> Problem:

@@ -109,6 +109,8 @@ class PilotExecutor(DaskExecutor):
             )
         # A node that dies takes the tasks of all its workers with it, through no fault of theirs.
         settings.apply(allowed_failures=5, no_workers_timeout=None)
+        if self.cluster.dashboard:
+            settings.serve_pages()
         self.log_dir.mkdir(parents=True, exist_ok=True)
         self._jobs = self._submitter()
         self._jobs.scale(jobs=self.cluster.jobs)

@@ -24,6 +24,7 @@ WORKER_SETTINGS: dict[str, Any] = {
     # Workers need no dashboard, and nobody outside needs to see them.
     "distributed.worker.daemon": False,
     "distributed.worker.dashboard.enabled": False,
+    "distributed.worker.http.routes": [],
     # Its pages would be all that shows these samples, taken a hundred times a second.
     "distributed.worker.profile.enabled": False,
 }
@@ -31,6 +32,8 @@ SCHEDULER_SETTINGS: dict[str, Any] = {
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.no-workers-timeout": "600s",
+    # Pages that everybody on this machine could read: tasks, logs, stacks.
+    "distributed.scheduler.http.routes": [],
 }
 
 
@@ -47,6 +50,14 @@ def apply(**scheduler: Any) -> None:
             **named,
         }
     )
+
+
+def serve_pages() -> None:
+    """Let the scheduler serve what its dashboard shows; after `apply`, before it starts."""
+    import dask
+
+    modules = [f"distributed.http.{name}" for name in ("scheduler.info", "health", "statics")]
+    dask.config.set({"distributed.scheduler.http.routes": modules})
 
 
 def worker_environment() -> dict[str, str]:

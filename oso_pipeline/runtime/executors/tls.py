@@ -18,6 +18,7 @@ from oso_pipeline.core.errors import EnvironmentFailure, InputDataError, Problem
 if TYPE_CHECKING:
     from distributed import Security
 
+_LONG = timedelta(days=20 * 365)
 AUTHORITY, CERTIFICATE, KEY = "ca.pem", "cert.pem", "key.pem"
 
 
@@ -34,7 +35,7 @@ def make_keys(folder: Path, days: int = 365) -> tuple[Path, Path, Path]:
     InputDataError
         If there are keys already.
     EnvironmentFailure
-        If `cryptography` is not installed or the folder cannot be written.
+        If the folder cannot be written.
     """
     paths = folder / AUTHORITY, folder / CERTIFICATE, folder / KEY
     there = [path for path in paths if path.exists()]
@@ -47,7 +48,7 @@ def make_keys(folder: Path, days: int = 365) -> tuple[Path, Path, Path]:
                 "name another folder, or remove the old keys when no run uses them",
             )
         )
-    contents = _signed_pair(days)
+    contents = _signed_pair(timedelta(days=days))
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path, content in zip(paths, contents, strict=True):
@@ -78,6 +79,23 @@ def security_of(folder: Path) -> Security:
         pair[f"tls_{role}_cert"] = str(folder / CERTIFICATE)
         pair[f"tls_{role}_key"] = str(folder / KEY)
     return Security(tls_ca_file=str(folder / AUTHORITY), require_encryption=True, **pair)
+
+
+def temporary_security() -> Security:
+    """Return keys that are made here, for the processes that this one starts.
+
+    They are written nowhere but for a moment in a file that only this user can read, since
+    OpenSSL takes them from there, and end with the processes. They are valid for decades to both
+    sides, so that a clock that is set anew does not close the connections of a run.
+    """
+    from distributed import Security
+
+    authority, certificate, key = (part.decode() for part in _signed_pair(_LONG, early=_LONG))
+    pair = {}
+    for role in ("client", "scheduler", "worker"):
+        pair[f"tls_{role}_cert"] = certificate
+        pair[f"tls_{role}_key"] = key
+    return Security(tls_ca_file=authority, require_encryption=True, **pair)
 
 
 def worker_variables(folder: Path) -> dict[str, str]:
@@ -122,22 +140,23 @@ def check_keys(folder: Path) -> Problems:
     return problems
 
 
-def _signed_pair(days: int) -> tuple[bytes, bytes, bytes]:
-    """Return a new authority, a certificate signed by it and the key of that, in PEM."""
-    try:
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-        from cryptography.x509.oid import NameOID
-    except ImportError as error:
-        raise EnvironmentFailure(
-            Problem(
-                "E-CLUSTER-INSTALL",
-                "the library cryptography is not installed",
-                None,
-                "pip install 'oso_pipeline[hpc]'",
-            )
-        ) from error
+def _signed_pair(
+    valid: timedelta, early: timedelta = timedelta(hours=1)
+) -> tuple[bytes, bytes, bytes]:
+    """Return a new authority, a certificate signed by it and the key of that, in PEM.
+
+    Parameters
+    ----------
+    valid
+        For how long from now.
+    early
+        Also for so long before now, as clocks of nodes may be behind.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     names = [
         x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -152,9 +171,8 @@ def _signed_pair(days: int) -> tuple[bytes, bytes, bytes]:
             .issuer_name(names[0])
             .public_key(public)
             .serial_number(x509.random_serial_number())
-            # Clocks of the nodes may be a little behind.
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=days))
+            .not_valid_before(now - early)
+            .not_valid_after(now + valid)
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
             .sign(authority_key, hashes.SHA256())
         )
