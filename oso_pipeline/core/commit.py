@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -25,11 +26,23 @@ from oso_pipeline.core.errors import EnvironmentFailure, InputDataError, OsoErro
 from oso_pipeline.core.json_files import read_object
 
 TEMPORARY_SUFFIX = ".tmp"
+_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}(\.flat)?\.tmp")
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LITTLE_BYTES = 1_000_000
 """With less room than this an error without number, as GDAL's, is taken for a full disk."""
 _STALE_PAUSES_S = (0.1, 1.0, 5.0)
+
+
+def temporary_beside(final: Path) -> Path:
+    """Return where to write what becomes `final`: a name that no other writer takes."""
+    unique = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+    return final.with_name(f".{final.name}.{unique}{TEMPORARY_SUFFIX}")
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a file is named as `temporary_beside` names it, or beside such a one."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 @contextmanager
@@ -44,8 +57,7 @@ def staged(final: Path) -> Iterator[Path]:
     EnvironmentFailure
         If the system refuses to write (``E-DISK``): it names `final` and the room that is left.
     """
-    unique = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
-    temporary = final.parent / f".{final.name}.{unique}{TEMPORARY_SUFFIX}"
+    temporary = temporary_beside(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -154,9 +166,11 @@ def digest(content: object) -> str:
 def sweep_temporaries(folder: Path) -> int:
     """Remove what killed writers left below `folder`; return how many files that were.
 
+    Hidden files with other names than those of `temporary_beside` are somebody's, and stay.
     Only call this while holding the lock of the run folder.
     """
-    strays = list(folder.rglob(f".*{TEMPORARY_SUFFIX}"))
+    found = folder.rglob(f".*{TEMPORARY_SUFFIX}")
+    strays = [path for path in found if is_temporary(path.name) and not path.is_dir()]
     for stray in strays:
         stray.unlink(missing_ok=True)
     return len(strays)

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from oso_pipeline.core.commit import temporary_beside
+from oso_pipeline.runtime.folder.ownership import claim
 from oso_pipeline.runtime.stages import STAGES
 from oso_pipeline.tasks.stage import Stage
 
@@ -44,6 +46,8 @@ def begin_with_preparation(other: Path, run_dir: Path, stages: Iterable[Stage] =
     found = {path for one in patterns for name in (one, f"{one}.json") for path in other.glob(name)}
     # Temporary files of a run under way begin with a dot.
     whole = sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+    if whole:
+        claim(run_dir)
     return sum(_linked(path, run_dir / path.relative_to(other)) for path in whole)
 
 
@@ -64,6 +68,6 @@ def _copy(source: Path, target: Path) -> None:
     """Copy under another name first: a copy that is cut short must not bear the name."""
     if target.exists():
         raise FileExistsError(target)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    partial = temporary_beside(target)
     shutil.copy2(source, partial)
     partial.replace(target)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,11 +10,14 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from oso_pipeline.config import Config
-from oso_pipeline.core.commit import publish_json, staged, sweep_temporaries
-from oso_pipeline.core.errors import EnvironmentFailure, InputDataError, Problem
+from oso_pipeline.core.commit import (
+    publish_bytes,
+    publish_json,
+    sweep_temporaries,
+    temporary_beside,
+)
+from oso_pipeline.core.errors import ConfigError, EnvironmentFailure, InputDataError, Problem
 from oso_pipeline.runtime.checks.disk import refuse_full_disk
 from oso_pipeline.runtime.checks.memory import refuse_memory
 from oso_pipeline.runtime.events import (
@@ -28,6 +30,7 @@ from oso_pipeline.runtime.events import (
     TaskEnded,
 )
 from oso_pipeline.runtime.executors import Executor
+from oso_pipeline.runtime.folder import ownership
 from oso_pipeline.runtime.folder.lock import RunLock
 from oso_pipeline.runtime.forecast import Forecast, Ledger
 from oso_pipeline.runtime.outcome import Outcome
@@ -245,12 +248,10 @@ def _selected(planner: Planner, selection: Selection) -> Sequence[Stage]:
 
 
 def describe_run(config: Config) -> None:
-    """Write ``run.json`` and ``config.yaml``."""
-    with staged(config.run_dir / "config.yaml") as temporary:
-        YAML(typ="safe", pure=True).dump(config.model_dump(mode="json"), temporary)
+    """Write ``run.json``, which makes the folder that of a run, and ``config.yaml``."""
     software = ("oso_pipeline", "numpy", "numba", "scikit-learn", "rasterio", "geopandas", "dask")
     publish_json(
-        config.run_dir / "run.json",
+        config.run_dir / ownership.MARK,
         {
             "run_id": config.run_id,
             "name": config.name,
@@ -259,12 +260,15 @@ def describe_run(config: Config) -> None:
             "software": {name: version(name) for name in software},
         },
     )
+    text = ownership.dump(config.model_dump(mode="json"))
+    publish_bytes(config.run_dir / ownership.CONFIG, text.encode())
 
 
 def _prepare_folder(run_dir: Path) -> None:
+    ownership.check_own(run_dir).raise_errors(ConfigError)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        probe = run_dir / f".probe.{time.monotonic_ns()}.tmp"
+        probe = temporary_beside(run_dir / "probe")
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -17,7 +17,7 @@ from oso_pipeline.runtime.checks import drivers
 from oso_pipeline.runtime.checks.stages import check_stages
 from oso_pipeline.runtime.events import Observer
 from oso_pipeline.runtime.executors import Executor, SerialExecutor, executor_of, n_workers
-from oso_pipeline.runtime.folder import verification
+from oso_pipeline.runtime.folder import ownership, verification
 from oso_pipeline.runtime.folder.lock import RunLock
 from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.folder.status import ProgressFile
@@ -51,7 +51,9 @@ def load(
         If a file that it names is missing or cannot be used.
     """
     config = load_config(path, overrides or ())
-    return _checked(config, stages, check_writable(config))
+    problems = check_writable(config)
+    problems.extend(ownership.check_own(config.run_dir))
+    return _checked(config, stages, problems)
 
 
 def load_to_look(run_folder: Path, stages: Sequence[Stage] = STAGES) -> Loaded:
@@ -191,7 +193,10 @@ def verify(run_folder: Path, repair: bool) -> verification.Verification:
         If commits are to be withdrawn while a run works there.
     """
     folder = run_folder if run_folder.is_dir() else load_config(run_folder).run_dir
-    config_of(folder)  # refuses what is no run folder
+    config_of(folder)
+    if not ownership.is_run_folder(folder):
+        message = f"no run: the folder has no {ownership.MARK}, which every run writes"
+        raise InputDataError(Problem("E-INPUT-058", message, str(folder), "name a run folder"))
     if not repair:
         return verification.verify_run(folder)
     with RunLock(folder):

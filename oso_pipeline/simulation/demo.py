@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -12,9 +11,11 @@ from pathlib import Path
 from oso_pipeline import __version__
 from oso_pipeline.core.commit import digest, publish_bytes, publish_json
 from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.core.json_files import read_object
 from oso_pipeline.simulation.simulate import simulate
 from oso_pipeline.simulation.world.spec import WorldSpec
 
+_MARK = "world.json"
 _CONTENT = 5
 """Raised when the same specification gives other files, so that older worlds are made anew."""
 
@@ -82,21 +83,22 @@ def ensure_world(folder: Path, spec: WorldSpec) -> bool:
     InputDataError
         If `folder` holds something that is no simulated world.
     """
-    marker = folder / "world.json"
+    marker = folder / _MARK
+    told = read_object(marker)
     identity = digest({"spec": asdict(spec), "software": __version__, "content": _CONTENT})
-    try:
-        if json.loads(marker.read_text(encoding="utf-8"))["identity"] == identity:
-            return False
-    except (OSError, ValueError, KeyError):
-        pass
-    if folder.exists() and any(folder.iterdir()) and not marker.exists():
-        problem = "the folder holds something that is no simulated world"
+    if told.get("identity") == identity:
+        return False
+    there = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    if others := there - {_MARK, *told.get("entries", ())} if "identity" in told else there:
+        problem = f"the folder holds something that is no simulated world: {min(others)}"
         raise InputDataError(Problem("E-SIMULATE", problem, str(folder), "name another folder"))
     making = folder.with_name(f".{folder.name}.making")
     for old in (making, folder):
         if old.exists():
             shutil.rmtree(old)
     simulate(making, spec)
-    publish_json(making / "world.json", {"identity": identity, "spec": asdict(spec)})
+    entries = sorted(entry.name for entry in making.iterdir())
+    content = {"identity": identity, "spec": asdict(spec), "entries": entries}
+    publish_json(making / _MARK, content)
     making.rename(folder)
     return True

@@ -9,7 +9,6 @@ less at once; and after a second time, that a third would end alike.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from oso_pipeline.core.commit import temporary_beside
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
 from oso_pipeline.core.json_files import ODD_VALUES, read_object
 from oso_pipeline.tasks.heartbeat import ACTIVITY
@@ -63,7 +63,7 @@ class Mark:
 
     def write(self, path: Path) -> None:
         """Write the mark; where that fails, the next worker knows nothing, which is no harm."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = temporary_beside(path)
         with suppress(OSError):
             # Never the run folder: where that is gone, nothing may take its place.
             path.parent.parent.mkdir(exist_ok=True)

@@ -56,7 +56,7 @@ def test_everything_is_named_at_once(world: World) -> None:
     two.unlink()
     sidecar_of(three).write_text('{"a":')
     sidecar_of(four).unlink()
-    stray = world.run_dir / ".total.txt.host.1.abcd.tmp"
+    stray = world.run_dir / ".total.txt.host.1.abcdef01.tmp"
     stray.touch()
     found = verify_run(world.run_dir)
     assert {(p.code, p.where) for p in found.problems} == {

@@ -161,7 +161,7 @@ def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
 
 def test_strays_of_killed_writers_are_swept(world: World) -> None:
     world.run_dir.mkdir()
-    stray = world.run_dir / ".1.txt.host.1.abcd.tmp"
+    stray = world.run_dir / ".1.txt.host.1.abcdef01.tmp"
     stray.touch()
     world.run()
     assert not stray.exists()

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 
 from oso_pipeline.core import processes
+from oso_pipeline.core.commit import temporary_beside
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
 from oso_pipeline.core.json_files import ODD_VALUES, read_object
 from oso_pipeline.runtime.shard import Shard
@@ -192,7 +193,7 @@ class RunLock:
         if not self.seize and not is_abandoned(path, holder):
             return False
         # Renamed first: of several that find it abandoned one gets it, and sees what it got.
-        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        aside = temporary_beside(path)
         with suppress(FileNotFoundError):
             path.rename(aside)
             if Holder.read(aside) != holder:
@@ -235,7 +236,7 @@ def silence_s(path: Path) -> float | None:
 
     None where the lock is gone.
     """
-    probe = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    probe = temporary_beside(path)
     try:
         probe.touch()
         return probe.stat().st_mtime - path.stat().st_mtime
@@ -263,7 +264,7 @@ def is_abandoned(path: Path, holder: Holder | None) -> bool:
 
 def _create(path: Path, holder: Holder) -> bool:
     """Make a lock file with its content in one step; return whether it was not there before."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    draft = temporary_beside(path)
     draft.write_text(json.dumps(asdict(holder)), encoding="utf-8")
     try:
         os.link(draft, path)

@@ -6,7 +6,6 @@ So it can be asked on any host that sees the folder, whoever runs it and however
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -14,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oso_pipeline.core.commit import sidecar_of
+from oso_pipeline.core.commit import sidecar_of, temporary_beside
 from oso_pipeline.core.json_files import ODD_VALUES, object_in, read_object
 from oso_pipeline.runtime.events import Event, StageEnded, StageStarted, TaskEnded
 from oso_pipeline.runtime.folder.lock import (
@@ -98,7 +97,7 @@ class ProgressFile:
         self._now, self._written = progress, time.monotonic()
         with suppress(OSError):  # only for watching
             self.path.parent.mkdir(exist_ok=True)
-            draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+            draft = temporary_beside(self.path)
             draft.write_text(json.dumps(asdict(progress)), encoding="utf-8")
             draft.replace(self.path)
 

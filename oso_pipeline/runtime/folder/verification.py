@@ -6,7 +6,6 @@ The commit record of every file holds its SHA-256, so damage is found by reading
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from oso_pipeline.core import machine
-from oso_pipeline.core.commit import TEMPORARY_SUFFIX, sha256_file, sidecar_of
+from oso_pipeline.core.commit import is_temporary, sha256_file, sidecar_of
 from oso_pipeline.core.errors import Problem, Problems
+from oso_pipeline.core.json_files import object_in
 from oso_pipeline.runtime.stages import STAGES
 from oso_pipeline.tasks.heartbeat import ACTIVITY
 from oso_pipeline.tasks.stage import Stage
@@ -156,7 +156,7 @@ def _judge(found: Verification, path: Path, verdict: _Verdict) -> None:
 
 
 def _note_stray(found: Verification, path: Path, records: set[Path], folder: Path) -> None:
-    if path.name.endswith(TEMPORARY_SUFFIX):
+    if is_temporary(path.name):
         found.temporaries.append(path)
         message = "left behind by a writer that was killed, or of a run at work"
         found.problems.warn("W-VERIFY-TEMPORARY", message, path, "the next run removes it")
@@ -178,23 +178,25 @@ def _files_of(folder: Path, apart: Collection[str]) -> Iterator[Path]:
 
 
 def _is_record(path: Path) -> bool:
-    """Tell whether a file is a commit record, be it damaged: other JSON files are results."""
+    """Tell whether a file is a commit record, be it damaged: other JSON files are results.
+
+    Sound JSON of another kind beside a file of that name is somebody's.
+    """
     if path.suffix != _RECORD_SUFFIX:
         return False
-    if path.with_name(path.name.removesuffix(_RECORD_SUFFIX)).is_file():
-        return True
     try:
-        return _parsed(path.read_bytes()) is not None
+        raw = path.read_bytes()
     except OSError:
-        return False
+        return path.with_name(path.name.removesuffix(_RECORD_SUFFIX)).is_file()
+    if _parsed(raw) is not None:
+        return True
+    is_beside = path.with_name(path.name.removesuffix(_RECORD_SUFFIX)).is_file()
+    return is_beside and not object_in(raw.decode(errors="replace"))
 
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:
-    try:
-        content = json.loads(raw)
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) and content.keys() >= _RECORD_KEYS else None
+    content = object_in(raw.decode(errors="replace"))
+    return content if content.keys() >= _RECORD_KEYS else None
 
 
 def lines(found: Verification) -> Iterable[str]:
