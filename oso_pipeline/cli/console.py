@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console
+
+from oso_pipeline.core.plain_text import plain
 
 
 class PatientConsole(Console):
     """A console whose reader may leave: the command goes on to its own end."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, with what steers a terminal only where it is this program's."""
+        super().print(*(plain(one) if isinstance(one, str) else one for one in objects), **options)
 
     def on_broken_pipe(self) -> None:
         """Go silent, instead of ending with code 1, which stands for a bug."""
@@ -24,7 +30,7 @@ def write_or_go_silent(stream: IO[str], line: str) -> None:
     A run of days does not end because the terminal or the pipe behind it was closed.
     """
     try:
-        stream.write(line + "\n")
+        stream.write(plain(line) + "\n")
         stream.flush()
     except BrokenPipeError:
         silence(stream)

@@ -106,8 +106,9 @@ def _check(
     hint = f"paths are relative to the file that holds them; correct {key}"
     try:
         is_folder, exists = path.is_dir(), path.exists()
-    except OSError as error:  # a folder above gives no permission, or the name is impossible
-        problems.error("E-INPUT-058", f"{key}: cannot be read: {error.strerror}", path, hint)
+    except (OSError, ValueError) as error:  # no permission above it, or an impossible name
+        reason = getattr(error, "strerror", None) or error
+        problems.error("E-INPUT-058", f"{key}: cannot be read: {reason}", path, hint)
         return
     if not exists:
         above = next((folder for folder in path.parents if os.path.isdir(folder)), path)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
+from oso_pipeline.core.plain_text import plain
+
 
 class ExitCode(IntEnum):
     """What the ``oso`` command returns to the shell."""
@@ -57,7 +59,7 @@ class Problem:
             lines.append(f"  file: {self.where}")
         if self.hint:
             lines.append(f"  fix:  {self.hint}")
-        return "\n".join(lines)
+        return plain("\n".join(lines))
 
 
 class OsoError(Exception):

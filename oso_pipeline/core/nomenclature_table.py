@@ -13,6 +13,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.plain_text import is_plain
 from oso_pipeline.core.tables import Row, read_rows, read_text
 
 _INTEGER = re.compile(r"[+-]?\d+(\.0*)?")
@@ -60,6 +61,11 @@ def read_nomenclature_rows(
             path,
             f"a header and one line per class are expected; columns: {_COLUMNS}",
         )
+    for row in (*rows, *parents):
+        for column, value in row.values.items():
+            if not is_plain(value):
+                message = f"{column} {value!r} holds control characters"
+                _error(problems, row.where, message, "GIS software cannot show them; remove them")
     classes = [one for one in (_row(row, problems) for row in rows) if one is not None]
     _doubles(classes, "class", problems)
     level1 = _explicit_parents(parents, problems) if parents else _inline_parents(rows, problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -41,11 +42,13 @@ def read_text(path: Path, problems: Problems) -> str | None:
     encoding than UTF-8 (``E-INPUT-063``). The result is then None.
     """
     try:
+        if not path.is_file() and path.exists():
+            raise OSError(errno.EINVAL, "it is no regular file")  # a device may never end
         content = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a path with a null character is a ValueError
         problems.error(
             "E-INPUT-058",
-            f"cannot read the file: {error.strerror}",
+            f"cannot read the file: {getattr(error, 'strerror', None) or error}",
             path,
             "give the path of an existing, readable file",
         )
