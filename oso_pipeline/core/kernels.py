@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pickle
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -78,26 +76,25 @@ class _OneFileEach(IndexDataCacheFile):
         content = self._dump((key, self._version, self._source_stamp, data))
         with (
             suppress(OSError),  # a full disk, or a folder that cannot be written any more
-            self._open_for_write(self._path_of(key)) as stream,
+            self._open_for_write(self._data_path(self._name_of(key))) as stream,
         ):
-            stream.write(sha256(content).digest() + content)
+            stream.write(content + sha256(content).digest())
 
     def load(self, key: Any) -> Any:
         """Return the code, or None if there is none, it is damaged, or of other sources."""
         try:
-            kept = Path(self._path_of(key)).read_bytes()
+            kept = Path(self._data_path(self._name_of(key))).read_bytes()
         except OSError:
             return None
         # numba does not flush: after a power cut a file may be empty, or hold anything.
-        checksum, content = kept[:_CHECKSUM_BYTES], kept[_CHECKSUM_BYTES:]
+        content, checksum = kept[:-_CHECKSUM_BYTES], kept[-_CHECKSUM_BYTES:]
         if sha256(content).digest() != checksum:
             return None
-        *made_of, data = pickle.loads(content)
+        *made_of, data = self._load_data(self._name_of(key))  # which ignores what comes after
         return data if made_of == [key, self._version, self._source_stamp] else None
 
-    def _path_of(self, key: Any) -> str:
-        number = int.from_bytes(sha256(repr(key).encode()).digest()[:8])
-        return os.path.join(self._cache_path, self._data_name(number))
+    def _name_of(self, key: Any) -> str:
+        return self._data_name(int.from_bytes(sha256(repr(key).encode()).digest()[:8]))
 
 
 @cache
