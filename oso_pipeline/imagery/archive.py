@@ -20,7 +20,14 @@ from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from oso_pipeline.core.commit import digest, sha256_file, staged
+from oso_pipeline.core.commit import (
+    digest,
+    read_sidecar,
+    sha256_file,
+    staged,
+    withdraw_unless,
+    write_sidecar,
+)
 from oso_pipeline.imagery.damage import damage_as
 from oso_pipeline.imagery.file_names import AllowList, is_clutter
 
@@ -209,7 +216,8 @@ class ZipContents:
     def paths(self, names: Iterable[str]) -> dict[str, Path]:
         """Extract the files and return where they are.
 
-        A file that is already there with the right checksum is kept.
+        A file that is already there with the right checksum is kept. Each has a commit record,
+        so that `oso verify` and what reads it notice when it changes.
 
         Raises
         ------
@@ -232,7 +240,9 @@ class ZipContents:
 
     def _extract(self, stream: zipfile.ZipFile, name: str) -> Path:
         info, final = self._members[name], self.target / name
+        key = digest([info.file_size, info.CRC])
         if not (final.is_file() and _checksum(final) == (info.file_size, info.CRC)):
+            withdraw_unless(final, key)
             with staged(final) as temporary:
                 with (
                     damage_as(ArchiveError, f"member {name} is damaged"),
@@ -242,6 +252,8 @@ class ZipContents:
                     shutil.copyfileobj(source, sink, _CHUNK)  # verifies the checksum
                 if _checksum(temporary) != (info.file_size, info.CRC):
                     raise ArchiveError(f"member {name} was not extracted whole")
+        if (read_sidecar(final) or {}).get("key") != key:
+            write_sidecar(final, {"key": key})
         return final.absolute()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ class InventoryTask(Task):
         summary = record.get("summary") or {}
         if isinstance(self.job, InventoryJob) and summary.get("listing") != self.job.listing:
             return "the images have moved, others were found, or imagery.clear has changed"
-        if not all(Path(folder).is_dir() for folder in summary["extracted"]):
+        if not all(_is_committed(Path(folder)) for folder in summary["extracted"]):
             return "extracted files are gone"
         return None
 
@@ -105,7 +106,6 @@ class InventoryStage(StageBase):
     """Lists the products of each tile."""
 
     name = "inventory"
-    unverified = (EXTRACTED,)
     disk_hint = "extract the archives of products yourself"
 
     def check(self, config: Config) -> Problems:
@@ -150,7 +150,7 @@ class InventoryStage(StageBase):
             "skipped": dict(sorted(skipped.items())),
             "bytes": sum(s["bytes"] for s in tiles.values()),
         }
-        headline = f"{summary['used']} of {summary['found']} products of {len(tiles)} tiles used"
+        headline = _headline(summary["used"], summary["found"], len(tiles), skipped)
         return Gathered(summary, warnings_of(tiles.values()), headline)
 
 
@@ -195,6 +195,24 @@ def tile_layout(context: PlanContext[Config], tile: str) -> TileLayout:
         return read_inventory(task.output()).layout
     candidates = task.job.candidates if isinstance(task.job, InventoryJob) else ()
     return peek_layout(candidates, Readers.of(context.config.imagery.readers), tile)
+
+
+def _headline(used: int, found: int, n_tiles: int, skipped: Mapping[str, int]) -> str:
+    """Return how many products are used, and why others are not, the most frequent reason first."""
+    tiles = f" of {n_tiles} tiles" if n_tiles > 1 else ""
+    reasons = sorted(skipped.items(), key=lambda item: (-item[1], item[0]))
+    why = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in reasons if n)
+    return f"{used} of {found} products{tiles} used" + (f"; left out: {why}" if why else "")
+
+
+def _is_committed(folder: Path) -> bool:
+    """Tell whether a folder holds extracted files, each with its commit record."""
+    try:
+        names = set(os.listdir(folder))
+    except OSError:
+        return False
+    files = {n for n in names if not n.endswith(".json") and not n.startswith(".")}
+    return bool(files) and all(f"{name}.json" in names for name in files)
 
 
 def _plan_tile(

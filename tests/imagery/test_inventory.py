@@ -22,8 +22,10 @@ from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.imagery.inventory import Inventory, read_inventory
 from oso_pipeline.imagery.stage import STAGE, tile_layout
+from oso_pipeline.runtime.folder.verification import repair, verify_run
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
+from oso_pipeline.timeseries.reading.rasters import OpenRasters
 
 A = "SENTINEL2A_20180105-105435-457_L2A_T31TCJ_C_V2-2"
 B = "SENTINEL2B_20180110-105421-123_L2A_T31TCJ_C_V2-2"
@@ -394,6 +396,45 @@ def test_extracted_files_that_are_gone_are_extracted_again(images: Path):
     (task,) = STAGE.plan(Context(config))
     assert task.state().why == "extracted files are gone"
     assert run(config)[0].acquisitions
+
+
+def test_1_8_the_headline_says_why_products_were_left_out(images: Path):
+    Muscate(A).write(images)
+    (Muscate(B).write(images) / f"{B}_FRE_B4.tif").unlink()
+    for number in (1, 2):
+        (images / f"{number}.zip").write_bytes(b"x")
+    gathered = STAGE.gather((committed(make_config(images.parent)),))
+    assert gathered.headline == "1 of 4 products used; left out: 2 not recognised, 1 incomplete"
+    assert len(gathered.warnings) == 3
+
+
+def test_1_8_nothing_is_said_of_what_is_not_left_out(images: Path):
+    Muscate(A).write(images)
+    headline = STAGE.gather((committed(make_config(images.parent)),)).headline
+    assert headline == "1 of 1 products used"
+
+
+def test_2_4_a_changed_file_of_an_archive_is_found_by_verify_and_by_what_reads_it(images: Path):
+    Muscate(A).write_zip(images)
+    config = make_config(images.parent)
+    inventory, _ = run(config)
+    path = inventory.acquisitions[0].bands["B4"].path
+    content = path.read_bytes()
+    assert not verify_run(config.run_dir).problems.errors
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    found = verify_run(config.run_dir)
+    assert [(p.code, p.where) for p in found.problems.errors] == [("E-VERIFY-CONTENT", str(path))]
+    rasters = OpenRasters(limit=5)
+    with rasters.session(), pytest.raises(InputDataError, match="E-FAULT-024") as caught:
+        rasters.shape(path)
+    assert str(path) in str(caught.value)
+
+    repair(found)
+    (task,) = STAGE.plan(Context(config))
+    assert task.state().why == "extracted files are gone"
+    run(config)
+    assert path.read_bytes() == content
+    assert not verify_run(config.run_dir).problems.errors
 
 
 def test_gather_sums_up(images: Path):

@@ -18,6 +18,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from oso_pipeline.core.commit import require_sound
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.imagery.acquisition import Asset
 from oso_pipeline.timeseries.kernels.chunks import NODATA
@@ -104,7 +105,8 @@ class OpenRasters:
         Raises
         ------
         InputDataError
-            If the file has vanished or cannot be read (``E-FAULT-019``, ``E-FAULT-021``).
+            If the file has vanished or cannot be read (``E-FAULT-019``, ``E-FAULT-021``), or is
+            not what was extracted from an archive (``E-FAULT-024``).
         """
         with _named(path):
             return self._dataset(path).read(1, window=window, out=out)
@@ -140,6 +142,8 @@ class OpenRasters:
         return dataset
 
     def _open_file(self, path: Path) -> Any:
+        # Of what was extracted from archives; products of the user have no commit records.
+        require_sound(path)
         return rasterio.open(path, driver="GTiff")
 
 
