@@ -19,6 +19,7 @@ from oso_pipeline.reference.databases.kinds import BdTopoSource, ClcSource, RpgS
 from oso_pipeline.reference.databases.packed import files_below
 from oso_pipeline.reference.databases.rpg import Rpg
 from oso_pipeline.reference.databases.sources import Labelling, ReferenceSource
+from oso_pipeline.vectors.window import Window
 
 LABELLING = Labelling(load_nomenclature("oso17"))
 SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
@@ -89,6 +90,9 @@ def test_1_7_a_packed_department_among_unpacked_ones_is_named(
     assert not problems.errors, [str(one) for one in problems.errors]
     (warning,) = [one for one in problems.warnings if "packed" in one.message]
     assert f"{other}{suffix}" in warning.message
+    read = Problems()  # the warnings of reading are those that a run prints
+    source(kind, tmp_path).read(Window.everywhere(2154), read)
+    assert warning in list(read)
 
 
 @pytest.mark.parametrize("suffix", PACKED)

@@ -99,7 +99,7 @@ class BdTopo:
         """Return labelled features and built-up units; problems as in `check`."""
         before = len(problems.errors)
         content = self._content
-        problems.extend(problem for problem in content.problems if problem.is_error)
+        problems.extend(content.problems)
         if content.rules is None:
             return None
         labels = Labels(self.source, self.labelling)

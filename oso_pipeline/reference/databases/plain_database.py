@@ -122,7 +122,7 @@ class PlainDatabase:
         """Return labelled features; problems as in `check`, and values that no rule knows."""
         before = len(problems.errors)
         content = self.content
-        problems.extend(problem for problem in content.problems if problem.is_error)
+        problems.extend(content.problems)
         features = self.features(window, problems)
         if features is None or content.rules is None or len(problems.errors) > before:
             return None
