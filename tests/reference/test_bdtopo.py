@@ -391,7 +391,7 @@ def test_unknown_values_are_listed_with_counts(vectors: Path, tmp_path: Path) ->
     )
     message = refused(database(tmp_path))
     assert "E-INPUT-042" in message
-    assert "NATURE=Forêt pétrifiée (5)" in message
+    assert "NATURE=Forêt pétrifiée (5, " in message
     source = BdTopo(
         BdTopoSource(kind="bdtopo", path=tmp_path),
         Labelling(load_nomenclature("oso17"), unknown_codes="drop"),

@@ -144,7 +144,7 @@ def test_unknown_codes_are_listed(granada: Path, tmp_path: Path) -> None:
     frame.to_file(tmp_path / "c.gpkg")
     problems = Problems()
     assert clc(tmp_path).read(EVERYWHERE, problems) is None
-    assert "CODE=999 (2)" in str(problems.errors[0])
+    assert "CODE=999 (2, 87.8 ha)" in str(problems.errors[0])
 
 
 def test_the_land_cover_of_the_configuration_serves_bdtopo(granada: Path, tmp_path: Path) -> None:
