@@ -17,7 +17,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -27,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from distributed.protocol.pickle import dumps, loads
 from pydantic import ValidationError
 
 from oso_pipeline.core.nomenclature import NODATA_CODE
@@ -110,11 +110,11 @@ def promise(kept: object, words: str) -> None:
 
 
 def settings_are_a_section(subject: Subject) -> None:
-    """Check that settings have defaults, refuse unknown keys, survive JSON and pickle."""
+    """Check that settings have defaults, refuse unknown keys, survive JSON and the way to a worker."""
     model = plugin_of("learners", subject.kind).settings
     content = subject.chosen.model_dump(mode="json")
     promise(model(**json.loads(json.dumps(content))) == subject.chosen, "JSON changes settings")
-    promise(pickle.loads(pickle.dumps(subject.chosen)) == subject.chosen, "pickle changes settings")
+    promise(loads(dumps(subject.chosen)) == subject.chosen, "a way to a worker changes settings")
     try:
         model(**{**content, "no_such_key": 1})
     except ValidationError:

@@ -8,7 +8,6 @@ One call in a test of the package is enough::
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import geopandas
 import numpy as np
 import pandas as pd
 import shapely
+from distributed.protocol.pickle import dumps, loads
 
 from oso_pipeline.config.reference import Source
 from oso_pipeline.core.errors import Problems
@@ -115,8 +115,8 @@ class _Trial:
     def settings_faults(self) -> Iterator[str]:
         """Check that settings survive the way into tasks, and from a configuration."""
         kind = plugin_of("sources", self.settings.kind)
-        if pickle.loads(pickle.dumps(self.settings)) != self.settings:
-            yield "settings: do not survive pickle; tasks carry them to workers"
+        if loads(dumps(self.settings)) != self.settings:
+            yield "settings: do not survive the way to a worker"
         text = self.settings.model_dump_json()
         if kind.settings.model_validate_json(text, strict=True) != self.settings:
             yield "settings: do not survive JSON, as which a run folder keeps them"
