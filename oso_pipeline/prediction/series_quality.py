@@ -44,17 +44,23 @@ def count_quality(
         ``classified`` pixels with a class; ``nodata`` pixels without any clear date;
         ``insufficient`` pixels with fewer than two, those without any included; ``long_gap``
         pixels with a class and more than `LONG_GAP_DAYS` days without a clear date;
-        ``clipped`` values (not pixels) of the block out of the range that is stored.
+        ``clipped`` values (not pixels) of the block out of the range that is stored. Where some
+        are, ``blank`` observations that are 0 in every band and not used, and ``observed`` ones
+        of these blocks that no mask hides, blank ones included.
     """
     classified = wanted & (validity > 0)
     days = layout.series.days
     gaps = longest_gap_days(series.clear, series.days, int(days[0]), int(days[-1]))
+    blank = {}
+    if series.blank:
+        blank = {"blank": series.blank, "observed": series.blank + int(series.clear.sum())}
     return {
         "classified": int(np.count_nonzero(classified)),
         "nodata": int(np.count_nonzero(wanted & (validity == 0))),
         "insufficient": int(np.count_nonzero(wanted & (validity < 2))),
         "long_gap": int(np.count_nonzero(classified & (gaps > LONG_GAP_DAYS))),
         "clipped": series.clipped,
+        **blank,
     }
 
 
@@ -64,11 +70,13 @@ def total_quality(found: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     for counts in found:
         for name in _COUNTS:
             totals[name] += int(counts.get(name, 0))
+        for name in counts.keys() & {"blank", "observed"}:
+            totals[name] = totals.get(name, 0) + int(counts[name])
     return totals
 
 
 def quality_warnings(totals: Mapping[str, int]) -> list[str]:
-    """Return what the user should know: ``W-INPUT-018``, ``-026``, ``-027`` and ``-029``."""
+    """Return what the user should know: ``W-INPUT-017``, ``-018``, ``-026``, ``-027``, ``-029``."""
     pixels = totals["classified"] + totals["nodata"]
     found = (
         ("018", "clipped", "values of clear pixels lay outside -0.9999 to 3.2767 and were clipped"),
@@ -77,6 +85,14 @@ def quality_warnings(totals: Mapping[str, int]) -> list[str]:
         ("029", "long_gap", f"have a gap of more than {LONG_GAP_DAYS} days between clear dates"),
     )
     problems = Problems()
+    if blank := totals.get("blank", 0):
+        problems.warn(
+            "W-INPUT-017",
+            f"{blank} observations, {blank / totals['observed']:.1%} of those in the blocks "
+            "concerned, are 0 in every band and hidden by no mask; they are not used",
+            "blocks",
+            "products of MAJA 4.5.2 have this fault: fetch them again where they were made anew",
+        )
     for row, name, text in found:
         if totals[name]:
             share = "" if name == "clipped" else f"of {pixels} pixels "

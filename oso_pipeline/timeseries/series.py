@@ -35,6 +35,8 @@ class BlockSeries:
         Days since 1970-01-01, not descending, int32, shape ``(time,)``.
     clipped
         Values of clear pixels that lay outside -9999 to 32767 and were set to the nearer end.
+    blank
+        Pixels of all layers that no mask hides and that are 0 in every band: no observations.
     """
 
     shape: tuple[int, int]
@@ -44,6 +46,7 @@ class BlockSeries:
     clear: npt.NDArray[np.uint8]
     days: npt.NDArray[np.int32]
     clipped: int = 0
+    blank: int = 0
 
     @classmethod
     def of(

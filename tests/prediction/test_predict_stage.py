@@ -99,6 +99,15 @@ def test_row_26_27_no_clear_date_is_nodata(finished: TinyRun) -> None:
     assert "W-INPUT-027] 16 of 4096 pixels" in " ".join(gathered.warnings)
 
 
+def test_1_9_the_share_of_observations_that_are_0_in_every_band_is_told():
+    sound = {"classified": 10, "nodata": 0}
+    assert quality_warnings(total_quality([sound])) == []
+    found = {**sound, "blank": 5, "observed": 20}
+    (text,) = quality_warnings(total_quality([found, sound, found]))
+    assert "W-INPUT-017" in text
+    assert "10 observations, 25.0%" in text
+
+
 def test_rows_18_26_29_quality_of_the_series_is_counted() -> None:
     first = days_since_epoch(LAYOUT.series.dates)[0]
     last = days_since_epoch(LAYOUT.series.dates)[-1]

@@ -120,6 +120,37 @@ def test_row_017_nodata_in_one_band_spoils_the_date_whatever_edg_says(products) 
     assert (series.values[0, 0].reshape(6, 8)[:2, :2] == -10_000).all()
 
 
+@pytest.mark.parametrize(("offset", "scale"), [(0.0, 1e-4), (0.0, 1e-3), (-0.1, 1e-4)])
+def test_1_9_pixels_that_are_0_in_every_band_are_no_observation(products, offset, scale) -> None:
+    fine = np.full((6, 8), 300, np.int16)
+    fine[:, :4] = 0
+    coarse = np.full((3, 4), 900, np.int16)
+    coarse[:2, :2] = 0
+    coarse[0, 3] = 0
+    products.add(DAY, {"B4": fine, "B5": coarse, "B8": fine}, offset=offset, scale=scale)
+    series = read(products, "B4", "B5", "B8")
+    expected = np.ones((6, 8), np.uint8)
+    expected[:4, :4] = 0
+    assert np.array_equal(series.clear.reshape(6, 8), expected)
+    assert series.blank == 16
+
+
+def test_1_9_a_second_product_of_the_day_shows_what_is_0_in_the_first(products) -> None:
+    products.add("2018-05-01T10:00:00", {"B4": 0, "B5": 0, "B8": 0})
+    products.add("2018-05-01T10:00:10", {"B4": 7, "B5": 9, "B8": 9})
+    series = read(products, "B4", "B5", "B8")
+    assert series.clear.sum(axis=1).tolist() == [0, 48]
+    assert series.blank == 48
+    assert (series.values[1, 0] == 7).all()
+
+
+def test_1_9_of_one_or_two_bands_0_is_a_value(products) -> None:
+    products.add(DAY, {"B4": 0, "B8": 0})
+    series = read(products, "B4", "B8")
+    assert series.clear.all()
+    assert series.blank == 0
+
+
 def test_row_018_negative_and_bright_pixels_are_kept_and_cut_ones_counted(products) -> None:
     products.shape = (2, 4)
     image = np.array([[-15, -9999, 18_528, 32_767], [0, 1, -10_001, -32_768]], np.int16)

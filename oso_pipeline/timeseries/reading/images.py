@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from rasterio.windows import Window
 from oso_pipeline.core.kernels import kernel
 from oso_pipeline.imagery.acquisition import Asset
 from oso_pipeline.timeseries.kernels.chunks import NODATA
-from oso_pipeline.timeseries.reading.rasters import LOWEST, STORED, OpenRasters, to_stored
+from oso_pipeline.timeseries.reading.rasters import HIGHEST, LOWEST, STORED, OpenRasters, to_stored
 from oso_pipeline.timeseries.reading.windows import Part
 
 _Int16 = npt.NDArray[np.int16]
@@ -155,4 +155,42 @@ def overlap(outside, clear, factor):  # type: ignore[no-untyped-def]
     for row in range(clear.shape[0]):
         for column in range(clear.shape[1]):
             count += clear[row, column] & outside[row // factor, column // factor]
+    return count
+
+
+def stored_zeros(assets: Iterable[Asset]) -> npt.NDArray[np.int16]:
+    """Return what a 0 in the file of each band becomes as it is stored."""
+    offsets = [round(asset.offset * 10_000) for asset in assets]
+    return np.clip(offsets, LOWEST, HIGHEST).astype(np.int16)
+
+
+@kernel
+def hide_blank(fine, coarse, slots, zeros, clear):  # type: ignore[no-untyped-def]
+    """Take pixels that are 0 in every band out of `clear`; return how many.
+
+    Some producers store 0, not the no data value, off the swath and leave the masks empty. Of
+    rows where the first band is nowhere 0, as nearly everywhere, the others are not read.
+    """
+    count, first = 0, slots[0]
+    for row in range(clear.shape[0]):
+        line = fine[first, row] if first >= 0 else coarse[-1 - first, row // 2]
+        hits = 0
+        for column in range(len(line)):
+            hits += line[column] == zeros[0]
+        if hits == 0:
+            continue
+        for column in range(clear.shape[1]):
+            blank = clear[row, column] != 0
+            band = 0
+            while blank and band < len(slots):
+                slot = slots[band]
+                if slot >= 0:
+                    value = fine[slot, row, column]
+                else:
+                    value = coarse[-1 - slot, row // 2, column // 2]
+                blank = value == zeros[band]
+                band += 1
+            if blank:
+                clear[row, column] = 0
+                count += 1
     return count

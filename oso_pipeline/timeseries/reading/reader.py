@@ -18,9 +18,11 @@ from oso_pipeline.imagery.clear import ClearPolicy, ClearRule
 from oso_pipeline.timeseries.reading.images import (
     Images,
     Layer,
+    hide_blank,
     overlap,
     read_band,
     spoil,
+    stored_zeros,
 )
 from oso_pipeline.timeseries.reading.rasters import OpenRasters, process_rasters
 from oso_pipeline.timeseries.reading.usable import (
@@ -82,6 +84,11 @@ class ReadSpec:
             date.fromisoformat(content["first"]),
             date.fromisoformat(content["last"]),
         )
+
+
+LEAST_BANDS_BLANK = 3
+"""Bands that have to be 0 at a pixel before it counts as blank: of fewer, 0 may be what was seen,
+as of deep water."""
 
 
 @dataclass
@@ -164,15 +171,16 @@ class BlockReader:
                 if layer.any():
                     seen.append(acquisition)
             clear = clear[: len(seen)]
-            images, clipped = Images.empty(len(seen), self._resolutions, shape), 0
+            images, clipped, blank = Images.empty(len(seen), self._resolutions, shape), 0, 0
             for number, acquisition in enumerate(seen):
                 _take_turns(seen, clear, number)
                 if clear[number].any():
                     layer = images.layer(number)
-                    clipped += self._fill(acquisition, block, layer, clear[number])
+                    found = self._fill(acquisition, block, layer, clear[number])
+                    clipped, blank = clipped + found[0], blank + found[1]
         days = days_since_epoch(tuple(a.acquired.date() for a in seen))
         flags = clear.reshape(len(seen), block.pixels)
-        return BlockSeries(shape, *images.flat(), images.slots, flags, days, clipped)
+        return BlockSeries(shape, *images.flat(), images.slots, flags, days, clipped, blank)
 
     def _look(
         self,
@@ -201,8 +209,11 @@ class BlockReader:
         block: Block,
         layer: Layer,
         clear: npt.NDArray[np.uint8],
-    ) -> int:
-        """Read the bands of a product around its clear pixels; return how many were cut."""
+    ) -> tuple[int, int]:
+        """Read the bands of a product around its clear pixels.
+
+        Return how many values were cut, and how many pixels are 0 in every band: no observation.
+        """
         part = bounding(clear)
         target, flags = layer.part(part), part.of(clear)
         cut = []
@@ -215,7 +226,11 @@ class BlockReader:
             spoil(values, flags, factor)
             if outside is not None:
                 cut.append((outside, factor))
-        return sum(int(overlap(outside, flags, factor)) for outside, factor in cut)
+        blank = 0
+        if len(self.spec.bands) >= LEAST_BANDS_BLANK:
+            zeros = stored_zeros(acquisition.bands[band] for band in self.spec.bands)
+            blank = int(hide_blank(target.fine, target.coarse, target.slots, zeros, flags))
+        return sum(int(overlap(outside, flags, factor)) for outside, factor in cut), blank
 
     def _window(self, path: Path, part: Part, factor: int) -> Window:
         """Return the window of a file that shows a part of the tile."""
