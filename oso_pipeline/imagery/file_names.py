@@ -31,7 +31,7 @@ class AllowList:
     metadata: tuple[str, ...] = (".xml",)
 
     def __contains__(self, name: str) -> bool:
-        return self.names.search(name) is not None and not is_clutter(name)
+        return self.names.search(name) is not None and not is_clutter(name) and is_text(name)
 
     def stem_of(self, name: str) -> str:
         """Return what a name begins with before the part that `names` describes."""
@@ -58,3 +58,12 @@ def is_clutter(path: str) -> bool:
 def is_packed(name: str) -> bool:
     """Tell whether a name is that of an archive which the user has to unpack, such as a tar."""
     return _PACKED.search(name) is not None
+
+
+def is_text(name: str) -> bool:
+    """Tell whether a name can be written as UTF-8; the system allows any bytes in a name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

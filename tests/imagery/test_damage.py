@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 import zipfile
@@ -183,6 +184,13 @@ def test_2_7_random_bytes_end_in_a_finding_or_change_nothing(images: Path, kind:
         else:
             assert "-INPUT-" in str(result.error)
             assert "Traceback" not in str(result.error)
+
+
+def test_2_7_a_name_that_is_no_text_is_named(images: Path):
+    for name in (b"bad\xff", b"bad\xff.zip"):
+        (images / os.fsdecode(name)).mkdir()
+    (images / os.fsdecode(b"bad\xff") / "a.tif").touch()
+    left_out(images, "bad\\udcff")
 
 
 def test_2_7_trouble_of_the_system_is_no_damage():
