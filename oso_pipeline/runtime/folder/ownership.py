@@ -70,9 +70,13 @@ def dump(content: object) -> str:
 
 
 def _is_dump(path: Path) -> bool:
-    """Tell whether a file holds just what `dump` makes of it: then nobody's words get lost."""
+    """Tell whether a file holds just what `dump` makes of it: then nobody's words get lost.
+
+    Lines may be wrapped elsewhere, as of a folder that was moved and whose paths were mended.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        return dump(YAML(typ="safe", pure=True).load(text)) == text
+        again = dump(YAML(typ="safe", pure=True).load(text))
+        return "".join(again.split()) == "".join(text.split())
     except (OSError, ValueError, YAMLError, RecursionError):
         return False
