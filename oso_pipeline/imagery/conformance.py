@@ -9,13 +9,14 @@ One call in a test of the package is enough::
 from __future__ import annotations
 
 import json
-import pickle
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
+
+from distributed.protocol.pickle import dumps, loads
 
 from oso_pipeline.config.readers import ReaderSettings
 from oso_pipeline.core.errors import Problems
@@ -166,7 +167,7 @@ class _Trial:
         yield from (f"{name}: {problem}" for problem in problems.errors)
         if Acquisition.from_row(found.to_row()) != found:
             yield f"{name}: does not survive the inventory"
-        if pickle.loads(pickle.dumps(found)) != found:
+        if loads(dumps(found)) != found:
             yield f"{name}: does not survive the way to a worker"
 
     def missing_band(self, candidate: Candidate, found: Acquisition) -> Iterator[str]:
