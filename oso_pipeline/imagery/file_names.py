@@ -8,8 +8,12 @@ from dataclasses import dataclass
 _PACKED = re.compile(
     r"\.(tar|tar\.\w+|t[gbx]z|tbz2|tzst|7z|7z\.\d+|rar|zip\.\d+|z\d\d)$", re.IGNORECASE
 )
-_CLUTTER = frozenset({"__macosx", "@eadir", "$recycle.bin", "lost+found"})
-"""Folders that systems leave beside files, in lower case."""
+_CLUTTER = re.compile(
+    r"(?:^|[/\\])(?:\.(?!\.?(?:[/\\]|$))"  # hidden, but not . and ..
+    r"|(?:__MACOSX|@eaDir|\$RECYCLE\.BIN|lost\+found)(?:[/\\]|$))",
+    re.IGNORECASE,
+)
+"""Hidden names, and folders that systems leave beside files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,7 @@ def is_clutter(path: str) -> bool:
     >>> is_clutter("._a.tif"), is_clutter("__MACOSX/p/a.tif"), is_clutter("../a.tif")
     (True, True, False)
     """
-    parts = path.replace("\\", "/").split("/")
-    return any(p.lower() in _CLUTTER or (p[:1] == "." and p not in (".", "..")) for p in parts)
+    return _CLUTTER.search(path) is not None
 
 
 def is_packed(name: str) -> bool:
