@@ -89,7 +89,7 @@ def quality_warnings(totals: Mapping[str, int]) -> list[str]:
         problems.warn(
             "W-INPUT-017",
             f"{blank} observations, {blank / totals['observed']:.1%} of those in the blocks "
-            "concerned, are 0 in every band and hidden by no mask; they are not used",
+            "concerned, are 0 in every band and hidden by no mask; they count as no data",
             "blocks",
             "products of MAJA 4.5.2 have this fault: fetch them again where they were made anew",
         )
