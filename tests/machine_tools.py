@@ -49,6 +49,20 @@ def as_nobody() -> list[str]:
 
 
 @contextmanager
+def readable_by_all(path: Path) -> Iterator[None]:
+    """Let every user reach a path below the folders of pytest, which are their owner's alone."""
+    closed = {folder: folder.stat().st_mode for folder in path.parents if folder != Path("/")}
+    closed = {folder: mode for folder, mode in closed.items() if mode & 0o005 != 0o005}
+    for folder, mode in closed.items():
+        folder.chmod(mode | 0o055)
+    try:
+        yield
+    finally:
+        for folder, mode in closed.items():
+            folder.chmod(mode)
+
+
+@contextmanager
 def open_folder() -> Iterator[Path]:
     """Give a folder that every user may enter and write, which those of pytest are not."""
     folder = Path(tempfile.mkdtemp(prefix="oso-test-"))

@@ -40,6 +40,7 @@ def foreign_data(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_1_5_and_2_13_a_user_without_home_or_entry_in_passwd_runs(small_world: Path) -> None:
     nobody = as_nobody()
     with open_folder() as folder:
@@ -96,6 +97,7 @@ def test_1_6_data_of_another_installation_are_not_used(
     assert told.stdout.strip() == "2154", told.stderr
 
 
+@pytest.mark.slow
 def test_1_6_driver_and_workers_use_their_own_data(
     small_world: Path, tmp_path: Path, foreign_data: Path
 ) -> None:
@@ -230,6 +232,7 @@ def test_2_9_a_damaged_image_is_still_a_damaged_image(tmp_path: Path) -> None:
     assert "E-FAULT-021" in (result.error or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("closed", "options"), [("1", ()), ("0 1 2", ("--json-log",))])
 def test_2_18_closed_streams(
     small_world: Path, tmp_path: Path, closed: str, options: tuple[str, ...]

@@ -44,6 +44,7 @@ def test_the_example_of_the_page_conforms(package: Path) -> None:
     assert " passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_map_is_made_by_the_learner_of_another_package(
     package: Path, small_world: Path, tmp_path: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_map_is_made_by_the_learner_of_another_package(
     assert "install the package that offers it" in gone.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("learning", "said"),
     [
@@ -93,6 +95,7 @@ def test_wrong_keys_are_named_with_their_place(
     assert f"{config}:13:" in done.stderr
 
 
+@pytest.mark.slow
 def test_adaptation_needs_a_learner_that_can(
     package: Path, small_world: Path, tmp_path: Path
 ) -> None:
@@ -119,6 +122,7 @@ FAULTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "old", "new", "said"), FAULTS)
 def test_a_plug_in_that_does_not_fit_is_refused(
     small_world: Path, tmp_path: Path, module: str, old: str, new: str, said: str

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
-from machine_tools import as_nobody
+from machine_tools import as_nobody, readable_by_all
 from machine_tools import oso as command_of_user
 from pipeline_tools import digests, overall_accuracy, write_config
 from rasterio.windows import from_bounds
@@ -164,12 +164,16 @@ def test_report_command_names_the_report(finished: Path) -> None:
 def test_2_17_status_and_report_of_a_run_of_another_user(finished: Path) -> None:
     nobody, folder = as_nobody(), run_dir(finished)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    for command, last in (("status", "report     1 done, 0 new, 0 outdated"), ("report", "html")):
-        told = command_of_user(command, folder, user=nobody)
-        assert told.returncode == 0, told.stderr
-        assert told.stdout.strip().endswith(last)
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-    refused = command_of_user("run", finished, user=nobody)
+    with readable_by_all(folder):
+        for command, last in (
+            ("status", "report     1 done, 0 new, 0 outdated"),
+            ("report", "html"),
+        ):
+            told = command_of_user(command, folder, user=nobody)
+            assert told.returncode == 0, told.stderr
+            assert told.stdout.strip().endswith(last)
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+        refused = command_of_user("run", finished, user=nobody)
     assert refused.returncode == 4
     assert "no permission to write" in refused.stderr
 

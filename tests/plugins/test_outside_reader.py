@@ -78,6 +78,7 @@ def said(site: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_tile_is_read_with_it(site: Path) -> None:
     names, *pixels = said(site).splitlines()
     assert names == "B4_20180105 B11_20180105 B4_20180205 B11_20180205"
@@ -96,6 +97,7 @@ def test_it_keeps_the_contract(site: Path) -> None:
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_an_unknown_kind_names_the_installed_ones_and_the_place(site: Path) -> None:
     write_config(site, "plane")
     text = said(site)
@@ -104,6 +106,7 @@ def test_an_unknown_kind_names_the_installed_ones_and_the_place(site: Path) -> N
     assert "did you mean plain?" in text
 
 
+@pytest.mark.slow
 def test_a_band_that_is_missing_leaves_the_date_out(site: Path) -> None:
     (site / "images" / NAME.format(month=2) / "B4.tif").unlink()
     assert said(site).splitlines()[-1] == "500 3000 500 3000"
@@ -111,6 +114,7 @@ def test_a_band_that_is_missing_leaves_the_date_out(site: Path) -> None:
     assert "E-INPUT-030" in said(site)
 
 
+@pytest.mark.slow
 def test_files_of_unlike_sizes_are_refused(site: Path) -> None:
     rewrite(site / "images" / NAME.format(month=1) / "mask.tif", shape=(8, 8))
     text = said(site)
@@ -118,6 +122,7 @@ def test_files_of_unlike_sizes_are_refused(site: Path) -> None:
     assert "mask.tif" in text
 
 
+@pytest.mark.slow
 def test_readers_stand_side_by_side(site: Path) -> None:
     Muscate("SENTINEL2A_20180115-105435-457_L2A_T31TCJ_C_V2-2").write(site / "images")
     config = write_config(site)
@@ -125,6 +130,7 @@ def test_readers_stand_side_by_side(site: Path) -> None:
     assert said(site).splitlines()[-1].split()[0] == "500"
 
 
+@pytest.mark.slow
 def test_a_setting_that_is_not_a_key_of_the_kind_is_refused(site: Path) -> None:
     config = write_config(site)
     config.write_text(config.read_text().replace("offset: -0.1", "reflectance: SRE"))

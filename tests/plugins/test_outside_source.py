@@ -68,12 +68,14 @@ def config_with(folder: Path, source: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_example_of_the_page_conforms(package: Path) -> None:
     done = python_with(package, "-m", "pytest", "-q", "-p", "no:cacheprovider", package)
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_reference_is_made_with_the_source_of_another_package(
     package: Path, write: Path, tmp_path: Path
 ) -> None:
@@ -122,6 +124,7 @@ for path in map(Path, sys.argv[1:]):
 """
 
 
+@pytest.mark.slow
 def test_wrong_keys_are_named_with_their_place(package: Path, write: Path) -> None:
     paths = []
     for number, source in enumerate(WRONG):
@@ -140,6 +143,7 @@ FAULTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "old", "new", "said"), FAULTS)
 def test_a_plug_in_that_does_not_fit_is_refused(
     write: Path, tmp_path: Path, module: str, old: str, new: str, said: str
@@ -153,6 +157,7 @@ def test_a_plug_in_that_does_not_fit_is_refused(
     assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_all_that_is_wrong_with_packages_is_said_at_once(write: Path, tmp_path: Path) -> None:
     package = installed(tmp_path / "package")
     text = PAGE["oso_survey/__init__.py"]
@@ -176,6 +181,7 @@ def test_all_that_is_wrong_with_packages_is_said_at_once(write: Path, tmp_path: 
         assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_schema_and_page_of_keys_hold_the_kinds_of_this_package_alone(package: Path) -> None:
     code = (
         "from pathlib import Path; from oso_pipeline.config import schema; from oso_pipeline.config"
@@ -186,6 +192,7 @@ def test_schema_and_page_of_keys_hold_the_kinds_of_this_package_alone(package: P
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_loading_a_configuration_does_not_import_what_reads_polygons(
     package: Path, write: Path
 ) -> None:

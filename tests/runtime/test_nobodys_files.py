@@ -28,6 +28,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["config.yaml", "oso.yaml"])
 def test_2_6_run_dir_beside_the_configuration_is_refused(
     small_world: Path, tmp_path: Path, name: str
