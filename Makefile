@@ -51,8 +51,9 @@ bench-reference: $(VENV)/.installed  ## prepare 100k, 500k and 1.5 million parce
 bench-scale: $(VENV)/.installed  ## a national run whose tasks sleep, on 200 workers; writes the table in the docs (12 min)
 	$(BIN)/python -m bench.national
 
-fault-table: $(VENV)/.installed-test  ## write the table of injected faults from the marks of the tests
+fault-table: $(VENV)/.installed-test  ## write the tables of injected faults and of faults in use from the tests
 	$(BIN)/python tests/faults/fault_table.py
+	$(BIN)/python tests/faults/field_faults_table.py
 
 MINUTES ?= 20
 soak: $(VENV)/.installed-test  ## the demo in a loop under random faults; writes the figures into the docs
