@@ -21,8 +21,7 @@ from oso_pipeline.config.cluster import ExistingCluster
 from oso_pipeline.config.site import Site
 from oso_pipeline.core.errors import EnvironmentFailure
 from oso_pipeline.runtime import batch
-from oso_pipeline.runtime.executors import executor_of, existing
-from oso_pipeline.runtime.executors import in_flight as window
+from oso_pipeline.runtime.executors import executor_of, existing, packed_task
 from oso_pipeline.runtime.executors.existing import ExistingExecutor
 from oso_pipeline.runtime.executors.tls import make_keys, worker_variables
 from oso_pipeline.runtime.folder.log_file import LogFile
@@ -171,9 +170,9 @@ def test_unfit_workers_are_refused(
     outcome = world.run(cluster.executor())
     assert {failure.exit_code for failure in outcome.failures} == {6}
     assert "--nthreads 1" in (outcome.failures[0].error or "")
-    monkeypatch.setattr(window, "__version__", "0.0.1")
+    monkeypatch.setattr(packed_task, "__version__", "0.0.1")
     outcome = world.run(cluster.executor())
-    assert "the run 0.0.1" in (outcome.failures[0].error or "")
+    assert "was planned by version 0.0.1" in (outcome.failures[0].error or "")
     assert not (world.run_dir / "numbers").exists()
 
 

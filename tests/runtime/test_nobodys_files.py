@@ -80,6 +80,12 @@ def test_2_6_a_driver_that_was_killed_at_once_or_a_submission_is_no_obstacle(wor
     assert world.run().done == 5
 
 
+def test_2_6_what_a_notebook_extracted_is_no_obstacle(world: World) -> None:
+    (world.run_dir / "extracted" / "product").mkdir(parents=True)
+    assert not check_own(world.run_dir).errors
+    assert world.run().exit_code == 0
+
+
 def test_2_6_a_run_that_begins_with_files_of_another_has_a_folder_of_its_own(
     world: World, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from oso_pipeline.config.seasons import (
 )
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.runtime import session
+from oso_pipeline.runtime.folder.ownership import claim
 from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection
@@ -173,6 +174,7 @@ def _of_run(
     needed = (target,) if wish.placebo else (*sources, target)
     _refuse_without_labels(config, needed, path)
     _refuse_perennial_alone(config, target, path)
+    claim(config.run_dir)
     seasons = {year: _sampled(config, year, around) for year in needed}
     _refuse_without_annual(seasons[target], rule, target, path)
     common = sorted(set.intersection(*(set(strata) for strata in seasons.values())))
