@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -12,6 +12,8 @@ from oso_pipeline.runtime.executors import LocalExecutor
 
 class Stumbling:
     """A cluster that fails while it is closed, as dask's does while it replaces a worker."""
+
+    workers: ClassVar[dict[str, Any]] = {}
 
     def close(self, timeout: float) -> None:
         raise AssertionError("can only join a started process")

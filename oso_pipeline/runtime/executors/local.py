@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import time
 from typing import TYPE_CHECKING
 
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 STARTS = 3
 """How often the workers are started before the run gives up."""
+END_S = 20.0
+"""How long the workers may take to end."""
 
 
 class LocalExecutor(DaskExecutor):
@@ -106,13 +109,22 @@ class LocalExecutor(DaskExecutor):
 def _close(cluster: LocalCluster) -> None:
     """End the workers.
 
-    Dask fails at that while it replaces a worker that has just died. By then every result is
-    there, and worker processes end with this one at the latest.
+    Dask fails at that while it replaces a worker that has just died, so such a worker may come up
+    first. By then every result is there: nothing depends on how the workers end.
     """
+    deadline = time.monotonic() + END_S
+    while _is_replacing(cluster) and time.monotonic() < deadline:
+        time.sleep(0.1)
     try:
-        cluster.close(timeout=20)
+        cluster.close(timeout=END_S)
     except Exception as error:  # noqa: BLE001 - no result depends on how workers end
         log.warning("the workers did not end in order: %s: %s", type(error).__name__, error)
+
+
+def _is_replacing(cluster: LocalCluster) -> bool:
+    """Tell whether the process of a worker is gone and its successor has not begun."""
+    nannies = list(cluster.workers.values())
+    return any(getattr(nanny, "pid", None) is None for nanny in nannies)
 
 
 def _require_semaphores() -> None:
