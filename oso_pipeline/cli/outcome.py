@@ -23,6 +23,8 @@ def print_outcome(config: Config, outcome: Outcome) -> None:
         out.print(outcome.waiting)
     if outcome.stopped:
         out.print("stopped before all was done; run the same command again to go on")
+    if outcome.went_on:
+        out.print(f"without {', '.join(sorted(outcome.passed_over))} all else was made")
     if not outcome.failures:
         redone = f"{outcome.done} tasks done" if outcome.done else "nothing had to be redone"
         out.print(f"{redone}, {outcome.up_to_date} were up to date")
@@ -30,12 +32,14 @@ def print_outcome(config: Config, outcome: Outcome) -> None:
         path = config.run_dir / name
         if path.exists():
             out.print(f"{label}: {path}")
-    if not outcome.failures:
+    if not outcome.failures or outcome.went_on:
         _print_accuracy(config)
 
 
 def _print_accuracy(config: Config) -> None:
-    """Say how accurate the map is, and how other maps compare."""
+    """Say how accurate the map is and by which classes, and how other maps compare."""
+    from oso_pipeline.core.coverage import covered_in_words
+
     folder, judged = config.run_dir / "validation", [("independent/", "the independent set")]
     if has_labels(config):
         judged.insert(0, ("", "held-out polygons"))
@@ -49,7 +53,8 @@ def _print_accuracy(config: Config) -> None:
         overall = content["overall_accuracy"]
         low, high = overall["low"], overall["high"]
         interval = "" if low is None else f" ({low:.3f} to {high:.3f})"
-        out.print(f"overall accuracy on {units}: {overall['estimate']:.3f}{interval}")
+        covered = covered_in_words(content)
+        out.print(f"overall accuracy on {units}: {overall['estimate']:.3f}{interval} {covered}")
         for other in content.get("compared_maps", ()):
             gain = other["difference"]
             ends = "" if gain["low"] is None else f" ({gain['low']:+.3f} to {gain['high']:+.3f})"

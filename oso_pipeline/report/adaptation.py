@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,22 @@ FIRST_SHOWN = ("NDVI", "NDWI", "brightness")
 """Series of the picture, if they are there; those of the bands follow folded up."""
 
 
-def adaptation_section(files: RunFiles) -> list[dict[str, Any]]:
-    """Return what adaptation did in each stratum of the map; empty without adaptation."""
+def adaptation_section(
+    files: RunFiles, failed: Callable[[str, Exception], object]
+) -> list[dict[str, Any]]:
+    """Return what adaptation did in each stratum of the map; empty without adaptation.
+
+    `failed` is told which chart could not be made, and why; the rest is shown without it.
+    """
     models = list(zip(files.committed("train"), files.summaries("train"), strict=False))
     map_variant = next((summary.get("variant") for _, summary in models), None)
     found = []
     for path, summary in models:
         record = _record(path) if summary.get("variant") == map_variant else None
         if record is not None:
-            found.append({"stratum": summary.get("stratum"), **_shown(record, files.nomenclature)})
+            found.append(
+                {"stratum": summary.get("stratum"), **_shown(record, files.nomenclature, failed)}
+            )
     return found
 
 
@@ -38,25 +46,38 @@ def _record(path: Path) -> AdaptationRecord | None:
         return None
 
 
-def _shown(record: AdaptationRecord, nomenclature: Nomenclature) -> dict[str, Any]:
-    profiles = [
-        (profile.name, line_chart(profile.name, profile.days, {
-            "source": profile.source, "aligned": profile.aligned, "target": profile.target,
-        }))
-        for profile in record.profiles
-    ]  # fmt: skip
+def _shown(
+    record: AdaptationRecord, nomenclature: Nomenclature, failed: Callable[[str, Exception], object]
+) -> dict[str, Any]:
+    profiles = []
+    for profile in record.profiles:
+        lines = {"source": profile.source, "aligned": profile.aligned, "target": profile.target}
+        draw = partial(line_chart, profile.name, profile.days, lines)
+        chart = _drawn(f"chart of {profile.name}", draw, failed)
+        if chart is not None:
+            profiles.append((profile.name, chart))
     first = [chart for name, chart in profiles if name in FIRST_SHOWN] or [
         chart for _, chart in profiles[:1]
     ]
     return {
         "record": record,
         "statistics": _statistics(record.gate),
-        "posterior": _posterior(record),
+        "posterior": _drawn("chart of the shift", partial(_posterior, record), failed),
         "profiles": first,
         "more_profiles": [chart for _, chart in profiles if chart not in first],
         "rows": _classes(record, nomenclature),
         "never": [_known(nomenclature, code) for code in record.never_predicted],
     }
+
+
+def _drawn(
+    title: str, draw: Callable[[], Chart | None], failed: Callable[[str, Exception], object]
+) -> Chart | None:
+    try:
+        return draw()
+    except Exception as error:  # noqa: BLE001  (one chart does not take the section with it)
+        failed(title, error)
+        return None
 
 
 def _statistics(gate: GateRecord) -> list[dict[str, Any]]:

@@ -1,43 +1,106 @@
 """The report: one HTML page that needs neither network nor scripts.
 
-Everything shown is collected here from what the stages committed; how it looks is in
-``templates/report.html.j2``, which escapes every value.
+Everything shown is collected here and beside from what the stages committed; how it looks is in
+``templates/``, where every value is escaped. Each part is made by itself: one that fails says so
+in its place, and the page stands.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from oso_pipeline import __version__
-from oso_pipeline.core.nomenclature import LandCoverClass, Nomenclature
 from oso_pipeline.prediction.series_quality import (
     LONG_GAP_DAYS,
     quality_warnings,
     total_quality,
 )
+from oso_pipeline.report.accuracy import accuracy_content, headline, independent_content
 from oso_pipeline.report.adaptation import adaptation_section
+from oso_pipeline.report.parts import Parts
 from oso_pipeline.report.pictures import map_pictures, scale_gradient
 from oso_pipeline.report.reference import reference_section
+from oso_pipeline.report.warnings import warnings_content
 from oso_pipeline.tasks.run_files import RunFiles
-from oso_pipeline.tasks.section import Section
-from oso_pipeline.tasks.stage import warnings_of
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_MOST_WARNINGS = 200
-_SCORES = (("precision", "Precision"), ("recall", "Recall"), ("f_score", "F-score"))
 
 
-def render(files: RunFiles, sections: Sequence[Section] = ()) -> str:
-    """Return the page; parts that the run folder lacks are left out or said to be missing.
+@dataclass(frozen=True)
+class Contributions:
+    """What comes to the page from elsewhere.
 
-    `sections` are those that stages contribute by themselves.
+    Parameters
+    ----------
+    sections
+        Functions of stages that make a section, as ``package.module:function``.
+    evaluation
+        Results of `oso evaluate-adaptation` in the run folder, relative to it; None for none.
+    method
+        Method of adaptation of the run.
     """
+
+    sections: Sequence[str] = ()
+    evaluation: str | None = None
+    method: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page, and what the user should know of how it was made."""
+
+    text: str
+    warnings: tuple[str, ...]
+
+
+def render(files: RunFiles, others: Contributions | None = None) -> Page:
+    """Return the page; parts that the run folder lacks are left out or said to be missing."""
+    others = others or Contributions()
+    parts = Parts(_environment())
+    headlines = partial(headline, files, others.evaluation, others.method)
+    made = {
+        "cards": parts.made("cards", "Figures", headlines),
+        "map": parts.made("map", "The map", lambda: _map(files, parts)),
+        "accuracy": parts.made("accuracy", "Accuracy", lambda: accuracy_content(files)),
+        "independent": parts.made(
+            "independent", "Independent validation", lambda: independent_content(files)
+        ),
+        "adaptation": parts.made("adaptation", "Adaptation", lambda: _adaptation(files, parts)),
+        "reference": parts.made(
+            "reference", "Reference and training", lambda: {"reference": reference_section(files)}
+        ),
+        "images": parts.made("images", "Images", lambda: _images(files)),
+        "sections": Markup("").join(
+            _section(files, parts, *one) for one in enumerate(others.sections, 1)
+        ),
+        "timings": parts.made("timings", "Timings", lambda: {"timings": _timings(files)}),
+    }
+    # Last, as it tells what became of the others.
+    told = [*map(str, parts.problems)]
+    made["warnings"] = parts.made("warnings", "Warnings", lambda: _warnings(files, told))
+    content = {
+        "name": files.name,
+        "year": files.year,
+        "run": files.json("run.json"),
+        "version": __version__,
+        "config": _text(files.folder / "config.yaml"),
+        "nomenclature": files.nomenclature.name,
+        "parts": made,
+    }
+    text = parts.environment.get_template("report.html.j2").render(content)
+    return Page(text, tuple(map(str, parts.problems)))
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -46,57 +109,46 @@ def render(files: RunFiles, sections: Sequence[Section] = ()) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(percent=_percent, whole=_whole, amount=_amount)
-    accuracy = files.json("validation/accuracy.json") if files.committed("validate") else {}
-    maps = _maps(files)
+    return environment
+
+
+def _section(files: RunFiles, parts: Parts, number: int, function: str) -> Markup:
+    """Return the section of a stage; nothing where it has nothing to show."""
+    name, heading = f"stage-{number}", f"Section of {function}"
+    try:
+        section = resolve_name(function)(files)
+    except Exception as error:  # noqa: BLE001  (no section may take the others with it)
+        failure = {"name": name, "heading": heading, "reason": parts.failed(heading, error)}
+        return parts.made(name, heading, lambda: failure, "failed")
+    if section is None:
+        return Markup("")
+    content = {"section": section, "number": number}
+    return parts.made(name, section.heading, lambda: content, "stage_section")
+
+
+def _warnings(files: RunFiles, problems: Sequence[str]) -> dict[str, Any]:
+    quality = quality_warnings(total_quality(files.summaries("predict")))
+    return warnings_content(files, [*problems, *quality])
+
+
+def _adaptation(files: RunFiles, parts: Parts) -> dict[str, Any]:
+    return {"adaptation": adaptation_section(files, parts.failed), "year": files.year}
+
+
+def _images(files: RunFiles) -> dict[str, Any]:
     quality = total_quality(files.summaries("predict"))
-    content = {
-        "name": files.name,
-        "year": files.year,
-        "run": files.json("run.json"),
-        "version": __version__,
-        "config": _text(files.folder / "config.yaml"),
-        "gradient": scale_gradient(),
-        "accuracy": accuracy,
-        "levels": _levels(files.nomenclature, accuracy),
-        "nomenclature": files.nomenclature.name,
-        "reference": reference_section(files),
-        "independent": _independent(files),
-        "adaptation": adaptation_section(files),
-        "tiles": _inventory(files),
-        "sections": sections,
-        "timings": _timings(files.folder / "log.jsonl"),
-        **maps,
-        "quality": quality,
-        "long_gap_days": LONG_GAP_DAYS,
-        "warnings": _warnings(files, accuracy, [*maps["map_problems"], *quality_warnings(quality)]),
-    }
-    return environment.get_template("report.html.j2").render(content)
+    tiles = _inventory(files)
+    return {"tiles": tiles, "quality": quality, "long_gap_days": LONG_GAP_DAYS}
 
 
-def _independent(files: RunFiles) -> dict[str, Any]:
-    """Return the accuracy by a set of the user; empty where there is none."""
-    done = files.committed("independent")
-    content = files.json("validation/independent/accuracy.json") if done else {}
-    if not content:
-        return {}
-    maps = content.get("compared_maps", [])
-    classes = [
-        {"class": one, "f_scores": [of["f_score"].get(str(one.code), {}) for of in maps]}
-        for one in files.nomenclature.classes
-        if content["classes"].get(str(one.code), {}).get("pixels")
-    ]
-    levels = _levels(files.nomenclature, content)
-    return {"content": content, "levels": levels, "maps": maps, "classes": classes}
-
-
-def _maps(files: RunFiles) -> dict[str, Any]:
+def _map(files: RunFiles, parts: Parts) -> dict[str, Any]:
     """Return pictures, legend and areas of the layers that were committed."""
     paths = {_layer(path): path for path in files.committed("mosaic")}
     if "class" not in paths:
-        return {"pictures": {}, "legend": [], "map_problems": [], "map_facts": {}, "partial": None}
+        return {"pictures": {}, "legend": [], "map_facts": {}, "partial": None}
     missing = {layer: paths["class"].with_name(f"{layer}.missing") for layer in _LAYERS}
     present = {**missing, **paths}
-    pictures, problems = map_pictures(present, files.nomenclature)
+    pictures = map_pictures(present, files.nomenclature, parts.failed)
     facts: dict[str, Any] = next(
         (s for s in files.summaries("mosaic") if s.get("layer") == "class"), {}
     )
@@ -112,7 +164,7 @@ def _maps(files: RunFiles) -> dict[str, Any]:
     return {
         "pictures": pictures,
         "legend": legend,
-        "map_problems": problems,
+        "gradient": scale_gradient(),
         "map_facts": facts,
         "partial": partial,
     }
@@ -123,56 +175,6 @@ _LAYERS = ("class", "confidence", "validity")
 
 def _layer(path: Path) -> str:
     return next((one for one in _LAYERS[1:] if path.stem.endswith(f"_{one}")), "class")
-
-
-def _levels(nomenclature: Nomenclature, accuracy: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return rows and matrix of each level of classes, ready to be shown."""
-    levels = [("Classes", accuracy, nomenclature.classes)] if accuracy else []
-    if accuracy.get("level1"):
-        levels.append(("Level 1", accuracy["level1"], nomenclature.level1_classes))
-    return [_level(*one) for one in levels]
-
-
-def _level(
-    title: str, content: Mapping[str, Any], classes: Sequence[LandCoverClass]
-) -> dict[str, Any]:
-    rows, absent = [], []
-    for known in classes:
-        one = content["classes"].get(str(known.code))
-        if one is None:  # a parent without children
-            continue
-        if not one["pixels"] and not one["predicted_pixels"]:
-            absent.append(known)
-            continue
-        scores = [
-            {"name": label, "value": one[key], **one["intervals"][key]} for key, label in _SCORES
-        ]
-        rows.append({"class": known, "scores": scores, **one})
-    return {
-        "title": title,
-        "rows": rows,
-        "absent": absent,
-        "overall": content["overall_accuracy"],
-        "kappa": content["kappa"],
-        "matrix": _matrix(content["confusion"], [row["class"] for row in rows]),
-    }
-
-
-def _matrix(
-    confusion: Mapping[str, Any], classes: Sequence[LandCoverClass]
-) -> list[dict[str, Any]]:
-    """Return the rows of the matrix with the share of the row that each cell holds."""
-    places = [confusion["codes"].index(one.code) for one in classes]
-    rows = []
-    for one, row_place in zip(classes, places, strict=True):
-        counts = [confusion["counts"][row_place][column] for column in places]
-        total = sum(counts)
-        cells = [
-            {"count": n, "share": n / total if total else 0.0, "right": column == row_place}
-            for n, column in zip(counts, places, strict=True)
-        ]
-        rows.append({"class": one, "cells": cells, "total": total})
-    return rows
 
 
 def _inventory(files: RunFiles) -> list[dict[str, Any]]:
@@ -190,15 +192,11 @@ def _inventory(files: RunFiles) -> list[dict[str, Any]]:
     return tiles
 
 
-def _timings(path: Path) -> list[dict[str, Any]]:
+def _timings(files: RunFiles) -> list[dict[str, Any]]:
     """Sum up the log per stage, in the order in which stages first appear."""
     stages: dict[str, dict[str, Any]] = {}
-    for line in _text(path).splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:  # the last line of a killed run may be cut
-            continue
-        if not isinstance(entry, dict) or "stage" not in entry or "seconds" not in entry:
+    for entry in files.log():
+        if "stage" not in entry or "seconds" not in entry:
             continue
         stage = stages.setdefault(
             entry["stage"],
@@ -209,24 +207,6 @@ def _timings(path: Path) -> list[dict[str, Any]]:
         stage["seconds"] += entry["seconds"]
         stage["peak_mb"] = max(stage["peak_mb"], entry.get("peak_rss_mb") or 0)
     return list(stages.values())
-
-
-def _warnings(
-    files: RunFiles, accuracy: Mapping[str, Any], problems: Sequence[str]
-) -> dict[str, Any]:
-    """Return distinct warnings of all stages; what exceeds a readable number is counted."""
-    seen = {Path(path).stem for path in files.outputs.get("inventory", ())}
-    texts = [
-        f"warning[W-INPUT-030] tile {tile} has no product: the map has a hole there"
-        for tile in files.tiles
-        if tile not in seen
-    ]
-    texts += problems
-    for stage in files.outputs:
-        texts += warnings_of(files.summaries(stage))
-    texts += warnings_of([accuracy])
-    distinct = list(dict.fromkeys(texts))
-    return {"shown": distinct[:_MOST_WARNINGS], "more": max(0, len(distinct) - _MOST_WARNINGS)}
 
 
 def _text(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -114,9 +114,11 @@ def scale_gradient() -> str:
 
 
 def map_pictures(
-    files: Mapping[str, Path], nomenclature: Nomenclature
-) -> tuple[dict[str, Picture], list[str]]:
-    """Return the pictures of the layers that can be read, and what is wrong with the others.
+    files: Mapping[str, Path],
+    nomenclature: Nomenclature,
+    failed: Callable[[str, Exception], object],
+) -> dict[str, Picture]:
+    """Return the pictures of the layers that can be read.
 
     Parameters
     ----------
@@ -124,22 +126,24 @@ def map_pictures(
         Paths of the layers ``class``, ``confidence`` and ``validity``.
     nomenclature
         Classes and their colours.
+    failed
+        Is told which picture could not be made, and why.
     """
     makers: dict[str, Any] = {
         "class": lambda: class_picture(files["class"], nomenclature),
         "confidence": lambda: number_picture(files["confidence"], files["class"], top=100),
         "validity": lambda: number_picture(files["validity"], files["class"]),
     }
-    pictures, problems = {}, []
+    pictures = {}
     for layer, make in makers.items():
         try:
             picture = make()
-        except rasterio.errors.RasterioError as error:
-            problems.append(f"no picture of {files[layer].name}: {error}")
+        except Exception as error:  # noqa: BLE001  (one picture does not take the page with it)
+            failed(f"picture of {files[layer].name}", error)
             continue
         if picture is not None:
             pictures[layer] = picture
-    return pictures, problems
+    return pictures
 
 
 def _spaced_polygons(path: Path) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int32]]:

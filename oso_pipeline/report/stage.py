@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from pkgutil import resolve_name
+from pathlib import Path
 
 from oso_pipeline.config.model import Config
-from oso_pipeline.core.commit import digest, publish_bytes
+from oso_pipeline.core.commit import digest, publish_bytes, read_sidecar
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
-from oso_pipeline.report.page import render
-from oso_pipeline.tasks.job import Inputs, Job, place, reads
+from oso_pipeline.report.page import Contributions, render
+from oso_pipeline.tasks.job import Input, Inputs, Job, decides, place, reads
 from oso_pipeline.tasks.run_files import RunFiles
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
+from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task
+
+_EVALUATION = "evaluation/adaptation.json"
+"""Where `oso evaluate-adaptation` leaves its results in a run folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,13 @@ class ReportJob(Job):
         What the stages before made, by name of the stage.
     sections
         Functions that make the sections of the stages, as ``package.module:function``.
+    missing
+        Optional stages that have left nothing, as they failed or were not run; None for none.
+        The page is made again when they have.
+    evaluation
+        What `oso evaluate-adaptation` found in the run folder, if it was run there.
+    method
+        Method of adaptation of the run, if there is one.
     """
 
     name: str
@@ -44,6 +54,9 @@ class ReportJob(Job):
     config: str
     stages: Mapping[str, Inputs] = reads()
     sections: tuple[str, ...] = place(default=())
+    missing: tuple[str, ...] | None = decides(if_set=True, default=None)
+    evaluation: Input | None = reads(default=None)
+    method: str | None = decides(if_set=True, default=None)
 
 
 class ReportStage(StageBase):
@@ -56,6 +69,9 @@ class ReportStage(StageBase):
         config = context.config
         before = [*takewhile(lambda stage: stage.name != self.name, context.stages)]
         upstream = {s.name: tasks for s in before if (tasks := context.tasks(s.name))}
+        optional = [one.name for one in before if one.optional and one.name in upstream]
+        missing = [one for one in optional if not all(map(_is_done, upstream[one]))]
+        evaluation = _evaluation(context.run_dir)
         task = Task(
             stage=self.name,
             name="report",
@@ -70,15 +86,20 @@ class ReportStage(StageBase):
                 config=digest(config.science()),
                 stages={name: Inputs.of(tasks) for name, tasks in upstream.items()},
                 sections=tuple(s.section for s in before if s.section and s.name in upstream),
+                missing=tuple(missing) or None,
+                evaluation=evaluation,
+                method=config.adaptation.method if config.adaptation and evaluation else None,
             ),
             cost=Cost(memory_bytes=400_000_000, core_seconds=5.0),
         )
         return [task]
 
     def gather(self, tasks: tuple[Task, ...]) -> Gathered:
-        """Return where the page is."""
+        """Return where the page is, and which of its parts could not be made."""
         page = next(iter(summaries(tasks)), None)
-        return Gathered() if page is None else Gathered(page, headline=str(page["path"]))
+        if page is None:
+            return Gathered()
+        return Gathered(page, warnings_of([page]), str(page["path"]))
 
 
 STAGE = ReportStage()
@@ -87,18 +108,33 @@ STAGE = ReportStage()
 def make_report(job: ReportJob, task: Task) -> Summary:
     """Write the page.
 
-    What is missing in the run folder is missing in the page; it never stops the report. The
-    stages are named by the plan alone: this room knows those that it shows in a way of its own.
+    What is missing in the run folder is missing in the page, and what cannot be shown says so
+    there; it never stops the report. The stages are named by the plan alone: this room knows those
+    that it shows in a way of its own.
     """
     files = RunFiles(
         folder=task.run_dir,
         name=job.name,
         year=job.year,
         nomenclature=job.nomenclature,
-        outputs={stage: made.paths for stage, made in job.stages.items()},
+        # Of a stage that failed the folder may hold what other settings made: not of this run.
+        outputs={
+            stage: () if stage in (job.missing or ()) else made.paths
+            for stage, made in job.stages.items()
+        },
         tiles=job.tiles,
     )
-    found = [resolve_name(function)(files) for function in job.sections]
-    page = render(files, [section for section in found if section is not None])
-    publish_bytes(task.output(), page.encode())
-    return {"path": task.outputs[0], "bytes": len(page.encode())}
+    evaluation = None if job.evaluation is None else job.evaluation.path
+    page = render(files, Contributions(job.sections, evaluation, job.method))
+    content = page.text.encode()
+    publish_bytes(task.output(), content)
+    return {"path": task.outputs[0], "bytes": len(content), "warnings": [*page.warnings]}
+
+
+def _is_done(task: Task) -> bool:
+    return task.state().status == "done"
+
+
+def _evaluation(run_dir: Path) -> Input | None:
+    record = read_sidecar(run_dir / _EVALUATION)
+    return None if record is None else Input(record["sha256"], _EVALUATION)

@@ -24,6 +24,8 @@ class Outcome:
         Which others a partial run would have to wait for.
     stopped
         Whether the end was announced before all was done.
+    passed_over
+        Optional stages with failures: the stages after them were done all the same.
     needs
         What each stage was expected to take and what it took, where a forecast was given.
     """
@@ -33,15 +35,27 @@ class Outcome:
     failures: list[TaskResult] = field(default_factory=list)
     waiting: str | None = None
     stopped: bool = False
+    passed_over: set[str] = field(default_factory=set)
     needs: Mapping[str, Compared] = field(default_factory=dict)
 
     @property
+    def went_on(self) -> bool:
+        """Whether something failed, and only what is optional."""
+        failed = {failure.stage for failure in self.failures}
+        return bool(failed) and failed <= self.passed_over
+
+    @property
     def exit_code(self) -> ExitCode:
-        """0, 75 if stopped, the code that all failures share, otherwise 5."""
+        """0, 75 if stopped, the code that all failures share, otherwise 5.
+
+        Where optional stages alone failed, 5: all else is there.
+        """
         if self.stopped:
             return ExitCode.SOME_LEFT
         if not self.failures:
             return ExitCode.OK
+        if self.went_on:
+            return ExitCode.FAILED_TASKS
         codes = {failure.exit_code for failure in self.failures}
         shared = codes.pop() if len(codes) == 1 else None
         if shared in (ExitCode.CONFIG, ExitCode.INPUT, ExitCode.ENVIRONMENT):

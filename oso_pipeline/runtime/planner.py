@@ -136,9 +136,10 @@ class Planner:
         return bool(plan.tasks) and not plan.todo
 
     def require_complete(self, before: Stage) -> None:
-        """Raise InputDataError unless every stage before `before` is done."""
+        """Raise InputDataError unless every stage before `before` is done, but optional ones."""
         problems = []
-        for stage in self.stages[: self.stages.index(before)]:
+        needed = [one for one in self.stages[: self.stages.index(before)] if not one.optional]
+        for stage in needed:
             plan = self.plan(stage)
             if plan.todo:
                 why = next(iter(plan.reasons))

@@ -39,6 +39,7 @@ from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.runtime.stopping import Stop, UntilTold
 from oso_pipeline.tasks.heartbeat import forget_signs
 from oso_pipeline.tasks.memory_guard import forget_verdicts
+from oso_pipeline.tasks.past_seasons import of_its_season
 from oso_pipeline.tasks.stage import Gathered, Stage
 
 
@@ -85,7 +86,7 @@ def run(
     """Run what is to do and return what was done.
 
     A failed task does not stop the others of its stage. The stages after it are only run
-    when the configuration accepts a partial map.
+    when the stage is optional, or the configuration accepts a partial map.
 
     Parameters
     ----------
@@ -182,6 +183,9 @@ class _Course:
         if ended < len(plan.todo):
             self.outcome.stopped = True
             return False
+        if failed and stage.optional:
+            self.outcome.passed_over.add(stage.name)
+            return True
         return not failed or self.planner.config.map.allow_partial
 
     def _tasks(self, plan: StagePlan) -> tuple[int, int]:
@@ -203,7 +207,9 @@ class _Course:
 
     def _gathered(self, plan: StagePlan) -> Gathered:
         """Return what the stage tells of itself; a part of it tells nothing."""
-        return Gathered() if self.selection.others else plan.stage.gather(plan.tasks)
+        if self.selection.others:
+            return Gathered()
+        return of_its_season(plan.stage.gather(plan.tasks), plan.stage, self.planner)
 
     def _is_told(self) -> bool:
         return self.stop.announced or self.lock.lost

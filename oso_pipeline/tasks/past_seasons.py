@@ -53,6 +53,18 @@ def past_tasks(context: PlanContext[Config], stage: str, year: int) -> tuple[Tas
     return tuple(task for task in found if task.name.endswith(ending))
 
 
+def of_its_season(found: Gathered, stage: Stage, context: PlanContext[Config]) -> Gathered:
+    """Return what a stage tells, with the year before each warning where it is repeated for others.
+
+    Warnings of past seasons name theirs; beside these, those of the map have to as well.
+    """
+    repeated = any(one.name == PREFIX + stage.name for one in context.stages)
+    if not repeated or not past_years(context.config):
+        return found
+    season = f"season {context.config.year}: "
+    return replace(found, warnings=tuple(season + text for text in found.warnings))
+
+
 def as_it_is(task: Task, context: PlanContext[Config]) -> Task:
     """Return the task of a past season as its stage planned it."""
     return task
@@ -106,6 +118,11 @@ class PastStage:
     def disk_hint(self) -> str:
         """That of the stage."""
         return self.stage.disk_hint
+
+    @property
+    def optional(self) -> bool:
+        """That of the stage."""
+        return self.stage.optional
 
     def check(self, config: Config) -> Problems:
         """Find what is wrong with the past seasons."""

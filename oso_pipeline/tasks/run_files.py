@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,31 @@ class RunFiles:
         """Return the committed first outputs of a stage."""
         paths = [self.folder / path for path in self.outputs.get(stage, ())]
         return [path for path in paths if read_sidecar(path) is not None]
+
+    def failure(self, stage: str) -> str | None:
+        """Return why a stage with tasks has left nothing, as the log of the run tells.
+
+        None where it has left something, or nobody tried.
+        """
+        if stage not in self.outputs or self.committed(stage):
+            return None
+        found = None
+        for entry in self.log():
+            if entry.get("stage") == stage and entry.get("status") == "failed":
+                found = str(entry.get("error") or "no reason was given")
+        return found
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return the entries of ``log.jsonl``; what cannot be read is passed over."""
+        try:
+            text = (self.folder / "log.jsonl").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return []
+        entries = []
+        for line in text.splitlines():
+            with suppress(ValueError):  # the last line of a killed run may be cut
+                entries.append(json.loads(line))
+        return [entry for entry in entries if isinstance(entry, dict)]
 
     def json(self, relative: str) -> dict[str, Any]:
         """Return a JSON file of the run folder; empty where there is none that can be read."""

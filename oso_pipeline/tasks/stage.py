@@ -8,7 +8,7 @@ write ``name`` and ``plan``, and the function that does a task::
     plan(context)   -> tasks      pure: decides from the config and what is committed
     do(job, task)   -> a summary  the function that a task names; commits the outputs
     gather(tasks)   -> Gathered   values, warnings and a headline of what was committed
-    reusable, unverified, section, in_array, disk_hint   see `Stage`
+    reusable, unverified, section, in_array, disk_hint, optional   see `Stage`
 
 **A national file** is made of parts of bounded size, and no driver has to be there to put it
 together. It is a stage of its own, with one task whose inputs are the keys of all parts. Every
@@ -116,6 +116,11 @@ class Stage(Protocol):
         """How the user can make the stage write less; empty where there is no way."""
         ...
 
+    @property
+    def optional(self) -> bool:
+        """Whether the stages after it are done though it failed; they say that it is missing."""
+        ...
+
     def check(self, config: Any) -> Problems:
         """Find what is wrong with the input before any work."""
         ...
@@ -130,7 +135,7 @@ class Stage(Protocol):
 
 
 MEMBERS = (
-    *("name", "reusable", "unverified", "section", "in_array", "disk_hint"),
+    *("name", "reusable", "unverified", "section", "in_array", "disk_hint", "optional"),
     *("check", "plan", "gather"),
 )
 
@@ -143,6 +148,7 @@ class StageBase:
     section: ClassVar[str | None] = None
     in_array: ClassVar[bool] = False
     disk_hint: ClassVar[str] = ""
+    optional: ClassVar[bool] = False
 
     def check(self, config: Any) -> Problems:
         """Find nothing."""

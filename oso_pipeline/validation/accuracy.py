@@ -7,22 +7,23 @@ polygons, and tend to exceed what a blind visit of random points would find.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from oso_pipeline.core.coverage import NOBODY_JUDGES, coverage, named
 from oso_pipeline.core.nomenclature import LandCoverClass, Nomenclature
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.validation.confusion import Confusion, Scores
+from oso_pipeline.validation.exact_intervals import FEW_POLYGONS, RULE, score_intervals
 from oso_pipeline.validation.intervals import (
     UNDEFINED,
     ClusteredPairs,
     Interval,
     ScoreIntervals,
-    bootstrap,
     student_interval,
 )
 
@@ -32,11 +33,10 @@ DESIGN = (
     "recognised, and are usually higher than a blind check of random points."
 )
 UNDEFINED_RULE = (
-    "null means undefined: precision where the class was never predicted, recall where the "
-    "validation pixels lack it, F-score where both hold, an interval with fewer than two polygons."
+    "null means not judged or undefined: all scores of a class without validation polygon, "
+    "precision where the class was never predicted, an interval with fewer than two polygons, "
+    "and one over splits that all give the same."
 )
-FEW_POLYGONS = 10
-"""A class with fewer validation polygons is named in a warning."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ class Method:
     folds: bool
 
 
-def assess(predictions: Sequence[Predictions], method: Method) -> dict[str, Any]:
+def assess(
+    predictions: Sequence[Predictions], method: Method, mapped: Collection[int] | None = None
+) -> dict[str, Any]:
     """Return the content of ``accuracy.json``.
 
     Parameters
@@ -99,15 +101,18 @@ def assess(predictions: Sequence[Predictions], method: Method) -> dict[str, Any]
         One entry per variant; the one that made the map first.
     method
         Classes, bootstrap, and whether the variants are folds.
+    mapped
+        Codes of the classes that the map can have; None for all of the nomenclature.
     """
     headline = pooled(predictions) if method.folds else predictions[0]
     pairs = headline.pairs(method.nomenclature)
     result = {
-        **_level(pairs, method.nomenclature.classes, method, "classes"),
-        "level1": _level1(pairs, method),
+        **_level(pairs, method.nomenclature.classes, method, "classes", mapped),
+        "level1": _level1(pairs, method, mapped),
         "excluded": dict(headline.excluded),
         "confidence_level": method.level,
         "bootstrap": {"unit": "polygon", "replicates": method.replicates, "kind": "percentile"},
+        "intervals": RULE,
         "design": DESIGN,
         "undefined": UNDEFINED_RULE,
     }
@@ -115,7 +120,7 @@ def assess(predictions: Sequence[Predictions], method: Method) -> dict[str, Any]
         result["folds"] = _folds(predictions, method)
     elif len(predictions) > 1:
         result["runs"] = _runs(predictions, method)
-    return {**result, "warnings": _warnings(result, method.nomenclature)}
+    return {**result, "warnings": _warnings(result)}
 
 
 def pooled(predictions: Sequence[Predictions]) -> Predictions:
@@ -130,25 +135,32 @@ def pooled(predictions: Sequence[Predictions]) -> Predictions:
     )
 
 
-def _level1(pairs: ClusteredPairs, method: Method) -> dict[str, Any] | None:
+def _level1(
+    pairs: ClusteredPairs, method: Method, mapped: Collection[int] | None
+) -> dict[str, Any] | None:
     """Return the same figures after aggregation; None where there is one level only."""
     mapping = method.nomenclature.level1_mapping
     if set(mapping) != set(pairs.codes):
         return None
     parents = method.nomenclature.level1_classes
-    return _level(pairs.aggregated(mapping), parents, method, "level1")
+    on_map = None if mapped is None else {mapping[code] for code in mapped if code in mapping}
+    return _level(pairs.aggregated(mapping), parents, method, "level1", on_map)
 
 
 def _level(
-    pairs: ClusteredPairs, classes: Sequence[LandCoverClass], method: Method, purpose: str
+    pairs: ClusteredPairs,
+    classes: Sequence[LandCoverClass],
+    method: Method,
+    purpose: str,
+    mapped: Collection[int] | None,
 ) -> dict[str, Any]:
     seed = derived_seed(method.seed, "validate", "bootstrap", purpose)
-    intervals = bootstrap(pairs, method.replicates, method.level, seed)
+    intervals = score_intervals(pairs, method.replicates, method.level, seed)
     confusion = pairs.confusion
     found = confusion.scores
-    polygons = pairs.polygons_per_class()
+    polygons = pairs.polygons_per_class
     by_code = {one.code: one for one in classes}
-    entries = {}
+    entries: dict[str, Any] = {}
     for index, code in enumerate(pairs.codes):
         entries[str(code)] = {
             "name_fr": by_code[code].name_fr,
@@ -156,11 +168,12 @@ def _level(
             "pixels": int(confusion.counts[index].sum()),
             "polygons": int(polygons[index]),
             "predicted_pixels": int(confusion.counts[:, index].sum()),
-            **_class_scores(found, intervals, index),
+            **_class_scores(found, intervals, index, judged=bool(polygons[index])),
         }
     return {
         "overall_accuracy": _estimate(found.overall_accuracy, intervals.overall_accuracy),
         "kappa": _estimate(found.kappa, intervals.kappa),
+        "covers": coverage(entries, mapped),
         "classes": entries,
         "pixels": confusion.total,
         "polygons": len(pairs.polygon_ids),
@@ -173,8 +186,14 @@ def _level(
     }
 
 
-def _class_scores(found: Scores, intervals: ScoreIntervals, index: int) -> dict[str, Any]:
+def _class_scores(
+    found: Scores, intervals: ScoreIntervals, index: int, judged: bool
+) -> dict[str, Any]:
     names = ("precision", "recall", "f_score")
+    if not judged:
+        # Precision would be 0: of others' pixels that were predicted as it none can be right.
+        none = {name: _ends(UNDEFINED) for name in names}
+        return {"not_judged": NOBODY_JUDGES, **dict.fromkeys(names), "intervals": none}
     estimates = {name: number_or_none(getattr(found, name)[index]) for name in names}
     ends = {}
     for name in names:
@@ -189,7 +208,7 @@ def _runs(predictions: Sequence[Predictions], method: Method) -> dict[str, Any]:
     codes = each[0].codes
     by_class = {
         str(code): {
-            name: _over_runs([getattr(one.scores, name)[index] for one in each], method.level)
+            name: _over_runs([_judged(one, name, index) for one in each], method.level)
             for name in ("precision", "recall", "f_score")
         }
         for index, code in enumerate(codes)
@@ -205,6 +224,11 @@ def _runs(predictions: Sequence[Predictions], method: Method) -> dict[str, Any]:
             "says how much the choice of the split matters; all splits share one set of polygons."
         ),
     }
+
+
+def _judged(one: Confusion, name: str, index: int) -> float:
+    """Return a score of a class; NaN where the split holds none of it out."""
+    return float(getattr(one.scores, name)[index]) if one.counts[index].any() else float("nan")
 
 
 def _over_runs(values: Sequence[Any], level: float) -> dict[str, Any]:
@@ -232,16 +256,16 @@ def _folds(predictions: Sequence[Predictions], method: Method) -> dict[str, Any]
     }
 
 
-def _warnings(result: Mapping[str, Any], nomenclature: Nomenclature) -> list[dict[str, str]]:
+def _warnings(result: Mapping[str, Any]) -> list[dict[str, str]]:
     def names(codes: Sequence[str]) -> str:
-        return ", ".join(f"{code} {nomenclature.by_code[int(code)].name_en}" for code in codes)
+        return ", ".join(named(result, code) for code in codes)
 
     classes = result["classes"]
-    unseen = [code for code, one in classes.items() if not one["pixels"]]
+    unseen = [*result["covers"]["not_judged"]]
     never = [c for c, one in classes.items() if one["pixels"] and not one["predicted_pixels"]]
     few = [code for code, one in classes.items() if 0 < one["polygons"] < FEW_POLYGONS]
     found = [
-        ("W-INPUT-066", unseen, "no validation pixels, so recall is undefined: "),
+        ("W-INPUT-066", unseen, "not judged, as no validation polygon has them: "),
         ("W-INPUT-066", never, "never predicted, so precision is undefined: "),
         ("W-INPUT-048", few, f"fewer than {FEW_POLYGONS} validation polygons, weak evidence: "),
     ]

@@ -10,6 +10,7 @@ from typing import Any
 from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import publish_bytes, publish_json, read_sidecar, sha256_file
+from oso_pipeline.core.coverage import covered_in_words
 from oso_pipeline.core.errors import InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.reference.split.variants import map_variant, split_columns
@@ -91,6 +92,7 @@ class IndependentStage(StageBase):
     """Plans one task where the configuration names an independent set, else none."""
 
     name = "independent"
+    optional = True
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the one task; it reads the map and the polygons that trained it.
@@ -159,17 +161,26 @@ def validate(job: IndependentJob, task: Task) -> Summary:
     if not len(pixels.code):
         raise _nothing_to_compare(rules, excluded)
     found = Predictions(VARIANT, pixels.feature, pixels.code, pixels.predicted, excluded)
-    accuracy = {**assess([found], job.method), "design": DESIGN}
+    mapped = _classes_of(task.path_of(job.class_map))
+    accuracy = {**assess([found], job.method, mapped), "design": DESIGN}
     if rules.compare:
         accuracy["compared_maps"] = compared(pixels, job.epsg, rules.compare, job.method, problems)
-        problems.raise_errors(InputDataError)
     publish_bytes(task.output(1), confusion_csv(accuracy))
     publish_bytes(task.output(2), classes_csv({2: accuracy, 1: accuracy["level1"]}))
     publish_json(task.output(0), accuracy)
     keys = ["overall_accuracy", "kappa", "pixels", "polygons", "excluded"]
     keys += ["compared_maps"] if rules.compare else []
     warnings = [f"warning[{one['code']}] {one['message']}" for one in accuracy["warnings"]]
-    return {**{key: accuracy[key] for key in keys}, "warnings": warnings}
+    warnings += map(str, problems.warnings)
+    figures = {key: accuracy[key] for key in keys}
+    return {**figures, "covered": covered_in_words(accuracy), "warnings": warnings}
+
+
+def _classes_of(class_map: Path) -> set[int] | None:
+    """Return the codes that a map has pixels of; None where its commit does not tell."""
+    record = read_sidecar(class_map) or {}
+    hectares = record.get("summary", {}).get("hectares")
+    return None if hectares is None else {int(code) for code, area in hectares.items() if area}
 
 
 def _files(rules: IndependentSet) -> dict[str, Input]:

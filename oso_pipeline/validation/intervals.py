@@ -74,11 +74,15 @@ class ClusteredPairs:
         """The matrix of all polygons together."""
         return Confusion(self.codes, self._matrix(self.count).astype(np.int64))
 
+    @cached_property
     def polygons_per_class(self) -> npt.NDArray[np.int64]:
-        """Return the number of polygons with pixels of each class of the reference."""
-        size = len(self.codes)
-        pairs = np.unique(np.stack([self.polygon, self.cell // size]), axis=1)
-        return np.bincount(pairs[1], minlength=size).astype(np.int64)
+        """Number of polygons with pixels of each class of the reference, shape ``[class]``."""
+        return self._polygons_with(self.cell // len(self.codes))
+
+    @cached_property
+    def polygons_per_prediction(self) -> npt.NDArray[np.int64]:
+        """Number of polygons with pixels predicted as each class, shape ``[class]``."""
+        return self._polygons_with(self.cell % len(self.codes))
 
     def aggregated(self, mapping: Mapping[int, int]) -> ClusteredPairs:
         """Return the pairs of the classes that `mapping` turns the codes into."""
@@ -107,6 +111,10 @@ class ClusteredPairs:
                 times = np.bincount(drawn, minlength=number)
                 matrix[:] = self._matrix(times[self.polygon] * self.count)
             yield stack
+
+    def _polygons_with(self, place: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        pairs = np.unique(np.stack([self.polygon, place]), axis=1)
+        return np.bincount(pairs[1], minlength=len(self.codes)).astype(np.int64)
 
     def _matrix(self, weight: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         size = len(self.codes)
@@ -149,7 +157,7 @@ def bootstrap(pairs: ClusteredPairs, replicates: int, level: float, seed: int) -
         none = (UNDEFINED,) * size
         return ScoreIntervals(UNDEFINED, UNDEFINED, none, none, none)
     parts = [scores(stack) for stack in pairs.resampled(replicates, seed)]
-    enough = pairs.polygons_per_class() >= 2
+    enough = pairs.polygons_per_class >= 2
 
     def of_class(name: str) -> tuple[Interval, ...]:
         values = _joined(parts, name)
@@ -178,7 +186,8 @@ class RunInterval:
     mean
         Mean of the defined values.
     interval
-        ``mean -+ t * std / sqrt(n)``; undefined with fewer than two values.
+        ``mean -+ t * std / sqrt(n)``; undefined with fewer than two values, and where all are
+        equal, which shows no spread rather than none.
     degrees_of_freedom
         Number of defined values less one.
     """
@@ -206,7 +215,7 @@ def student_interval(values: Sequence[float | None], level: float) -> RunInterva
     if defined.size == 0:
         return RunInterval(kept, None, UNDEFINED, freedom)
     mean = float(defined.mean())
-    if defined.size == 1:
+    if np.ptp(defined) == 0:  # one value, or all alike
         return RunInterval(kept, mean, UNDEFINED, freedom)
     quantile = float(stdtrit(freedom, 0.5 + level / 2))
     half_width = quantile * float(defined.std(ddof=1)) / float(np.sqrt(defined.size))

@@ -15,12 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.validation.accuracy import Method, number_or_none
 from oso_pipeline.validation.confusion import Confusion
+from oso_pipeline.validation.exact_intervals import is_exact, paired_difference
 from oso_pipeline.validation.independent import MapPixels
+from oso_pipeline.validation.intervals import Interval
 
 _SAMPLES_AT_ONCE = 1 << 22
 
@@ -41,8 +44,9 @@ def compared(
     method
         Classes, number of resamples and level of the intervals.
     problems
-        Gets what is wrong with the maps: not a raster with coordinates (``E-INPUT-037``), codes
-        that are not of the nomenclature (``E-INPUT-042``), nothing in common (``E-INPUT-065``).
+        Gets a warning for each map that is left out: not a raster with coordinates
+        (``W-INPUT-037``), codes that are not of the nomenclature (``W-INPUT-042``), nothing in
+        common (``W-INPUT-065``). The map of the run is judged without it.
 
     Returns
     -------
@@ -53,19 +57,21 @@ def compared(
     """
     found = []
     for name, path in maps.items():
-        theirs = _classes_at(path, pixels, epsg, problems)
-        if theirs is None:
+        try:
+            theirs = _classes_at(path, pixels, epsg)
+        except rasterio.errors.RasterioError as error:
+            _left_out("W-INPUT-037", name, f"it cannot be read: {error}", path, problems)
             continue
         both = theirs > 0
         strange = sorted(set(np.unique(theirs[both]).tolist()) - set(method.nomenclature.codes))
         if strange:
             message = f"codes {strange[:10]} are no classes of {method.nomenclature.name}"
-            problems.error("E-INPUT-042", message, path, "compare maps of one nomenclature")
+            _left_out("W-INPUT-042", name, message, path, problems)
         elif not both.any():
             message = (
                 "no pixel of the independent set has a class on this map and on that of the run"
             )
-            problems.error("E-INPUT-065", message, path, "compare maps of the same land")
+            _left_out("W-INPUT-065", name, message, path, problems)
         else:
             found.append({"name": name, **_comparison(pixels, theirs, both, method)})
     return found
@@ -86,7 +92,7 @@ def _comparison(
         "overall_accuracy": {name: float(one.mean()) for name, one in right.items()},
         "difference": {
             "estimate": float(gain.mean()),
-            **_interval(np.bincount(unit, gain).astype(np.float64), np.bincount(unit), method),
+            **_interval(gain, unit, method),
         },
         "only_run_right": int((gain > 0).sum()),
         "only_other_right": int((gain < 0).sum()),
@@ -98,11 +104,26 @@ def _comparison(
 
 
 def _interval(
-    gain: npt.NDArray[np.float64], size: npt.NDArray[np.int64], method: Method
+    gain: npt.NDArray[np.float64], unit: npt.NDArray[np.intp], method: Method
 ) -> dict[str, float | None]:
-    """Return the percentile interval of ``sum(gain) / sum(size)`` by resampling units."""
+    """Return the interval of the mean gain: percentiles over resampled units, or exact.
+
+    Exact where units are few or all gain the same, as that of `paired_difference`.
+    """
+    size = np.bincount(unit)
     if len(size) < 2:
         return {"low": None, "high": None}
+    found = _resampled(np.bincount(unit, gain).astype(np.float64), size, method)
+    if is_exact(found, len(size)):
+        shares = float((gain > 0).mean()), float((gain < 0).mean())
+        found = paired_difference(*shares, len(size), method.level)
+    return {"low": found.low, "high": found.high}
+
+
+def _resampled(
+    gain: npt.NDArray[np.float64], size: npt.NDArray[np.int64], method: Method
+) -> Interval:
+    """Return the percentile interval of ``sum(gain) / sum(size)`` by resampling units."""
     rng = np.random.default_rng(derived_seed(method.seed, "validate", "bootstrap", "other maps"))
     at_once = max(1, _SAMPLES_AT_ONCE // len(size))
     means = []
@@ -111,26 +132,33 @@ def _interval(
         drawn = rng.integers(0, len(size), (number, len(size)))
         means.append(gain[drawn].sum(axis=1) / size[drawn].sum(axis=1))
     low, high = np.quantile(np.concatenate(means), [0.5 - method.level / 2, 0.5 + method.level / 2])
-    return {"low": float(low), "high": float(high)}
+    return Interval(float(low), float(high))
 
 
-def _classes_at(
-    path: Path, pixels: MapPixels, epsg: int, problems: Problems
-) -> npt.NDArray[np.int64] | None:
-    """Return the class of another map at the centres of pixels; 0 where it has none."""
-    try:
-        with rasterio.open(path, driver="GTiff") as raster:
-            if raster.crs is None or raster.transform.is_identity:
-                raise rasterio.errors.RasterioError("it has no coordinates")
+def _left_out(code: str, name: str, why: str, path: Path, problems: Problems) -> None:
+    message = f"the map {name!r} is not compared with: {why}"
+    problems.warn(code, message, path, "name a GeoTIFF of the same classes and the same land")
+
+
+def _classes_at(path: Path, pixels: MapPixels, epsg: int) -> npt.NDArray[np.int64]:
+    """Return the class of another map at the centres of pixels; 0 where it has none.
+
+    Raises
+    ------
+    RasterioError
+        If it is no raster with coordinates that can be read.
+    """
+    with rasterio.open(path, driver="GTiff") as raster:
+        if raster.crs is None or raster.transform.is_identity:
+            raise rasterio.errors.RasterioError("it has no coordinates")
+        try:
             theirs = CRS.from_user_input(raster.crs.to_wkt())
             turn = Transformer.from_crs(epsg, theirs, always_xy=True)
-            x, y = turn.transform(pixels.x, pixels.y)
-            columns, rows = ~raster.transform @ (np.asarray(x), np.asarray(y))
-            return _read_at(raster, np.floor(rows), np.floor(columns))
-    except rasterio.errors.RasterioError as error:
-        message = f"the map to compare with cannot be read: {error}"
-        problems.error("E-INPUT-037", message, path, "name a GeoTIFF of classes")
-        return None
+        except ProjError as error:
+            raise rasterio.errors.RasterioError(f"its coordinates: {error}") from error
+        x, y = turn.transform(pixels.x, pixels.y)
+        columns, rows = ~raster.transform @ (np.asarray(x), np.asarray(y))
+        return _read_at(raster, np.floor(rows), np.floor(columns))
 
 
 def _read_at(

@@ -17,6 +17,7 @@ from oso_pipeline.config.learning import LearnerSettings
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import has_labels
 from oso_pipeline.core.commit import publish_bytes, publish_json, read_sidecar
+from oso_pipeline.core.coverage import covered_in_words
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.lowest_draws import groups_of, lowest
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
@@ -95,6 +96,7 @@ class ValidateStage(StageBase):
     """Plans one task and returns its headline."""
 
     name = "validate"
+    optional = True
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the one task; it reads the samples of all tiles and the models but the map's own.
@@ -146,17 +148,18 @@ def validate(job: ValidateJob, task: Task) -> Summary:
         If a model is damaged or does not fit the samples, or nothing was held out.
     """
     paths = [task.path_of(samples) for samples in job.samples.values()]
-    predictions, settings = [], late_settings(job.learning)
+    predictions, settings, mapped = [], late_settings(job.learning), set[int]()
     for variant in job.variants:
         models = {
             stratum: load_model(task.path_of(one).parent).with_settings(settings)
             for stratum, one in job.models_of(variant).items()
         }
         predictions.append(predict_variant(variant, models, paths, job.max_pixels))
+        mapped |= {code for one in models.values() for code in one.classifier.classes.tolist()}
     headline = pooled(predictions) if job.folds else predictions[0]
     if not headline.polygon_id.size:
         raise _nothing_held_out(headline.excluded)
-    accuracy = {**assess(predictions, job.method), "candidates": candidates(paths)}
+    accuracy = {**assess(predictions, job.method, mapped), "candidates": candidates(paths)}
     level1 = accuracy["level1"]
     publish_bytes(task.output(1), confusion_csv(accuracy))
     publish_bytes(task.output(2), confusion_csv(level1) if level1 else b"")
@@ -164,7 +167,7 @@ def validate(job: ValidateJob, task: Task) -> Summary:
     publish_bytes(task.output(4), polygons_csv(predictions))
     publish_json(task.output(0), accuracy)
     keys = ("overall_accuracy", "kappa", "pixels", "polygons", "excluded", "warnings")
-    return {key: accuracy[key] for key in keys}
+    return {**{key: accuracy[key] for key in keys}, "covered": covered_in_words(accuracy)}
 
 
 def predict_variant(

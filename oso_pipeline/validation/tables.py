@@ -20,10 +20,11 @@ def confusion_csv(level: Mapping[str, Any]) -> bytes:
 
 
 def classes_csv(levels: Mapping[int, Mapping[str, Any] | None]) -> bytes:
-    """Return one row per level and class: names, support, scores and their intervals."""
+    """Return one row per level and class: names, support, scores, intervals, why not judged."""
     scores = ("precision", "recall", "f_score")
     header = ["level", "code", "name_fr", "name_en", "pixels", "polygons", "predicted_pixels"]
     header += [column for name in scores for column in (name, f"{name}_low", f"{name}_high")]
+    header.append("not_judged")
     rows = []
     for level, content in levels.items():
         for code, one in (content or {"classes": {}})["classes"].items():
@@ -31,7 +32,7 @@ def classes_csv(levels: Mapping[int, Mapping[str, Any] | None]) -> bytes:
             for name in scores:
                 ends = one["intervals"][name]
                 row += [_rounded(value) for value in (one[name], ends["low"], ends["high"])]
-            rows.append(row)
+            rows.append([*row, one.get("not_judged", "")])
     return csv_text(header, rows).encode()
 
 

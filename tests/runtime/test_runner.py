@@ -23,6 +23,9 @@ from oso_pipeline.runtime.folder.lock import RunLock
 from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
+from oso_pipeline.runtime.stages import STAGES
+from oso_pipeline.tasks.past_seasons import of_its_season
+from oso_pipeline.tasks.stage import Gathered
 from oso_pipeline.tasks.task import TaskResult
 
 
@@ -288,3 +291,52 @@ def test_task_that_kills_every_worker_is_blamed(world: World, local: LocalExecut
     outcome = world.run(local)
     assert outcome.done == 3
     assert "memory" in (outcome.failures[0].error or "")
+
+
+class Extra(Numbers):
+    """As the numbers, but nothing depends on them."""
+
+    name = "numbers"
+    optional = True
+
+
+@pytest.fixture
+def extra(world: World) -> Planner:
+    stages = [Extra(world.values, world.trouble), Total()]
+    return Planner(make_config(world.run_dir), stages)
+
+
+def test_3_9_an_optional_stage_that_fails_stops_nothing(world: World, extra: Planner) -> None:
+    (world.trouble / "bad-2").touch()
+    outcome = run(extra, SerialExecutor(), [], Selection())
+    assert outcome.done == 4, "the stage after it was done"
+    assert (outcome.went_on, outcome.passed_over) == (True, {"numbers"})
+    assert outcome.exit_code == ExitCode.FAILED_TASKS
+    assert world.total() == 16
+    extra.require_complete(extra.stage("total"))
+    (world.trouble / "bad-2").unlink()
+    extra.forget()
+    outcome = run(extra, SerialExecutor(), [], Selection())
+    assert (outcome.done, outcome.went_on, outcome.exit_code) == (1, False, ExitCode.OK)
+
+
+def test_3_9_a_failure_of_what_is_needed_counts_for_the_exit_code() -> None:
+    optional = TaskResult("validate", "t", "failed", exit_code=4)
+    needed = TaskResult("report", "t", "failed", exit_code=6)
+    assert Outcome(failures=[optional], passed_over={"validate"}).exit_code == 5
+    both = Outcome(failures=[needed, replace(needed)], passed_over={"validate"})
+    assert (both.went_on, both.exit_code) == (False, 6)
+
+
+def test_3_15_warnings_of_the_map_name_its_season_beside_those_of_past_ones(
+    tmp_path: Path,
+) -> None:
+    found = Gathered(warnings=("warning[W-TOY] odd",))
+    past = {"year": 2017, "imagery": {"paths": ["products_2017"]}}
+    for adaptation, expected in (
+        (None, "warning[W-TOY] odd"),
+        ({"sources": [past]}, "season 2018: warning[W-TOY] odd"),
+    ):
+        planner = Planner(make_config(tmp_path, adaptation=adaptation), STAGES)
+        assert of_its_season(found, planner.stage("reference"), planner).warnings == (expected,)
+        assert of_its_season(found, planner.stage("train"), planner) == found

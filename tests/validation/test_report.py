@@ -147,10 +147,10 @@ def test_polygons_are_drawn_in_the_colours_of_their_classes(tmp_path: Path) -> N
     assert pixels[5, 7, 3] == 0  # between two of them
 
 
-def test_report_of_a_damaged_map_says_so(full: Path) -> None:
+def test_3_9_report_of_a_damaged_map_says_so(full: Path) -> None:
     path = full / OUTPUTS["mosaic"][1]
     path.write_bytes(bytes(100))
     write_sidecar(path, {"summary": {}})
     page = page_of(full)
     assert len(page.images) == 3
-    assert "no picture of OCS_2018_confidence.tif" in page.text
+    assert "not in the report: picture of OCS_2018_confidence.tif: Rasterio" in page.text

@@ -11,6 +11,7 @@ from scipy.special import bdtr
 
 from oso_pipeline.studies.adaptation.trial import Codes
 from oso_pipeline.validation.confusion import Confusion
+from oso_pipeline.validation.exact_intervals import is_exact, paired_difference
 from oso_pipeline.validation.intervals import UNDEFINED, Interval
 
 REPLICATES = 2000
@@ -77,7 +78,8 @@ def paired_interval(
     Returns
     -------
     interval
-        In the unit of `gain`; undefined with fewer than two polygons.
+        In the unit of `gain`; undefined with fewer than two polygons. With few polygons, and
+        where all gain the same, as that of `paired_difference`.
     """
     ids, of_sample = np.unique(polygons, return_inverse=True)
     if len(ids) < 2:
@@ -89,7 +91,11 @@ def paired_interval(
     for number in range(REPLICATES):
         picked = rng.integers(0, len(ids), len(ids))
         means[number] = sums[picked].sum() / sizes[picked].sum()
-    return _ends(means, level)
+    found = _ends(means, level)
+    if not is_exact(found, len(ids)):
+        return found
+    gained, lost = (float(np.clip(sign * gain, 0, 1).mean()) for sign in (1, -1))
+    return paired_difference(gained, lost, len(ids), level)
 
 
 @dataclass(frozen=True)
@@ -153,10 +159,11 @@ def mcnemar_of_polygons(polygons: npt.NDArray[np.int64], gain: npt.NDArray[np.fl
 def interval_over(values: npt.ArrayLike, level: float, seed: int) -> Interval:
     """Return the interval of the mean of a few values by resampling them.
 
-    Too narrow where they depend on each other, as settings do that share fields.
+    Too narrow where they depend on each other, as settings do that share fields; undefined
+    where all are alike, which shows no spread rather than none.
     """
     given = np.asarray(values, np.float64)
-    if len(given) < 2:
+    if len(given) < 2 or np.ptp(given) == 0:
         return UNDEFINED
     picked = np.random.default_rng(seed).integers(0, len(given), (REPLICATES, len(given)))
     return _ends(given[picked].mean(axis=1), level)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -137,7 +137,7 @@ def _method(setting: Setting, trials: Sequence[Trial], name: str) -> MethodSumma
     return MethodSummary(
         _mean([_scores(setting, trial, trial.predicted[name]) for trial in trials]),
         adapted,
-        _gain(setting, trials, [trial.gated[name] for trial in trials]) if has_gate else None,
+        _gated_gain(setting, trials, name) if has_gate else None,
         tuple(trial.gates[name] for trial in trials) if has_gate else (),
         tuple(sorted({text for trial in trials for text in trial.warnings[name]})),
     )
@@ -161,6 +161,13 @@ def _gain(setting: Setting, trials: Sequence[Trial], predicted: Sequence[Codes])
         mcnemar_of_polygons(polygons, of_samples),
         tuple(100 * float(one.mean()) for one in gained),
     )
+
+
+def _gated_gain(setting: Setting, trials: Sequence[Trial], name: str) -> Gain:
+    """Return the gain where the gate decides; exactly none where it never opens."""
+    gain = _gain(setting, trials, [trial.gated[name] for trial in trials])
+    opened = any(part.adapts for trial in trials for part in trial.gates[name])
+    return gain if opened else replace(gain, interval=Interval(0.0, 0.0))
 
 
 @dataclass(frozen=True)

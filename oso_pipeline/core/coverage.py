@@ -1,0 +1,78 @@
+"""Which classes of a map a set of polygons judges, in figures and in words.
+
+An accuracy holds for the classes that the set has polygons of. A class that it lacks is not judged:
+pixels that are predicted as it count against the classes that they belong to, and say nothing of
+how well the class itself is mapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+NOBODY_JUDGES = "no validation polygon of this class"
+"""Why a class is not judged, as ``accuracy.json`` says it."""
+
+
+def coverage(
+    entries: Mapping[str, Mapping[str, Any]], mapped: Collection[int] | None = None
+) -> dict[str, Any]:
+    """Return which classes are judged.
+
+    Parameters
+    ----------
+    entries
+        The classes by code, with ``pixels`` and ``predicted_pixels``.
+    mapped
+        Codes of the classes that the map can have; None for all.
+
+    Returns
+    -------
+    dict
+        Codes as text: ``judged``; ``not_judged``, with the reason of each; ``not_mapped``, those
+        that the map cannot have and the set lacks.
+    """
+    judged = [code for code, one in entries.items() if one["pixels"]]
+    rest = [code for code in entries if code not in judged]
+    here = {
+        code
+        for code in rest
+        if mapped is None or int(code) in mapped or entries[code]["predicted_pixels"]
+    }
+    return {
+        "judged": judged,
+        "not_judged": {code: NOBODY_JUDGES for code in rest if code in here},
+        "not_mapped": [code for code in rest if code not in here],
+    }
+
+
+def coverage_of(level: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which classes a level of ``accuracy.json`` judges; earlier versions did not say."""
+    found = level.get("covers") or coverage(level["classes"])
+    return {**found}
+
+
+def covered_in_words(level: Mapping[str, Any]) -> str:
+    """Say which classes the overall accuracy of a level covers.
+
+    Examples
+    --------
+    >>> one = {"pixels": 5, "predicted_pixels": 4, "name_en": "forest"}
+    >>> other = {"pixels": 0, "predicted_pixels": 1, "name_en": "maize"}
+    >>> covered_in_words({"classes": {"1": one, "2": other}})
+    'over 1 of 2 classes; not judged: 2 maize'
+    """
+    names = [named(level, code) for code in coverage_of(level)["not_judged"]]
+    return counted_in_words(level) + (f"; not judged: {', '.join(names)}" if names else "")
+
+
+def counted_in_words(level: Mapping[str, Any]) -> str:
+    """Say over how many classes of the map the overall accuracy of a level is."""
+    found = coverage_of(level)
+    judged, rest = len(found["judged"]), len(found["not_judged"])
+    return f"over {judged} of {judged + rest} classes" if rest else f"over all {judged} classes"
+
+
+def named(level: Mapping[str, Any], code: str) -> str:
+    """Return code and English name of a class."""
+    return f"{code} {level['classes'][code]['name_en']}"

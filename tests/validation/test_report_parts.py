@@ -1,0 +1,204 @@
+"""A part of the report that fails says so in its place; all else is shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_tools import (
+    EVIL,
+    OSO17,
+    OUTPUTS,
+    Page,
+    commit,
+    make_accuracy,
+    make_maps,
+    make_tables,
+    page_of,
+    patchwork,
+    report_task,
+)
+
+from oso_pipeline.core.commit import publish_json, sidecar_of
+from oso_pipeline.report import adaptation, page
+from oso_pipeline.report.stage import STAGE
+from oso_pipeline.tasks.run_files import RunFiles
+from oso_pipeline.tasks.section import Section
+from oso_pipeline.tasks.worker import do
+
+HEADINGS = {
+    "headline": "Figures",
+    "_map": "The map",
+    "accuracy_content": "Accuracy",
+    "independent_content": "Independent validation",
+    "adaptation_section": "Adaptation",
+    "warnings_content": "Warnings",
+    "reference_section": "Reference and training",
+    "_inventory": "Images",
+    "_timings": "Timings",
+}
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("full")
+    make_tables(folder)
+    make_maps(folder, patchwork(OSO17.codes, 60, 60))
+    make_accuracy(folder, OSO17)
+    return folder
+
+
+def broken(*_: Any, **__: Any) -> Any:
+    raise KeyError(EVIL)
+
+
+@pytest.mark.parametrize("function", HEADINGS)
+def test_3_9_one_part_that_fails_does_not_suppress_the_others(
+    full: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    monkeypatch.setattr(page, function, broken)
+    result = do(report_task(full))
+    assert result.status == "done", result.error
+    text = (full / "report.html").read_text(encoding="utf-8")
+    assert EVIL not in text
+    shown = Page(text).text
+    assert "This part could not be made: KeyError" in shown
+    for name, heading in HEADINGS.items():
+        if name not in ("headline", "adaptation_section"):
+            assert heading in shown, heading
+    assert shown.count("could not be made") == 1
+    # The stage tells it, on the terminal and in the log.
+    (warning,) = STAGE.gather((report_task(full),)).warnings
+    assert warning.startswith(f"warning[W-REPORT-PART] not in the report: {HEADINGS[function]}")
+    if function != "warnings_content":
+        assert warning.split("\n")[0] in shown
+
+
+def test_3_9_committed_files_of_another_shape_are_no_end_of_the_page(tmp_path: Path) -> None:
+    make_tables(tmp_path)
+    make_maps(tmp_path, patchwork(OSO17.codes, 60, 60))
+    make_accuracy(tmp_path, OSO17)
+    publish_json(tmp_path / "validation/accuracy.json", {"classes": 3, "design": []})
+    commit(tmp_path / "validation/accuracy.json", {})
+    found = page_of(tmp_path)
+    assert "This part could not be made" in found.text
+    assert len(found.images) == 4
+    assert "design of validation/independent/accuracy.json" in found.text
+
+
+def sections(files: RunFiles) -> Section:
+    return Section("Made", ("It is here.",))
+
+
+def test_3_9_a_section_of_a_stage_that_fails_leaves_the_others(full: Path) -> None:
+    task = report_task(full)
+    names = (f"{__name__}:broken", f"{__name__}:sections")
+    result = do(replace(task, job=replace(task.job, sections=names)))
+    assert result.status == "done", result.error
+    shown = Page((full / "report.html").read_text(encoding="utf-8")).text
+    assert "It is here." in shown
+    assert f"Section of {names[0]}" in shown
+    assert "This part could not be made: KeyError" in shown
+
+
+def test_3_9_a_chart_that_fails_is_left_out_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from test_report_adaptation import record, with_record
+
+    monkeypatch.setattr(adaptation, "line_chart", broken)
+    shown = page_of(with_record(tmp_path, record().to_json())).text
+    assert "adapted with method student" in shown
+    assert "Shift of the season: +11.6 days" in shown
+    assert "not in the report: chart of NDVI" in shown
+
+
+@pytest.mark.parametrize("stage", ["independent", "validate"])
+def test_3_9_the_page_says_why_an_optional_part_failed(tmp_path: Path, stage: str) -> None:
+    make_tables(tmp_path)
+    make_accuracy(tmp_path, OSO17)
+    # What other settings left in the folder is not shown as if it were of this run.
+    task = report_task(tmp_path)
+    task = replace(task, job=replace(task.job, missing=(stage,)))
+    failed = {"event": "task_ended", "stage": stage, "task": stage, "status": "failed"}
+    failed |= {"seconds": 1.0, "error": f"error[E-INPUT-041] no column 'crop' {EVIL}"}
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write("\n" + json.dumps(failed) + "\n")
+    assert do(task).status == "done"
+    shown = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    ours, other = (
+        OUTPUTS[stage][0],
+        OUTPUTS["independent" if stage == "validate" else "validate"][0],
+    )
+    assert "error[E-INPUT-041] no column 'crop'" in shown
+    assert "could not be" in shown
+    assert f"design of {other}" in shown
+    assert f"design of {ours}" not in shown
+
+
+def test_3_9_the_page_is_made_again_when_the_part_is_there(tmp_path: Path) -> None:
+    task = report_task(tmp_path)
+    without = replace(task, job=replace(task.job, missing=("independent",)))
+    assert without.key != task.key
+    assert "missing" not in task.job.params, "a page with all parts keeps its key"
+
+
+def test_3_7_the_page_says_not_judged_and_never_nought_per_cent(tmp_path: Path) -> None:
+    make_tables(tmp_path)
+    make_accuracy(tmp_path, OSO17)  # the last two classes are predicted or not, never held out
+    path = tmp_path / "validation/accuracy.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    lacking = [code for code, one in content["classes"].items() if not one["pixels"]]
+    assert len(lacking) == 2
+    shown = " ".join(page_of(tmp_path).text.split())
+    assert "over 15 of 17 classes" in shown
+    assert f"Not judged by held-out polygons: {lacking[0]} " in shown
+    assert "not judged: no validation polygon of this class" in shown
+    assert " 0.0 %" not in shown
+    # Accuracies of earlier versions are shown in the same way.
+    for code in lacking:
+        content["classes"][code] |= {"precision": 0.0, "f_score": 0.0}
+        del content["classes"][code]["not_judged"]
+    for level in (content, content["level1"]):
+        del level["covers"]
+    publish_json(path, content)
+    commit(path, {})
+    again = " ".join(page_of(tmp_path).text.split())
+    assert "over 15 of 17 classes" in again
+    assert " 0.0 %" not in again
+
+
+def test_3_7_what_a_past_year_gave_stands_beside_the_accuracy(tmp_path: Path) -> None:
+    scores = {"overall": 91.25, "macro_f1": 80.0, "annual": 84.4, "f1": {}}
+    found = {
+        "name": "2016 -> 2017", "kind": "year", "classes": {"11": "a", "12": "b"},
+        "methods": {"student": {"scores": scores}},
+    }  # fmt: skip
+    publish_json(tmp_path / "evaluation/adaptation.json", {"settings": [found]})
+    task = report_task(tmp_path)
+    from oso_pipeline.tasks.job import Input
+
+    evaluation = Input("digest", "evaluation/adaptation.json")
+    assert do(replace(task, job=replace(task.job, evaluation=evaluation, method="student")))
+    shown = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert "91.2 %" in shown
+    assert "2016 -> 2017, labels hidden, over all 2 classes; annual classes alone 84.4 %" in shown
+
+
+def test_3_15_warnings_of_two_years_say_of_which(tmp_path: Path) -> None:
+    task = report_task(tmp_path)
+    past = "past/2017/reference.parquet"
+    for path, count in (("reference.parquet", 4), (past, 5)):
+        commit(tmp_path / path, {"warnings": [f"warning[W-INPUT-035] repaired: {count}"]})
+    stages = {
+        **task.job.stages,
+        "past_reference": replace(task.job.stages["reference"], paths=(past,)),
+    }
+    assert do(replace(task, job=replace(task.job, stages=stages))).status == "done"
+    shown = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert "season 2018: warning[W-INPUT-035] repaired: 4" in shown
+    assert "season 2017: warning[W-INPUT-035] repaired: 5" in shown
+    assert sidecar_of(tmp_path / "report.html").exists()
