@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from oso_pipeline.config.section import Section
+from oso_pipeline.config.section import Section, doubles
 
 AdaptationMethod = Literal["none", "jitter", "aligned", "student", "cropmix", "cropmix+classifmix"]
 
@@ -117,11 +117,9 @@ class Adaptation(Section):
 
     @model_validator(mode="after")
     def _distinct(self) -> Adaptation:
-        years = [source.year for source in self.sources]
-        doubles = sorted({year for year in years if years.count(year) > 1})
-        if doubles:
+        if twice := doubles(source.year for source in self.sources):
             raise ValueError(
-                f"sources name the year {', '.join(map(str, doubles))} more than once; "
+                f"sources name the year {twice} more than once; "
                 "list all folders of a year in one item"
             )
         return self

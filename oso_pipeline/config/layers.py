@@ -11,9 +11,15 @@ from pathlib import Path
 from oso_pipeline.config.describe import is_mark, kinds_below, mark_of, path_keys
 from oso_pipeline.config.nodes import Node, parse_yaml, read_yaml
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.plain_text import plain, strange_to_files
 
 ENVIRONMENT_PREFIX = "OSO_"
 """``OSO_LEARNING__N_TREES=50`` sets ``learning.n_trees``."""
+
+MAX_CHAIN = 20
+"""Most files that extend one another."""
+MAX_PATH_BYTES, MAX_NAME_BYTES = 4000, 255
+"""Longest path and longest name of a file that systems take."""
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
@@ -55,6 +61,14 @@ def read_files(
     text = expand(base.value, base.where, "extends", environ, problems)
     target = Path(os.path.abspath(path.parent / text))
     chain = (*chain, Path(os.path.abspath(path)))
+    if len(chain) > MAX_CHAIN:
+        problems.error(
+            "E-INPUT-057",
+            f"extends: more than {MAX_CHAIN} files extend one another",
+            base.where,
+            "join some of them",
+        )
+        return own
     if target in chain:
         names = " -> ".join(item.name for item in (*chain, target))
         problems.error(
@@ -235,4 +249,22 @@ class _PathKey:
             )
             return node
         text = expand(value, node.where, key, self.environ, self.problems)
-        return Node(os.path.abspath(node.folder / text), node.where, node.folder)
+        path = os.path.abspath(node.folder / text)
+        if reason := _impossible(path):
+            self.problems.error(
+                "E-INPUT-058", f"{key}: {reason}", node.where, "rename the folder or the file"
+            )
+            return Node(plain(text)[:MAX_NAME_BYTES], node.where, node.folder)
+        return Node(path, node.where, node.folder)
+
+
+def _impossible(path: str) -> str | None:
+    """Return why a path cannot be used, None where it can."""
+    if odd := strange_to_files(path):
+        return f"{path!r} holds {plain(odd)}: its name is no UTF-8 text"
+    if len(path.encode()) > MAX_PATH_BYTES:
+        return f"the path has {len(path.encode())} bytes, at most {MAX_PATH_BYTES} are allowed"
+    longest = max(len(name.encode()) for name in path.split(os.sep))
+    if longest > MAX_NAME_BYTES:
+        return f"a name in the path has {longest} bytes, at most {MAX_NAME_BYTES} are allowed"
+    return None

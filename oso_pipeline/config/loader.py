@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from oso_pipeline.config.describe import names_below
 from oso_pipeline.config.earlier import in_present_words
-from oso_pipeline.config.findings import findings, nearest, path_of
+from oso_pipeline.config.findings import findings, nearest, path_of, where
 from oso_pipeline.config.layers import (
     ENVIRONMENT_PREFIX,
     apply_environment,
@@ -22,12 +22,15 @@ from oso_pipeline.config.layers import (
     read_files,
     resolve_paths,
 )
-from oso_pipeline.config.model import Config
+from oso_pipeline.config.model import MAX_NAME, Config
 from oso_pipeline.config.nodes import Node
 from oso_pipeline.core.errors import ConfigError, Problem, Problems
 
 _LIKENESS = 0.82
 """From here on a variable is a mistyped key, not one of another program."""
+_MOST = 100
+"""Mistakes named at most: whoever makes more has taken the wrong file."""
+_HINT = "is this the configuration? mend the mistakes named before"
 _ROUNDS = 8
 """Validations at most; each looks behind the findings of the one before."""
 
@@ -94,7 +97,7 @@ def _with_names(tree: Node, path: Path) -> Node:
     given = dict(tree.value)
     if "name" not in given:
         stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem).lstrip("_.-") or "run"
-        given["name"] = Node(stem, f"{path}:1:1", path.parent)
+        given["name"] = Node(stem[:MAX_NAME], f"{path}:1:1", path.parent)
     if "run_dir" not in given:
         run_dir = f"runs/{given['name'].value}"
         given["run_dir"] = Node(run_dir, f"{path}:1:1", path.parent)
@@ -107,6 +110,9 @@ def _problems_of(tree: Node) -> list[Problem]:
     removed: set[tuple[str | int, ...]] = set()
     for _ in range(_ROUNDS):
         errors = [error for error in _errors(tree) if not _consequence(error, tree, removed)]
+        if len(errors) > _MOST:
+            few = findings(errors[:_MOST], tree)
+            return [*found.values(), *few, _more(len(errors) - _MOST, errors[_MOST], tree)]
         for problem in findings(errors, tree):
             found.setdefault((problem.message, problem.where), problem)
         places = {path_of(error, tree) for error in errors if error["type"] != "missing"}
@@ -116,6 +122,12 @@ def _problems_of(tree: Node) -> list[Problem]:
         for place in places:
             tree = _without(tree, place)
     return list(found.values())
+
+
+def _more(count: int, first: ErrorDetails, tree: Node) -> Problem:
+    """Return what stands for the mistakes that are too many to be looked at one by one."""
+    place = where(tree, path_of(first, tree), of_key=True)
+    return Problem("E-INPUT-057", f"and {count} more mistakes from here on", place, _HINT)
 
 
 def _consequence(error: ErrorDetails, tree: Node, removed: set[tuple[str | int, ...]]) -> bool:

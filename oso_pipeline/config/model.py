@@ -20,7 +20,7 @@ from oso_pipeline.config.learning import AnyLearner, adaptable_kinds, default_le
 from oso_pipeline.config.readers import AnyReader, built_in_readers
 from oso_pipeline.config.reference import CRS_PATTERN, Reference
 from oso_pipeline.config.runtime import Runtime
-from oso_pipeline.config.section import Section
+from oso_pipeline.config.section import Section, doubles
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.indices import INDICES, lacking
@@ -35,6 +35,8 @@ else:
     IndexName = Literal[tuple(INDICES)]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+MAX_NAME = 100
+"""Longest name of a run; systems take 255 bytes, and names of files begin with it."""
 TileName = Annotated[str, AfterValidator(lambda text: Tile.parse(text).name)]
 
 
@@ -93,13 +95,10 @@ class Imagery(Section):
     @model_validator(mode="after")
     def _without_doubles(self) -> Imagery:
         for key in ("tiles", "bands"):
-            values = getattr(self, key)
-            doubles = sorted({value for value in values if values.count(value) > 1})
-            if doubles:
-                raise ValueError(f"{key} names {', '.join(doubles)} more than once")
-        kinds = [reader.kind for reader in self.readers]
-        if doubles := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
-            raise ValueError(f"readers names the kind {', '.join(doubles)} more than once")
+            if twice := doubles(getattr(self, key)):
+                raise ValueError(f"{key} names {twice} more than once")
+        if twice := doubles(reader.kind for reader in self.readers):
+            raise ValueError(f"readers names the kind {twice} more than once")
         return self
 
 
@@ -202,7 +201,7 @@ class Config(Section):
 
     model_config = ConfigDict(defer_build=True)
 
-    name: str = Field(pattern=NAME_PATTERN)
+    name: str = Field(pattern=NAME_PATTERN, max_length=MAX_NAME)
     """Name of the run; by default that of the file."""
     year: int = Field(ge=2015, le=2100)
     """Year of the map, for the names of the products."""

@@ -30,14 +30,14 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
+from oso_pipeline.config.file_text import read_text
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.plain_text import plain, strange_to_files
 
-MAX_BYTES = 1_000_000
-"""Largest file read; a configuration is some kilobytes."""
 MAX_ALIASES = 50
 """Most aliases in a file."""
-MAX_VALUES = 100_000
-"""Most values in a file once its aliases are written out."""
+MAX_VALUES = 20_000
+"""Most values in a file, also once its aliases are written out."""
 MAX_DEPTH = 30
 """Most levels of nesting."""
 _SYNTAX = "correct this place; `oso init DIR` writes a file that is right"
@@ -103,7 +103,7 @@ def read_yaml(path: Path, problems: Problems) -> Node | None:
     Node or None
         The content, a mapping; None where the file cannot be read at all.
     """
-    text = _read_text(path, problems)
+    text = read_text(path, problems)
     if text is None:
         return None
     node = parse_yaml(text, str(path), path.parent, problems)
@@ -180,6 +180,7 @@ class _Composer:
         self._problems = problems
         self._anchors: dict[str, Node] = {}
         self._aliases = 0
+        self._values = 0
 
     def document(self) -> Node:
         """Return the only document of the stream."""
@@ -203,6 +204,9 @@ class _Composer:
             raise _Refused(f"nested deeper than {MAX_DEPTH} levels", where)
         if isinstance(event, AliasEvent):
             return self._alias(event, where)
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise _Refused(f"more than {MAX_VALUES} values", where)
         if event.tag is not None:
             self._problems.error(
                 "E-INPUT-056", f"tag {event.tag}: tags are not allowed", where, "remove the tag"
@@ -212,13 +216,23 @@ class _Composer:
         elif isinstance(event, SequenceStartEvent):
             node = self._sequence(where, depth)
         else:
-            value = scalar(event.value) if event.implicit[0] else event.value
-            node = Node(value, where, self._folder)
+            node = Node(self._scalar(event, where), where, self._folder)
         if node.size > MAX_VALUES:
             raise _Refused(f"more than {MAX_VALUES} values once aliases are written out", where)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
+
+    def _scalar(self, event: ScalarEvent, where: str) -> str | int | float | bool | None:
+        if odd := strange_to_files(event.value):
+            self._problems.error(
+                "E-INPUT-056",
+                f"a text holds {plain(odd)}, which no path and no UTF-8 file can hold",
+                where,
+                "write the text without it",
+            )
+            return plain(event.value)
+        return scalar(event.value) if event.implicit[0] else event.value
 
     def _alias(self, event: AliasEvent, where: str) -> Node:
         self._aliases += 1
@@ -253,7 +267,7 @@ class _Composer:
                     "write one word before the colon",
                 )
                 continue
-            name = event.value if isinstance(event, ScalarEvent) else str(key.value)
+            name = plain(event.value) if isinstance(event, ScalarEvent) else str(key.value)
             if name in values:
                 self._problems.error(
                     "E-INPUT-056",
@@ -265,32 +279,6 @@ class _Composer:
             values[name], keys[name] = value, place
         size = 1 + sum(node.size for node in values.values())
         return Node(values, where, self._folder, keys, size)
-
-
-def _read_text(path: Path, problems: Problems) -> str | None:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = "is a folder" if path.is_dir() else error.strerror or str(error)
-        message = f"cannot read the configuration {path.name}: {reason}"
-        hint = "give the path of a YAML file that you may read; `oso init DIR` writes one"
-        problems.error("E-INPUT-058", message, path, hint)
-        return None
-    if len(content) > MAX_BYTES:
-        problems.error(
-            "E-INPUT-056", f"larger than {MAX_BYTES} bytes", path, "is this the configuration?"
-        )
-        return None
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in content[:4]:
-        problems.error("E-INPUT-063", "text is UTF-16 or UTF-32", path, "save it as UTF-8")
-        return None
-    try:
-        return content.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        problems.error("E-INPUT-063", "text is not UTF-8", f"{path}:{line}:1", "save it as UTF-8")
-        return None
 
 
 def _kind(value: object) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+_NAMED = 10
+"""Doubles named at most; the others are counted."""
 
 
 class Section(BaseModel):
@@ -28,6 +33,19 @@ class Section(BaseModel):
         plain = self.model_dump(mode="json", exclude=exclude)
         typed = self.model_dump(exclude=exclude)
         return {name: _names_of_paths(plain[name], value) for name, value in typed.items()}
+
+
+def doubles(values: Iterable[Any]) -> str:
+    """Return what stands more than once, in words; empty where nothing does.
+
+    Examples
+    --------
+    >>> doubles(["B4", "B8", "B4"])
+    'B4'
+    """
+    found = sorted(value for value, times in Counter(values).items() if times > 1)
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"{', '.join(str(value) for value in found[:_NAMED])}{more}"
 
 
 def _names_of_paths(plain: Any, typed: Any) -> Any:

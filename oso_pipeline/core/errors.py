@@ -9,6 +9,9 @@ from typing import ClassVar
 
 from oso_pipeline.core.plain_text import plain
 
+MOST_SHOWN = 50
+"""Findings of one error that are shown; the others are counted."""
+
 
 class ExitCode(IntEnum):
     """What the ``oso`` command returns to the shell."""
@@ -72,8 +75,11 @@ class OsoError(Exception):
         self.problems = problems
 
     def __str__(self) -> str:
-        """Return all findings, one paragraph each."""
-        return "\n".join(str(problem) for problem in self.problems)
+        """Return the findings, one paragraph each: the first `MOST_SHOWN`, and how many more."""
+        shown = [str(problem) for problem in self.problems[:MOST_SHOWN]]
+        if more := len(self.problems) - len(shown):
+            shown.append(f"and {more} more; mend these first")
+        return "\n".join(shown)
 
 
 class ConfigError(OsoError, ValueError):

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,11 @@ NODATA_CODE = 0
 GREATEST_CODE = 65535
 """A map of classes is written as uint8 or uint16."""
 
+_HUES = 20_000
+"""Steps in hue; those beyond meet hardly a colour that is new."""
+_COLOURS = 2**24
+_STRIDE = 10_368_889
+"""Odd, so that its multiples meet every colour; near the golden section of them all."""
 _FOLDER = Path(__file__).parent / "nomenclatures"
 
 
@@ -219,15 +225,26 @@ def _classes(rows: Iterable[NomenclatureRow]) -> tuple[LandCoverClass, ...]:
 
 
 def _distinct_colours(used: set[str]) -> Iterator[str]:
-    """Yield colours far apart in hue (steps of the golden angle), none of them in `used`."""
+    """Yield colours far apart in hue (steps of the golden angle), none of them in `used`.
+
+    Thousands of classes find no further one of these brightnesses: theirs come from a walk that
+    meets each of the 16.8 million colours once.
+    """
     seen = set(used)
-    for step in range(10 * GREATEST_CODE):
-        value, saturation = (0.9, 0.65, 0.4)[step % 3], (0.85, 0.6)[step % 2]
-        rgb = colorsys.hsv_to_rgb(step * 0.618033988749895 % 1, saturation, value)
-        colour = "#" + "".join(f"{round(255 * channel):02x}" for channel in rgb)
+    for colour in chain(map(_hue, range(_HUES)), map(_anywhere, range(_COLOURS))):
         if colour not in seen:
             seen.add(colour)
             yield colour
+
+
+def _hue(step: int) -> str:
+    value, saturation = (0.9, 0.65, 0.4)[step % 3], (0.85, 0.6)[step % 2]
+    rgb = colorsys.hsv_to_rgb(step * 0.618033988749895 % 1, saturation, value)
+    return "#" + "".join(f"{round(255 * channel):02x}" for channel in rgb)
+
+
+def _anywhere(step: int) -> str:
+    return f"#{step * _STRIDE % _COLOURS:06x}"
 
 
 def _short_name(name: str, code: int, used: set[str]) -> str:
@@ -237,6 +254,13 @@ def _short_name(name: str, code: int, used: set[str]) -> str:
     short = "".join(word[:1].upper() + word[1:] for word in words)[:10]
     if not short or short[0].isdigit():
         short = f"C{code}"
-    if short.lower() in used:
-        short = short[: 10 - len(str(code))] + str(code)
-    return short
+    if short.lower() not in used:
+        return short
+    numbered = (short[: 10 - len(end)] + end for end in _endings(code))
+    return next(name for name in numbered if name.lower() not in used)
+
+
+def _endings(code: int) -> Iterator[str]:
+    """Yield the code, then what tells names apart that end in digits themselves."""
+    yield str(code)
+    yield from (f"{code}_{number}" for number in count(2))

@@ -22,7 +22,10 @@ _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,9}")
 _COLUMNS = (
     "code, name (or name_fr, name_en), colour, vector_field, level1, level1_name, level1_colour"
 )
-_LARGEST_YAML = 1_000_000
+_LISTED = 20
+"""Codes of parents named at most in one message."""
+_KEYS = f"keys: {_COLUMNS}"
+_LARGEST_YAML = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +170,15 @@ def _check_parents(
 ) -> None:
     known = {parent.code for parent in level1}
     orphans = [row for row in classes if level1 and row.level1 not in known]
+    listed = ", ".join(str(code) for code in sorted(known)[:_LISTED])
+    if len(known) > _LISTED:
+        listed += f" and {len(known) - _LISTED} more"
     for row in orphans:
         found = "has no level1" if row.level1 is None else f"has level1 {row.level1}"
         _error(
             problems,
             row.where,
-            f"class {row.code} {found}, its parent is missing among {sorted(known)}",
+            f"class {row.code} {found}, its parent is missing among {listed}",
             "give every class a level1 that is described, or none",
         )
     if not level1:
@@ -186,7 +192,8 @@ def _yaml_rows(path: Path, problems: Problems) -> tuple[list[Row], list[Row]]:
     if text is None:
         return [], []
     if len(text) > _LARGEST_YAML:
-        _error(problems, str(path), f"a YAML file of {len(text)} characters", "at most 1 million")
+        message = f"a YAML file of {len(text)} characters, at most {_LARGEST_YAML} are read"
+        _error(problems, str(path), message, "write the classes as CSV")
         return [], []
     try:
         content: Any = YAML(typ="rt", pure=True).load(text)
@@ -196,6 +203,9 @@ def _yaml_rows(path: Path, problems: Problems) -> tuple[list[Row], list[Row]]:
         return [], []
     except YAMLError as error:
         _error(problems, str(path), f"not valid YAML: {error}", "correct the file")
+        return [], []
+    except RecursionError:
+        _error(problems, str(path), "nested too deeply", "write a list of classes")
         return [], []
     if isinstance(content, CommentedSeq):
         return _mappings(path, content, problems), []
@@ -219,7 +229,11 @@ def _mappings(path: Path, items: object, problems: Problems) -> list[Row]:
     for position, item in enumerate(items):
         where = f"{path}:{items.lc.item(position)[0] + 1}"
         if not isinstance(item, CommentedMap):
-            _error(problems, where, f"a class must have keys, found {item!r}", f"keys: {_COLUMNS}")
+            _error(problems, where, f"a class must have keys, found {_shown(item)}", _KEYS)
+            continue
+        # An alias may stand for a list of lists of lists, which no memory holds once written out.
+        if any(isinstance(value, CommentedMap | CommentedSeq) for value in item.values()):
+            _error(problems, where, "a value of a class must be a single word or number", _KEYS)
             continue
         values = {
             str(key).lower(): "" if value is None else str(value).strip()
@@ -227,6 +241,10 @@ def _mappings(path: Path, items: object, problems: Problems) -> list[Row]:
         }
         rows.append(Row(where, values))
     return rows
+
+
+def _shown(item: object) -> str:
+    return "a list" if isinstance(item, CommentedSeq) else repr(item)[:60]
 
 
 def _error(problems: Problems, where: str, message: str, hint: str) -> None:

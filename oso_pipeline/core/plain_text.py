@@ -25,6 +25,23 @@ def plain(text: str) -> str:
     return _UNFIT.sub(lambda found: repr(found[0])[1:-1], text)
 
 
+_IN_NO_FILE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def strange_to_files(text: str) -> str:
+    r"""Return the first character that no path and no UTF-8 file may hold; empty where none is.
+
+    Marks of the direction of writing may: names of files have them in some languages.
+
+    Examples
+    --------
+    >>> strange_to_files("a\x00b"), strange_to_files("été")
+    ('\x00', '')
+    """
+    found = _IN_NO_FILE.search(text)
+    return found[0] if found else ""
+
+
 def is_plain(text: str) -> bool:
     """Tell whether a text holds no such character."""
     return _UNFIT.search(text) is None

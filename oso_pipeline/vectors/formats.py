@@ -84,6 +84,9 @@ def drivers_of(path: Path) -> tuple[str, ...]:
         known = ", ".join(sorted([*_DRIVERS, _PARQUET]))
         message = f"{suffix or 'a file without extension'} is not read; read are {known}"
         raise RefusedFormat(message, UNPACK if suffix in _PACKED else _EXPORT)
+    if found is _FOLDER and not any(name.suffix.lower() == ".shp" for name in path.iterdir()):
+        message = "found a folder without a shapefile, expected a vector file"
+        raise RefusedFormat(message, "name the file itself")
     if suffix == ".tab" and not _holds_its_table(path):
         message = "a .tab that joins or lists other tables is not read, these are"
         raise RefusedFormat(message, _EXPORT)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
+PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
+"""Extensions of the files of a shapefile that determine what is read."""
 _HEADER_BYTES = 100
 _RECORD_HEADER_BYTES = 8
 _DBF_HEADER = struct.Struct("<4xIHH")
@@ -22,6 +24,18 @@ _UNSAID = {0x00, 0x03, 0x57}
 
 BYTES_AS_THEY_ARE = "ISO-8859-1"
 """The encoding that keeps each byte apart, to decode value by value afterwards."""
+
+
+def files_of_folder(folder: Path) -> tuple[Path, ...]:
+    """Return the files that a folder is read from, sorted by name.
+
+    All of a geodatabase, which is a folder; of any other folder the shapefiles, with what belongs
+    to them, and nothing that lies deeper: that may be all of a disk.
+    """
+    if folder.suffix.lower() == ".gdb":
+        return tuple(sorted(file for file in folder.rglob("*") if file.is_file()))
+    files = (file for file in folder.iterdir() if file.suffix.lower() in PARTS)
+    return tuple(sorted(file for file in files if file.is_file()))
 
 
 def companion(shp: Path, suffix: str) -> Path | None:

@@ -30,8 +30,10 @@ from oso_pipeline.vectors.field_names import nearest
 from oso_pipeline.vectors.parquet_files import parquet_schema, read_parquet_window
 from oso_pipeline.vectors.shapefiles import (
     BYTES_AS_THEY_ARE,
+    PARTS,
     companion,
     decoded,
+    files_of_folder,
     foreign_encoding,
 )
 from oso_pipeline.vectors.stand_ins import readable
@@ -47,7 +49,7 @@ from oso_pipeline.vectors.vector_schema import (
 from oso_pipeline.vectors.window import Window
 
 _COMPANIONS: dict[str, tuple[str, ...]] = {
-    ".shp": (".shx", ".dbf", ".prj", ".cpg"),
+    ".shp": PARTS[1:],
     ".tab": (".dat", ".map", ".id", ".ind"),
     ".mif": (".mid",),
     ".gml": (".xsd", ".gfs"),
@@ -83,7 +85,7 @@ class VectorFile:
     def files(self) -> tuple[Path, ...]:
         """Every file whose content determines what is read, sorted by name."""
         if self.path.is_dir():
-            return tuple(sorted(file for file in self.path.rglob("*") if file.is_file()))
+            return files_of_folder(self.path)
         wanted = _COMPANIONS.get(self.path.suffix.lower(), ())
         companions = [
             file

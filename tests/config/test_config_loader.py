@@ -290,10 +290,13 @@ def test_row_58_undefined_variable_and_unreadable_file(tmp_path: Path) -> None:
     assert "is a folder" in problem.message
 
 
-@pytest.mark.parametrize("text", ["''", '"a\\0b"'])
-def test_row_58_what_cannot_be_a_path(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [("''", "E-INPUT-058", "is not a path"), ('"a\\0b"', "E-INPUT-056", "which no path")],
+)
+def test_row_58_what_cannot_be_a_path(tmp_path: Path, text: str, code: str, words: str) -> None:
     (problem,) = refused(write(tmp_path, GOOD + f"run_dir: {text}\n"))
-    assert (problem.code, "is not a path" in problem.message) == ("E-INPUT-058", True)
+    assert (problem.code, words in problem.message) == (code, True)
 
 
 def test_every_path_of_the_models_is_resolved() -> None:

@@ -15,10 +15,12 @@ from oso_pipeline.core.errors import ConfigError, ExitCode
 from oso_pipeline.core.nomenclature import (
     LandCoverClass,
     Nomenclature,
+    _classes,
     load_nomenclature,
     oso23_to_oso17,
     recode,
 )
+from oso_pipeline.core.nomenclature_table import NomenclatureRow
 
 LEVEL1_OF_2016 = {  # published groups of the 17 classes
     "Culture annuelle": {11, 12},
@@ -216,3 +218,49 @@ def test_given_colours_and_fields_are_distinct_and_reproducible(codes: set[int])
     assert len({one.vector_field.lower() for one in first.classes}) == len(codes)
     assert all(one.vector_field.isascii() for one in first.classes)
     assert all(len(one.vector_field) <= 10 for one in first.classes)
+
+
+def test_2_10_as_many_classes_as_a_map_can_hold_have_colours() -> None:
+    rows = [NomenclatureRow("", code, f"A {code}", "", "", "", None) for code in range(1, 65536)]
+    found = _classes(rows)
+    assert len({one.colour for one in found}) == len(rows)
+    assert len({one.vector_field.lower() for one in found}) == len(rows)
+    assert all(len(one.vector_field) <= 10 for one in found)
+
+
+def test_2_10_the_colours_of_few_classes_stay_as_they_were(tmp_path: Path) -> None:
+    text = "code,name\n1,a\n2,b\n3,c\n"
+    found = load_nomenclature(write(tmp_path / "own.csv", text))
+    assert [one.colour for one in found.classes] == ["#e62222", "#425fa6", "#42660f"]
+
+
+def test_2_10_short_names_that_end_in_digits_stay_apart(tmp_path: Path) -> None:
+    text = "code,name,vector_field\n1,x,Ab\n2,y,Ab1\n23,ab1,\n123,ab,\n"
+    found = load_nomenclature(write(tmp_path / "own.csv", text))
+    assert len({one.vector_field.lower() for one in found.classes}) == 4
+
+
+LAUGHS = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"l0: &l0 [x]\n{LAUGHS}classes:\n- {{code: 1, name: *l11}}\n",
+        f"l0: &l0 [x]\n{LAUGHS}classes:\n- *l11\n",
+        "classes: " + "{a: " * 5000,
+        "classes: [" + "x, " * 200_000 + "x]",
+    ],
+)
+def test_2_11_a_table_of_classes_that_grows_without_end_is_refused(
+    tmp_path: Path, text: str
+) -> None:
+    assert len(str(refused(write(tmp_path / "own.yaml", text)))) < 1000
+
+
+def test_2_11_a_thousand_wrong_lines_are_counted(tmp_path: Path) -> None:
+    lines = [f"{code},name {code},{70000 + code}" for code in range(1, 1001)]
+    error = refused(write(tmp_path / "own.csv", "\n".join(["code,name,level1", *lines])))
+    assert len(error.problems) == 1000
+    assert str(error).endswith("more; mend these first")
+    assert len(str(error)) < 20_000
