@@ -24,6 +24,7 @@ from oso_pipeline.config.section import Section, doubles
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.indices import INDICES, lacking
+from oso_pipeline.core.nomenclature import PACKAGED
 from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.core.tiles import Tile
 
@@ -256,7 +257,11 @@ class Config(Section):
         return self
 
     def science(self) -> dict[str, Any]:
-        """Return what determines the map: no paths, nothing of `runtime`, no mere measuring."""
+        """Return what determines the map: no folders, nothing of `runtime`, no mere measuring."""
+        content = self.without_folders(exclude=self._no_science())
+        return {**content, "nomenclature": Path(self.nomenclature).name}
+
+    def _no_science(self) -> dict[str, Any]:
         measuring = {"bootstrap": True, "confidence_level": True, "independent": True}
         left_out: dict[str, Any] = {"runtime": True, "run_dir": True, "validation": measuring}
         if self.label_check.exclude_below is None:
@@ -265,14 +270,27 @@ class Config(Section):
             left_out["adaptation"] = True
         if self.map.area is None:
             left_out["map"] = {"area": True}
-        content = self.without_folders(exclude=left_out)
-        return {**content, "nomenclature": Path(self.nomenclature).name}
+        return left_out
 
     @property
     def run_id(self) -> str:
-        """12 hexadecimal digits that depend on what determines the map alone.
+        """12 hexadecimal digits that depend on the settings which determine the map alone.
 
-        Paths and the settings of the machine do not count: the same science has the same id
-        everywhere.
+        Neither the name of the run, nor what files are called and where they lie, nor the settings
+        of the machine count: the same settings on the same data give the same maps byte for byte
+        everywhere. The content of files is no part of it; the keys of the tasks hold it.
         """
-        return digest(self.science())[:12]
+        content = self.without_files(exclude={**self._no_science(), "name": True})
+        packaged = self.nomenclature if self.nomenclature in PACKAGED else None
+        return digest({**content, "nomenclature": packaged})[:12]
+
+    @property
+    def recipe_id(self) -> str:
+        """12 hexadecimal digits that depend on all that decides which tasks there are.
+
+        Two shards of one run have the same; they may differ in where files lie, and in what
+        `runtime` says of anything but the size of blocks.
+        """
+        content = self.without_folders(exclude={"name": True, "run_dir": True, "runtime": True})
+        blocks = self.runtime.block_pixels, self.runtime.memory_per_worker_gb
+        return digest({**content, "blocks": blocks})[:12]

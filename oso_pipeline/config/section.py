@@ -34,6 +34,18 @@ class Section(BaseModel):
         typed = self.model_dump(exclude=exclude)
         return {name: _names_of_paths(plain[name], value) for name, value in typed.items()}
 
+    def without_files(self, exclude: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the content as JSON values, without what files are called and where they lie.
+
+        Parameters
+        ----------
+        exclude
+            Keys to leave out, as of `pydantic.BaseModel.model_dump`.
+        """
+        typed = self.model_dump(exclude=exclude)
+        kept: dict[str, Any] = _without_paths(self.model_dump(mode="json", exclude=exclude), typed)
+        return kept
+
 
 def doubles(values: Iterable[Any]) -> str:
     """Return what stands more than once, in words; empty where nothing does.
@@ -57,4 +69,14 @@ def _names_of_paths(plain: Any, typed: Any) -> Any:
         return {key: _names_of_paths(value, other) for (key, value), other in pairs}
     if isinstance(typed, list | tuple):
         return [_names_of_paths(p, t) for p, t in zip(plain, typed, strict=True)]
+    return plain
+
+
+def _without_paths(plain: Any, typed: Any) -> Any:
+    if isinstance(typed, dict):
+        pairs = zip(plain.items(), typed.values(), strict=True)
+        return {k: _without_paths(v, o) for (k, v), o in pairs if not isinstance(o, Path)}
+    if isinstance(typed, list | tuple):
+        pairs_of_items = zip(plain, typed, strict=True)
+        return [_without_paths(p, t) for p, t in pairs_of_items if not isinstance(t, Path)]
     return plain

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
@@ -119,7 +121,8 @@ def run(
         If what ran when SIGUSR1 announced the end did not end within the grace.
     """
     _prepare_folder(planner.run_dir)
-    held = lock or RunLock(planner.run_dir, selection.shard)
+    recipe = planner.config.recipe_id
+    held = lock or RunLock(planner.run_dir, selection.shard, recipe=recipe)
     stop = Stop(planner.config.runtime.stop_grace_s)
     course = _Course(planner, executor, observers, selection, held, stop)
     if forecast is not None:
@@ -192,7 +195,7 @@ class _Course:
         """Run what is to do; return how many tasks failed and how many ended."""
         failed = ended = 0
         todo = UntilTold(plan.todo, self._is_told)
-        for result in self.executor.run(todo, self.planner.config.run_id):
+        for result in self.executor.run(todo, self._name()):
             self.stop.heed()
             ended += 1
             if result.status == "failed":
@@ -204,6 +207,11 @@ class _Course:
                 self.ledger.add(result)
             self.tell(TaskEnded(result))
         return failed, ended
+
+    def _name(self) -> str:
+        """Return what tells the run from others of the same settings on one scheduler."""
+        place = sha256(os.fsencode(self.planner.run_dir.resolve())).hexdigest()[:8]
+        return f"{self.planner.config.run_id}-{place}"
 
     def _gathered(self, plan: StagePlan) -> Gathered:
         """Return what the stage tells of itself; a part of it tells nothing."""

@@ -175,7 +175,7 @@ def run(
         [log, *observers],
         host=socket.gethostname() if shard else None,
     )
-    lock = RunLock(run_dir, shard, manner.wait_lock_s, manner.break_lock)
+    lock = RunLock(run_dir, shard, manner.wait_lock_s, manner.break_lock, config.recipe_id)
     watching: list[Observer] = [log, ProgressFile(run_dir, shard), slow, *observers]
     with slow:
         forecast = forecast_of(config, manner.workers)

@@ -161,6 +161,22 @@ def test_products_are_cogs_with_faithful_overviews(world: World) -> None:
                     assert set(np.unique(overview.read(1))) <= set(base)
 
 
+def test_2_19_maps_are_the_same_whatever_files_are_called_and_wherever_they_lie(
+    world: World,
+) -> None:
+    tasks = world.predict_tasks()
+    world.commit(tasks)
+    here = {name: made(task).output().read_bytes() for name, task in world.plan(tasks).items()}
+    elsewhere = {
+        "name": "renamed",
+        "imagery": {"paths": ["/other/disk/images", "more"], "tiles": list(world.grids)},
+        "reference": {"sources": [{"path": "/elsewhere/renamed.gpkg"}]},
+        "runtime": {"workers": 7},
+    }
+    for name, task in world.plan(tasks, **elsewhere).items():
+        assert made(task).output().read_bytes() == here[name]
+
+
 def test_metadata_says_what_the_map_is(world: World) -> None:
     tasks = world.predict_tasks()
     world.commit(tasks)

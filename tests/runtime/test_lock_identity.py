@@ -20,7 +20,8 @@ from test_runner import World
 from oso_pipeline.cli import status_text
 from oso_pipeline.core import processes
 from oso_pipeline.core.errors import EnvironmentFailure
-from oso_pipeline.runtime.folder.lock import Holder, RunLock, lock_path
+from oso_pipeline.runtime.folder.holder import Holder
+from oso_pipeline.runtime.folder.lock import RunLock, lock_path
 from oso_pipeline.runtime.folder.status import Watch
 from oso_pipeline.tasks.heartbeat import living_signs, signs
 

@@ -103,6 +103,50 @@ def test_shards_coexist_but_not_with_a_driver_nor_with_themselves(world: World) 
     assert world.run(selection=one).done == 2
 
 
+def recipe(world: World, **changes: object) -> str:
+    return make_config(world.run_dir, **changes).recipe_id
+
+
+def test_2_20_a_shard_of_another_configuration_is_refused_with_both_ids(world: World) -> None:
+    one, two = recipe(world), recipe(world, seed=1)
+    with RunLock(world.run_dir, Shard(1, 2), recipe=one):
+        with pytest.raises(EnvironmentFailure) as caught:
+            world.run(selection=Selection(shard=Shard(2, 2)), seed=1)
+        (problem,) = caught.value.problems
+        assert problem.code == "E-RUN-SHARDS"
+        assert one in problem.message
+        assert two in problem.message
+        assert "shard 1/2" in problem.message
+        assert not lock_path(world.run_dir, Shard(2, 2)).exists(), "the refused leaves no lock"
+        assert not (world.run_dir / "config.yaml").exists(), "nothing was replaced"
+        assert world.run(selection=Selection(shard=Shard(2, 2))).done == 2
+    assert world.run(selection=Selection(shard=Shard(2, 2)), seed=1).exit_code == ExitCode.OK
+
+
+def test_2_20_a_shard_that_is_gone_is_in_nobodys_way(world: World) -> None:
+    path = held_elsewhere(world.run_dir, lock_module.SILENT_S + 5, "shard 1/2")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "recipe": "0" * 12}))
+    os.utime(path, (time.time() - lock_module.SILENT_S - 5,) * 2)
+    assert world.run(selection=Selection(shard=Shard(2, 2))).exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"name": "other"}, True),
+        ({"runtime": {"workers": 3}}, True),
+        ({"runtime": {"block_pixels": 1000}}, False),
+        ({"runtime": {"memory_per_worker_gb": 3}}, False),
+        ({"seed": 1}, False),
+        ({"validation": {"bootstrap": 200}}, False),
+    ],
+)
+def test_2_20_what_decides_the_tasks_tells_shards_apart(
+    world: World, changes: dict[str, object], same: bool
+) -> None:
+    assert (recipe(world, **changes) == recipe(world)) is same
+
+
 def held_elsewhere(run_dir: Path, silent_s: float, role: str = "driver") -> Path:
     shard = None if role == "driver" else Shard.parse(role.removeprefix("shard "))
     path = lock_path(run_dir, shard)

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
-from oso_pipeline.core import processes
 from oso_pipeline.core.commit import temporary_beside
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
-from oso_pipeline.core.json_files import ODD_VALUES, read_object
+from oso_pipeline.runtime.folder.holder import Holder
 from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.tasks.heartbeat import ACTIVITY
 
@@ -33,83 +30,12 @@ SILENT_S = 180.0
 """A holder that gave none for so long is taken for dead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A process that works in a run folder.
-
-    Parameters
-    ----------
-    role
-        ``driver``, or the shard as ``shard 3/20``.
-    host, pid
-        Where it runs.
-    space, ticks
-        Where the number means something, and when the process began; see `core.processes`.
-    job
-        Its number in the batch system, where there is one.
-    token
-        Tells the lock from any other of the same process.
-    """
-
-    role: str
-    host: str
-    pid: int
-    space: str = ""
-    ticks: int | None = None
-    job: str | None = None
-    token: str = ""
-
-    @classmethod
-    def here(cls, shard: Shard | None) -> Holder:
-        """Describe this process."""
-        pid = os.getpid()
-        job = os.environ.get("SLURM_JOB_ID") or os.environ.get("PBS_JOBID")
-        role = "driver" if shard is None else f"shard {shard}"
-        token, host = secrets.token_hex(8), socket.gethostname()
-        return cls(role, host, pid, processes.space(), processes.start_ticks(pid), job, token)
-
-    @classmethod
-    def read(cls, path: Path) -> Holder | None:
-        """Return who holds a lock, None where it cannot be read."""
-        content = read_object(path)
-        try:
-            pid, role = content["pid"], str(content.get("role", "driver"))
-            ticks, job = content.get("ticks"), content.get("job")
-            if not _is_number(pid) or pid <= 0 or not (ticks is None or _is_number(ticks)):
-                return None
-            if role != "driver":
-                Shard.parse(role.removeprefix("shard "))
-            return cls(
-                *(role, str(content["host"]), pid, str(content.get("space", "")), ticks),
-                job=None if job is None else str(job),
-                token=str(content.get("token", "")),
-            )
-        except ODD_VALUES:
-            return None
-
-    @property
-    def shard(self) -> Shard | None:
-        """Which shard holds the lock; None for a driver."""
-        return None if self.role == "driver" else Shard.parse(self.role.removeprefix("shard "))
-
-    def __str__(self) -> str:
-        """Return the holder as messages name it."""
-        job = f", job {self.job}" if self.job else ""
-        return f"{self.role}, process {self.pid} on {self.host}{job}"
-
-    def is_there(self) -> bool | None:
-        """Tell whether the process runs; None where that cannot be known from here."""
-        if not self.space or self.space != processes.space():
-            return None
-        return processes.is_alive(self.pid, self.ticks)
-
-
 class RunLock:
     """Holds the run folder for a driver, or a shard's place in it.
 
     Of two drivers, and of a driver and a shard, the second is refused; different shards get
-    along. An abandoned lock is taken over, so that the same command can simply be run again
-    after a crash, here or on another node.
+    along if they do the same tasks. An abandoned lock is taken over, so that the same command can
+    simply be run again after a crash, here or on another node.
 
     Parameters
     ----------
@@ -121,14 +47,21 @@ class RunLock:
         Wait so long for the holder to end or to be taken for dead.
     seize
         Take the lock away from whoever holds it; a run that lost its lock stops.
+    recipe
+        What decides the tasks, as `Config.recipe_id`.
     """
 
     def __init__(
-        self, run_dir: Path, shard: Shard | None = None, patience_s: float = 0, seize: bool = False
+        self,
+        run_dir: Path,
+        shard: Shard | None = None,
+        patience_s: float = 0,
+        seize: bool = False,
+        recipe: str = "",
     ) -> None:
         self.run_dir = run_dir
         self.path = lock_path(run_dir, shard)
-        self.holder = Holder.here(shard)
+        self.holder = Holder.here(shard, recipe)
         self.patience_s = patience_s
         self.seize = seize
         self.lost = False
@@ -139,7 +72,7 @@ class RunLock:
         waits_until = time.monotonic() + self.patience_s
         while (rival := self._try()) is not None:
             if time.monotonic() >= waits_until:
-                raise _refusal(*rival)
+                raise _refusal(*rival, self.holder)
             time.sleep(min(2.0, max(0.05, waits_until - time.monotonic())))
         threading.Thread(target=self._renew, name="run-lock", daemon=True).start()
         return self
@@ -185,7 +118,12 @@ class RunLock:
         driver = lock_path(self.run_dir, None)
         if self.path == driver:
             return sorted(shard_locks(self.run_dir))
-        return [driver] if driver.exists() else []
+        strangers = [other for other in sorted(shard_locks(self.run_dir)) if self._differs(other)]
+        return [driver, *strangers] if driver.exists() else strangers
+
+    def _differs(self, path: Path) -> bool:
+        """Tell whether a shard does other tasks than this one."""
+        return path != self.path and self.holder.differs_from(Holder.read(path))
 
     def _clear(self, path: Path) -> bool:
         """Remove a lock that is abandoned or to be seized; return whether it is gone."""
@@ -249,10 +187,6 @@ def silence_s(path: Path) -> float | None:
             probe.unlink()
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def is_abandoned(path: Path, holder: Holder | None) -> bool:
     """Tell whether a lock that lies at `path` does not count any more."""
     there = None if holder is None else holder.is_there()
@@ -286,7 +220,18 @@ def _create_in_two_steps(path: Path, holder: Holder) -> bool:
         return False
 
 
-def _refusal(path: Path, holder: Holder | None) -> EnvironmentFailure:
+def _refusal(path: Path, holder: Holder | None, own: Holder) -> EnvironmentFailure:
+    if holder and holder.shard and own.shard and own.differs_from(holder):
+        return EnvironmentFailure(
+            Problem(
+                "E-RUN-SHARDS",
+                f"{own.role} has a configuration of other tasks, {own.recipe}, than "
+                f"{holder.role}, process {holder.pid} on {holder.host}, which works in this run "
+                f"folder: {holder.recipe}",
+                str(path),
+                "give all shards the same configuration, or each configuration its own `run_dir`",
+            )
+        )
     who = str(holder) if holder else "a process that does not tell its name"
     return EnvironmentFailure(
         Problem(

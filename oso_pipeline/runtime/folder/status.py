@@ -16,8 +16,8 @@ from typing import Any
 from oso_pipeline.core.commit import sidecar_of, temporary_beside
 from oso_pipeline.core.json_files import ODD_VALUES, object_in, read_object
 from oso_pipeline.runtime.events import Event, StageEnded, StageStarted, TaskEnded
+from oso_pipeline.runtime.folder.holder import Holder
 from oso_pipeline.runtime.folder.lock import (
-    Holder,
     file_stem,
     is_abandoned,
     lock_path,
