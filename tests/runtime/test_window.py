@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from oso_pipeline.runtime.executors import in_flight
 from oso_pipeline.runtime.executors.in_flight import Window
 from oso_pipeline.runtime.executors.interface import Limits
 from oso_pipeline.tasks.task import Task, TaskResult
@@ -61,3 +64,27 @@ def test_slow_and_lost_results_keep_no_other_waiting(tmp_path: Path) -> None:
     assert "worker is gone" in str(results["lost"].error)
     assert not window.flying
     assert all(future.released for future in futures.values())
+
+
+def test_a_result_that_does_not_come_is_read_from_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker died with it, and dask waits for another one that never comes."""
+    done, pending = Future(TimeoutError()), Future(TimeoutError())
+    nobody: Any = None
+    window = Window(Loop(), nobody, Limits(60.0, None), "run")
+    window.flying = {done: (task_named("done", tmp_path), 0.0)}
+    window.flying[pending] = (task_named("pending", tmp_path), 0.0)
+    committed = window.flying[done][0]
+    record = {"key": committed.key, "summary": {"pixels": 9}}
+    monkeypatch.setattr(
+        Task, "committed", lambda task: record if task.name == committed.name else None
+    )
+    (result,) = window._results([done, pending])
+    assert (result.name, result.status, result.summary) == ("done", "done", {"pixels": 9})
+    assert list(window.flying) == [pending]
+    assert not pending.released
+    monkeypatch.setattr(in_flight, "RESULT_S", 0.0)
+    (lost,) = window._results([pending])
+    assert (lost.name, lost.status) == ("pending", "failed")
+    assert not window.flying

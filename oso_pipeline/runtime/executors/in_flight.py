@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 PER_WORKER = 3
 """Tasks in flight for each worker: one runs, the others wait so that it never does."""
+ANSWER_S = 5.0
+"""A result that takes longer to come is looked for in the run folder: the commit says as much."""
 RESULT_S = 60.0
-"""A result that takes longer to come is lost; if its task was committed, nothing else is."""
+"""A result that neither comes nor is committed for so long is lost."""
 
 
 class Crew(Protocol):
@@ -60,6 +62,7 @@ class Window:
         self.run_id = run_id
         self.flying: dict[Future, tuple[Task, float]] = {}
         self._late: set[str] = set()
+        self._unanswered: dict[Future, float] = {}
         self._started: dict[tuple[str, Any], float] = {}
         self._looked = 0.0
 
@@ -107,22 +110,33 @@ class Window:
         self.flying[future] = (task, time.monotonic())
 
     def _results(self, done: Collection[Future]) -> list[TaskResult]:
-        """Fetch the results of tasks that ended; those whose result is lost are told as such.
+        """Fetch the results of tasks that ended; those that do not come yet stay in flight.
 
         All at once: one after the other, a slow worker keeps the results of all the others waiting,
         and with them the next tasks.
         """
-        ended = {future: self.flying.pop(future) for future in done}
-        outcomes = self.client.sync(_outcomes, list(ended)) if ended else []
-        results = []
-        for outcome, (future, (task, submitted)) in zip(outcomes, ended.items(), strict=True):
-            if isinstance(outcome, BaseException):
-                self._require_scheduler(getattr(outcome, "reason", None))
-                results.append(_lost(task, _describe(outcome), submitted))
-            else:
-                results.append(outcome)
-            future.release()
-        return results
+        ended = list(done)
+        outcomes = self.client.sync(_outcomes, ended) if ended else []
+        results = [self._result(*one) for one in zip(ended, outcomes, strict=True)]
+        return [result for result in results if result is not None]
+
+    def _result(self, future: Future, outcome: TaskResult | BaseException) -> TaskResult | None:
+        """Return the result of a task, or None if it may still come."""
+        task, submitted = self.flying[future]
+        result: TaskResult | BaseException | None = outcome
+        if isinstance(outcome, TimeoutError):
+            # Its worker may have died with the result; dask then does the task again.
+            since = self._unanswered.setdefault(future, time.monotonic())
+            result = _from_commit(task, submitted)
+            if result is None and time.monotonic() - since < RESULT_S:
+                return None
+        if not isinstance(result, TaskResult):
+            self._require_scheduler(getattr(outcome, "reason", None))
+            result = _lost(task, _describe(outcome), submitted)
+        del self.flying[future]
+        self._unanswered.pop(future, None)
+        future.release()
+        return result
 
     def _look_around(self) -> list[TaskResult]:
         """Let the crew be tended and give up the tasks that are past their deadline."""
@@ -187,7 +201,7 @@ class Window:
 async def _outcomes(futures: Sequence[Future]) -> list[TaskResult | BaseException]:
     """Return for each future its result, or what was raised instead; runs in the client's loop."""
     # Never ask for the status of a future: it can go back after the loss of a worker.
-    waiting = (future.result(timeout=RESULT_S) for future in futures)
+    waiting = (future.result(timeout=ANSWER_S) for future in futures)
     return await asyncio.gather(*waiting, return_exceptions=True)
 
 
@@ -198,18 +212,23 @@ def _elsewhere(worker: str, workers: Sequence[str]) -> list[str]:
     return [other for other in others if other.rpartition(":")[0] != host] or others
 
 
+def _from_commit(task: Task, submitted: float) -> TaskResult | None:
+    """Return the result of a task as its commit tells it, or None if it is not committed."""
+    record = task.committed()
+    if record is None:
+        return None
+    seconds = time.monotonic() - submitted
+    summary = record.get("summary", {})
+    return TaskResult(task.stage, task.name, "done", seconds=seconds, summary=summary)
+
+
 def _lost(task: Task, reason: str, submitted: float) -> TaskResult:
     """Report a task that dask lost: as failed, unless only the word of its end was lost."""
-    seconds = time.monotonic() - submitted
-    record = task.committed()
-    if record is not None:
-        summary = record.get("summary", {})
-        return TaskResult(task.stage, task.name, "done", seconds=seconds, summary=summary)
-    return TaskResult(
+    return _from_commit(task, submitted) or TaskResult(
         task.stage,
         task.name,
         "failed",
-        seconds=seconds,
+        seconds=time.monotonic() - submitted,
         error=f"task {task.stage} {task.name} {reason}",
         exit_code=int(ExitCode.FAILED_TASKS),
     )

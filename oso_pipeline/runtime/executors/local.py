@@ -12,7 +12,7 @@ from oso_pipeline.runtime.executors import settings, tls
 from oso_pipeline.runtime.executors.dask_base import DaskExecutor
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster, Security
+    from distributed import Client, LocalCluster, Nanny, Security
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +58,18 @@ class LocalExecutor(DaskExecutor):
             _close(self._cluster)
 
     def expected_workers(self) -> int:
-        """Return the number of worker processes; the cluster replaces those that die."""
+        """Return the number of worker processes; those that die are replaced."""
         return self.workers
+
+    def tend(self, working: int) -> None:
+        """Look after the workers; see `DaskExecutor.tend`.
+
+        Dask replaces a worker that dies, but gives it up for good if it dies once more before it
+        is known, or takes long to start.
+        """
+        super().tend(working)
+        if self._cluster is not None:
+            self._cluster.loop.add_callback(_replace_given_up, self._cluster, self.workers)
 
     def _start(self) -> Client:
         from distributed import Client
@@ -106,6 +116,15 @@ class LocalExecutor(DaskExecutor):
         raise AssertionError("not reached")
 
 
+def _replace_given_up(cluster: LocalCluster, workers: int) -> None:
+    """Start the workers that dask has given up; runs in the loop of the cluster."""
+    for name, nanny in list(cluster.workers.items()):
+        if _has_given_up(nanny):
+            del cluster.workers[name]
+    if len(cluster.workers) < workers:
+        cluster.scale(workers)
+
+
 def _close(cluster: LocalCluster) -> None:
     """End the workers.
 
@@ -123,8 +142,13 @@ def _close(cluster: LocalCluster) -> None:
 
 def _is_replacing(cluster: LocalCluster) -> bool:
     """Tell whether the process of a worker is gone and its successor has not begun."""
-    nannies = list(cluster.workers.values())
+    nannies = [nanny for nanny in cluster.workers.values() if not _has_given_up(nanny)]
     return any(getattr(nanny, "pid", None) is None for nanny in nannies)
+
+
+def _has_given_up(nanny: Nanny) -> bool:
+    """Tell whether what starts a worker anew has ended itself."""
+    return nanny.status.name in ("closing", "closed", "failed")
 
 
 def _require_semaphores() -> None:
