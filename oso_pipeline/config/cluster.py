@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from oso_pipeline.config.section import Section
+from oso_pipeline.config.shell_words import HOST_PATTERN, WORD_PATTERN, Line, Option, Scratch
 
 WALLTIME_PATTERN = r"^[0-9]{1,4}:[0-5][0-9]:[0-5][0-9]$"
 ADDRESS_PATTERN = r"^(tcp|tls)://[^ ]+:[0-9]{1,5}$"
@@ -48,15 +49,15 @@ class BatchJobs(Section):
 
     system: Literal["slurm", "pbs"]
     """The batch system."""
-    queue: str | None = None
+    queue: str | None = Field(None, pattern=WORD_PATTERN)
     """Partition of Slurm, queue of PBS."""
-    account: str | None = None
+    account: str | None = Field(None, pattern=WORD_PATTERN)
     """Account that pays for the jobs."""
     walltime: str = Field("02:00:00", pattern=WALLTIME_PATTERN)
     """The longest time of a job, as HH:MM:SS, in quotes."""
-    directives: tuple[str, ...] = ()
+    directives: tuple[Option, ...] = ()
     """Further options of sbatch or qsub, one each, as --qos=normal."""
-    prologue: tuple[str, ...] = ()
+    prologue: tuple[Line, ...] = ()
     """Lines of shell that a job runs first, as module load python."""
 
     @property
@@ -78,12 +79,12 @@ class PilotCluster(RemoteWorkers, BatchJobs):
     margin_min: float = Field(5.0, ge=0)
     """Workers end by themselves up to twice so many minutes before the walltime, not all at
     once; longer than a task takes."""
-    scratch: str = "${TMPDIR:-/tmp}"
+    scratch: Scratch = "${TMPDIR:-/tmp}"
     """Folder on a disk of the node for the temporary files of workers; the shell of the job
     expands it."""
-    host: str | None = None
+    host: str | None = Field(None, pattern=HOST_PATTERN)
     """Name or address at which this process waits for workers; by default that of the machine."""
-    interface: str | None = None
+    interface: str | None = Field(None, pattern=HOST_PATTERN)
     """Network interface at which it waits, as ib0, instead of `host`."""
     dashboard: bool = False
     """Serve dask's dashboard at http://127.0.0.1:8787; needs bokeh."""

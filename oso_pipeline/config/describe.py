@@ -11,12 +11,15 @@ from oso_pipeline.config.cluster import ADDRESS_PATTERN, WALLTIME_PATTERN
 from oso_pipeline.config.model import NAME_PATTERN, Config
 from oso_pipeline.config.nodes import Node
 from oso_pipeline.config.reference import CRS_PATTERN
+from oso_pipeline.config.shell_words import HOST_PATTERN, WORD_PATTERN
 from oso_pipeline.core.plugins import BUILT_IN, Group, built_in, plugins
 
 _PATTERNS = {
     NAME_PATTERN: "letters, digits, _ . -",
     WALLTIME_PATTERN: "a time as 02:00:00",
     ADDRESS_PATTERN: "an address as tls://node1:8786",
+    WORD_PATTERN: "one word",
+    HOST_PATTERN: "the name of a host or of an interface",
     CRS_PATTERN: "a code as EPSG:2154",
 }
 GIVEN_BY_LOADER = ("name", "run_dir")

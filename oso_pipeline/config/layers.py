@@ -262,6 +262,8 @@ def _impossible(path: str) -> str | None:
     """Return why a path cannot be used, None where it can."""
     if odd := strange_to_files(path):
         return f"{path!r} holds {plain(odd)}: its name is no UTF-8 text"
+    if len(path.splitlines()) > 1:
+        return f"{path!r} has several lines"
     if len(path.encode()) > MAX_PATH_BYTES:
         return f"the path has {len(path.encode())} bytes, at most {MAX_PATH_BYTES} are allowed"
     longest = max(len(name.encode()) for name in path.split(os.sep))

@@ -6,34 +6,19 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from oso_pipeline.config.findings import dotted, nearest, path_of, shown, where
 from oso_pipeline.config.nodes import Node, read_yaml
 from oso_pipeline.config.section import Section
+from oso_pipeline.config.shell_words import WORD_PATTERN, Line, Option, Scratch
 from oso_pipeline.core.errors import ConfigError, Problem, Problems
 
 _SECRET = re.compile(r"passw|secret|token|api_?key|credential", re.IGNORECASE)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_WORD_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:@+,-]*$"
-
-
-def _one_line(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise ValueError("must be one line of text")
-    return text
-
-
-def _option(text: str) -> str:
-    if not text.startswith("-"):
-        raise ValueError("must be an option of sbatch or qsub, beginning with a dash")
-    return _one_line(text)
-
-
-Line = Annotated[str, AfterValidator(_one_line)]
 
 
 class Site(Section):
@@ -44,11 +29,11 @@ class Site(Section):
     mode: Literal["array", "pilot"] = "array"
     """array: jobs that each do their share. pilot: one driver job whose worker jobs get their
     tasks from it."""
-    queue: str | None = Field(None, pattern=_WORD_PATTERN)
+    queue: str | None = Field(None, pattern=WORD_PATTERN)
     """Partition of Slurm, queue of PBS."""
-    account: str | None = Field(None, pattern=_WORD_PATTERN)
+    account: str | None = Field(None, pattern=WORD_PATTERN)
     """Account that pays for the jobs."""
-    qos: str | None = Field(None, pattern=_WORD_PATTERN)
+    qos: str | None = Field(None, pattern=WORD_PATTERN)
     """Quality of service; Slurm only."""
     walltime: str = Field("04:00:00", pattern=r"^[0-9]{1,4}:[0-5][0-9]:[0-5][0-9]$")
     """The longest time of a job, as HH:MM:SS, in quotes. A job that needs longer goes on in
@@ -69,10 +54,10 @@ class Site(Section):
     """Lines of shell that a job runs first, as module load python."""
     environment: dict[str, Line] = Field({})
     """Variables of the jobs. Never secrets: others can read scripts."""
-    scratch: Line | None = None
+    scratch: Scratch | None = None
     """Folder on a disk of the node for temporary files, as $TMPDIR; the shell of the job
     expands it."""
-    directives: tuple[Annotated[str, AfterValidator(_option)], ...] = ()
+    directives: tuple[Option, ...] = ()
     """Further options of sbatch or qsub, one each, as --constraint=v100."""
     python: Line | None = None
     """Python of the jobs, a path or what prologue puts on PATH; by default the one that submits."""

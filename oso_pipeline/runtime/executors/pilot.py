@@ -127,26 +127,33 @@ class PilotExecutor(DaskExecutor):
             "dashboard_address": "127.0.0.1:8787" if cluster.dashboard else "127.0.0.1:0",
             "protocol": "tls://" if security is not None else "tcp://",
         }
-        total_gb = self.memory_gb * cluster.workers_per_job
         return cluster_class(cluster.system)(
-            cores=cluster.workers_per_job,
-            processes=cluster.workers_per_job,
-            memory=f"{total_gb}GiB",
-            queue=cluster.queue,
-            account=cluster.account,
-            walltime=cluster.walltime,
-            job_name="oso-worker",
-            python=shlex.quote(sys.executable),
-            local_directory=f'"{cluster.scratch}"',
-            death_timeout=DEATH_TIMEOUT_S,
-            worker_extra_args=lifetime_arguments(cluster),
-            job_script_prologue=prologue(cluster),
             security=security,
-            interface=cluster.interface,
             scheduler_options=scheduler,
             silence_logs="critical",
-            **self._directives(total_gb + OVERHEAD_GB * cluster.workers_per_job),
+            **self.job_options(),
         )
+
+    def job_options(self) -> dict[str, Any]:
+        """Return what the script of a job is made of, as dask-jobqueue names it."""
+        cluster = self.cluster
+        total_gb = self.memory_gb * cluster.workers_per_job
+        return {
+            "cores": cluster.workers_per_job,
+            "processes": cluster.workers_per_job,
+            "memory": f"{total_gb}GiB",
+            "queue": cluster.queue,
+            "account": cluster.account,
+            "walltime": cluster.walltime,
+            "job_name": "oso-worker",
+            "python": shlex.quote(sys.executable),
+            "local_directory": f'"{cluster.scratch}"',
+            "death_timeout": DEATH_TIMEOUT_S,
+            "worker_extra_args": lifetime_arguments(cluster),
+            "job_script_prologue": prologue(cluster),
+            "interface": cluster.interface,
+            **self._directives(total_gb + OVERHEAD_GB * cluster.workers_per_job),
+        }
 
     def _directives(self, job_gb: float) -> dict[str, Any]:
         """Return what the batch systems are told in words of their own."""
