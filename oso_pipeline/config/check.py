@@ -12,6 +12,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.config.season_check import check_adaptation
 from oso_pipeline.core.errors import ConfigError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.core.regular_files import is_odd
 
 
 def check_paths(config: Config) -> Problems:
@@ -114,6 +115,9 @@ def _check(
         above = next((folder for folder in path.parents if os.path.isdir(folder)), path)
         message = f"{key}: there is nothing at {path}; the part that exists is {above}"
         problems.error("E-INPUT-058", message, path, hint)
+    elif is_odd(path):
+        found = "found a device, a pipe or a socket"
+        problems.error("E-INPUT-058", f"{key}: {found}, expected a file", path, hint)
     elif is_folder and kind == "file":
         problems.error("E-INPUT-058", f"{key}: found a folder, expected a file", path, hint)
     elif not is_folder and kind == "folder":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.regular_files import open_regular
 
 MAX_BYTES = 1_000_000
 """Largest file read; a configuration is some kilobytes."""
@@ -18,9 +18,7 @@ def read_text(path: Path, problems: Problems) -> str | None:
     (``E-INPUT-056``); another encoding (``E-INPUT-063``). The result is then None.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe may never give a byte
-            raise OSError("is a folder" if path.is_dir() else "is no file")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # a path with a null character is a ValueError
         reason = getattr(error, "strerror", None) or error

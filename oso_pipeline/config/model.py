@@ -38,6 +38,7 @@ else:
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 MAX_NAME = 100
 """Longest name of a run; systems take 255 bytes, and names of files begin with it."""
+LAMBERT_93 = 2154
 TileName = Annotated[str, AfterValidator(lambda text: Tile.parse(text).name)]
 
 
@@ -184,10 +185,27 @@ class Area(Section):
     """Coordinate system, as EPSG:2154, of a file that names none."""
 
 
+def in_metres(epsg: int) -> int:
+    """Return the code of a projected coordinate system in metres; ValueError for any other."""
+    if epsg != LAMBERT_93:
+        from pyproj import CRS  # which takes time, and nearly every map is in Lambert-93
+        from pyproj.exceptions import CRSError
+
+        try:
+            system = CRS.from_epsg(epsg)
+        except (CRSError, OverflowError):
+            raise ValueError(f"found {epsg}, allowed: a code of EPSG, as 2154") from None
+        if not system.is_projected or system.axis_info[0].unit_name != "metre":
+            raise ValueError(
+                f"found {epsg}, {system.name}, allowed: a projected system in metres, as 2154"
+            )
+    return epsg
+
+
 class Map(Section):
     """The grid and the names of the map."""
 
-    epsg: int = 2154
+    epsg: Annotated[int, AfterValidator(in_metres)] = 2154
     """Projected coordinate system of the map, in metres."""
     resolution_m: float = Field(10.0, gt=0)
     """Side of a pixel; edges lie on multiples of it."""

@@ -24,6 +24,7 @@ from typing import Any
 
 from oso_pipeline.core.errors import EnvironmentFailure, InputDataError, OsoError, Problem
 from oso_pipeline.core.json_files import read_object
+from oso_pipeline.core.regular_files import open_regular
 
 TEMPORARY_SUFFIX = ".tmp"
 _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}(\.flat)?\.tmp")
@@ -152,8 +153,8 @@ def _content(path: Path, modified_ns: int, size: int) -> str:
 
 
 def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of the file's content, in hexadecimal."""
-    with path.open("rb") as stream:
+    """Return the SHA-256 of the file's content, in hexadecimal; OSError where it is no file."""
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from oso_pipeline.core.regular_files import read_regular
+
 ODD_VALUES = (KeyError, TypeError, ValueError, OverflowError)
 """What taking values out of an object raises when they are missing or of another kind."""
 
@@ -13,7 +15,7 @@ ODD_VALUES = (KeyError, TypeError, ValueError, OverflowError)
 def read_object(path: Path) -> dict[str, Any]:
     """Return the object in a file; an empty one where there is no file, or something else in it."""
     try:
-        return object_in(path.read_text(encoding="utf-8"))
+        return object_in(read_regular(path).decode("utf-8"))
     except (OSError, ValueError):
         return {}
 

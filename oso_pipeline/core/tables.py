@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.regular_files import read_regular
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -42,9 +42,7 @@ def read_text(path: Path, problems: Problems) -> str | None:
     encoding than UTF-8 (``E-INPUT-063``). The result is then None.
     """
     try:
-        if not path.is_file() and path.exists():
-            raise OSError(errno.EINVAL, "it is no regular file")  # a device may never end
-        content = path.read_bytes()
+        content = read_regular(path)
     except (OSError, ValueError) as error:  # a path with a null character is a ValueError
         problems.error(
             "E-INPUT-058",

@@ -28,6 +28,7 @@ from oso_pipeline.core.commit import (
     withdraw_unless,
     write_sidecar,
 )
+from oso_pipeline.core.regular_files import is_odd
 from oso_pipeline.imagery.damage import damage_as
 from oso_pipeline.imagery.file_names import AllowList, is_clutter
 
@@ -283,6 +284,8 @@ def _infos(archive: Path) -> list[zipfile.ZipInfo]:
 
 def _opened(archive: Path) -> zipfile.ZipFile:
     size = archive.stat().st_size
+    if is_odd(archive):
+        raise ArchiveError("is no regular file")
     with damage_as(ArchiveError, f"is no zip or is cut ({size} bytes)"):
         return zipfile.ZipFile(archive)
 

@@ -155,7 +155,11 @@ class _Search:
         elif folder.suffix.lower() in _OTHER_FORMATS and not self.readers.recognise(folder):
             self._unknown(folder, f"a product of another format ({folder.suffix})")
         else:
+            before = len(self.candidates) + len(self.strangers)
             self.folder(folder, depth, is_told)
+            found = len(self.candidates) + len(self.strangers) - before
+            if not found and (folder.suffix.lower() == ".zip" or is_packed(folder.name)):
+                self._unknown(folder, "a folder with the name of an archive that holds no product")
 
     def file(self, path: Path) -> None:
         """Look for products in an archive."""

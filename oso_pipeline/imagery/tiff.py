@@ -20,6 +20,7 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
+from oso_pipeline.core.regular_files import open_regular
 from oso_pipeline.imagery.damage import damage_as
 
 INPUT_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
@@ -125,7 +126,7 @@ def greatest_value(header: Header, nodata: float) -> float:
 
 def _check_whole(path: Path) -> None:
     size = path.stat().st_size
-    with damage_as(UnreadableRaster, "its directory is damaged"), path.open("rb") as stream:
+    with damage_as(UnreadableRaster, "its directory is damaged"), open_regular(path) as stream:
         offsets, counts = _blocks(stream, size)
     if counts.size and not counts.any():
         raise UnreadableRaster("it holds no pixels: whoever wrote it did not finish")

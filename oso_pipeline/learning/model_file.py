@@ -25,6 +25,7 @@ from oso_pipeline.config.learning import DEFAULT_KIND
 from oso_pipeline.core.commit import digest, publish_bytes, publish_json
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem
+from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.learners.protocol import Arrays, Classifier
 from oso_pipeline.learners.registry import learner_of
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -178,8 +179,8 @@ def load_model(folder: Path) -> Model:
 def _description(path: Path) -> dict[str, Any]:
     """Return the description of a model after a check of its digest and its format."""
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        description = json.loads(read_regular(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise _refusal(path, f"the model cannot be read: {error}") from None
     if not isinstance(description, dict):
         raise _refusal(path, "the description of the model is not a JSON object")
@@ -204,7 +205,7 @@ def _classifier_of(path: Path, kind: str) -> type[Classifier]:
 def _arrays(path: Path, claimed: str | None) -> Arrays:
     """Return the arrays of a model after a check of their digest."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise _refusal(path, f"the model cannot be read: {error}") from None
     if sha256(content).hexdigest() != claimed:

@@ -17,6 +17,7 @@ from rasterio.io import MemoryFile
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.errors import InputDataError
+from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.prediction.block_file import block_family, block_of_recipe, number_of_band
 
 CACHE_BYTES = 64 * 2**20
@@ -133,7 +134,7 @@ class TileBlocks:
     def _decode(self, item: CommittedBlock) -> npt.NDArray[np.uint16]:
         # GDAL reads many kinds of damage without a word, hence the digest. The file is read
         # once; GDAL then decodes it in memory.
-        raw = item.path.read_bytes()
+        raw = read_regular(item.path)
         if hashlib.sha256(raw).hexdigest() != item.sha256:
             raise ValueError("the content differs from what was committed")
         block, expected = item.block, item.block.crop(self.grid)

@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from oso_pipeline import __version__
+from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.prediction.series_quality import (
     LONG_GAP_DAYS,
     quality_warnings,
@@ -211,7 +212,7 @@ def _timings(files: RunFiles) -> list[dict[str, Any]]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_regular(path).decode("utf-8", "replace")
     except OSError:
         return ""
 

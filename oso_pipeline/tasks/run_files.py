@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from oso_pipeline.core.commit import read_sidecar
+from oso_pipeline.core.json_files import object_in, read_object
 from oso_pipeline.core.nomenclature import Nomenclature
+from oso_pipeline.core.regular_files import read_regular
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,12 @@ class RunFiles:
     def log(self) -> list[dict[str, Any]]:
         """Return the entries of ``log.jsonl``; what cannot be read is passed over."""
         try:
-            text = (self.folder / "log.jsonl").read_text(encoding="utf-8", errors="replace")
+            text = read_regular(self.folder / "log.jsonl").decode("utf-8", "replace")
         except OSError:
             return []
-        entries = []
-        for line in text.splitlines():
-            with suppress(ValueError):  # the last line of a killed run may be cut
-                entries.append(json.loads(line))
-        return [entry for entry in entries if isinstance(entry, dict)]
+        entries = map(object_in, text.splitlines())  # a kill may have cut the last one
+        return [entry for entry in entries if entry]
 
     def json(self, relative: str) -> dict[str, Any]:
         """Return a JSON file of the run folder; empty where there is none that can be read."""
-        try:
-            content = json.loads((self.folder / relative).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
+        return read_object(self.folder / relative)

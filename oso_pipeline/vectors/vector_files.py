@@ -18,6 +18,7 @@ from shapely.errors import ShapelyError
 
 from oso_pipeline.core.commit import digest, sha256_file
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.regular_files import is_odd
 from oso_pipeline.vectors.damage import (
     DAMAGED_SYSTEM,
     NOT_BUILT,
@@ -118,7 +119,7 @@ class VectorFile:
             problems.error("E-INPUT-058", "the vector file does not exist", self.path, hint)
             return None
         try:
-            if is_cut(self.path, problems):
+            if is_cut(self.path, problems) or self._is_odd(problems):
                 return None
             if self.path.suffix.lower() == ".parquet":
                 return self._schema_of_parquet()
@@ -287,6 +288,14 @@ class VectorFile:
         if self.path.suffix.lower() != ".shp" or foreign_encoding(self.path):
             return None
         return BYTES_AS_THEY_ARE
+
+    def _is_odd(self, problems: Problems) -> bool:
+        """Report files of it that are devices or pipes, which GDAL would wait for."""
+        odd = [file for file in self.files if is_odd(file)]
+        for file in odd:
+            hint = "put the file itself there"
+            problems.error("E-INPUT-058", "cannot be read: it is no regular file", file, hint)
+        return bool(odd)
 
     def _schema_by_gdal(self, problems: Problems) -> Schema | None:
         state = state_of(self.files)

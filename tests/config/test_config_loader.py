@@ -374,3 +374,12 @@ def test_2_19_the_id_of_a_run_is_that_of_its_settings(tmp_path: Path) -> None:
     changes = ["seed=1", "nomenclature=oso23", "map.resolution_m=20", "strata.field=other"]
     ids = {load(tmp_path / "mine.yaml", change).run_id for change in changes}
     assert len({first.run_id, *ids}) == 1 + len(changes)
+
+
+@pytest.mark.parametrize("epsg", ["0", "-1", "4326", "5720", "2263", "1" + "0" * 28])
+def test_row_57_a_map_in_no_projected_system_in_metres(tmp_path: Path, epsg: str) -> None:
+    path = write(tmp_path, GOOD + f"map:\n  epsg: {epsg}\n")
+    (problem,) = refused(path)
+    assert (problem.code, problem.where) == ("E-INPUT-057", f"{path}:12:9")
+    for word in ("map.epsg", epsg, "allowed"):
+        assert word in problem.message

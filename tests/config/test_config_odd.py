@@ -119,4 +119,4 @@ def test_2_11_thousands_of_mistakes_are_told_in_a_hundred_lines(tmp_path: Path, 
 def test_2_11_a_pipe_is_no_configuration(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     (problem,) = refused(tmp_path / "pipe.yaml")
-    assert "is no file" in problem.message
+    assert "it is no regular file" in problem.message

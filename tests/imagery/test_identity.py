@@ -275,3 +275,15 @@ def test_1_7_a_download_that_did_not_end_is_named(images: Path):
     product(B).write(images)
     (images / f"{A}.zip.part").write_bytes(b"PK")
     assert "did not end" in used(images).skipped[0].detail
+
+
+@pytest.mark.parametrize("name", [f"{A}.zip", f"{A}.tar"])
+def test_1_3_a_folder_with_the_name_of_an_archive_is_named(images: Path, name: str):
+    product(B).write(images)
+    (images / name).mkdir()
+    inventory = used(images)
+    assert ids(inventory) == [B]
+    assert [s.path.name for s in inventory.skipped] == [name]
+    assert "holds no product" in inventory.skipped[0].detail
+    product(A).write(images / name)
+    assert ids(used(images)) == [A, B]

@@ -7,7 +7,6 @@ holds the content alone; a forgotten memory only costs the reading.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from oso_pipeline.core.commit import digest, publish_json, sha256_file
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.json_files import read_object
 
 MEMORY = "reference/digests.json"
 _LARGE_BYTES = 64 * 2**20
@@ -75,8 +75,4 @@ def _sha256(path: Path, size: int, modified_ns: int) -> str:
 
 
 def _remembered(path: Path) -> dict[str, str]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return read_object(path)

@@ -15,6 +15,7 @@ from ruamel.yaml.error import YAMLError
 from oso_pipeline.core.commit import is_temporary, publish_json
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.json_files import read_object
+from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.tasks.heartbeat import ACTIVITY
 
 MARK = "run.json"
@@ -76,7 +77,7 @@ def _is_dump(path: Path) -> bool:
     Lines may be wrapped elsewhere, as of a folder that was moved and whose paths were mended.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode("utf-8")
         again = dump(YAML(typ="safe", pure=True).load(text))
         return "".join(again.split()) == "".join(text.split())
     except (OSError, ValueError, YAMLError, RecursionError):

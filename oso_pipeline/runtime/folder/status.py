@@ -15,6 +15,7 @@ from typing import Any
 
 from oso_pipeline.core.commit import sidecar_of, temporary_beside
 from oso_pipeline.core.json_files import ODD_VALUES, object_in, read_object
+from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.runtime.events import Event, StageEnded, StageStarted, TaskEnded
 from oso_pipeline.runtime.folder.holder import Holder
 from oso_pipeline.runtime.folder.lock import (
@@ -246,7 +247,7 @@ def _entries(run_dir: Path, event: str) -> Iterator[dict[str, Any]]:
     """Yield what all logs of a run tell of a kind of event."""
     for path in (run_dir / "log.jsonl", *(run_dir / ACTIVITY).glob("shard-*.jsonl")):
         try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = read_regular(path).decode("utf-8", "replace").splitlines()
         except OSError:
             continue
         for line in lines:

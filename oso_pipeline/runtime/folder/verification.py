@@ -17,6 +17,7 @@ from oso_pipeline.core import machine
 from oso_pipeline.core.commit import is_temporary, sha256_file, sidecar_of
 from oso_pipeline.core.errors import Problem, Problems
 from oso_pipeline.core.json_files import object_in
+from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.runtime.stages import STAGES
 from oso_pipeline.tasks.heartbeat import ACTIVITY
 from oso_pipeline.tasks.stage import Stage
@@ -120,9 +121,9 @@ def _examine(path: Path) -> _Verdict:
     verdict, before = _Verdict(), b""
     for _ in range(3):
         try:
-            before = sidecar_of(path).read_bytes()
+            before = read_regular(sidecar_of(path))
             verdict = _compare(path, before)
-            if verdict.code is None or sidecar_of(path).read_bytes() == before:
+            if verdict.code is None or read_regular(sidecar_of(path)) == before:
                 break
         except OSError as error:
             verdict = _Verdict("E-VERIFY-CONTENT", f"a committed file cannot be read: {error}")
@@ -185,7 +186,7 @@ def _is_record(path: Path) -> bool:
     if path.suffix != _RECORD_SUFFIX:
         return False
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path)
     except OSError:
         return path.with_name(path.name.removesuffix(_RECORD_SUFFIX)).is_file()
     if _parsed(raw) is not None:
