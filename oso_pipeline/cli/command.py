@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
-from oso_pipeline.cli.console import err, open_streams
+from oso_pipeline.cli.console import err, open_streams, out
+from oso_pipeline.cli.options import StagesNamed
 from oso_pipeline.cli.prepare import check, cluster_keys, init, plan
 from oso_pipeline.cli.results import evaluate_adaptation, report, status, verify
 from oso_pipeline.cli.runs import reference, run, submit
@@ -26,12 +28,32 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from oso_pipeline import __version__
+
+        out.print(f"oso_pipeline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Land-cover maps from time series of Sentinel-2 images."""
+
+
 COMMANDS = (
     *(init, check, plan, run, submit, status, verify, report, reference),
     *(evaluate_adaptation, simulate, cluster_keys, demo),
 )
 for _command in COMMANDS:
-    app.command()(_command)
+    app.command(cls=StagesNamed if _command is run else None)(_command)
 
 
 def main() -> None:

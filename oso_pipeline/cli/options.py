@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from oso_pipeline.core.errors import EnvironmentFailure, OsoError, Problem
 
@@ -23,6 +24,20 @@ Overrides = Annotated[
     typer.Option("--set", metavar="A.B=V", help="Override a key of the config; repeatable."),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes.")]
+
+
+class StagesNamed(TyperCommand):
+    """A command whose help names the stages, which take time to import."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help; options whose text ends in a colon get the names of the stages."""
+        from oso_pipeline.runtime.stages import STAGES
+
+        names = ", ".join(stage.name for stage in STAGES)
+        for option in self.params:
+            if (text := getattr(option, "help", None) or "").endswith("one of:"):
+                option.help = f"{text} {names}."  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
 
 
 @contextmanager

@@ -13,9 +13,14 @@ from oso_pipeline.cli.options import ConfigPath, Overrides, writing_into
 from oso_pipeline.core.errors import ConfigError, Problem
 
 
-def init(folder: Annotated[Path, typer.Argument(help="Folder to write oso.yaml into.")]) -> None:
-    """Write a commented configuration to start from."""
-    from oso_pipeline.config.template import template
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to write oso.yaml into.")],
+    full: Annotated[
+        bool, typer.Option("--full", help="With every key, its meaning and its default.")
+    ] = False,
+) -> None:
+    """Write a configuration to start from: the keys that are needed."""
+    from oso_pipeline.config.template import short_template, template
 
     path = folder / "oso.yaml"
     if path.exists():
@@ -26,7 +31,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Folder to write oso.yaml i
         )
     with writing_into(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(template(), encoding="utf-8")
+        path.write_text(template() if full else short_template(), encoding="utf-8")
     out.print(f"wrote {path}\nedit it, then: oso check {path}")
 
 

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from oso_pipeline.cli.console import write_or_go_silent
+from oso_pipeline.cli.tables import duration, pace
 from oso_pipeline.runtime.events import (
     Event,
     RunEnded,
@@ -39,10 +40,6 @@ def headline(plan: StagePlan) -> str:
     why, count = plan.reasons.most_common(1)[0]
     others = f" and {len(plan.reasons) - 1} other reasons" if len(plan.reasons) > 1 else ""
     return f"{plan.name}: {todo} of {len(plan.tasks)} to do ({count}: {why}{others})"
-
-
-def _rate(done: int, seconds: float) -> str:
-    return f"{done / max(seconds, 1e-3):.1f} tasks/s"
 
 
 class PlainProgress:
@@ -75,12 +72,11 @@ class PlainProgress:
         now = time.monotonic()
         if result.status == "failed":
             self._line(f"  failed: {result.stage} {result.name}")
-        if now - self._last >= PLAIN_LINE_EVERY_S:
+        if now - self._last >= PLAIN_LINE_EVERY_S and self._ended < self._todo:
             self._last = now
             seconds = now - self._started
-            left = seconds / self._ended * (self._todo - self._ended)
-            rate = _rate(self._ended, seconds)
-            self._line(f"  {self._ended}/{self._todo}, {rate}, about {left:.0f} s left")
+            left = duration(seconds / self._ended * (self._todo - self._ended))
+            self._line(f"  {self._ended}/{self._todo}, {pace(self._ended, seconds)}, {left} left")
 
     def _end(self, event: StageEnded) -> None:
         parts = [event.gathered.headline] if event.gathered.headline else []
@@ -144,7 +140,7 @@ class BarProgress:
         if result.status == "failed":
             self._progress.console.print(f"failed: {result.stage} {result.name}", style="red")
         if self._bar is not None:
-            rate = _rate(self._ended, time.monotonic() - self._started)
+            rate = pace(self._ended, time.monotonic() - self._started)
             self._progress.update(self._bar, advance=1, rate=rate)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Annotated, Literal
 
 import typer
@@ -22,13 +24,23 @@ def status(
     every: Annotated[
         float, typer.Option(min=0.5, metavar="SECONDS", help="With --watch: how often.")
     ] = 10,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; with --watch a line for each look.")
+    ] = False,
 ) -> None:
     """Show how far a run is, who works on it, and what failed; from any host that sees it."""
-    from oso_pipeline.cli import status_text
+    from oso_pipeline.cli import status_json, status_text
     from oso_pipeline.cli.running import planner_to_look
     from oso_pipeline.runtime.folder.status import Watch
 
     look = Watch(planner_to_look(run_folder))
+    if as_json:
+        while True:
+            seen = look.look()
+            out.print(json.dumps(status_json.content(seen, why)), markup=False)
+            if not watch or seen.is_complete:
+                return
+            time.sleep(every)
     if watch:
         status_text.watch(look, why, every, out)
         return

@@ -21,8 +21,8 @@ from oso_pipeline.cli.options import (
 
 def run(
     config: ConfigPath,
-    until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
-    stage: Annotated[str | None, typer.Option(help="The one stage to run.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last stage to run, one of:")] = None,
+    stage: Annotated[str | None, typer.Option(help="The one stage to run, one of:")] = None,
     tiles: Annotated[str, typer.Option(help="Only these tiles, as 31TCJ,30TYP.")] = "",
     set_: Overrides = None,
     cluster: Annotated[

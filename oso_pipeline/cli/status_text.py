@@ -11,7 +11,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from oso_pipeline.cli.tables import duration
+from oso_pipeline.cli.tables import duration, pace
 from oso_pipeline.runtime.folder.status import Status, Watch, Worker
 from oso_pipeline.tasks.heartbeat import Sign
 
@@ -72,7 +72,8 @@ def _at_work(status: Status) -> Iterator[str]:
     known = [progress.left_s for progress in progresses if progress.left_s is not None]
     stages = ", ".join(sorted({progress.stage for progress in progresses}))
     left = f", about {duration(max(known))} left of {stages}" if known else ""
-    yield f"together {rate:.2f} tasks/s{left}"
+    if rate:
+        yield f"together {pace(1, 1 / rate)}{left}"
 
 
 def _how_far(worker: Worker) -> str:

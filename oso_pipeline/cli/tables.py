@@ -88,6 +88,19 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
+def pace(done: int, seconds: float) -> str:
+    """Return how fast tasks end, in the unit in which that is a number one can read.
+
+    Examples
+    --------
+    >>> pace(50, 10), pace(1, 45), pace(3, 9)
+    ('5.0 tasks/s', 'a task every 45 s', 'a task every 3.0 s')
+    """
+    if done > seconds:
+        return f"{done / max(seconds, 1e-3):.1f} tasks/s"
+    return f"a task every {duration(seconds / max(done, 1))}"
+
+
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for number, heading in enumerate(headings):

@@ -16,15 +16,29 @@ def simulate(
     size: Annotated[int, typer.Option(min=64, help="Side of each tile, 10 m pixels, even.")] = 256,
     year: Annotated[int, typer.Option(min=2016, max=2100, help="Year of the images.")] = 2018,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another world.")] = 0,
+    tiles: Annotated[
+        str, typer.Option(help="Tiles, as 31TCJ,31TDJ; of each the upper-left corner.")
+    ] = "30UYD,31UCU",
+    dates: Annotated[
+        int, typer.Option(min=10, max=73, help="Images of the year of each tile, about.")
+    ] = 34,
 ) -> None:
     """Write a small simulated world in the formats of real products."""
+    from oso_pipeline.core.tiles import Tile
     from oso_pipeline.simulation import WorldSpec
     from oso_pipeline.simulation.demo import ensure_world
+    from oso_pipeline.simulation.world.world import require_near
 
     if size % 2:
         raise typer.BadParameter("the side of a tile must be even", param_hint="--size")
+    try:
+        names = tuple(Tile.parse(one).name for one in tiles.split(",") if one.strip())
+        spec = WorldSpec(names, size_px=size, year=year, seed=seed, dates_per_orbit=dates)
+        require_near(spec)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--tiles") from error
     with writing_into(folder):
-        made = ensure_world(folder, WorldSpec(size_px=size, year=year, seed=seed))
+        made = ensure_world(folder, spec)
     out.print(f"{'wrote' if made else 'up to date:'} {folder}")
 
 

@@ -19,6 +19,7 @@ from oso_pipeline.config.describe import (
     names_below,
 )
 from oso_pipeline.config.nodes import Node
+from oso_pipeline.config.template import example
 from oso_pipeline.core.errors import Problem
 
 Path = tuple[str | int, ...]
@@ -82,14 +83,7 @@ def _finding(path: Path, errors: list[ErrorDetails], tree: Node) -> Problem:
         return _unknown_key(path, tree)
     key = dotted(path)
     if error["type"] == "missing":
-        key_missing = _key_at(path, tree)
-        text = key_missing.text if key_missing else ""
-        return Problem(
-            "E-INPUT-057",
-            f"{key}: is missing, expected {_allowed(path, tree)}",
-            where(tree, path[:-1]),
-            text or None,
-        )
+        return _missing(path, tree)
     if error["type"] == "union_tag_invalid":
         return _unknown_kind(path, tree)
     own = [e["msg"].removeprefix("Value error, ") for e in errors if e["type"] == "value_error"]
@@ -106,6 +100,18 @@ def _finding(path: Path, errors: list[ErrorDetails], tree: Node) -> Problem:
         f"{key}: found {shown(error['input'])}, allowed: {_allowed(path, tree)}",
         where(tree, path),
     )
+
+
+def _missing(path: Path, tree: Node) -> Problem:
+    """Say what is missing, what it means, and how it may be written."""
+    key, expected = _key_at(path, tree), _allowed(path, tree)
+    if key is not None and key.section:
+        expected = f"a section: {key.text[:1].lower()}{key.text[1:]}".rstrip(".")
+    shape = example(key.plain) if key is not None else None
+    meaning = f": {key.text}" if key is not None else ""
+    advice = f"write for example `{shape}`" if shape else f"add `{path[-1]}`{meaning}"
+    message = f"{dotted(path)}: is missing, expected {expected}"
+    return Problem("E-INPUT-057", message, where(tree, path[:-1]), advice)
 
 
 def _unknown_key(path: Path, tree: Node) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oso_pipeline.config.describe import (
@@ -55,6 +55,65 @@ def template() -> str:
     the default. It can be loaded with every hash before a key taken away as well.
     """
     return _HEAD + "\n".join(_lines())
+
+
+_SHORT_HEAD = """\
+# A land-cover map from Sentinel-2 time series: the keys that are needed.
+# All others have defaults; `oso init --full DIR` shows them, docs/config.md explains them.
+# Paths are relative to the folder of this file; then: oso check, oso plan, oso run.
+
+"""
+
+
+def short_template() -> str:
+    """Return a YAML configuration of the keys that are needed, a line each."""
+    return _SHORT_HEAD + "".join(f"{line}\n" for line in _needed_lines())
+
+
+def _needed_lines() -> Iterator[str]:
+    for key, dash in _needed_keys():
+        indent = "  " * _depth(key)
+        start = f"{indent[:-2]}- " if dash else indent
+        text = f"{start}{key.path[-1]}:{'' if key.section else f' {_value(key)}'}"
+        yield f"{text:<34}# {_first_sentence(key.text)}"
+
+
+def _needed_keys() -> Iterator[tuple[Key, bool]]:
+    """Yield the required keys below required ones, and whether each begins an item of a list."""
+    active: dict[tuple[str, ...], bool] = {(): True}
+    begun: set[tuple[str, ...]] = set()
+    for key in keys():
+        if any(is_mark(part) and part not in _SHOWN for part in key.path):
+            continue
+        active[key.plain] = active.get(key.plain[:-1], False) and key.required
+        if active[key.plain]:
+            above = key.path[:-1]
+            yield key, _of_item(above) and above not in begun
+            begun.add(above)
+
+
+def _first_sentence(text: str) -> str:
+    return text.partition(". ")[0].rstrip(".")
+
+
+def example(path: tuple[str, ...]) -> str | None:
+    """Return a required key with an example of its value, on one line; None for other keys.
+
+    Examples
+    --------
+    >>> example(("season",))
+    'season: {start: 2018-01-01, end: 2018-12-31}'
+    """
+    needed = {key.plain: key for key, _ in _needed_keys()}
+    return f"{path[-1]}: {_example(needed[path], needed)}" if path in needed else None
+
+
+def _example(key: Key, needed: Mapping[tuple[str, ...], Key]) -> str:
+    if not key.section:
+        return _value(key)
+    below = [one for plain, one in needed.items() if plain[:-1] == key.plain]
+    inside = f"{{{', '.join(f'{one.path[-1]}: {_example(one, needed)}' for one in below)}}}"
+    return f"[{inside}]" if key.allowed.startswith("list") else inside
 
 
 def _lines() -> Iterator[str]:

@@ -64,7 +64,7 @@ def test_shards_at_work_are_named_with_rate_and_time_left(world: World) -> None:
     assert text[0] == "numbers    5 done, 5 new, 0 outdated"
     assert text[2].startswith("at work: shard 1/2, process 1 on node17, job 42: numbers 2/5, last")
     assert text[3].startswith(f"at work: shard 2/2, process {os.getpid()} on ")
-    assert text[4] == "together 0.30 tasks/s, about 30 s left of numbers"
+    assert text[4] == "together a task every 3.3 s, about 30 s left of numbers"
 
 
 def test_who_gave_no_sign_of_life_is_lost(world: World) -> None:

@@ -41,6 +41,26 @@ _ROTATION_DEG = 24.0
 _JITTER = 0.25  # up to this much of a cell the nearest seed is within one cell (checked below)
 
 
+MOST_APART_M = 200_000
+"""Farthest corners of a world: there are fields in all of it, also where no tile is."""
+
+
+def require_near(spec: WorldSpec) -> None:
+    """Raise ValueError where tiles lie so far apart that the fields between fill the memory."""
+    corners = []
+    for name in spec.tiles:
+        grid = Tile(name).geobox(spec.size_px)
+        there = Transformer.from_crs(grid.crs.epsg, MAP_EPSG, always_xy=True)
+        corners.append(there.transform(*(grid.affine @ (0, 0))))
+    x, y = zip(*corners, strict=True)
+    apart = float(np.hypot(max(x) - min(x), max(y) - min(y)))
+    if not apart <= MOST_APART_M:
+        most = MOST_APART_M / 1000
+        raise ValueError(
+            f"the tiles lie {apart / 1000:.0f} km apart, at most {most:.0f} are allowed"
+        )
+
+
 class World:
     """The land that a :class:`~oso_pipeline.simulation.world.spec.WorldSpec` describes.
 
