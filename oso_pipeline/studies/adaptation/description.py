@@ -6,9 +6,10 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from oso_pipeline.config.findings import dotted, path_of, shown, where
 from oso_pipeline.config.layers import expand, read_files
@@ -38,20 +39,32 @@ class _Table(Section):
     """Only rows with one of these values in a column (array)."""
 
 
-class ParquetTable(_Table):
-    """A Parquet or GeoParquet file with a row per sample."""
+class ColumnTable(_Table):
+    """A table with a row per sample and a column per date and band."""
 
-    kind: Literal["parquet"]
-    """A row per sample, a column per date and band."""
     bands: dict[str, str] = Field(min_length=1)
     """Columns of each band, with `{day}` for the day of the season: `NDVI: doy{day}`."""
 
     @model_validator(mode="after")
-    def _has_day(self) -> ParquetTable:
+    def _has_day(self) -> ColumnTable:
         for band, pattern in self.bands.items():
             if pattern.count("{day}") != 1:
                 raise ValueError(f"bands: {band}: {pattern!r} must hold {{day}} once")
         return self
+
+
+class ParquetTable(ColumnTable):
+    """A Parquet or GeoParquet file with a row per sample."""
+
+    kind: Literal["parquet"]
+    """A row per sample, a column per date and band."""
+
+
+class CsvTable(ColumnTable):
+    """A CSV file in UTF-8 with a header and a row per sample."""
+
+    kind: Literal["csv"]
+    """A row per sample, a column per date and band; commas, semicolons or tabs between them."""
 
 
 class NpzTable(_Table):
@@ -62,13 +75,16 @@ class NpzTable(_Table):
     series: str = "X"
     """Array with the series."""
     days: str = "dates"
-    """Array with the days of the season, whole numbers, or dates."""
+    """Array with the days of the season, whole numbers in ascending order, or dates."""
+
+
+_KINDS = (ParquetTable, CsvTable, NpzTable)
 
 
 class Evaluation(Section):
     """Seasons of a table, and which labels hold for more than one of them."""
 
-    table: Annotated[ParquetTable | NpzTable, Field(discriminator="kind")]
+    table: Annotated[ParquetTable | CsvTable | NpzTable, Field(discriminator="kind")]
     """Samples with series and labels of several seasons."""
     classes: dict[str, str] | None = Field(None, min_length=2)
     """From labels of the table to classes, the first that fits; `*` stands for any letters.
@@ -128,7 +144,9 @@ def load_evaluation(path: Path, environ: Mapping[str, str] | None = None) -> Eva
         for found in error.errors(include_url=False):
             place = path_of(found, tree)
             message = found["msg"].removeprefix("Value error, ")
-            if found["type"] not in ("missing", "value_error", "extra_forbidden"):
+            if found["type"].startswith("union_tag"):
+                message = _kind_message(found)
+            elif found["type"] not in ("missing", "value_error", "extra_forbidden"):
                 message = f"found {shown(found['input'])}; {message}"
             name = dotted(place)
             problems.error(
@@ -139,6 +157,16 @@ def load_evaluation(path: Path, environ: Mapping[str, str] | None = None) -> Eva
             )
     problems.raise_errors(ConfigError)
     return Evaluation.model_validate(content)
+
+
+def _kind_message(found: ErrorDetails) -> str:
+    """Say which kinds of tables there are, where another one or none is named."""
+    kinds = ", ".join(get_args(one.model_fields["kind"].annotation)[0] for one in _KINDS)
+    content = found["input"]
+    kind = content.get("kind") if isinstance(content, dict) else None
+    if kind is None:
+        return f"kind: is missing, allowed: {kinds}"
+    return f"found {shown(kind)}, allowed: {kinds}"
 
 
 def _make_absolute(

@@ -1,57 +1,27 @@
-"""Seasons of a table of series, from Parquet or a NumPy archive."""
+"""Seasons of a table of series, from Parquet, CSV or a NumPy archive."""
 
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from oso_pipeline.adaptation.space import SeriesSpace
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.studies.adaptation.description import Evaluation, NpzTable, ParquetTable
+from oso_pipeline.studies.adaptation.description import Evaluation
 from oso_pipeline.studies.adaptation.domain import Domain
 from oso_pipeline.studies.adaptation.setting import Rule
+from oso_pipeline.studies.adaptation.table_days import years_of
+from oso_pipeline.studies.adaptation.table_files import Samples, read_samples
 from oso_pipeline.studies.adaptation.table_seasons import check_seasons
 from oso_pipeline.timeseries.gapfill import gapfill
 
 _LOWEST, _HIGHEST = -9999, 32767
 _SHOWN = 20
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """The columns of a table, as they are.
-
-    Parameters
-    ----------
-    series
-        Shape ``(sample, date, band)``, NaN where nothing was observed.
-    days
-        Day of the season of each date.
-    columns
-        Every other column that is asked for, by name.
-    outlines
-        Polygons, where the file has a geometry.
-    """
-
-    series: npt.NDArray[np.float64]
-    days: npt.NDArray[np.int32]
-    columns: Mapping[str, npt.NDArray[Any]]
-    outlines: npt.NDArray[np.object_] | None = None
-
-    @property
-    def clear(self) -> npt.NDArray[np.bool_]:
-        """Whether all bands were observed, shape ``(sample, date)``."""
-        return np.asarray(np.isfinite(self.series).all(axis=2), np.bool_)
 
 
 def read_seasons(evaluation: Evaluation) -> tuple[dict[int, Domain], Rule]:
@@ -64,12 +34,13 @@ def read_seasons(evaluation: Evaluation) -> tuple[dict[int, Domain], Rule]:
     ------
     InputDataError
         With every problem found: the file cannot be read or lacks columns (``E-INPUT-041``),
-        no class fits the labels (``E-ADAPT-LABELS``), values beyond int16
-        (``E-ADAPT-VALUES``), a year without samples (``E-ADAPT-YEAR``), seasons of different
+        no class fits the labels (``E-ADAPT-LABELS``), values that are no numbers
+        or beyond int16 (``E-ADAPT-VALUES``), days that are not whole or do not ascend
+        (``E-ADAPT-DATES``), a year without samples (``E-ADAPT-YEAR``), seasons of different
         sensors (``E-ADAPT-BANDS``) or without common dates (``E-ADAPT-DATES``).
     """
     problems = Problems()
-    samples = _read(evaluation, problems)
+    samples = read_samples(evaluation, problems)
     problems.raise_errors(InputDataError)
     if samples is None:
         raise InputDataError(*problems)
@@ -81,7 +52,10 @@ def read_seasons(evaluation: Evaluation) -> tuple[dict[int, Domain], Rule]:
     usable = (labels > 0) & samples.clear.any(axis=1)
     for column, wanted in table.where.items():
         usable &= np.isin(samples.columns[column].astype(str), [str(value) for value in wanted])
-    years = _years(samples.columns[table.season])
+    years = years_of(
+        samples.columns[table.season], f"table.season: {table.season}", table.path, problems
+    )
+    problems.raise_errors(InputDataError)
     wanted_years = (*evaluation.sources, evaluation.target)
     rows = {year: (labels > 0) & (years == year) for year in wanted_years}
     seen = {
@@ -108,95 +82,6 @@ def read_seasons(evaluation: Evaluation) -> tuple[dict[int, Domain], Rule]:
     return seasons, Rule(classes, perennial, evaluation.min_samples)
 
 
-def _read(evaluation: Evaluation, problems: Problems) -> Samples | None:
-    table = evaluation.table
-    wanted = [table.label, table.season, *table.where]
-    wanted += [table.polygon] if table.polygon else []
-    try:
-        if isinstance(table, ParquetTable):
-            return _read_parquet(table, wanted, problems)
-        return _read_npz(table, wanted, problems)
-    except (OSError, pa.ArrowException, ValueError) as error:
-        problems.error(
-            "E-INPUT-058",
-            f"table.path: the file cannot be read as {table.kind}: {str(error).splitlines()[0]}",
-            table.path,
-            "name a readable file, and its kind in table.kind",
-        )
-    return None
-
-
-def _read_parquet(table: ParquetTable, wanted: list[str], problems: Problems) -> Samples | None:
-    schema = pq.read_schema(table.path)
-    by_band = {band: _days_of(pattern, schema.names) for band, pattern in table.bands.items()}
-    _missing([name for name in wanted if name not in schema.names], schema.names, table, problems)
-    common = sorted(set.intersection(*(set(found) for found in by_band.values())))
-    if len(common) < 2:
-        found = ", ".join(f"{band} {len(days)} dates" for band, days in by_band.items())
-        problems.error(
-            "E-ADAPT-DATES",
-            f"table.bands: {len(common)} dates are common to all bands ({found}), expected 2",
-            table.path,
-            "correct the patterns of the columns; {day} stands for the day of the season",
-        )
-    if problems.errors:
-        return None
-    columns = [found[day] for day in common for found in by_band.values()]
-    has_geometry = b"geo" in (schema.metadata or {})
-    frame: pd.DataFrame
-    if has_geometry:
-        frame = gpd.read_parquet(table.path)
-    else:
-        frame = pd.read_parquet(table.path, columns=[*dict.fromkeys([*wanted, *columns])])
-    values = frame[columns].to_numpy(np.float64, na_value=np.nan)
-    if table.nodata is not None:
-        values[values == table.nodata] = np.nan
-    return Samples(
-        values.reshape(len(frame), len(common), len(by_band)),
-        np.array(common, np.int32),
-        {name: frame[name].to_numpy(object) for name in wanted},
-        np.asarray(frame.geometry, dtype=object) if has_geometry else None,
-    )
-
-
-def _read_npz(table: NpzTable, wanted: list[str], problems: Problems) -> Samples | None:
-    with np.load(table.path, allow_pickle=False) as file:
-        needed = [*wanted, table.series, table.days]
-        _missing([name for name in needed if name not in file], sorted(file), table, problems)
-        if problems.errors:
-            return None
-        values = file[table.series].astype(np.float64)
-        days, columns = file[table.days], {name: file[name] for name in wanted}
-    if days.dtype.kind == "M":
-        days = (days - days[0]).astype("timedelta64[D]").astype(np.int64)
-    lengths = {len(column) for column in columns.values()} | {len(values)}
-    if values.ndim != 3 or values.shape[1:2] != days.shape or len(lengths) != 1:
-        problems.error(
-            "E-ADAPT-VALUES",
-            f"table.series: shape {values.shape} with {days.shape} days and columns of "
-            f"{sorted(lengths)} samples, expected (sample, date, band)",
-            table.path,
-            "store the series as one array of that shape",
-        )
-        return None
-    if table.nodata is not None:
-        values[values == table.nodata] = np.nan
-    return Samples(values, days.astype(np.int32), columns)
-
-
-def _missing(
-    names: list[str], known: list[str], table: ParquetTable | NpzTable, problems: Problems
-) -> None:
-    if names:
-        shown = ", ".join(known[:_SHOWN]) + (" ..." if len(known) > _SHOWN else "")
-        problems.error(
-            "E-INPUT-041",
-            f"table: there is no column {', '.join(names)}; the file has {shown}",
-            table.path,
-            "correct the names in the section table",
-        )
-
-
 def _check(
     evaluation: Evaluation,
     samples: Samples,
@@ -217,10 +102,11 @@ def _check(
         )
     for year in (*evaluation.sources, evaluation.target):
         if not (usable & (years == year)).any():
-            known = sorted({int(one) for one in np.unique(years[usable])})
+            known = sorted({int(one) for one in np.unique(years[usable]) if one > 0})
             problems.error(
                 "E-ADAPT-YEAR",
-                f"no usable sample of {year}; there are samples of {known}",
+                f"no usable sample of {year}; there are samples of "
+                f"{', '.join(map(str, known)) or 'no year'}",
                 table.path,
                 "choose other years, or see to classes and table.where",
             )
@@ -237,13 +123,6 @@ def _check(
         )
 
 
-def _days_of(pattern: str, columns: list[str]) -> dict[int, str]:
-    """Return the column of each day that a pattern finds."""
-    before, _, after = pattern.partition("{day}")
-    expression = re.compile(re.escape(before) + r"(-?\d+)" + re.escape(after))
-    return {int(m[1]): name for name in columns if (m := expression.fullmatch(name))}
-
-
 def _class_names(labels: npt.NDArray[Any], classes: Mapping[str, str] | None) -> list[str | None]:
     """Return the class of each label, None where it has none."""
     table: dict[str, str | None] = {}
@@ -255,12 +134,6 @@ def _class_names(labels: npt.NDArray[Any], classes: Mapping[str, str] | None) ->
         fitting = (name for sign, name in classes.items() if fnmatch.fnmatchcase(label, sign))
         table[label] = next(fitting, None)
     return [table[str(label)] for label in labels]
-
-
-def _years(column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return years as numbers, -1 where there is none: from numbers, texts or dates."""
-    texts = pd.Series(column.astype(str)).str.extract(r"^(\d{4})", expand=False)
-    return pd.to_numeric(texts).fillna(-1).to_numpy(np.int64)
 
 
 def _polygons(samples: Samples, column: str | None) -> npt.NDArray[np.int64]:

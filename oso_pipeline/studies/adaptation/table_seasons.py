@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.studies.adaptation.description import Evaluation, ParquetTable
+from oso_pipeline.studies.adaptation.description import ColumnTable, Evaluation
 
 LEAST_DATES = 2
 """Seasons need as many dates in common."""
@@ -65,7 +65,7 @@ def check_seasons(
 def _bands(evaluation: Evaluation, seen: Seen) -> str:
     """Return the names of the bands that have no value at all."""
     table, which = evaluation.table, np.asarray(~seen.any(axis=0))
-    names = [*table.bands] if isinstance(table, ParquetTable) else [
+    names = [*table.bands] if isinstance(table, ColumnTable) else [
         f"band {number}" for number in range(len(which))
     ]  # fmt: skip
     return ", ".join(name for name, one in zip(names, which, strict=True) if one)
