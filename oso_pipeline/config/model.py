@@ -90,7 +90,8 @@ class Imagery(Section):
     margin_days: int = Field(30, ge=0, le=200)
     """Images this many days before and after the season also serve interpolation."""
     incomplete: Literal["skip", "error"] = "skip"
-    """What to do with a product that lacks a band: leave the date out, or stop."""
+    """What to do with a product that lacks a band, is damaged or contradicts itself: leave the date
+    out and say so, or stop."""
     allow_missing_tiles: bool = False
     """Map the other tiles when one has no usable product, instead of stopping."""
 

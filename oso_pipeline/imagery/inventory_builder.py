@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.core.errors import InputDataError, Problem, Problems
 from oso_pipeline.imagery.acquisition import REASONS, Acquisition, Skipped
-from oso_pipeline.imagery.checks import check_series
+from oso_pipeline.imagery.checks import check_series, most_common_grid
 from oso_pipeline.imagery.contract import faults_of, skip
 from oso_pipeline.imagery.inventory import Inventory, in_order
 from oso_pipeline.imagery.protocol import Candidate, Product, Request
@@ -53,6 +53,7 @@ class InventoryBuilder:
 
     def __post_init__(self) -> None:
         self._readers = Readers.of(self.request.readers)
+        self._left_out: list[Problem] = []
 
     def build(
         self, candidates: Sequence[Candidate], strangers: Iterable[Unknown], may_be_empty: bool
@@ -78,15 +79,17 @@ class InventoryBuilder:
         skipped = [self._unknown(one) for one in strangers]
         for group in _observations(candidates):
             self._best_of(group, used, skipped)
-        layouts = {item.product_id: layout_of(item) for item in used}
-        if layouts:
-            grids = {product: layout.grid for product, layout in layouts.items()}
-            check_series(grids, f"tile {tile}", self.problems)
+        used = self._on_one_grid(used, skipped)
+        layouts = [layout_of(item) for item in used]
+        if used:
             self._warn_of_scales(used)
-        elif not may_be_empty and not self.problems.errors:
-            self._no_product(skipped)
+        elif not may_be_empty:
+            # Where nothing is left, the reasons of all products are one mistake to mend.
+            self.problems.extend(self._left_out)
+            if not self.problems.errors:
+                self._no_product(skipped)
         self.problems.raise_errors(InputDataError)
-        layout = shared_layout(layouts.values(), tile)
+        layout = shared_layout(layouts, tile)
         return Inventory(tile, layout.grid, layout.block_shape, in_order(used), in_order(skipped))
 
     def _best_of(
@@ -99,12 +102,13 @@ class InventoryBuilder:
                 detail = "by the date in its name"
                 skipped.append(skip(candidate, self.request.tile, "outside_season", detail))
                 continue
-            reader = self._readers[candidate.family]
-            product = reader.open(candidate, self.extracted, self.request, self.problems)
+            reader, found = self._readers[candidate.family], Problems()
+            product = reader.open(candidate, self.extracted, self.request, found)
             if isinstance(product, Skipped):
                 skipped.append(product)
             elif product is not None:
                 opened.append((candidate, product))
+            skipped += self._settled(candidate, found)
         # Equal names: a folder before an archive, then by path.
         opened.sort(key=lambda pair: (pair[0].path.is_file(), str(pair[0].path)))
         opened.sort(key=lambda pair: pair[1].candidate.rank, reverse=True)
@@ -113,7 +117,9 @@ class InventoryBuilder:
             if chosen is not None:
                 self._superseded(candidate, product, chosen, skipped)
                 continue
-            result = product.read(self.request, self.problems)
+            found = Problems()
+            result = product.read(self.request, found)
+            skipped += self._settled(product.candidate, found)
             if isinstance(result, Acquisition):
                 if faults := faults_of(result, self.request):
                     self.problems.extend(faults)
@@ -122,6 +128,47 @@ class InventoryBuilder:
                 used.append(result)
             elif isinstance(result, Skipped):
                 skipped.append(result)
+
+    def _settled(self, candidate: Candidate, found: Problems) -> list[Skipped]:
+        """Record what was found about a product; return it as skipped if its errors allow that.
+
+        A damaged header looks like a product of another place or size, so both are treated alike.
+        """
+        if self.request.incomplete == "error" or not found.errors:
+            self.problems.extend(found)
+            return []
+        self.problems.extend(found.warnings)
+        self.problems.extend(_left_out_for(error) for error in found.errors)
+        self._left_out += found.errors
+        detail = found.errors[0].message
+        return [skip(candidate, self.request.tile, "contradictory", detail)]
+
+    def _on_one_grid(
+        self, used: Sequence[Acquisition], skipped: list[Skipped]
+    ) -> list[Acquisition]:
+        """Return the products on the grid of most, where the others may be left out."""
+        grids = {item.product_id: layout_of(item).grid for item in used}
+        found = Problems()
+        if grids:
+            check_series(grids, f"tile {self.request.tile}", found)
+        if self.request.incomplete == "error" or 2 * len(found.errors) >= len(used):
+            self.problems.extend(found)
+            return list(used)
+        shared = most_common_grid(grids.values())
+        odd = [item for item in used if grids[item.product_id] != shared]
+        for item, error in zip(odd, found.errors, strict=True):
+            self.problems.extend([_left_out_for(error)])
+            skipped.append(
+                Skipped(
+                    item.product_id,
+                    item.tile,
+                    "contradictory",
+                    error.message,
+                    item.path,
+                    item.acquired,
+                )
+            )
+        return [item for item in used if item not in odd]
 
     def _superseded(
         self, candidate: Candidate, product: Product, chosen: Acquisition, skipped: list[Skipped]
@@ -177,6 +224,11 @@ def _observations(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
         key = (candidate.family, *candidate.observation)
         groups.setdefault(key, []).append(candidate)
     return [groups[key] for key in sorted(groups)]
+
+
+def _left_out_for(error: Problem) -> Problem:
+    """Return an error of a product as the warning that its date is left out."""
+    return replace(error, code=f"W{error.code[1:]}", message=f"date left out: {error.message}")
 
 
 def _scales(acquisition: Acquisition) -> set[tuple[float, float]]:

@@ -33,6 +33,7 @@ def build(
     reflectance: str = "FRE",
     bands: tuple[str, ...] = SENTINEL2.names,
     clear: ClearPolicy = "oso",
+    may_be_empty: bool = True,
 ) -> tuple[Inventory, list[str]]:
     settings = MuscateSettings(reflectance=reflectance)  # type: ignore[arg-type]
     request = Request("31TCJ", bands, incomplete, clear, (settings,))  # type: ignore[arg-type]
@@ -40,13 +41,13 @@ def build(
     findings = find_products([images], Readers.of([settings]), problems)
     period = Period(*(np.datetime64(d).item() for d in ("2018-01-01", "2018-12-31")))
     builder = InventoryBuilder(request, period, images.parent / "extracted", problems)
-    inventory = builder.build(findings.of_tile("31TCJ"), findings.strangers, may_be_empty=True)
+    inventory = builder.build(findings.of_tile("31TCJ"), findings.strangers, may_be_empty)
     return inventory, [str(problem) for problem in problems.warnings]
 
 
 def refused(images: Path, **options: object) -> str:
     with pytest.raises(InputDataError) as caught:
-        build(images, **options)  # type: ignore[arg-type]
+        build(images, may_be_empty=False, **options)  # type: ignore[arg-type]
     assert caught.value.exit_code == 4
     for problem in caught.value.problems:
         assert problem.where is not None
@@ -271,9 +272,17 @@ def test_row_12_an_image_outside_its_tile(images: Path):
 def test_row_12_origins_that_differ_between_dates(images: Path, home: Path):
     Muscate(B, offset_m=(60, -120)).write(images)
     Muscate(A.replace("20180105", "20180115")).write(images)
-    text = refused(images)
+    text = refused(images, incomplete="error")
     assert "E-INPUT-012" in text
     assert f"{B} lies +60 m, -120 m off" in text
+    inventory, (warning,) = build(images)
+    assert [(s.product_id, s.reason) for s in inventory.skipped] == [(B, "contradictory")]
+    assert f"W-INPUT-012] date left out: {B} lies +60 m, -120 m off" in warning
+
+
+def test_row_12_two_grids_of_which_neither_is_that_of_most(images: Path, home: Path):
+    Muscate(B, offset_m=(60, -120)).write(images)
+    assert "E-INPUT-012" in refused(images)
 
 
 def test_row_12_origins_that_differ_within_a_product_or_from_the_metadata(images: Path, home: Path):
@@ -328,6 +337,45 @@ def test_row_16_unknown_nodata(images: Path, nodata: str | None):
     text = refused(images)
     assert "E-INPUT-016" in text
     assert "SPECIAL_VALUE" in text
+
+
+def _change_metadata(home: Path, old: str, new: str) -> None:
+    xml = home / f"{A}_MTD_ALL.xml"
+    text = xml.read_text()
+    assert old in text
+    xml.write_text(text.replace(old, new))
+
+
+_ONE_BAD_PRODUCT: dict[str, Callable[[Path], object]] = {
+    "006": lambda home: remove(mask(home, "CLM_R1")),
+    "007": lambda home: rewrite(mask(home, "CLM_R1"), shape=(8, 8)),
+    "008": lambda home: rewrite(band(home, "B11"), shape=(9, 8)),
+    "009": lambda home: rewrite(band(home, "B4"), epsg=32632),
+    "010": lambda home: rewrite(band(home, "B4"), transform=None),
+    "011": lambda home: rewrite(band(home, "B4"), transform=Affine(10, 1, 300000, 1, -10, 4900020)),
+    "012": lambda home: rewrite(
+        band(home, "B11"), transform=Affine(20, 0, 300020, 0, -20, 4900020)
+    ),
+    "013": lambda home: rewrite(
+        band(home, "B2"), transform=Affine(10.001, 0, 300000, 0, -10.001, 4900020)
+    ),
+    "014": lambda home: rewrite(band(home, "B2"), dtype="uint8"),
+    "015": lambda home: _change_metadata(home, "10000\n</REFL", "ten thousand</REFL"),
+    "016": lambda home: _change_metadata(home, " -10000 <", ">none<"),
+}
+
+
+@pytest.mark.parametrize("row", list(_ONE_BAD_PRODUCT))
+def test_2_7_one_product_that_contradicts_itself_stops_no_season(
+    images: Path, home: Path, row: str
+):
+    Muscate(B).write(images)
+    _ONE_BAD_PRODUCT[row](home)
+    inventory, warnings = build(images, may_be_empty=False)
+    assert [item.product_id for item in inventory.acquisitions] == [B]
+    assert [(item.product_id, item.reason) for item in inventory.skipped] == [(A, "contradictory")]
+    assert any(f"warning[W-INPUT-{row}] date left out: " in warning for warning in warnings)
+    assert f"E-INPUT-{row}" in refused(images, incomplete="error")
 
 
 def test_row_69_a_companion_file_cannot_change_what_is_read(images: Path, home: Path):
@@ -406,7 +454,8 @@ def test_all_problems_of_a_tile_are_reported_together(images: Path, home: Path):
     remove(mask(home, "CLM_R1"))
     Muscate(B, epsg=32630, nodata=None).write(images)
     third = Muscate(A.replace("20180105", "20180115"), kinds=("SRE",)).write(images)
-    text = refused(images)
+    text = refused(images, incomplete="error")
+    assert text == refused(images), "nothing is left, so each reason is told as an error"
     for code in ("E-INPUT-004", "E-INPUT-006", "E-INPUT-009", "E-INPUT-016"):
         assert code in text
     assert str(third) in text

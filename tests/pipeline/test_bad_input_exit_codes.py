@@ -165,6 +165,9 @@ def test_row_09_a_band_in_the_coordinate_system_of_another_zone(oso: Oso, config
     band = a_band(config)
     with rasterio.open(band, "r+") as raster:
         raster.crs = CRS.from_epsg(32630)
+    said = oso(0, "run", config, "--until", "inventory")
+    assert "left out: 1 contradictory" in said
+    change(config, "imagery:\n", "imagery:\n  incomplete: error\n")
     said = oso(4, "run", config, "--until", "inventory")
     for word in ("E-INPUT-009", band.name, "32630", "32631", "fix:"):
         assert word in said
