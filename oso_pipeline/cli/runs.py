@@ -104,7 +104,7 @@ def reference(
     """Prepare the reference polygons alone, and show what became of them."""
     from oso_pipeline.cli.outcome import print_outcome
     from oso_pipeline.cli.running import load_planner, run_shown
-    from oso_pipeline.cli.tables import reference_table
+    from oso_pipeline.cli.tables import books_table, reference_table
     from oso_pipeline.core.nomenclature import load_nomenclature
     from oso_pipeline.reference.polygons.explain import biographies
     from oso_pipeline.runtime.runner import Selection
@@ -122,4 +122,5 @@ def reference(
         return
     found = planner.stage("reference").gather(planner.tasks("reference"))
     out.print(reference_table(found.summary))
+    out.print(books_table(found.summary))
     out.print(planner.config.run_dir / "reference.parquet")

@@ -52,8 +52,9 @@ def needs_table(needs: Mapping[str, Compared]) -> Table:
 
 def reference_table(summary: Mapping[str, Any]) -> Table:
     """Return one row per class and source: polygons read and kept, hectares, losses by reason."""
-    table = _table("class", "source", "read", "kept", "hectares", "lost")
-    for name in ("class", "source", "lost"):
+    lost_in_part = "lost all or a part"
+    table = _table("class", "source", "read", "kept", "hectares", lost_in_part)
+    for name in ("class", "source", lost_in_part):
         next(column for column in table.columns if column.header == name).justify = "left"
     for code, one in summary["classes"].items():
         for source, reasons in one["sources"].items():
@@ -67,9 +68,18 @@ def reference_table(summary: Mapping[str, Any]) -> Table:
                 f"{kept['hectares']:.1f}",
                 ", ".join(lost),
             )
+    return table
+
+
+def books_table(summary: Mapping[str, Any]) -> Table:
+    """Return the books of the polygons line by line, from what was read to the two sides."""
+    table = _table("step", "polygons", "hectares", "lost a part")
+    for one in summary["books"]:
+        in_part = str(one["in_part"]) if one["in_part"] else ""
+        table.add_row(one["step"], str(one["polygons"]), f"{one['hectares']:.2f}", in_part)
     for column, sides in summary["splits"].items():
-        amounts = [f"{side} {n['polygons']} ({n['hectares']:.1f} ha)" for side, n in sides.items()]
-        table.add_row(column, "", "", "", "", ", ".join(amounts))
+        for side, n in sides.items():
+            table.add_row(f"{column}: {side}", str(n["polygons"]), f"{n['hectares']:.2f}", "")
     return table
 
 

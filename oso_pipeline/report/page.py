@@ -229,4 +229,4 @@ def _amount(value: float | None) -> str:
     """Return a number with digits that suit its size."""
     if value is None:
         return "–"
-    return _whole(value) if value >= 100 else f"{value:.2f}"
+    return _whole(value) if abs(value) >= 1000 else f"{value:.2f}"

@@ -6,11 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from oso_pipeline.core.sides import TRAIN, VALIDATION
+from oso_pipeline.report.accuracy import measured
 from oso_pipeline.report.pictures import polygon_picture
 from oso_pipeline.tasks.run_files import RunFiles
 
 _KEPT_REASONS = ("read", "kept", "repaired")
 _WORST = 20
+_WORDS = {TRAIN: "training", VALIDATION: "held out"}
 
 
 def reference_section(files: RunFiles) -> dict[str, Any]:
@@ -23,13 +26,43 @@ def reference_section(files: RunFiles) -> dict[str, Any]:
         if model.get("variant") == map_variant:
             for code, pixels in model.get("pixels", {}).items():
                 trained[code] += pixels
-    classes = summary.get("classes", {})
-    rows = [
-        {"class": one, "trained": trained.get(str(one.code)), **classes[str(one.code)]}
-        for one in files.nomenclature.classes
-        if str(one.code) in classes
-    ]
-    reasons = [
+    past = files.summaries("past_reference")
+    rows = _rows(files, summary.get("classes", {}), past, trained)
+    return {
+        "rows": rows,
+        "past": bool(past),
+        "reasons": [] if summary.get("books") else _reasons(summary),
+        "books": [*summary.get("books", ()), *_sides(files, summary)],
+        "left_out": summary.get("left_out", {}),
+        "models": models,
+        "map_variant": map_variant,
+        "sources": _sources(rows),
+        "labels": _labels(files),
+        "where": _where(files),
+    }
+
+
+def _rows(
+    files: RunFiles,
+    classes: Mapping[str, Any],
+    past: Sequence[Mapping[str, Any]],
+    trained: Mapping[str, int],
+) -> list[dict[str, Any]]:
+    """Return one row per class that some season has polygons of."""
+    nothing = {"polygons_read": 0, "polygons": 0, "hectares": 0.0, "sources": {}}
+    rows = []
+    for one in files.nomenclature.classes:
+        code = str(one.code)
+        earlier = sum(of["classes"].get(code, {}).get("polygons", 0) for of in past)
+        if code in classes or earlier:
+            known = classes.get(code, nothing)
+            rows.append({"class": one, "trained": trained.get(code), "past": earlier, **known})
+    return rows
+
+
+def _reasons(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what happened to polygons, whole or in part: all that earlier versions tell."""
+    return [
         {
             "reason": reason,
             "count": sum(entry["count"] for entry in by_code.values()),
@@ -41,18 +74,26 @@ def reference_section(files: RunFiles) -> dict[str, Any]:
             key=lambda entry: (entry[0] != "read", entry[0] == "kept", entry[0]),
         )
     ]
-    return {
-        "polygons": summary.get("polygons"),
-        "rows": rows,
-        "reasons": reasons,
-        "splits": summary.get("splits", {}),
-        "left_out": summary.get("left_out", {}),
-        "models": models,
-        "map_variant": map_variant,
-        "sources": _sources(rows),
-        "labels": _labels(files),
-        "where": _where(files),
-    }
+
+
+def _sides(files: RunFiles, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return how the kept polygons are split, and which of those held out judge the map."""
+    found = []
+    judging = measured(files).get("polygons")
+    for number, (column, sides) in enumerate(summary.get("splits", {}).items()):
+        for side, amount in sides.items():
+            found.append({"step": f"of these in {column}: {_WORDS.get(side, side)}", **amount})
+        held_out = sides.get(VALIDATION, {}).get("polygons")
+        if column == "fold":
+            held_out = summary["polygons"]
+        if number == 0 and judging is not None and held_out is not None:
+            # The first split made the map; folds are all held out, one after the other.
+            for words, polygons in (
+                ("held out, with pixels that judge the map", judging),
+                ("held out, without: no clear pixel, or none that was drawn", held_out - judging),
+            ):
+                found.append({"step": words, "polygons": polygons, "hectares": None})
+    return found
 
 
 def _sources(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
 from oso_pipeline.config.loader import load_config
+from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.runtime.checks.disk import room_for
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.stages import STAGES
@@ -274,3 +275,39 @@ def test_non_ascii_paths_and_c_locale(small_world: Path, tmp_path: Path) -> None
     environment = {**os.environ, "LC_ALL": "C"}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.slow
+def test_3_9_a_set_that_fails_suppresses_neither_accuracy_nor_report(
+    finished: Path, small_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config(tmp_path, small_world)
+    shutil.copytree(run_dir(finished), run_dir(config))
+    fields = geopandas.read_file(small_world / "reference.gpkg")
+    points = fields[["code"]].set_geometry(fields.representative_point(), crs=fields.crs)
+    points.to_file(tmp_path / "points.gpkg")
+
+    def refuse(*_: object) -> None:
+        problem = Problem("E-INPUT-065", "nothing to compare", "points.gpkg", "add points")
+        raise InputDataError(problem)
+
+    command = ["run", str(config), "--set", f"validation.independent.path={tmp_path}/points.gpkg"]
+    with monkeypatch.context() as patch:
+        patch.setattr("oso_pipeline.validation.independent_stage.pixels_on_map", refuse)
+        ended = CliRunner().invoke(app, command)
+    assert ended.exit_code == 5, ended.output
+    said = " ".join((ended.output + ended.stderr).split())
+    assert "independent independent failed" in said
+    assert "nothing to compare" in said
+    assert "without independent all else was made" in said
+    assert "overall accuracy on held-out polygons" in said
+    page = (run_dir(config) / "report.html").read_text(encoding="utf-8")
+    assert "The independent validation could not be made" in page
+    assert "nothing to compare" in page
+    assert f"{100 * overall_accuracy(run_dir(config)):.1f} %" in page
+    # Mended, the page is made again with it.
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 0, again.output
+    assert "overall accuracy on the independent set" in again.output
+    page = (run_dir(config) / "report.html").read_text(encoding="utf-8")
+    assert "could not be made" not in page

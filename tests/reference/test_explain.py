@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
-from oso_pipeline.cli.tables import reference_table
+from oso_pipeline.cli.tables import books_table, reference_table
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.reference.polygons.explain import biographies
@@ -131,3 +131,7 @@ def test_table_counts_what_was_lost(made: Path) -> None:
     (row,) = (line for line in text.splitlines() if "second.gpkg" in line)
     assert row.split()[:5] == ["12", "winter", "crops", "second.gpkg", "3"]
     assert "too small 1" in row
+    console.print(books_table(record["summary"]))
+    lines = [line.split() for line in console.export_text().splitlines()]
+    polygons = [int(line[-2]) for line in lines if line and line[0] in ("read", "kept")]
+    assert polygons[0] > polygons[1], "something was lost"

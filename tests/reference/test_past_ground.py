@@ -17,7 +17,7 @@ from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.reference.databases.kinds import VectorSource
 from oso_pipeline.reference.polygons.event_log import EventLog, Tally
-from oso_pipeline.reference.split.jobs import PastReferenceJob
+from oso_pipeline.reference.split.jobs import PastReferenceJob, Seasons
 from oso_pipeline.reference.split.past_seasons import split_past
 from oso_pipeline.reference.split.split import IN_EVERY_FOLD, IN_NO_FOLD, SplitRules
 from oso_pipeline.reference.split.variants import training_rows
@@ -51,6 +51,7 @@ def dealt(folder: Path, past: geopandas.GeoDataFrame, of_map: Any, **rules: Any)
         events={},
         nomenclature=load_nomenclature("oso17"),
         vectors={},
+        seasons=Seasons(2017),
         of_map=Input("-", "reference.parquet"),
     )
     task = Task("past_reference", "reference/2017", "-", folder, (), job)

@@ -20,7 +20,8 @@ from oso_pipeline.reference.polygons.attach_strata import attach_strata
 from oso_pipeline.reference.polygons.cell_file import read_small, write_cell
 from oso_pipeline.reference.polygons.cells import Cell
 from oso_pipeline.reference.polygons.identity import polygon_ids
-from oso_pipeline.reference.polygons.prepare import Delivery, Preparation, Work, clip, prepare
+from oso_pipeline.reference.polygons.prepare import clip, prepare
+from oso_pipeline.reference.polygons.work import Delivery, Preparation, Work
 from oso_pipeline.reference.split.split import add_split, verify_split
 
 SIDE_M = 2_000.0

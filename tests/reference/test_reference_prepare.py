@@ -17,7 +17,8 @@ from oso_pipeline.reference.polygons import event_log as tally
 from oso_pipeline.reference.polygons.cells import Cell
 from oso_pipeline.reference.polygons.event_log import Tally
 from oso_pipeline.reference.polygons.identity import polygon_ids
-from oso_pipeline.reference.polygons.prepare import Delivery, Preparation, Work, clip, prepare
+from oso_pipeline.reference.polygons.prepare import clip, prepare
+from oso_pipeline.reference.polygons.work import Delivery, Preparation, Work
 from oso_pipeline.reference.rules.codes import LEFT_OUT, UNKNOWN, CodeTable
 from oso_pipeline.vectors.geometry import polygonal
 

@@ -22,7 +22,7 @@ from report_tools import (
     report_task,
 )
 
-from oso_pipeline.core.commit import publish_json, sidecar_of
+from oso_pipeline.core.commit import publish_json, read_sidecar, sidecar_of
 from oso_pipeline.report import adaptation, page
 from oso_pipeline.report.stage import STAGE
 from oso_pipeline.tasks.run_files import RunFiles
@@ -202,3 +202,48 @@ def test_3_15_warnings_of_two_years_say_of_which(tmp_path: Path) -> None:
     assert "season 2018: warning[W-INPUT-035] repaired: 4" in shown
     assert "season 2017: warning[W-INPUT-035] repaired: 5" in shown
     assert sidecar_of(tmp_path / "report.html").exists()
+
+
+def test_3_15_the_page_shows_the_books_down_to_what_judges_the_map(tmp_path: Path) -> None:
+    make_tables(tmp_path)
+    make_accuracy(tmp_path, OSO17)  # judged by 400 polygons
+    record = read_sidecar(tmp_path / "reference.parquet")
+    assert record is not None
+    sides = {
+        "train": {"polygons": 300, "hectares": 40.0},
+        "validation": {"polygons": 410, "hectares": 60.0},
+    }
+    books = [
+        {"step": "read", "polygons": 900, "in_part": 0, "hectares": 150.0},
+        {"step": "eroded away", "polygons": -190, "in_part": 7, "hectares": -30.0},
+        {"step": "taken by erosion", "polygons": 0, "in_part": 0, "hectares": -20.0},
+        {"step": "kept", "polygons": 710, "in_part": 0, "hectares": 100.0},
+    ]  # fmt: skip
+    commit(
+        tmp_path / "reference.parquet",
+        record["summary"] | {"polygons": 710, "books": books, "splits": {"split_0": sides}},
+    )
+    shown = " ".join(page_of(tmp_path).text.split())
+    order = (
+        "read900150.00", "eroded away-190-30.007", "kept710100.00",
+        "of these in split_0: training30040.00", "of these in split_0: held out41060.00",
+        "held out, with pixels that judge the map400", "or none that was drawn10",
+    )  # fmt: skip
+    places = [shown.index(text) for text in order]
+    assert places == sorted(places)
+    assert "Judged by400held-out polygons with 4" in shown
+
+
+def test_3_5_classes_of_past_years_alone_stand_in_the_table(tmp_path: Path) -> None:
+    make_tables(tmp_path)
+    task = report_task(tmp_path)
+    past = "past/2017/reference.parquet"
+    kept = {"polygons": 55, "polygons_read": 60, "hectares": 3.0, "sources": {}}
+    commit(tmp_path / past, {"classes": {"31": kept}, "warnings": []})
+    of_2017 = replace(task.job.stages["reference"], paths=(past,))
+    stages = {**task.job.stages, "past_reference": of_2017}
+    assert do(replace(task, job=replace(task.job, stages=stages))).status == "done"
+    shown = " ".join(Page((tmp_path / "report.html").read_text(encoding="utf-8")).text.split())
+    assert "Polygons kept, past years" in shown
+    name = next(one for one in OSO17.classes if one.code == 31).name_en
+    assert name in shown[: shown.index("What happened to the polygons")]

@@ -10,7 +10,8 @@ import shapely
 
 from oso_pipeline.reference.polygons import event_log as tally
 from oso_pipeline.reference.polygons.cells import clipped
-from oso_pipeline.reference.polygons.prepare import Work, exploded, without_small
+from oso_pipeline.reference.polygons.prepare import exploded, without_small
+from oso_pipeline.reference.polygons.work import Work
 from oso_pipeline.vectors.geometry import GRID_M, LEAST_AREA_M2, polygonal
 from oso_pipeline.vectors.strata import WHOLE_MAP
 

@@ -27,12 +27,14 @@ DOUBLE = "overlap within the class"
 NO_STRATUM = "outside every stratum"
 CAPPED = "above the cap of the class"
 RARE = "class too rare"
+TAKEN = "taken by erosion from what is left"
+ADDED = "added by buffers"
 
 ORDER = (
     READ, NO_GEOMETRY, OFF_THE_MAP, REPAIRED, NO_AREA, DUPLICATE, ERODED_AWAY, TOO_SMALL,
     OUTRANKED, CONFLICT, DOUBLE, NO_STRATUM, CAPPED, RARE, KEPT,
 )  # fmt: skip
-"""All reasons, in the order of the steps."""
+"""All reasons, in the order of the steps. `TAKEN` and `ADDED` are no events of single polygons."""
 
 _TEXTS = ("source", "source_id", "rule")
 

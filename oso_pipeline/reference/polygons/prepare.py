@@ -9,7 +9,6 @@ which holds the rules and takes notes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import geopandas
 import numpy as np
@@ -17,12 +16,11 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.polygons import event_log as tally
 from oso_pipeline.reference.polygons.cells import Cell, clipped, cut
-from oso_pipeline.reference.polygons.event_log import EventLog
 from oso_pipeline.reference.polygons.identity import polygon_ids
 from oso_pipeline.reference.polygons.overlaps import Claims, without_overlaps
+from oso_pipeline.reference.polygons.work import Delivery, Preparation, Work
 from oso_pipeline.vectors.geometry import (
     GRID_M,
     LEAST_AREA_M2,
@@ -38,80 +36,6 @@ _SEGMENTS = 8
 """Chords per quarter of a circle in buffers."""
 _LINES = (0, 1, 2, 4, 5)  # points and lines, single and multiple
 _BOUNDS_M = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """The rules of preparation.
-
-    Parameters
-    ----------
-    epsg
-        Coordinate system of the map, projected and in metres.
-    min_area_m2
-        Parts smaller than this are dropped, square metres.
-    max_polygon_m2
-        Polygons delivered with more are cut on the lattice, square metres; None cuts none.
-    """
-
-    epsg: int
-    min_area_m2: float
-    max_polygon_m2: float | None = None
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """What one source holds around a cell.
-
-    Parameters
-    ----------
-    source
-        Name of the source.
-    rank
-        Its priority; the lower one wins.
-    frame
-        Columns ``source_id``, ``code``, ``year``, ``rule``, ``side``, ``operation``,
-        ``metres``, ``area_ha`` and ``geometry``, as of `ReferenceSource.read`.
-    """
-
-    source: str
-    rank: int
-    frame: geopandas.GeoDataFrame
-
-
-@dataclass(frozen=True)
-class Work:
-    """Where polygons are prepared, by which rules, and the notes taken.
-
-    Parameters
-    ----------
-    cell
-        The part of the map.
-    rules
-        The rules.
-    within
-        Outline of the tiles; polygons that do not touch it are none of this map.
-    log
-        What happened to which polygon.
-    problems
-        Findings.
-    """
-
-    cell: Cell
-    rules: Preparation
-    within: shapely.Geometry
-    log: EventLog = field(default_factory=EventLog)
-    problems: Problems = field(default_factory=Problems)
-
-    def note(self, reason: str, table: pd.DataFrame, geometries: Geometries) -> None:
-        """Log the area of `geometries` inside the cell; what lies outside is others' work."""
-        if not len(table):
-            return
-        here = self.cell.meets(geometries) & ~shapely.is_empty(geometries)
-        areas = self.cell.areas(geometries[here])
-        bounds = shapely.bounds(geometries[here])
-        places = (bounds[:, :2] + bounds[:, 2:]) / 2
-        self.log.add(reason, table[here], areas, places)
 
 
 def prepare(deliveries: Sequence[Delivery], work: Work) -> geopandas.GeoDataFrame:
@@ -232,10 +156,22 @@ def _joined(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFrame
         united = shapely.union_all(shapes[rows], grid_size=GRID_M)
         shared = shapely.area(shapes[rows]).sum() - shapely.area(united)
         if shared >= LEAST_AREA_M2:
-            work.note(tally.DUPLICATE, table.iloc[rows[1:]], shapes[rows[1:]])
+            _note_shared(table.iloc[rows[:1]], shapes[rows], united, work)
         shapes[rows[0]] = united
         double[rows[1:]] = True
     return _with_geometry(table[~double], polygonal(shapes[~double]))
+
+
+def _note_shared(
+    table: geopandas.GeoDataFrame, shapes: Geometries, united: shapely.Geometry, work: Work
+) -> None:
+    """Note what several rows of one object hold more than once, inside the cell."""
+    whole = np.array([united], dtype=object)
+    if not work.cell.meets(whole)[0]:
+        return
+    area = work.cell.areas(shapes).sum() - work.cell.areas(polygonal(whole))
+    bounds = shapely.bounds(whole)
+    work.log.add(tally.DUPLICATE, table, area, (bounds[:, :2] + bounds[:, 2:]) / 2)
 
 
 def _without_duplicates(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFrame:
@@ -273,6 +209,9 @@ def _grown(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFrame:
     result[moved] = shapely.buffer(shapes[moved], distance[moved], quad_segs=_SEGMENTS)
     gone = shapely.is_empty(result)
     work.note(tally.ERODED_AWAY, table[gone], shapes[gone])
+    changed = work.cell.areas(polygonal(result[~gone])) - work.cell.areas(shapes[~gone])
+    work.grown[tally.TAKEN] = float(changed[changed < 0].sum())
+    work.grown[tally.ADDED] = float(changed[changed > 0].sum())
     return _with_geometry(table[~gone], result[~gone])
 
 

@@ -24,7 +24,8 @@ from oso_pipeline.reference.polygons.attach_strata import attach_strata
 from oso_pipeline.reference.polygons.cell_file import write_cell
 from oso_pipeline.reference.polygons.cells import MARGIN_M, Cell, cells_of, footprint
 from oso_pipeline.reference.polygons.inputs import Digests
-from oso_pipeline.reference.polygons.prepare import Delivery, Preparation, Work, clip, prepare
+from oso_pipeline.reference.polygons.prepare import clip, prepare
+from oso_pipeline.reference.polygons.work import Delivery, Preparation, Work
 from oso_pipeline.tasks.job import Input, Job, decides, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Summary, Task
@@ -159,7 +160,8 @@ def prepare_cell(job: PolygonsJob, task: Task) -> Summary:
     Returns
     -------
     dict
-        ``rows``; by source: ``features`` that begin in this cell, ``left_out`` by reason why
+        ``rows``; ``grown_m2``: what erosion took and buffers added, by step; by source:
+        ``features`` that begin in this cell, ``left_out`` by reason why
         they have no class, ``values`` without a class and their counts; ``reprojected``: the
         coordinate system of each source that has another one than the map; ``warnings``.
 
@@ -195,6 +197,7 @@ def prepare_cell(job: PolygonsJob, task: Task) -> Summary:
     unknown = {one.name: dict(one.values) for one in read}
     return {
         "rows": len(table),
+        "grown_m2": dict(work.grown),
         "features": {one.name: one.n_features for one in read},
         "left_out": {one.name: dict(one.left_out) for one in read},
         "values": unknown,

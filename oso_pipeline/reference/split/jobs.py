@@ -18,6 +18,22 @@ def _of_selection(reference: Reference) -> dict[str, Any]:
     return reference.model_dump(mode="json", include=kept)
 
 
+@dataclass(frozen=True)
+class Seasons:
+    """Which years labels come from.
+
+    Parameters
+    ----------
+    year
+        That of the labels at hand.
+    past
+        Past years whose labels serve the map as well; none without ``adaptation``.
+    """
+
+    year: int
+    past: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReferenceJob(Job):
     """The polygons of all cells in one table, on two sides of a split.
@@ -34,6 +50,8 @@ class ReferenceJob(Job):
         The classes, for their names.
     vectors
         The sources that are plain vector files, by name, for a count of what no cell has met.
+    seasons
+        The year of the labels, and the past years whose labels serve too.
     """
 
     split: SplitRules = decides("split_rules")
@@ -43,6 +61,7 @@ class ReferenceJob(Job):
     events: Mapping[str, Input] = reads()
     nomenclature: Nomenclature = place()
     vectors: Mapping[str, VectorFile] = place()
+    seasons: Seasons = place()
 
 
 @dataclass(frozen=True, kw_only=True)

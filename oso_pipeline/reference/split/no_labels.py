@@ -36,6 +36,7 @@ def publish_no_reference(job: NoReferenceJob, task: Task) -> Summary:
         "reprojected": {},
         "classes": {},
         "reasons": {},
+        "books": [],
         "splits": {},
         "warnings": [str(warning) for warning in problems.warnings],
     }

@@ -13,6 +13,7 @@ from oso_pipeline.core.nomenclature import Nomenclature
 from oso_pipeline.core.sides import SIDES
 from oso_pipeline.reference.polygons import event_log as tally
 from oso_pipeline.reference.polygons.event_log import Tally
+from oso_pipeline.reference.split.jobs import Seasons
 from oso_pipeline.reference.split.split import SplitRules
 
 WHERE = "reference.sources"
@@ -28,8 +29,7 @@ def rare_rows(
 ) -> npt.NDArray[np.bool_]:
     """Refuse (``E-INPUT-048``) or name classes with fewer polygons than a split needs.
 
-    The counts are those of polygons with at least one usable part. Classes of the
-    nomenclature that have no polygon in any source are named in a warning.
+    The counts are those of polygons with at least one usable part.
 
     Parameters
     ----------
@@ -53,9 +53,6 @@ def rare_rows(
     left = parts.groupby("code")["polygon_id"].nunique()
     drawn = {code: seen.count(tally.READ, code) for code in nomenclature.codes}
     rare = [c for c in nomenclature.codes if drawn[c] and left.get(c, 0) < least]
-    if absent := [code for code in nomenclature.codes if not drawn[code]]:
-        names = ", ".join(f"{c} {nomenclature.by_code[c].name_en}" for c in absent)
-        problems.warn("W-INPUT-046", f"classes without any polygon, absent from the map: {names}")
     gone: npt.NDArray[np.bool_] = parts["code"].isin(rare).to_numpy()
     if not rare:
         return gone
@@ -72,6 +69,29 @@ def rare_rows(
     else:
         problems.warn("W-INPUT-048", f"dropped {message}", WHERE)
     return gone
+
+
+def warn_of_absent(
+    seen: Tally, nomenclature: Nomenclature, seasons: Seasons, problems: Problems
+) -> None:
+    """Name the classes that no source has a polygon of (``W-INPUT-046``), and what that means.
+
+    Without past seasons the map cannot have them. Where labels of past seasons serve, it can:
+    then nothing judges them.
+    """
+    absent = [code for code in nomenclature.codes if not seen.count(tally.READ, code)]
+    if not absent:
+        return
+    names = ", ".join(f"{c} {nomenclature.by_code[c].name_en}" for c in absent)
+    if not seasons.past:
+        problems.warn("W-INPUT-046", f"classes without any polygon, absent from the map: {names}")
+        return
+    years = ", ".join(map(str, seasons.past))
+    message = (
+        f"classes without any polygon of {seasons.year}, which the map has as far as labels of "
+        f"{years} do, and which no polygon held out judges: {names}"
+    )
+    problems.warn("W-INPUT-046", message)
 
 
 def check_sides(parts: pd.DataFrame, split: SplitRules, what: Policy, problems: Problems) -> None:

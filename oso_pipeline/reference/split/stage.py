@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from oso_pipeline.config.model import Config
-from oso_pipeline.config.seasons import has_labels, target_config
+from oso_pipeline.config.seasons import has_labels, past_years, target_config
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
@@ -23,9 +23,10 @@ from oso_pipeline.reference.polygons import event_log as tally
 from oso_pipeline.reference.polygons.cell_file import join_cells, read_small
 from oso_pipeline.reference.polygons.event_log import Tally, merged
 from oso_pipeline.reference.polygons.stage import summed
+from oso_pipeline.reference.split.bookkeeping import bookkeeping, summed_growth
 from oso_pipeline.reference.split.caps import Caps, within_caps
-from oso_pipeline.reference.split.jobs import NoReferenceJob, ReferenceJob
-from oso_pipeline.reference.split.rare_classes import check_sides, rare_rows
+from oso_pipeline.reference.split.jobs import NoReferenceJob, ReferenceJob, Seasons
+from oso_pipeline.reference.split.rare_classes import check_sides, rare_rows, warn_of_absent
 from oso_pipeline.reference.split.split import SplitRules, add_split, verify_split
 from oso_pipeline.reference.split.summary import (
     Unknown,
@@ -112,6 +113,7 @@ def split_polygons(
     split, what = job.split, job.reference.rare_classes
     policy = (what, job.reference.min_polygons)
     rare = rare_rows(parts, seen, job.nomenclature, policy, problems)
+    warn_of_absent(seen, job.nomenclature, job.seasons, problems)
     problems.raise_errors(InputDataError)
     found = add_split(parts[~rare].reset_index(drop=True), split)
     verify_split(found, split.columns, problems)
@@ -128,9 +130,9 @@ def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
     -------
     dict
         ``polygons`` and ``rows``; ``classes``: per code its name, the polygons read and kept,
-        hectares, counts by reason, and all that by source; ``reasons``; ``splits``: per
-        column and side polygons and hectares; ``left_out`` and ``reprojected`` by source;
-        ``warnings``.
+        hectares, counts by reason, and all that by source; ``reasons``; ``books``: the lines of
+        `bookkeeping`; ``splits``: per column and side polygons and hectares; ``left_out`` and
+        ``reprojected`` by source; ``warnings``.
 
     Raises
     ------
@@ -166,14 +168,16 @@ def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
     kind = pa.int8() if split.folds else pa.string()
     join_cells(cells, parts, dict.fromkeys(split.columns, kind), task.output())
     ends = ((tally.CAPPED, capped), (tally.RARE, rare), (tally.KEPT, parts))
-    seen = Tally(merged([*logs, *(rows.assign(reason=reason) for reason, rows in ends)]))
+    events = merged([*logs, *(rows.assign(reason=reason) for reason, rows in ends)])
+    seen = Tally(events)
     return {
-        "polygons": int(parts["polygon_id"].nunique()),
+        "polygons": seen.count(tally.KEPT),
         "rows": len(parts),
         "left_out": summed(one["left_out"] for one in records),
         "reprojected": {name: crs for one in records for name, crs in one["reprojected"].items()},
         "classes": classes_summary(seen, job.nomenclature),
         "reasons": seen.to_json(),
+        "books": bookkeeping(events, summed_growth(records)),
         "splits": splits_summary(parts, split),
         "warnings": _warnings(records, problems),
     }
@@ -199,6 +203,7 @@ def _with_labels(config: Config, cells: tuple[Task, ...]) -> tuple[str, Job]:
             for source, given in zip(opened, config.reference.sources, strict=True)
             if isinstance(given, VectorSource)
         },
+        seasons=Seasons(config.year, past_years(config)),
     )
     return "stage:gather_reference", job
 
