@@ -62,8 +62,14 @@ def covered_in_words(level: Mapping[str, Any]) -> str:
     >>> covered_in_words({"classes": {"1": one, "2": other}})
     'over 1 of 2 classes; not judged: 2 maize'
     """
-    names = [named(level, code) for code in coverage_of(level)["not_judged"]]
-    return counted_in_words(level) + (f"; not judged: {', '.join(names)}" if names else "")
+    names = not_judged_in_words(level)
+    return counted_in_words(level) + (f"; not judged: {names}" if names else "")
+
+
+def not_judged_in_words(level: Mapping[str, Any]) -> str:
+    """Return the classes that nothing judges, by code; empty where there are none."""
+    codes = sorted(coverage_of(level)["not_judged"], key=int)  # JSON sorts them as text
+    return ", ".join(named(level, code) for code in codes)
 
 
 def counted_in_words(level: Mapping[str, Any]) -> str:

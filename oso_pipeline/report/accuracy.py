@@ -10,7 +10,7 @@ from oso_pipeline.core.coverage import (
     counted_in_words,
     coverage_of,
     covered_in_words,
-    named,
+    not_judged_in_words,
 )
 from oso_pipeline.core.nomenclature import LandCoverClass, Nomenclature
 from oso_pipeline.tasks.run_files import RunFiles
@@ -22,11 +22,10 @@ _MOST_EVALUATIONS = 3
 def headline(files: RunFiles, evaluation: str | None, method: str | None) -> dict[str, Any]:
     """Return the figures at the top of the page, each with the classes that it covers."""
     accuracy = measured(files)
-    missing = [*coverage_of(accuracy)["not_judged"]] if accuracy else []
     return {
         "accuracy": accuracy,
         "counted": counted_in_words(accuracy) if accuracy else "",
-        "not_judged": ", ".join(named(accuracy, code) for code in missing),
+        "not_judged": not_judged_in_words(accuracy) if accuracy else "",
         "levels": _levels(files.nomenclature, accuracy),
         "independent": independent(files),
         "evaluations": _evaluations(files.json(evaluation), method) if evaluation else [],

@@ -28,8 +28,8 @@ FEW_POLYGONS = 10
 RULE = (
     f"Bootstrap over polygons. With fewer than {FEW_POLYGONS} polygons, and where the bootstrap "
     "has no width, the exact interval of Clopper and Pearson with one draw per polygon; for "
-    "kappa the same with the agreement by chance as it is, for the F-score the harmonic means of "
-    "the ends of precision and recall, which are taken so far apart that both hold together."
+    "kappa the same with the agreement by chance as it is; for the F-score, where precision or "
+    "recall is exact, the harmonic means of their ends, so far apart that both hold together."
 )
 _NO_WIDTH = 1e-9
 _WHOLE = Interval(0.0, 1.0)
@@ -125,7 +125,8 @@ def _of_class(
     of_class = pairs.confusion.scores
     share, seen = float(of_class.precision[index]), int(pairs.polygons_per_prediction[index])
     share_recalled, held = float(of_class.recall[index]), int(pairs.polygons_per_class[index])
-    if is_exact(f_score, min(seen, held)):
+    # A narrow interval of what follows from two others cannot stand beside a wide one of these.
+    if is_exact(f_score, min(seen, held)) or is_exact(precision, seen) or is_exact(recall, held):
         both = ((share, seen), (share_recalled, held))
         ends = [clopper_pearson(*one, _together(level)) for one in both]
         f_score = _harmonic(*(_WHOLE if one is UNDEFINED else one for one in ends))

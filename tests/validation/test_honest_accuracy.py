@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,11 +31,14 @@ OSO17 = load_nomenclature("oso17")
 METHOD = Method(OSO17, 100, 0.95, 0, folds=False)
 
 
-def judged(code: list[int], predicted: list[int], **more: Any) -> dict[str, Any]:
+def judged(
+    code: list[int], predicted: list[int], nomenclature: str = "oso17", **more: Any
+) -> dict[str, Any]:
     """Return the accuracy of polygons of four pixels each."""
     polygon = np.repeat(np.arange(len(code)), 4)
     four = Predictions("run0", polygon, np.repeat(code, 4), np.repeat(predicted, 4), {})
-    return assess([four], METHOD, **more)
+    method = replace(METHOD, nomenclature=load_nomenclature(nomenclature))
+    return assess([four], method, **more)
 
 
 def test_3_7_classes_nobody_can_judge_are_not_judged() -> None:
@@ -55,6 +60,10 @@ def test_3_7_classes_nobody_can_judge_are_not_judged() -> None:
     assert rice["precision"] is None
     assert covered_in_words(found) == "over 2 of 3 classes; not judged: 12 winter crops"
     assert [*found["level1"]["covers"]["not_judged"]] == ["110"]
+    stored = json.loads(
+        json.dumps(judged([13] * 20, [13] * 20, nomenclature="oso23"), sort_keys=True)
+    )
+    assert "not judged: 1 dense built-up area, 2 diffuse" in covered_in_words(stored)
     (unseen,) = [one["message"] for one in found["warnings"] if "not judged" in one["message"]]
     assert "12" in unseen
     assert "222" not in unseen
@@ -130,6 +139,17 @@ def test_3_8_five_of_five_polygons_are_no_hundred_per_cent() -> None:
     assert found["kappa"]["low"] < overall["low"]
     assert found["kappa"]["high"] == pytest.approx(1.0)
     assert "Clopper" in found["intervals"]
+
+
+def test_3_8_an_f_score_is_no_surer_than_what_it_follows_from() -> None:
+    """Ten polygons all found; of one other a pixel is taken for them: a width, but a narrow one."""
+    polygon = np.repeat(np.arange(20), 10)
+    code = np.repeat([31] * 10 + [211] * 10, 10)
+    predicted = np.where(np.arange(200) == 199, 31, code)
+    found = assess([Predictions("run0", polygon, code, predicted, {})], METHOD)["classes"]["31"]
+    recall, f_score = found["intervals"]["recall"], found["intervals"]["f_score"]
+    assert recall["low"] == pytest.approx(binomtest(10, 10).proportion_ci(0.95).low)
+    assert f_score["low"] < recall["low"]
 
 
 pairs = st.lists(

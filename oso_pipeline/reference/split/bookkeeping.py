@@ -93,5 +93,5 @@ def _polygons(events: pd.DataFrame) -> npt.NDArray[np.uint64]:
 
 
 def _line(step: str, polygons: int, area_m2: float, in_part: int = 0) -> dict[str, Any]:
-    hectares = round(float(area_m2) / _M2, 4)
+    hectares = round(float(area_m2) / _M2, 4) + 0.0  # no minus before nothing
     return {"step": step, "polygons": polygons, "in_part": in_part, "hectares": hectares}
