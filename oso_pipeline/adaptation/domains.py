@@ -148,4 +148,5 @@ def joined(forests: list[Forest]) -> Forest:
         ),
         np.concatenate([f.leaf_count for f in forests]),
         classes.astype(np.int32),
+        forests[0].width,
     )

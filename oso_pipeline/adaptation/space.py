@@ -81,7 +81,8 @@ class SeriesSpace:
         return len(self.days) * len(self.bands)
 
     def by_band(self, table: Table) -> Table:
-        """Return a view of the bands, shape ``(sample, date, band)``."""
+        """Return a view of the bands, shape ``(sample, date, band)``; ValueError if none fits."""
+        self._require(table)
         return table[:, : self.n_series].reshape(len(table), len(self.days), len(self.bands))
 
     def shift(self, table: Table, days: float | npt.NDArray[np.floating]) -> Table:
@@ -154,10 +155,7 @@ class SeriesSpace:
         return Levels(floor, values.std(axis=0, dtype=np.float64))
 
     def _moved(self, table: Table, moves: Moves) -> Table:
-        if table.ndim != 2 or table.shape[1] != self.size:
-            raise ValueError(
-                f"the table has shape {table.shape}, the space of series {self.size} columns"
-            )
+        self._require(table)
         rounded = np.issubdtype(table.dtype, np.integer)
         if (self.indices or rounded) and table.dtype != np.int16:
             raise ValueError(f"whole numbers and indices must be int16, got {table.dtype}")
@@ -167,6 +165,14 @@ class SeriesSpace:
         if self.indices:
             write_indices(self._plan, len(self.bands), out)
         return out
+
+    def _require(self, table: Table) -> None:
+        if table.ndim != 2 or table.shape[1] != self.size:
+            turned = table.ndim == 2 and table.shape[0] == self.size
+            raise ValueError(
+                f"the table has shape {table.shape}, the space of series {self.size} columns"
+                f"{'; it is transposed' if turned else ''}"
+            )
 
     @cached_property
     def _plan(self) -> Recipe:

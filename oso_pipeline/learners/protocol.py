@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.core.nomenclature import NODATA_CODE
+from oso_pipeline.learners.matrices import require_length, require_rows
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
 
@@ -50,13 +51,9 @@ class TrainingData:
     weights: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        features, n_pixels = self.features, self.features.shape[:1]
-        if features.dtype != np.int16 or features.ndim != 2 or self.codes.shape != n_pixels:
-            raise ValueError(
-                "features must be int16 of shape (pixel, feature), with a code per pixel"
-            )
-        if features.shape[1] != self.layout.size:
-            raise ValueError(f"{features.shape[1]} features given, not {self.layout.size}")
+        require_rows(self.features, self.layout.size)
+        require_length("codes", self.codes, len(self.features))
+        n_pixels = self.features.shape[:1]
         if n_pixels == (0,):
             raise ValueError("there is nothing to learn from: no pixel")
         if self.weights is not None and self.weights.shape != n_pixels:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from oso_pipeline.core.kernels import kernel
 from oso_pipeline.learners.forest.forest import LEAF, Forest
+from oso_pipeline.learners.matrices import require_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +87,14 @@ class BaggedForest:
         shares
             float64, shape ``(len(rows), class)``; NaN where all trees have seen the pixel. The
             ``oob_decision_function_`` of scikit-learn.
+
+        Raises
+        ------
+        ValueError
+            If the type or shape does not fit.
         """
         forest = self.forest
+        require_rows(features, forest.width)
         sums = np.zeros((len(rows), len(forest.classes)))
         trees = np.zeros(len(rows), np.int64)
         values = np.ascontiguousarray(features[rows])

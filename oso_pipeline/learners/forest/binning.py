@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.core.kernels import kernel
+from oso_pipeline.learners.matrices import require_rows
 
 MOST_BINS = 256
 """Bins are numbered in one byte."""
@@ -49,6 +50,7 @@ def bin_features(features: npt.NDArray[np.int16]) -> BinnedFeatures:
     features
         int16, shape ``(pixel, feature)``; some columns at a time are copied, never all.
     """
+    require_rows(features, None)
     n_pixels, n_features = features.shape
     binned = BinnedFeatures(
         np.empty((n_features, n_pixels), np.uint8),

@@ -62,7 +62,8 @@ class ForestClassifier(BlockClassifier):
         missing = [item.name for item in fields(Forest) if item.name not in arrays]
         if missing:
             raise ValueError(f"the forest lacks {', '.join(missing)}")
-        forest = Forest(**{item.name: arrays[item.name] for item in fields(Forest)})
+        found = {item.name: arrays[item.name] for item in fields(Forest)}
+        forest = Forest(**found, n_features=layout.size)
         if faults := forest.faults(layout.size):
             raise ValueError("; ".join(faults))
         return cls(forest)

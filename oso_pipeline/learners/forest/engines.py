@@ -16,6 +16,7 @@ from oso_pipeline.learners.forest.bagging import PLAIN, BaggedForest, Bagging
 from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learners.forest.histogram_forest import fit_histogram_forest
 from oso_pipeline.learners.forest.settings import ForestSettings
+from oso_pipeline.learners.matrices import require_length, require_rows
 
 Fit = Callable[
     [npt.NDArray[np.int16], npt.NDArray[np.int32], ForestSettings, int, int, Bagging], BaggedForest
@@ -80,8 +81,8 @@ def fit_bagged_forest(
     ValueError
         As :func:`fit_forest`, or if weights do not fit.
     """
-    if features.dtype != np.int16 or features.ndim != 2 or codes.shape != features.shape[:1]:
-        raise ValueError("features must be int16 of shape (pixel, feature), with a code per pixel")
+    require_rows(features, None)
+    require_length("codes", codes, len(features))
     if features.size == 0:
         raise ValueError("there is nothing to learn from: no pixel or no feature")
     return _ENGINES[settings.engine](features, codes, settings, seed, threads, bagging)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import InitVar, dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,8 @@ class Forest:
         int32, shape ``(entries,)``.
     classes
         Codes of the classes, ascending, int32, shape ``(classes,)``.
+    n_features
+        How many features pixels have, kept as `width`; None where that is not known.
     """
 
     feature: npt.NDArray[np.int16]
@@ -57,6 +59,14 @@ class Forest:
     leaf_class: npt.NDArray[np.uint16]
     leaf_count: npt.NDArray[np.int32]
     classes: npt.NDArray[np.int32]
+    n_features: InitVar[int | None] = None
+    """No array of the model file: there the layout tells it."""
+
+    if TYPE_CHECKING:
+        width: ClassVar[int | None]
+
+    def __post_init__(self, n_features: int | None) -> None:
+        object.__setattr__(self, "width", n_features)
 
     @property
     def n_trees(self) -> int:
@@ -114,9 +124,8 @@ class Forest:
         leaf_start = np.concatenate([[0], np.cumsum(entries)]).astype(np.int32)
         classes = np.asarray(fitted.classes_, np.int32)
         roots = roots.astype(np.int32)
-        return cls(
-            feature, threshold, left, right, roots, leaf_start, leaf_class, leaf_count, classes
-        )
+        arrays = feature, threshold, left, right, roots, leaf_start, leaf_class, leaf_count
+        return cls(*arrays, classes, int(fitted.n_features_in_))
 
     def faults(self, n_features: int) -> list[str]:
         """Return what would make walking the arrays unsafe or wrong, in words.

@@ -76,7 +76,7 @@ def fit_histogram_forest(
 
     with ThreadPoolExecutor(threads) as pool:
         trees = list(pool.map(tree, range(settings.n_trees)))
-    forest = _joined(trees, classes.astype(np.int32))
+    forest = _joined(trees, classes.astype(np.int32), n_features)
     return BaggedForest(forest, lambda number: draw(number)[0] > 0)
 
 
@@ -115,7 +115,7 @@ def features_tried(max_features: str | float, n_features: int) -> int:
     return max(1, int(float(max_features) * n_features))
 
 
-def _joined(trees: list[Tree], classes: npt.NDArray[np.int32]) -> Forest:
+def _joined(trees: list[Tree], classes: npt.NDArray[np.int32], n_features: int) -> Forest:
     """Return the forest of `trees`, whose nodes are numbered from 0 in each."""
     sizes = [len(tree[0]) for tree in trees]
     roots = np.cumsum([0, *sizes])
@@ -136,4 +136,5 @@ def _joined(trees: list[Tree], classes: npt.NDArray[np.int32]) -> Forest:
         leaf_class,
         leaf_count,
         classes,
+        n_features,
     )

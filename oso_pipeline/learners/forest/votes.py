@@ -11,6 +11,7 @@ from oso_pipeline.learners.forest.compiled import compiled
 from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learners.forest.settings import Vote
 from oso_pipeline.learners.forest.walk import exact_winner, new_arena, walk_chunk
+from oso_pipeline.learners.matrices import require_columns, require_length
 from oso_pipeline.timeseries.kernels.rows import CHUNK, aligned
 
 
@@ -93,8 +94,14 @@ def classify(
     confidence
         Percentage of the votes that it got, halves rounded up, uint8, shape ``(pixel,)``; 0
         where there is no clear date.
+
+    Raises
+    ------
+    ValueError
+        As :func:`votes`, or if there is not one validity for each pixel.
     """
     layers = np.zeros((3, _checked(forest, features)), np.uint16)
+    require_length("validity", validity, features.shape[1])
     rows, seen = np.ascontiguousarray(features), np.ascontiguousarray(validity, np.uint16)
     _classify_features(rows, seen, compiled(forest, vote), layers)
     return layers[0], layers[1].astype(np.uint8)
@@ -102,14 +109,15 @@ def classify(
 
 def _checked(forest: Forest, features: npt.NDArray[np.int16]) -> int:
     """Return the number of pixels after a check of what the kernels rely on."""
-    if features.dtype != np.int16 or features.ndim != 2:
-        raise ValueError("features must be int16 of shape (feature, pixel)")
+    require_columns(features, forest.width)
     refuse_features(forest, features.shape[0])
     return int(features.shape[1])
 
 
 def refuse_features(forest: Forest, n_features: int) -> None:
-    """Raise ValueError if the forest tests features beyond `n_features`."""
+    """Raise ValueError if the forest is of other features than `n_features`."""
+    if forest.width not in (None, n_features):
+        raise ValueError(f"{n_features} features given, the forest expects {forest.width}")
     if int(forest.feature.max()) >= n_features:
         raise ValueError(f"the forest tests more than the {n_features} features given")
 
