@@ -2,7 +2,9 @@
 
 Olofsson et al. 2014, Remote Sensing of Environment 148, 42-57, equations 1 to 11; the strata
 are the classes of the map. The standard errors hold for probability samples only. Database
-polygons held out from training are not such a sample, whatever they are weighted with.
+polygons held out from training are not such a sample, whatever they are weighted with. A standard
+error is 0 where all units of a class agree, which is no certainty: for a share of few units see
+`oso_pipeline.validation.exact_intervals.clopper_pearson`.
 """
 
 from __future__ import annotations

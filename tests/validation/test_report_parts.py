@@ -46,7 +46,6 @@ HEADINGS = {
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("full")
     make_tables(folder)
-    make_maps(folder, patchwork(OSO17.codes, 60, 60))
     make_accuracy(folder, OSO17)
     return folder
 
