@@ -26,6 +26,7 @@ from oso_pipeline.adaptation.record import (
     ShiftRecord,
 )
 from oso_pipeline.adaptation.space import SeriesSpace
+from oso_pipeline.core.wording import counted
 from oso_pipeline.learners.forest.forest import Forest
 
 MOST_VARIATION = 0.2
@@ -46,8 +47,8 @@ class Notes:
         few = sorted(code for code, n in counts.items() if n < _LEAST_ANCHORS)
         for code in few:
             self.texts.append(
-                f"class {names[code]} has {counts[code]} anchor in the target year, at least "
-                f"{_LEAST_ANCHORS} are needed: it is learnt from past years alone"
+                f"class {names[code]} has {counted(counts[code], 'anchor')} in the target year, "
+                f"at least {_LEAST_ANCHORS} are needed: it is learnt from past years alone"
             )
         return anchors.where(~np.isin(anchors.codes, few))
 
@@ -57,8 +58,8 @@ class Notes:
         if n < least:
             if n:
                 self.texts.append(
-                    f"only {n} unlabelled samples of the target year, at least {least} are "
-                    "needed: nothing was adapted"
+                    f"only {counted(n, 'unlabelled sample')} of the target year, at least {least} "
+                    "are needed: nothing was adapted"
                 )
             return False
         if domains.target.shape == source.shape and np.array_equal(domains.target, source):

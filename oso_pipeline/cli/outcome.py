@@ -7,6 +7,7 @@ import json
 from oso_pipeline.cli.console import err, out
 from oso_pipeline.config import Config
 from oso_pipeline.config.seasons import has_labels
+from oso_pipeline.core.wording import counted
 from oso_pipeline.runtime.outcome import Outcome
 
 
@@ -26,8 +27,11 @@ def print_outcome(config: Config, outcome: Outcome) -> None:
     if outcome.went_on:
         out.print(f"without {', '.join(sorted(outcome.passed_over))} all else was made")
     if not outcome.failures:
-        redone = f"{outcome.done} tasks done" if outcome.done else "nothing had to be redone"
-        out.print(f"{redone}, {outcome.up_to_date} were up to date")
+        redone = (
+            f"{counted(outcome.done, 'task')} done" if outcome.done else "nothing had to be redone"
+        )
+        were = "was" if outcome.up_to_date == 1 else "were"
+        out.print(f"{redone}, {outcome.up_to_date} {were} up to date")
     for label, name in (("map", f"maps/OCS_{config.year}.tif"), ("report", "report.html")):
         path = config.run_dir / name
         if path.exists():

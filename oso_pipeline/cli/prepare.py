@@ -11,6 +11,7 @@ import typer
 from oso_pipeline.cli.console import out
 from oso_pipeline.cli.options import ConfigPath, Overrides, writing_into
 from oso_pipeline.core.errors import ConfigError, Problem
+from oso_pipeline.core.wording import counted
 
 
 def init(
@@ -69,9 +70,8 @@ def plan(
     else:
         out.print(tables.plan_table(plans, forecast))
         wall = tables.duration(forecast.wall_seconds(plans))
-        out.print(
-            f"about {wall} with {forecast.workers} workers as fast as {forecast.speed.machine}"
-        )
+        workers = counted(forecast.workers, "worker")
+        out.print(f"about {wall} with {workers} as fast as {forecast.speed.machine}")
         out.print(str(room_for(planner, planner.stages)))
         for stage in plans:
             for why, count in stage.reasons.most_common(3):

@@ -17,6 +17,7 @@ from rich.progress import (
 
 from oso_pipeline.cli.console import write_or_go_silent
 from oso_pipeline.cli.tables import duration, pace
+from oso_pipeline.core.wording import counted
 from oso_pipeline.runtime.events import (
     Event,
     RunEnded,
@@ -38,7 +39,9 @@ def headline(plan: StagePlan) -> str:
     if not todo:
         return f"{plan.name}: nothing to do, {len(plan.tasks)} up to date"
     why, count = plan.reasons.most_common(1)[0]
-    others = f" and {len(plan.reasons) - 1} other reasons" if len(plan.reasons) > 1 else ""
+    others = (
+        f" and {counted(len(plan.reasons) - 1, 'other reason')}" if len(plan.reasons) > 1 else ""
+    )
     return f"{plan.name}: {todo} of {len(plan.tasks)} to do ({count}: {why}{others})"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from oso_pipeline.cli.console import err
+from oso_pipeline.core.wording import counted
 from oso_pipeline.runtime.events import Event, RunEnded, StageEnded
 
 SHOWN = 20
@@ -22,7 +23,7 @@ class WarningLines:
                 for text in gathered.warnings:
                     self._show(text)
             case RunEnded() if (more := len(self._seen) - SHOWN) > 0:
-                err.print(f"and {more} more warnings, see log.jsonl and report.html")
+                err.print(f"and {counted(more, 'more warning')}, see log.jsonl and report.html")
             case _:
                 pass
 

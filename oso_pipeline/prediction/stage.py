@@ -17,6 +17,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.core.wording import counted
 from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.imagery.tile_grid import TileLayout
 from oso_pipeline.learners.protocol import Classifier, Need, has_kernel
@@ -156,7 +157,7 @@ class PredictStage(StageBase):
         quality = total_quality(done)
         ordered = dict(sorted(classes.items(), key=lambda item: int(item[0])))
         summary = {"blocks": len(done), **totals, **quality, "classes": ordered}
-        headline = f"{totals['pixels']} pixels in {len(done)} blocks"
+        headline = f"{counted(totals['pixels'], 'pixel')} in {counted(len(done), 'block')}"
         return Gathered(summary, tuple(quality_warnings(quality)), headline)
 
 

@@ -17,6 +17,7 @@ from oso_pipeline.core.commit import digest, publish_bytes, staged
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import NODATA_CODE, Nomenclature, load_nomenclature
 from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.core.wording import counted
 from oso_pipeline.learners.registry import learner_of
 from oso_pipeline.prediction.block_file import block_family
 from oso_pipeline.prediction.stage import PredictJob
@@ -119,7 +120,7 @@ class MosaicStage(StageBase):
         """Return the summary of each committed layer by its name."""
         done = summaries(tasks)
         size = next((f", {one['shape'][1]} x {one['shape'][0]} pixels" for one in done), "")
-        headline = f"{len(done)} layers{size}"
+        headline = f"{counted(len(done), 'layer')}{size}"
         return Gathered({one["layer"]: one for one in done}, warnings_of(done), headline)
 
 
@@ -311,7 +312,8 @@ def _refuse_holes(job: MosaicJob, task: Task, holes: Holes, damaged: Mapping[Any
     more = "" if len(names) <= _NAMED_BLOCKS else f" and {len(names) - _NAMED_BLOCKS} more"
     problems.error(
         "E-MAP-HOLES",
-        f"the map would have holes: {holes.pixels} pixels of {len(names)} missing blocks "
+        f"the map would have holes: {counted(holes.pixels, 'pixel')} of "
+        f"{counted(len(names), 'missing block')} "
         f"({', '.join(names[:_NAMED_BLOCKS])}{more})",
         task.path_of(job.blocks),
         "run again to make the missing blocks, or accept holes with `map.allow_partial: true`",
@@ -320,7 +322,8 @@ def _refuse_holes(job: MosaicJob, task: Task, holes: Holes, damaged: Mapping[Any
 
 
 def _partial(holes: Holes) -> str:
-    return f"{len(holes.blocks)} blocks missing, {holes.pixels} pixels without value"
+    blocks, pixels = counted(len(holes.blocks), "block"), counted(holes.pixels, "pixel")
+    return f"{blocks} missing, {pixels} without value"
 
 
 def _summary(layer: Layer, spec: RasterSpec, written: Written, holes: Holes) -> Summary:

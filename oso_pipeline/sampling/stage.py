@@ -16,6 +16,7 @@ from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.core.wording import counted
 from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.imagery.tile_grid import TileLayout
 from oso_pipeline.reference.split.variants import split_columns, variants
@@ -88,7 +89,8 @@ class SamplesStage(StageBase):
             "blocks_read": sum(summary["blocks_read"] for summary in done),
         }
         pixels = totals["pixels"]
-        headline = f"{sum(pixels.values())} pixels of {len(pixels)} classes"
+        classes = counted(len(pixels), "class", "classes")
+        headline = f"{counted(sum(pixels.values()), 'pixel')} of {classes}"
         return Gathered(summary, tuple(map(str, problems.warnings)), headline)
 
 

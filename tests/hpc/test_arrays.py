@@ -79,7 +79,7 @@ def test_arrays_make_the_same_map_though_elements_run_out_of_time_and_are_cancel
     slurm.call("scancel", f"{predict}_2")
     wait_until(lambda: not slurm.jobs(), 500, words)
     (log,) = (run / "batch" / "logs").glob("samples-*_1.log")
-    assert "1 tasks done" in log.read_text().partition("stopped before")[2], "it went on"
+    assert "1 task done" in log.read_text().partition("stopped before")[2], "it went on"
 
     alone = write_config(tmp_path / "alone", small_world, QUICK)
     oso("run", alone)

@@ -264,7 +264,7 @@ def test_a_partial_map_says_so_and_is_made_again_when_the_block_comes(world: Wor
     task = made(world.plan(tasks, **partial)["validity"])
     holed, profile = read(task)
     with rasterio.open(task.output()) as source:
-        assert source.tags()["OSO_PARTIAL"].startswith("1 blocks missing, ")
+        assert source.tags()["OSO_PARTIAL"].startswith("1 block missing, ")
     summary = STAGE.gather((task,)).summary["validity"]
     assert summary["missing_blocks"] == 1
     world.commit((late,))

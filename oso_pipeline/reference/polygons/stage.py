@@ -18,6 +18,7 @@ from oso_pipeline.config.seasons import has_labels, target_config
 from oso_pipeline.core.commit import verified
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
+from oso_pipeline.core.wording import counted
 from oso_pipeline.reference.databases.catalogue import open_sources
 from oso_pipeline.reference.databases.sources import LabelledPolygons, ReferenceSource
 from oso_pipeline.reference.polygons.attach_strata import attach_strata
@@ -147,7 +148,8 @@ class PolygonsStage(StageBase):
         """Return how many pieces of polygons there are; `reference` tells the warnings."""
         done = summaries(tasks)
         rows = sum(summary["rows"] for summary in done)
-        headline = f"{rows} pieces of polygons in {len(done)} cells"
+        pieces = counted(rows, "piece of a polygon", "pieces of polygons")
+        headline = f"{pieces} in {counted(len(done), 'cell')}"
         return Gathered({"cells": len(done), "rows": rows}, headline=headline)
 
 

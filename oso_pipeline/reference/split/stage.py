@@ -17,6 +17,7 @@ from oso_pipeline.config.seasons import has_labels, past_years, target_config
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.core.wording import counted
 from oso_pipeline.reference.databases.catalogue import open_sources
 from oso_pipeline.reference.databases.kinds import VectorSource
 from oso_pipeline.reference.polygons import event_log as tally
@@ -91,7 +92,7 @@ class ReferenceStage(StageBase):
         found = summaries(tasks)
         if not found:
             return Gathered()
-        return Gathered(found[0], warnings_of(found), f"{found[0]['polygons']} polygons")
+        return Gathered(found[0], warnings_of(found), counted(found[0]["polygons"], "polygon"))
 
 
 STAGE = ReferenceStage()

@@ -13,6 +13,7 @@ import numpy as np
 from oso_pipeline.core.commit import digest, publish_bytes, write_sidecar
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.core.wording import counted, grouped
 from oso_pipeline.studies.adaptation.domain import Domain
 from oso_pipeline.studies.adaptation.setting import Rule, Setting
 from oso_pipeline.studies.adaptation.summary import SettingSummary, summarise
@@ -109,11 +110,13 @@ def compare(
 
 def as_markdown(summary: SettingSummary, wish: Wish) -> str:
     """Return the comparison as a page."""
+    seeds, source = counted(wish.seeds, "seed"), counted(summary.n_source, "sample")
+    classes = counted(len(summary.classes), "class", "classes")
     lines = [
-        f"# {summary.name}: {wish.seeds} seeds, {wish.hide} labels of the target year hidden",
+        f"# {summary.name}: {seeds}, {wish.hide} labels of the target year hidden",
         "",
-        f"{summary.n_source} samples of past years, {summary.n_target} of the target year; "
-        f"{len(summary.classes)} classes: {', '.join(summary.classes.values())}.",
+        f"{source} of past years, {summary.n_target} of the target year; "
+        f"{classes}: {', '.join(summary.classes.values())}.",
         "",
         methods_table(summary),
         "",
@@ -123,7 +126,8 @@ def as_markdown(summary: SettingSummary, wish: Wish) -> str:
         "independent. Last column: parts of seeds with the gate on, and the gain where the gate "
         "decides.",
     ]
-    warnings = sorted({text for one in summary.methods.values() for text in one.warnings})
+    told = sorted({text for one in summary.methods.values() for text in one.warnings})
+    warnings = grouped(told)
     lines += ["", *(f"* {text}" for text in warnings)] if warnings else []
     return "\n".join(lines) + "\n"
 

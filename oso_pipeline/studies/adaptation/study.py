@@ -15,6 +15,7 @@ from oso_pipeline.config.seasons import (
     target_config,
 )
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
+from oso_pipeline.core.wording import counted
 from oso_pipeline.runtime import session
 from oso_pipeline.runtime.folder.ownership import claim
 from oso_pipeline.runtime.outcome import Outcome
@@ -79,7 +80,9 @@ class SeasonFailed(Exception):
     """The samples of a season could not be drawn; the outcome of their run says why."""
 
     def __init__(self, config: Config, outcome: Outcome) -> None:
-        super().__init__(f"{len(outcome.failures)} tasks of the season {config.year} failed")
+        super().__init__(
+            f"{counted(len(outcome.failures), 'task')} of the season {config.year} failed"
+        )
         self.config, self.outcome = config, outcome
 
 

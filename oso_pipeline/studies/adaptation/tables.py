@@ -139,10 +139,15 @@ def span(interval: Interval) -> str:
 
 
 def gap_share(method: MethodSummary, summary: SettingSummary) -> str:
-    """Return the per cent of the gap recovered; empty where the gap is below two points."""
-    if summary.gap < 2:
+    """Return the per cent of the gap recovered.
+
+    Empty where there is none to recover: of a placebo, and below two points. A loss recovers
+    nothing, whatever it is in per cent.
+    """
+    if summary.kind == "placebo" or summary.gap < 2:
         return ""
-    return f"{100 * method.adapted.overall / summary.gap:.0f}"
+    share = 100 * method.adapted.overall / summary.gap
+    return f"{share:.0f}" if share >= 0 else "0 (loses)"
 
 
 def _group_cells(found: GroupSummary) -> list[str]:
