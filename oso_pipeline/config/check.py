@@ -12,7 +12,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.config.season_check import check_adaptation
 from oso_pipeline.core.errors import ConfigError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
-from oso_pipeline.core.regular_files import is_odd
+from oso_pipeline.core.regular_files import is_odd, real_place
 
 
 def check_paths(config: Config) -> Problems:
@@ -51,7 +51,7 @@ def check_paths(config: Config) -> Problems:
 
 def check_writable(config: Config) -> Problems:
     """Check that the run folder may be written, or made (``E-INPUT-058``)."""
-    problems, run_dir = Problems(), config.run_dir.resolve()
+    problems, run_dir = Problems(), real_place(config.run_dir)
     existing = next((f for f in (run_dir, *run_dir.parents) if f.exists()), run_dir)
     if existing.is_dir() and not os.access(existing, os.W_OK | os.X_OK):
         message = f"run_dir: no permission to write in {existing}"
@@ -133,10 +133,10 @@ def _check(
 
 
 def _check_run_dir(config: Config, problems: Problems) -> None:
-    run_dir = config.run_dir.resolve()
+    run_dir = real_place(config.run_dir)
     hint = "choose a run_dir apart from the input"
     for key, path in _image_folders(config):
-        folder = path.resolve()
+        folder = real_place(path)
         if run_dir == folder:
             message = f"run_dir: is the same folder as {key}"
         elif run_dir.is_relative_to(folder):
@@ -145,7 +145,7 @@ def _check_run_dir(config: Config, problems: Problems) -> None:
             continue
         problems.error("E-INPUT-059", message, run_dir, hint)
     for index, source in enumerate(config.reference.sources):
-        if source.path.resolve() == run_dir:
+        if real_place(source.path) == run_dir:
             message = f"run_dir: is the same as reference.sources[{index}].path"
             problems.error("E-INPUT-059", message, run_dir, hint)
     if run_dir.exists() and not run_dir.is_dir():

@@ -16,6 +16,7 @@ from oso_pipeline.config.nodes import Node, read_yaml
 from oso_pipeline.config.section import Section
 from oso_pipeline.config.shell_words import WORD_PATTERN, Line, Option, Scratch
 from oso_pipeline.core.errors import ConfigError, Problem, Problems
+from oso_pipeline.core.regular_files import real_place
 
 _SECRET = re.compile(r"passw|secret|token|api_?key|credential", re.IGNORECASE)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -125,7 +126,7 @@ def load_site(path: Path) -> Site:
         raise ConfigError(*problems.errors) from None
     if site.tls is None:
         return site
-    return site.model_copy(update={"tls": path.resolve().parent / os.path.expanduser(site.tls)})
+    return site.model_copy(update={"tls": real_place(path).parent / os.path.expanduser(site.tls)})
 
 
 def _finding(error: ErrorDetails, tree: Node) -> Problem:

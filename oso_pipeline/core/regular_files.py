@@ -40,3 +40,11 @@ def read_regular(path: Path | str) -> bytes:
 def is_odd(path: Path) -> bool:
     """Tell whether there is something at `path` that is neither a file nor a folder."""
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def real_place(path: Path) -> Path:
+    """Return where a path leads through all links; of links in a circle, the path itself.
+
+    ``Path.resolve`` raises RuntimeError there.
+    """
+    return Path(os.path.realpath(path))

@@ -20,6 +20,7 @@ from oso_pipeline.core.commit import (
     temporary_beside,
 )
 from oso_pipeline.core.errors import ConfigError, EnvironmentFailure, InputDataError, Problem
+from oso_pipeline.core.regular_files import real_place
 from oso_pipeline.runtime.checks.disk import refuse_full_disk
 from oso_pipeline.runtime.checks.memory import refuse_memory
 from oso_pipeline.runtime.events import (
@@ -210,7 +211,7 @@ class _Course:
 
     def _name(self) -> str:
         """Return what tells the run from others of the same settings on one scheduler."""
-        place = sha256(os.fsencode(self.planner.run_dir.resolve())).hexdigest()[:8]
+        place = sha256(os.fsencode(real_place(self.planner.run_dir))).hexdigest()[:8]
         return f"{self.planner.config.run_id}-{place}"
 
     def _gathered(self, plan: StagePlan) -> Gathered:

@@ -14,7 +14,7 @@ from oso_pipeline.config.nodes import read_yaml
 from oso_pipeline.core.commit import read_sidecar, sha256_file, sidecar_of
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.json_files import read_object
-from oso_pipeline.core.regular_files import is_odd, open_regular, read_regular
+from oso_pipeline.core.regular_files import is_odd, open_regular, read_regular, real_place
 from oso_pipeline.core.tables import read_text
 from oso_pipeline.imagery.archive import ArchiveError, member_names
 from oso_pipeline.imagery.tiff import UnreadableRaster, read_header
@@ -98,3 +98,11 @@ def test_a_companion_of_a_shapefile(tmp_path: Path, odd: Callable[[Path], Path])
     problems = Problems()
     assert VectorFile(path).read(["code"], problems) is None
     assert str(path.with_suffix(".dbf")) in "\n".join(map(str, problems.errors))
+
+
+def test_links_in_a_circle_lead_to_themselves(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert real_place(tmp_path / "a").parent == real_place(tmp_path)
+    (tmp_path / "c").symlink_to(tmp_path)
+    assert real_place(tmp_path / "c" / "file") == real_place(tmp_path) / "file"

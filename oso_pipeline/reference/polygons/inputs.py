@@ -15,6 +15,7 @@ from pathlib import Path
 from oso_pipeline.core.commit import digest, publish_json, sha256_file
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.json_files import read_object
+from oso_pipeline.core.regular_files import real_place
 
 MEMORY = "reference/digests.json"
 _LARGE_BYTES = 64 * 2**20
@@ -63,7 +64,7 @@ class Digests:
         self.bytes_seen += state.st_size
         if state.st_size < _LARGE_BYTES:
             return _sha256(file, state.st_size, state.st_mtime_ns)
-        name = f"{file.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+        name = f"{real_place(file)}|{state.st_size}|{state.st_mtime_ns}"
         known = self._before.get(name) or _sha256(file, state.st_size, state.st_mtime_ns)
         self._known[name] = known
         return known
