@@ -12,7 +12,7 @@ import shapely
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.vectors.formats import UNPACK, RefusedFormat
-from oso_pipeline.vectors.shapefiles import companion, lacking_bytes
+from oso_pipeline.vectors.shapefiles import companion, index_fits, lacking_bytes
 
 UNREADABLE: tuple[type[Exception], ...] = (Exception,)
 """What damage makes libraries raise while they read: anything, UnboundLocalError of pyogrio too."""
@@ -25,7 +25,10 @@ _SHOWN = 10
 
 
 def is_cut(path: Path, problems: Problems) -> bool:
-    """Report files that are shorter than their header says (``E-INPUT-058``)."""
+    """Report files that are shorter than their header says (``E-INPUT-058``).
+
+    So is a shapefile whose index does not fit.
+    """
     cut = False
     table = companion(path, ".dbf") if path.suffix.lower() == ".shp" else None
     for file in (path, table):
@@ -36,6 +39,11 @@ def is_cut(path: Path, problems: Problems) -> bool:
             message = f"cannot be read: {lacking} bytes shorter than its own header says"
             problems.error("E-INPUT-058", message, file, hint)
             cut = True
+    if not cut and path.suffix.lower() == ".shp" and not index_fits(path):
+        message = "cannot be read: its index (.shx) leads to other places than those of its records"
+        hint = "get it again, or remove the .shx: the index is then made anew while it is read"
+        problems.error("E-INPUT-058", message, path, hint)
+        return True
     return cut
 
 

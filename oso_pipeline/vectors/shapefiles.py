@@ -9,8 +9,10 @@ from __future__ import annotations
 import codecs
 import mmap
 import struct
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
@@ -98,6 +100,50 @@ def index_of(shp: Path) -> bytes:
         header = bytearray(content[:_HEADER_BYTES])
     struct.pack_into(">i", header, 24, (_HEADER_BYTES + len(entries)) // 2)
     return bytes(header + entries)
+
+
+def index_fits(shp: Path) -> bool:
+    """Tell whether the ``.shx`` of a shapefile leads to its records; also where there is none.
+
+    A damaged one leads elsewhere, and a reader then takes other polygons without a word. Files
+    that were edited in place have records in any order, so only headers of records are compared.
+    """
+    if (shx := companion(shp, ".shx")) is None:
+        return True
+    state, file = shx.stat(), shp.stat()
+    return _index_fits(shp, shx, (state.st_size, state.st_mtime_ns, file.st_size, file.st_mtime_ns))
+
+
+@lru_cache(maxsize=256)
+def _index_fits(shp: Path, shx: Path, state: tuple[int, ...]) -> bool:
+    content = shx.read_bytes()
+    size = 2 * struct.unpack_from(">i", content, 24)[0] if len(content) >= _HEADER_BYTES else -1
+    content = content[_HEADER_BYTES : max(0, size)]
+    if len(content) != size - _HEADER_BYTES or len(content) % _RECORD_HEADER_BYTES:
+        return False
+    offsets, lengths = np.frombuffer(content, ">i4").astype(np.int64).reshape(-1, 2).T
+    starts = np.r_[_HEADER_BYTES // 2, offsets + lengths + _RECORD_HEADER_BYTES // 2]
+    with shp.open("rb") as file:
+        total = struct.unpack_from(">i", file.read(_HEADER_BYTES), 24)[0]
+        if np.array_equal(offsets, starts[:-1]) and starts[-1] == total:
+            return True
+        if len(offsets) != _rows_of_table(shp):  # else a cut index would lose the last records
+            return False
+        for offset, length in zip(offsets.tolist(), lengths.tolist(), strict=True):
+            file.seek(max(0, 2 * offset))
+            head = file.read(_RECORD_HEADER_BYTES)
+            if offset < 0 or head[4:] != struct.pack(">i", length):
+                return False
+    return True
+
+
+def _rows_of_table(shp: Path) -> int | None:
+    """Return how many rows the ``.dbf`` states, None without one."""
+    if (dbf := companion(shp, ".dbf")) is None:
+        return None
+    with dbf.open("rb") as file:
+        head = file.read(_DBF_HEADER.size)
+    return int(_DBF_HEADER.unpack(head)[0]) if len(head) == _DBF_HEADER.size else None
 
 
 def foreign_encoding(shp: Path) -> bool:

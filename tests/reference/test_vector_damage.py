@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import geopandas
@@ -223,3 +224,57 @@ def test_1_14_accents_compare_whatever_system_wrote_them(of_file: str, of_crossw
     crosswalk = {unicodedata.normalize(of_crosswalk, "forêt"): nomenclature.codes[0]}
     values = pd.Series([unicodedata.normalize(of_file, "forêt ")])
     assert CodeTable.of(nomenclature, crosswalk).codes(values).tolist() == [nomenclature.codes[0]]
+
+
+def indexed(folder: Path, change: Callable[[list[list[int]]], object]) -> Path:
+    """Write a shapefile whose index has changed entries of offset and length, in words."""
+    path = written(folder)
+    shx = path.with_suffix(".shx")
+    content = shx.read_bytes()
+    entries = np.frombuffer(content[100:], ">i4").reshape(-1, 2).tolist()
+    change(entries)
+    size = struct.pack(">i", 50 + 4 * len(entries))
+    shx.write_bytes(content[:24] + size + content[28:100] + np.array(entries, ">i4").tobytes())
+    return path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda entries: entries[2].__setitem__(0, entries[2][0] ^ 64),
+        lambda entries: entries[5].__setitem__(1, entries[5][1] + 40),
+        lambda entries: entries[0].__setitem__(0, -5),
+        lambda entries: entries.__setitem__(2, entries[3]) or entries.pop(),
+        lambda entries: entries.pop(),
+        lambda entries: entries.clear(),
+    ],
+)
+def test_2_8_an_index_that_leads_elsewhere_is_told(
+    tmp_path: Path, change: Callable[[list[list[int]]], object]
+) -> None:
+    path = indexed(tmp_path, change)
+    found, said = read(path)
+    assert found is None
+    for word in ("E-INPUT-058", str(path), ".shx"):
+        assert word in said
+    path.with_suffix(".shx").unlink()
+    found, said = read(path)
+    assert found is not None, said
+    assert len(found) == 6
+
+
+def test_2_8_an_index_that_is_cut_is_told_and_what_follows_it_means_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    shx = path.with_suffix(".shx")
+    content = shx.read_bytes()
+    shx.write_bytes(content + b"noise")
+    assert read(path)[0] is not None
+    for kept in (0, 50, 100, 120, len(content) - 1):
+        shx.write_bytes(content[:kept])
+        assert ".shx" in read(path)[1]
+
+
+def test_2_8_records_in_another_order_than_in_the_file_are_right(tmp_path: Path) -> None:
+    found, said = read(indexed(tmp_path, lambda entries: entries.reverse()))
+    assert found is not None, said
+    assert found.geometry.bounds["minx"].is_monotonic_decreasing
