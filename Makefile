@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # Tests start hundreds of processes, and each would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: fault-table soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-scale bench-adaptation adaptation-report
+.PHONY: fault-table fuzz soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-scale bench-adaptation adaptation-report
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
@@ -58,6 +58,10 @@ fault-table: $(VENV)/.installed-test  ## write the tables of injected faults and
 MINUTES ?= 20
 soak: $(VENV)/.installed-test  ## the demo in a loop under random faults; writes the figures into the docs
 	$(BIN)/python tests/faults/soak.py --minutes $(MINUTES) --write
+
+SEED ?= 0
+fuzz: $(VENV)/.installed-test  ## damaged inputs, configurations and runs for MINUTES; writes the figures into the docs
+	$(BIN)/python tests/faults/run_fuzz.py --minutes $(MINUTES) --seed $(SEED) --write
 
 adaptation-report: $(VENV)/.installed  ## measure adaptation on real pairs of years; writes the tables of docs/adaptation.md
 	$(BIN)/python -m bench.adaptation

@@ -1,0 +1,1 @@
+"""A seeded fuzz of inputs, configurations and run files; `make fuzz` runs it."""

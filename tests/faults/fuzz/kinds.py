@@ -1,0 +1,23 @@
+"""All kinds of cases."""
+
+from __future__ import annotations
+
+from fuzz.case import Kind
+from fuzz.configurations import OddConfiguration, OddRun
+from fuzz.databases import DamagedDatabase
+from fuzz.inventories import DamagedProduct
+from fuzz.run_files import LookedAt, RunOn
+from fuzz.vectors import DamagedVectors
+from fuzz.whole import DamagedInput, Rewritten
+
+KINDS: dict[str, Kind] = {
+    "whole run": DamagedInput(weight=4),
+    "rewritten": Rewritten(weight=2),
+    "odd run": OddRun(weight=1),
+    "run on": RunOn(weight=3),
+    "run looked at": LookedAt(weight=15),
+    "products": DamagedProduct(weight=15),
+    "vectors": DamagedVectors(weight=20),
+    "databases": DamagedDatabase(weight=20),
+    "configuration": OddConfiguration(weight=30),
+}
