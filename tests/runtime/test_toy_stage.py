@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from oso_pipeline.cli import status_text
 from oso_pipeline.cli.progress import PlainProgress
 from oso_pipeline.cli.tables import plan_table
 from oso_pipeline.cli.warning_lines import SHOWN, WarningLines
 from oso_pipeline.config import Config
+from oso_pipeline.config.loader import load_config
 from oso_pipeline.config.site import Site
 from oso_pipeline.core.commit import publish_bytes
 from oso_pipeline.core.errors import ExitCode, InputDataError, Problems
@@ -36,6 +39,7 @@ from oso_pipeline.runtime.reuse import begin_with_preparation
 from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.tasks.job import Input, Job, reads
+from oso_pipeline.tasks.past_seasons import PastStage
 from oso_pipeline.tasks.run_files import RunFiles
 from oso_pipeline.tasks.section import Section, Table
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, StageError, summaries
@@ -247,6 +251,34 @@ def test_events_carry_headline_and_warnings_to_terminal_and_log(
     told = {one["stage"]: one for one in entries if one["event"] == "stage_ends"}
     assert told["sheet"]["headline"] == "20 letters"
     assert told["counts"]["warnings"] == list(ended["counts"].warnings)
+
+
+def test_2_21_each_warning_reaches_terminal_log_and_report_once_with_its_season(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_config(tmp_path)
+    season = "season: {start: 2017-01-01, end: 2017-12-31}"
+    past = f"adaptation: {{sources: [{{year: 2017, {season}, imagery: {{paths: [products]}}}}]}}\n"
+    path.write_text(path.read_text() + past)
+    planner = Planner(load_config(path, (), {}), (Counts(), PastStage(Counts()), ReportStage()))
+    planner.run_dir.mkdir(parents=True)
+    stream, log = io.StringIO(), LogFile(planner.run_dir)
+    outcome = run(
+        planner, SerialExecutor(), [PlainProgress(stream), WarningLines(), log], Selection()
+    )
+    assert outcome.failures == []
+    entries = [json.loads(line) for line in log.path.read_text().splitlines()]
+    ended = [one for one in entries if one["event"] == "stage_ends"]
+    texts = [text for one in ended for text in one["warnings"] if "W-TOY" in text]
+    assert len(texts) == len(set(texts)) == 2 * (1 + len(TILES)), "of each season, each once"
+    said = capsys.readouterr().err
+    page = (planner.run_dir / "report.html").read_text(encoding="utf-8")
+    for year in (2017, 2018):
+        assert f"season {year}: warning[W-TOY] one for all {EVIL}" in texts
+    for text in texts:
+        assert said.splitlines().count(text) == 1, text
+        assert len(re.findall(rf"{re.escape(escape(text))}(?![\w/])", page)) == 1, text
+    assert all(text.startswith("season 201") for text in texts)
 
 
 def test_many_warnings_are_counted(
