@@ -22,6 +22,7 @@ def init(
 ) -> None:
     """Write a configuration to start from: the keys that are needed."""
     from oso_pipeline.config.template import short_template, template
+    from oso_pipeline.core.commit import publish_bytes
 
     path = folder / "oso.yaml"
     if path.exists():
@@ -32,7 +33,7 @@ def init(
         )
     with writing_into(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(template() if full else short_template(), encoding="utf-8")
+        publish_bytes(path, (template() if full else short_template()).encode())
     out.print(f"wrote {path}\nedit it, then: oso check {path}")
 
 

@@ -18,11 +18,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from soak_commands import ALSO_ALLOWED, COMMANDS
+from soak_contents import same_content
 from soak_damage import DAMAGES
 from soak_run import ATTACKS, CONFIG, ROOT, Attempt, Ended, attempt, verify
 from soak_table import write_figures
@@ -31,16 +34,20 @@ UNCOMMITTED = {"run.json", "config.yaml", "log.jsonl", "run.lock"}
 CHANGING = {"report.html"}
 """What tells of the run itself, as how long it took."""
 
-APART = {"activity", "extracted"}
+APART = {"activity", "extracted", "batch"}
 """Folders that tell who works, or hold what is read from archives; nothing there is a result."""
 
+ATTACKS |= COMMANDS
 ALLOWED_CODES = {0, 5, 6, 130, 143}
+"""Ends of an attempt that met a fault: well, with failed tasks, machine, signals; never a bug."""
 DEATHS = {
-    -signal.SIGKILL: {"SIGKILL to the driver", "SIGKILL to the driver again", "hook kill"},
+    -signal.SIGKILL: {
+        *("SIGKILL to the driver", "SIGKILL to the driver again", "hook kill"),
+        *("hook kill in a commit", *(name for name in COMMANDS if name.startswith("SIGKILL"))),
+    },
     -signal.SIGSEGV: {"hook segfault"},
 }
 """How the driver itself may die, and of which attacks; it commits a file or two of its own."""
-"""Ends of an attempt that met a fault: well, with failed tasks, machine, signals; never a bug."""
 
 
 class Lost(AssertionError):
@@ -60,6 +67,8 @@ class Soak:
     struck: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
+    versions: bool = False
+    """Whether several versions of the package wrote into the run folder."""
 
     @property
     def run_dir(self) -> Path:
@@ -84,6 +93,7 @@ class Soak:
         if not self.run_dir.exists() or self.draw.random() < 0.4:
             shutil.rmtree(self.run_dir, ignore_errors=True)
             self.run_dir.mkdir()
+            self.versions = False
         else:  # something to do, from some stage on
             parts = ("inventory", "reference", "samples", "labels", "models", "blocks", "maps")
             for part in self.draw.sample(parts, self.draw.choice((1, 1, 2, 3))):
@@ -109,6 +119,7 @@ class Soak:
         ended = ATTACKS[name](plan)
         self.attempts += 1
         self.codes[str(ended.code)] += 1
+        self.versions |= name == "upgrade"
         self.struck.update({name: n for name, n in ended.struck.items() if n})
         if not is_allowed(name, ended):
             raise Lost(f"{name} ended with {ended.code}:\n{ended.output[-4000:]}")
@@ -124,7 +135,11 @@ class Soak:
         found = verify(self.folder)
         if found.code != 0:
             raise Lost(f"verify of the finished run:\n{found.output}")
-        compare(self.clean, digests(self.run_dir))
+        compare(self.clean, digests(self.run_dir), self._is_same if self.versions else None)
+
+    def _is_same(self, name: str) -> bool:
+        """Tell whether a file differs from that of the clean run by the version alone."""
+        return same_content(self.folder / "clean" / name, self.run_dir / name)
 
     def figures(self, minutes: float) -> dict[str, Any]:
         """Return what to write down."""
@@ -140,7 +155,7 @@ class Soak:
 
 def is_allowed(attack: str, ended: Ended) -> bool:
     """Tell whether a run may end so: by itself, or killed by an attack on it that struck."""
-    if ended.code in ALLOWED_CODES:
+    if ended.code in ALLOWED_CODES | ALSO_ALLOWED.get(attack, set()):
         return True
     return attack in DEATHS.get(ended.code, ()) and any(ended.struck.values())
 
@@ -189,11 +204,18 @@ def digests(run_dir: Path) -> dict[str, str]:
     }
 
 
-def compare(expected: dict[str, str], found: dict[str, str]) -> None:
-    """Raise Lost unless all files are those of the clean run."""
+def compare(
+    expected: dict[str, str],
+    found: dict[str, str],
+    is_same: Callable[[str], bool] | None = None,
+) -> None:
+    """Raise Lost unless all files are those of the clean run, or the same by another measure."""
     differ = sorted(
         name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
     )
+    if is_same is not None:
+        both = expected.keys() & found.keys()
+        differ = [name for name in differ if name not in both or not is_same(name)]
     if differ:
         raise Lost(f"other files than those of the clean run: {differ[:10]}")
 

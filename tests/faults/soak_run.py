@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,8 @@ class Attempt:
         return self.draw.uniform(1.0, self.clean_seconds)
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a command of this checkout, with more variables."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **extra}
 
@@ -72,7 +73,7 @@ class Run:
             [*command, *_OPTIONS],
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            env=_environment(environment or {}),
+            env=environment(environment or {}),
             start_new_session=True,  # so that what outlives it can be found
             preexec_fn=limit,
         )
@@ -124,7 +125,7 @@ def verify(folder: Path, *options: str) -> Ended:
     if not (folder / "run" / "config.yaml").exists():  # killed before it wrote its name
         return Ended(0, "", {})
     ended = subprocess.run(
-        command, env=_environment({}), capture_output=True, text=True, check=False
+        command, env=environment({}), capture_output=True, text=True, check=False
     )
     return Ended(ended.returncode, ended.stdout + ended.stderr, {})
 
@@ -196,11 +197,15 @@ def limit_files(plan: Attempt) -> Ended:
     return Ended(ended.code, ended.output, Counter({"file size limited": int(failed)}))
 
 
-def inject(action: str) -> Callable[[Attempt], Ended]:
+COMMIT_POINTS = ("before_rename", "after_rename", "before_sidecar")
+"""Points within a commit."""
+
+
+def inject(action: str, points: Sequence[str] = POINTS) -> Callable[[Attempt], Ended]:
     """Return an attack at a random point of the pipeline."""
 
     def attack(plan: Attempt) -> Ended:
-        point = plan.draw.choice(POINTS)
+        point = plan.draw.choice(points)
         often = plan.draw.choice(("0.02", "0.1", str(plan.draw.randint(1, 30))))
         with tempfile.TemporaryDirectory() as state:
             environment = {
@@ -227,6 +232,7 @@ ATTACKS: dict[str, Callable[[Attempt], Ended]] = {
     "freeze": freeze_worker,
     "file size": limit_files,
     "hook kill": inject("kill"),
+    "hook kill in a commit": inject("kill", COMMIT_POINTS),
     "hook segfault": inject("segfault"),
     "hook disk full": inject("disk_full"),
     "hook stale": inject("stale"),
