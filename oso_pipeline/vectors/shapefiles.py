@@ -130,9 +130,10 @@ def _index_fits(shp: Path, shx: Path, state: tuple[int, ...]) -> bool:
         if len(offsets) != _rows_of_table(shp):  # else a cut index would lose the last records
             return False
         for offset, length in zip(offsets.tolist(), lengths.tolist(), strict=True):
-            file.seek(max(0, 2 * offset))
-            head = file.read(_RECORD_HEADER_BYTES)
-            if offset < 0 or head[4:] != struct.pack(">i", length):
+            if offset < _HEADER_BYTES // 2:
+                return False
+            file.seek(2 * offset)
+            if file.read(_RECORD_HEADER_BYTES)[4:] != struct.pack(">i", length):
                 return False
     return True
 

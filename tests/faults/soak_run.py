@@ -60,7 +60,7 @@ class Run:
     def __init__(
         self,
         folder: Path,
-        environment: Mapping[str, str] | None = None,
+        extra: Mapping[str, str] | None = None,
         file_size: int | None = None,
     ) -> None:
         def limit() -> None:
@@ -73,7 +73,7 @@ class Run:
             [*command, *_OPTIONS],
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            env=environment(environment or {}),
+            env=environment(extra or {}),
             start_new_session=True,  # so that what outlives it can be found
             preexec_fn=limit,
         )

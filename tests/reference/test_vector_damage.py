@@ -247,6 +247,7 @@ def indexed(folder: Path, change: Callable[[list[list[int]]], object]) -> Path:
         lambda entries: entries.__setitem__(2, entries[3]) or entries.pop(),
         lambda entries: entries.pop(),
         lambda entries: entries.clear(),
+        lambda entries: entries.__setitem__(slice(None), [[0, 0]] * 6),
     ],
 )
 def test_2_8_an_index_that_leads_elsewhere_is_told(
