@@ -24,7 +24,6 @@ from oso_pipeline.config.section import Section, doubles
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.indices import INDICES, lacking
-from oso_pipeline.core.nomenclature import PACKAGED
 from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.core.tiles import Tile
 
@@ -295,13 +294,16 @@ class Config(Section):
     def run_id(self) -> str:
         """12 hexadecimal digits that depend on the settings which determine the map alone.
 
-        Neither the name of the run, nor what files are called and where they lie, nor the settings
-        of the machine count: the same settings on the same data give the same maps byte for byte
-        everywhere. The content of files is no part of it; the keys of the tasks hold it.
+        Neither the name of the run, nor what folders are called and where they lie, nor the
+        settings of the machine count: the same settings on the same data give the same maps byte
+        for byte everywhere. Two names of files do: that of a vector file of polygons, which names
+        its source and so deals the polygons, and that of a nomenclature, which the maps tell. The
+        content of files is no part of it; the keys of the tasks hold it.
         """
         content = self.without_files(exclude={**self._no_science(), "name": True})
-        packaged = self.nomenclature if self.nomenclature in PACKAGED else None
-        return digest({**content, "nomenclature": packaged})[:12]
+        sources = [one.path.name for one in self.reference.sources if one.kind == "vector"]
+        names = {"nomenclature": Path(self.nomenclature).stem, "vector_files": sources}
+        return digest({**content, **names})[:12]
 
     @property
     def recipe_id(self) -> str:

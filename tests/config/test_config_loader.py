@@ -359,19 +359,20 @@ def test_no_text_ends_in_a_traceback(text: str) -> None:
 
 
 def test_2_19_the_id_of_a_run_is_that_of_its_settings(tmp_path: Path) -> None:
-    """Names and places of files do not count, nor does how the work is run; settings do."""
+    """Places do not count, nor does how the work is run; settings and the two names do."""
     own = "nomenclature: %s\nstrata: {path: %s, field: region}\n"
     first = load(write(tmp_path, GOOD + own % ("own.csv", "regions.gpkg")))
     (tmp_path / "there").mkdir()
-    moved = GOOD.replace("[products]", "[images, more]").replace("parcels", "polygons")
+    moved = GOOD.replace("[products]", "[images, more]").replace("parcels", "deep/er/parcels")
     second = load(
-        write(tmp_path / "there", moved + own % ("classes.csv", "r.gpkg"), "renamed.yaml"),
+        write(tmp_path / "there", moved + own % ("deep/own.csv", "r.gpkg"), "renamed.yaml"),
         "runtime.workers=3",
         "run_dir=elsewhere",
         "validation.bootstrap=200",
     )
     assert first.run_id == second.run_id
     changes = ["seed=1", "nomenclature=oso23", "map.resolution_m=20", "strata.field=other"]
+    changes += ["nomenclature=mine.csv", "reference.sources.0.path=other.gpkg"]
     ids = {load(tmp_path / "mine.yaml", change).run_id for change in changes}
     assert len({first.run_id, *ids}) == 1 + len(changes)
 

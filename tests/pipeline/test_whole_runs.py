@@ -55,6 +55,20 @@ def test_what_the_soak_demands_holds_for_a_run_left_alone(finished: Path) -> Non
     check_complete(run_dir(finished))
 
 
+@pytest.mark.slow
+def test_2_19_inputs_that_were_moved_and_renamed_give_the_same_bytes(
+    finished: Path, small_world: Path, tmp_path: Path
+) -> None:
+    world = tmp_path / "another disk" / "renamed"
+    shutil.copytree(small_world, world)
+    (world / "products").rename(world / "images")
+    config = write_config(tmp_path / "there", world).rename(tmp_path / "there" / "renamed.yaml")
+    config.write_text(config.read_text().replace("/products]", "/images]"))
+    oso("run", config)
+    for pattern in ("maps/*", "blocks/*/*.tif", "validation/*"):
+        assert digests(run_dir(config), pattern) == digests(run_dir(finished), pattern) != {}
+
+
 def test_products_of_a_run(finished: Path) -> None:
     folder = run_dir(finished)
     assert set(LAYERS) <= set(digests(folder))

@@ -161,7 +161,7 @@ def test_products_are_cogs_with_faithful_overviews(world: World) -> None:
                     assert set(np.unique(overview.read(1))) <= set(base)
 
 
-def test_2_19_maps_are_the_same_whatever_files_are_called_and_wherever_they_lie(
+def test_2_19_maps_are_the_same_whatever_the_run_is_called_and_wherever_its_data_lie(
     world: World,
 ) -> None:
     tasks = world.predict_tasks()
@@ -170,7 +170,7 @@ def test_2_19_maps_are_the_same_whatever_files_are_called_and_wherever_they_lie(
     elsewhere = {
         "name": "renamed",
         "imagery": {"paths": ["/other/disk/images", "more"], "tiles": list(world.grids)},
-        "reference": {"sources": [{"path": "/elsewhere/renamed.gpkg"}]},
+        "reference": {"sources": [{"path": "/elsewhere/parcels.gpkg"}]},
         "runtime": {"workers": 7},
     }
     for name, task in world.plan(tasks, **elsewhere).items():
