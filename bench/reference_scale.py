@@ -32,6 +32,7 @@ from oso_pipeline.reference.polygons.stage import STAGE as POLYGONS
 from oso_pipeline.reference.polygons.stage import PolygonsJob
 from oso_pipeline.reference.split.stage import STAGE as REFERENCE
 from oso_pipeline.simulation.national.rpg import RpgSpec, write_rpg
+from oso_pipeline.tasks.file_digests import RememberedDigests
 from oso_pipeline.tasks.task import Task, TaskResult
 from oso_pipeline.tasks.worker import do
 
@@ -47,6 +48,11 @@ class Context:
 
     config: Config
     run_dir: Path
+
+    @property
+    def digests(self) -> RememberedDigests:
+        """Digests of the files of the user."""
+        return RememberedDigests(self.run_dir)
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
         """Return the tasks of the cells that hold something."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -38,11 +39,21 @@ def init(
 
 
 def check(config: ConfigPath, set_: Overrides = None) -> None:
-    """Check the configuration and that the files it names are there."""
-    from oso_pipeline.cli.running import load
+    """Check the configuration and its input as far as it can be told without reading it whole."""
+    from oso_pipeline.cli.running import warned
+    from oso_pipeline.runtime import session
 
-    loaded = load(config, set_)
-    out.print(f"{config}: ok; the run folder is {loaded.run_dir}")
+    loaded = warned(session.load(config, set_))
+    for note in shortened(loaded.notes):
+        out.print(note, markup=False)
+    out.print(f"{config}: ok; the run folder is {loaded.config.run_dir}")
+
+
+def shortened(notes: Sequence[str], most: int = 12) -> list[str]:
+    """Return the first of some lines, and how many more there are."""
+    if len(notes) <= most:
+        return list(notes)
+    return [*notes[: most - 1], f"and {len(notes) - most + 1} more lines like these"]
 
 
 def plan(
@@ -58,10 +69,8 @@ def plan(
     from oso_pipeline.cli.running import load_planner
     from oso_pipeline.runtime import calibration, session
     from oso_pipeline.runtime.checks.disk import room_for
-    from oso_pipeline.runtime.checks.memory import refuse_memory
 
     planner = load_planner(config, set_)
-    refuse_memory(planner, planner.stages)
     if calibrate:
         calibration.remember(calibration.measure())
     plans = [plan for stage in planner.stages if (plan := planner.plan(stage)).tasks]

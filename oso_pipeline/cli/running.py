@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -21,31 +21,41 @@ from oso_pipeline.runtime.runner import Selection
 from oso_pipeline.runtime.stopping import OutOfTime, Terminated
 
 
-def load(path: Path, overrides: list[str] | None = None) -> Config:
-    """Load and check a configuration; print its warnings."""
-    return _warned(session.load(path, overrides))
-
-
 def planner_to_look(run_folder: Path) -> Planner:
     """Return the planner of a run, also of another user; print the warnings."""
-    return session.planner_of(_warned(session.load_to_look(run_folder)))
+    return session.planner_of(warned(session.load_to_look(run_folder)).config)
 
 
-def _warned(loaded: session.Loaded) -> Config:
+def warned(loaded: session.Loaded) -> session.Loaded:
+    """Print the warnings of a configuration that was checked."""
     for warning in loaded.warnings:
         err.print(str(warning), markup=False)
-    return loaded.config
+    return loaded
 
 
 def load_planner(path: Path, overrides: list[str] | None = None) -> Planner:
     """Load and check a configuration, print its warnings, and return its planner."""
-    return session.planner_of(load(path, overrides))
+    return checked_planner(session.read(path, overrides))[0]
+
+
+def checked_planner(
+    config: Config, selection: Selection | None = None
+) -> tuple[Planner, tuple[str, ...]]:
+    """Check what is to be run of a configuration; return its planner and the warnings printed."""
+    planner = session.planner_of(config)
+    loaded = warned(session.checked(planner, selection))
+    return planner, tuple(map(str, loaded.warnings))
 
 
 def run_shown(
-    planner: Planner, selection: Selection, manner: session.Manner | None = None
+    planner: Planner,
+    selection: Selection,
+    manner: session.Manner | None = None,
+    told: Collection[str] = (),
 ) -> Outcome:
     """Run a plan, with bars on a terminal and lines elsewhere; then warnings and what it took.
+
+    Warnings that were `told` before are not told again.
 
     Raises
     ------
@@ -54,7 +64,7 @@ def run_shown(
     """
     bars = BarProgress(out) if sys.stdout.isatty() else None
     with bars or nullcontext():
-        shown = [bars or PlainProgress(sys.stdout), WarningLines()]
+        shown = [bars or PlainProgress(sys.stdout), WarningLines(told)]
         outcome = _run(planner, selection, manner, shown)
     if outcome.needs:
         out.print(needs_table(outcome.needs))

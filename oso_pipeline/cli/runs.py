@@ -45,26 +45,25 @@ def run(
 ) -> None:
     """Run what is missing or outdated; run it again after any interruption."""
     from oso_pipeline.cli.outcome import print_outcome
-    from oso_pipeline.cli.running import load_planner, run_as_json, run_shown
+    from oso_pipeline.cli.running import checked_planner, run_as_json, run_shown
+    from oso_pipeline.runtime import session
     from oso_pipeline.runtime.runner import Selection
     from oso_pipeline.runtime.session import Manner
+    from oso_pipeline.runtime.stages import STAGES
 
     if until is not None and stage is not None:
         raise typer.BadParameter("--until and --stage exclude each other; give one of them")
-    overrides = [*(set_ or ()), *cluster_override(cluster)]
-    planner = load_planner(config, overrides)
     for name in (until, stage):
-        if name is not None and name not in [known.name for known in planner.stages]:
-            known = ", ".join(known.name for known in planner.stages)
-            raise typer.BadParameter(f"no stage {name!r}; the stages are {known}")
-    selection = Selection(
-        until, stage, tiles=tiles_of(tiles, planner.config), shard=shard_of(shard)
-    )
+        if name is not None and name not in (known := [one.name for one in STAGES]):
+            raise typer.BadParameter(f"no stage {name!r}; the stages are {', '.join(known)}")
+    settings = session.read(config, [*(set_ or ()), *cluster_override(cluster)])
+    selection = Selection(until, stage, tiles=tiles_of(tiles, settings), shard=shard_of(shard))
+    planner, told = checked_planner(settings, selection)
     manner = Manner(workers, wait_lock_s=wait_lock, break_lock=break_lock)
     if json_log:
         outcome = run_as_json(planner, selection, manner)
     else:
-        outcome = run_shown(planner, selection, manner)
+        outcome = run_shown(planner, selection, manner, told)
         print_outcome(planner.config, outcome)
     raise typer.Exit(int(outcome.exit_code))
 
@@ -79,13 +78,13 @@ def submit(
     attempt: Annotated[int, typer.Option(min=0, hidden=True)] = 0,
 ) -> None:
     """Write the batch scripts of a run into its folder and submit them (Slurm, PBS)."""
-    from oso_pipeline.cli.running import load_planner
+    from oso_pipeline.cli.running import warned
     from oso_pipeline.config.site import load_site
-    from oso_pipeline.runtime.batch import Submission
+    from oso_pipeline.runtime import session
 
     where = load_site(site)
-    planner = load_planner(config, set_)
-    jobs = Submission.of(planner.config, where, planner.stages, attempt)
+    jobs, loaded = session.submission_of(session.read(config, set_), where, attempt=attempt)
+    warned(loaded)
     if print_script:
         sys.stdout.write(jobs.text())
         return
@@ -103,15 +102,17 @@ def reference(
 ) -> None:
     """Prepare the reference polygons alone, and show what became of them."""
     from oso_pipeline.cli.outcome import print_outcome
-    from oso_pipeline.cli.running import load_planner, run_shown
+    from oso_pipeline.cli.running import checked_planner, run_shown
     from oso_pipeline.cli.tables import books_table, reference_table
     from oso_pipeline.core.nomenclature import load_nomenclature
     from oso_pipeline.reference.polygons.explain import biographies
+    from oso_pipeline.runtime import session
     from oso_pipeline.runtime.runner import Selection
     from oso_pipeline.runtime.session import Manner
 
-    planner = load_planner(config, set_)
-    outcome = run_shown(planner, Selection(goal="reference"), Manner(workers))
+    goal = Selection(goal="reference")
+    planner, told = checked_planner(session.read(config, set_), goal)
+    outcome = run_shown(planner, goal, Manner(workers), told)
     if outcome.failures:
         print_outcome(planner.config, outcome)
         raise typer.Exit(int(outcome.exit_code))

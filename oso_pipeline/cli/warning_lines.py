@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from oso_pipeline.cli.console import err
 from oso_pipeline.core.wording import counted
 from oso_pipeline.runtime.events import Event, RunEnded, StageEnded
@@ -11,10 +13,17 @@ SHOWN = 20
 
 
 class WarningLines:
-    """Prints each warning once, when the stage that found it has ended."""
+    """Prints each warning once, when the stage that found it has ended.
 
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
+    Parameters
+    ----------
+    told
+        Warnings that were printed before.
+    """
+
+    def __init__(self, told: Collection[str] = ()) -> None:
+        self._seen = set(told)
+        self._found = 0
 
     def notice(self, event: Event) -> None:
         """Print the new warnings of a stage, and at the end how many were not shown."""
@@ -22,7 +31,7 @@ class WarningLines:
             case StageEnded(gathered=gathered):
                 for text in gathered.warnings:
                     self._show(text)
-            case RunEnded() if (more := len(self._seen) - SHOWN) > 0:
+            case RunEnded() if (more := self._found - SHOWN) > 0:
                 err.print(f"and {counted(more, 'more warning')}, see log.jsonl and report.html")
             case _:
                 pass
@@ -31,5 +40,6 @@ class WarningLines:
         if text in self._seen:
             return
         self._seen.add(text)
-        if len(self._seen) <= SHOWN:
+        self._found += 1
+        if self._found <= SHOWN:
             err.print(text, markup=False)

@@ -103,6 +103,16 @@ class EnvironmentFailure(OsoError, OSError):
 class Problems:
     """Collects findings so that all of them are reported at once.
 
+    Parameters
+    ----------
+    found
+        Findings to begin with.
+
+    Attributes
+    ----------
+    notes
+        What was looked at and is as it should be, in a line each, for people.
+
     Examples
     --------
     >>> problems = Problems()
@@ -113,7 +123,9 @@ class Problems:
     """
 
     def __init__(self, found: Iterable[Problem] = ()) -> None:
-        self._found = list(found)
+        self._found: list[Problem] = []
+        self.notes: list[str] = []
+        self.extend(found)
 
     def __iter__(self) -> Iterator[Problem]:
         return iter(self._found)
@@ -140,8 +152,10 @@ class Problems:
         self._add("W", code, message, where, hint)
 
     def extend(self, found: Iterable[Problem]) -> None:
-        """Record findings made elsewhere."""
+        """Record findings made elsewhere, and the notes where these are `Problems`."""
         self._found.extend(found)
+        if isinstance(found, Problems):
+            self.notes += found.notes
 
     def raise_errors(self, kind: type[OsoError]) -> None:
         """Raise one `kind` that carries every error found so far, if there is any."""

@@ -1,50 +1,127 @@
-"""Whether every season has images at all, told by the names of the products before any work."""
+"""Whether every tile and the season have images at all, told by the names of the products."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 from oso_pipeline.config.model import Config
-from oso_pipeline.config.seasons import past_config, past_years
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.imagery.inventory_builder import Period
-from oso_pipeline.imagery.readers import Readers
-from oso_pipeline.imagery.search import find_products
+from oso_pipeline.imagery.protocol import Candidate
+from oso_pipeline.imagery.search import Findings
+
+_SHOWN = 12
 
 
-def check_seasons(config: Config) -> Problems:
-    """Find seasons without a single product of Sentinel-2 (``E-INPUT-030``).
+def period_of(config: Config) -> Period:
+    """Return the days whose images serve: those of the season and its margins."""
+    margin = timedelta(days=config.imagery.margin_days)
+    return Period(config.season.start - margin, config.season.end + margin)
 
-    Looks at names only, and only where past seasons are named, as their folders are easily
-    mistaken for each other. What is wrong with single tiles or files is found by the inventory.
+
+def check_products(config: Config, findings: Findings) -> Problems:
+    """Find tiles without products, and a season without images (``E-INPUT-030``).
+
+    Looks at names only: what is wrong within products is found by the inventory. Notes say how
+    many products there are of the season, and of which days.
     """
     problems = Problems()
-    if config.adaptation is None:
-        return problems
-    _check(config, "imagery.paths", problems)
-    for number, year in enumerate(past_years(config)):
-        key = f"adaptation.sources[{number}].imagery.paths"
-        _check(past_config(config, year), key, problems)
+    products = {tile: findings.of_tile(tile) for tile in config.imagery.tiles}
+    report_missing(config, products, findings, problems)
+    if _check_season(config, products, findings, problems):
+        _check_tiles(config, products, problems)
     return problems
 
 
-def _check(config: Config, key: str, problems: Problems) -> None:
-    findings = find_products(config.imagery.paths, Readers.of(config.imagery.readers), Problems())
-    # Without its margins, which hold images of the years before and after.
-    period = Period(config.season.start, config.season.end)
-    own = [c for tile in config.imagery.tiles for c in findings.of_tile(tile)]
-    if any(candidate.acquired in period for candidate in own):
+def report_missing(
+    config: Config,
+    products: dict[str, tuple[Candidate, ...]],
+    findings: Findings,
+    problems: Problems,
+) -> None:
+    """Report tiles without any product, unless the configuration allows for some of them."""
+    without = [tile for tile, some in products.items() if not some]
+    if config.imagery.allow_missing_tiles:
+        if len(without) == len(products):
+            _report_missing(config, ", ".join(without), findings, problems)
         return
-    if own:
-        days = sorted(candidate.acquired.date() for candidate in own)
-        found = f"{len(own)} products of {days[0]} to {days[-1]}"
-    elif findings.strangers:
+    for tile in without:
+        _report_missing(config, tile, findings, problems)
+
+
+def _report_missing(config: Config, tile: str, findings: Findings, problems: Problems) -> None:
+    others = sorted({c.tile for c in findings.candidates if c.tile})
+    found = f"products of {_few(others)} were found" if others else "no product was found"
+    if findings.strangers:
         names = ", ".join(one.path.name for one in findings.strangers[:3])
-        found = f"only what is of another sensor or kind ({names})"
-    else:
-        found = "no product of the tiles"
+        found += f", and {len(findings.strangers)} not recognised ({names} ...)"
     problems.error(
         "E-INPUT-030",
-        f"{key}: the season {config.year} has no image; expected Sentinel-2 products of "
+        f"tile {tile} has no product; {found}",
+        _folders(config),
+        "add its products, correct `imagery.tiles`, or set `imagery.allow_missing_tiles: true`",
+    )
+
+
+def _check_season(
+    config: Config,
+    products: dict[str, tuple[Candidate, ...]],
+    findings: Findings,
+    problems: Problems,
+) -> bool:
+    """Report a season without a single image; return whether there is one."""
+    # Without its margins, which hold images of the years before and after.
+    period = Period(config.season.start, config.season.end)
+    own = [candidate for some in products.values() for candidate in some]
+    if any(candidate.acquired in period for candidate in own):
+        return True
+    if not own and not findings.strangers:
+        return False  # every tile is reported already, unless it may be missing
+    if own:
+        found = f"{len(own)} products of {_days(own)}"
+    else:
+        names = ", ".join(one.path.name for one in findings.strangers[:3])
+        found = f"only what is of another sensor or kind ({names})"
+    problems.error(
+        "E-INPUT-030",
+        f"imagery.paths: the season {config.year} has no image; expected Sentinel-2 products of "
         f"{period.first} to {period.last}, found {found}",
-        ", ".join(map(str, config.imagery.paths)),
+        _folders(config),
         "add the products of that season, or correct the folders and the dates",
     )
+    return False
+
+
+def _check_tiles(
+    config: Config, products: dict[str, tuple[Candidate, ...]], problems: Problems
+) -> None:
+    """Report tiles whose products are all of other days; note what the others have."""
+    period = period_of(config)
+    for tile, some in products.items():
+        used = [candidate for candidate in some if candidate.acquired in period]
+        if used:
+            problems.notes.append(f"tile {tile}: {len(used)} products of {_days(used)}")
+        elif some and not config.imagery.allow_missing_tiles:
+            problems.error(
+                "E-INPUT-030",
+                f"tile {tile} has no product from {period.first} to {period.last}; found "
+                f"{len(some)} products of {_days(some)}",
+                _folders(config),
+                "add its products of the season, correct `imagery.tiles`, or set "
+                "`imagery.allow_missing_tiles: true`",
+            )
+
+
+def _days(candidates: Sequence[Candidate]) -> str:
+    days = sorted(candidate.acquired.date() for candidate in candidates)
+    return f"{days[0]} to {days[-1]}"
+
+
+def _folders(config: Config) -> str:
+    return ", ".join(map(str, config.imagery.paths))
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

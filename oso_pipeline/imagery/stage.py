@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from oso_pipeline.imagery.inventory import FORMAT, read_inventory, write_invento
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
 from oso_pipeline.imagery.protocol import Candidate, Request
 from oso_pipeline.imagery.readers import Readers
-from oso_pipeline.imagery.search import Findings, Unknown, find_products
-from oso_pipeline.imagery.season_check import check_seasons
+from oso_pipeline.imagery.search import Unknown, find_products
+from oso_pipeline.imagery.season_check import check_products, period_of, report_missing
 from oso_pipeline.imagery.tiff import INPUT_OPTIONS
 from oso_pipeline.imagery.tile_grid import TileLayout, peek_layout, shared_layout
 from oso_pipeline.tasks.job import Input, Job, place, reads
@@ -109,8 +109,12 @@ class InventoryStage(StageBase):
     disk_hint = "extract the archives of products yourself"
 
     def check(self, config: Config) -> Problems:
-        """Find seasons without a single image, where past ones are named."""
-        return check_seasons(config)
+        """Find tiles without products and a season without images, by the names of products."""
+        problems = Problems()
+        readers = Readers.of(config.imagery.readers)
+        findings = find_products(config.imagery.paths, readers, problems)
+        problems.extend(check_products(config, findings))
+        return problems
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """Plan one task per tile that has products.
@@ -124,18 +128,16 @@ class InventoryStage(StageBase):
         config, problems = context.config, Problems()
         readers = Readers.of(config.imagery.readers)
         findings = find_products(config.imagery.paths, readers, problems)
-        tasks = []
-        for index, tile in enumerate(config.imagery.tiles):
-            candidates = findings.of_tile(tile)
-            if candidates:
-                strangers = findings.strangers_of(tile, is_first=index == 0)
-                tasks.append(_plan_tile(context, readers, tile, candidates, strangers))
-            elif not config.imagery.allow_missing_tiles:
-                _report_missing(config, tile, findings, problems)
-        if not tasks and not problems.errors:
-            _report_missing(config, ", ".join(config.imagery.tiles), findings, problems)
+        products = {tile: findings.of_tile(tile) for tile in config.imagery.tiles}
+        report_missing(config, products, findings, problems)
         problems.raise_errors(InputDataError)
-        return tasks
+        return [
+            _plan_tile(
+                context, readers, tile, some, findings.strangers_of(tile, is_first=index == 0)
+            )
+            for index, (tile, some) in enumerate(products.items())
+            if some
+        ]
 
     def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Sum up counts and warnings of all tiles."""
@@ -223,13 +225,12 @@ def _plan_tile(
     strangers: Sequence[Unknown],
 ) -> Task:
     config = context.config
-    margin = timedelta(days=config.imagery.margin_days)
-    first, last = config.season.start - margin, config.season.end + margin
+    period = period_of(config)
     sharing = Counter(c.path for c in candidates)
     products = {
         _label(c, config, sharing[c.path]): Input.file(c.path, readers[c.family].digest(c))
         for c in candidates
-        if c.acquired in Period(first, last)
+        if c.acquired in period
     }
     request = Request.of(config, tile, {c.family for c in candidates})
     places = [str(path.absolute()) for path in (*config.imagery.paths, context.run_dir)]
@@ -247,15 +248,15 @@ def _plan_tile(
         layout=LAYOUT,
         job=InventoryJob(
             request=request,
-            first=first,
-            last=last,
+            first=period.first,
+            last=period.last,
             may_be_empty=config.imagery.allow_missing_tiles,
             products=products,
             candidates=tuple(candidates),
             strangers=tuple(strangers),
             listing=digest([found, places, request.clear]),
         ),
-        cost=_cost(candidates, readers, Period(first, last), context.run_dir / EXTRACTED),
+        cost=_cost(candidates, readers, period, context.run_dir / EXTRACTED),
     )
 
 
@@ -278,21 +279,6 @@ def _cost(
             seconds += 0.05
     return Cost(
         bytes_read=read, memory_bytes=200_000_000, core_seconds=seconds, bytes_written=written
-    )
-
-
-def _report_missing(config: Config, tile: str, findings: Findings, problems: Problems) -> None:
-    others = sorted({c.tile for c in findings.candidates if c.tile})
-    found = f"products of {', '.join(others)} were found" if others else "no product was found"
-    if findings.strangers:
-        names = ", ".join(one.path.name for one in findings.strangers[:3])
-        found += f", and {len(findings.strangers)} not recognised ({names} ...)"
-    where = ", ".join(str(path) for path in config.imagery.paths)
-    problems.error(
-        "E-INPUT-030",
-        f"tile {tile} has no product; {found}",
-        where,
-        "add its products, correct `imagery.tiles`, or set `imagery.allow_missing_tiles: true`",
     )
 
 

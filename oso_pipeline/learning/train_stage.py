@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.core import machine
-from oso_pipeline.core.errors import InputDataError
+from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.learners.protocol import TrainingData
@@ -29,12 +29,17 @@ from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.vectors.strata import strata_names
+from oso_pipeline.vectors.strata_check import check_strata
 
 
 class TrainStage(StageBase):
     """Plans one task per variant and stratum."""
 
     name = "train"
+
+    def check(self, config: Config) -> Problems:
+        """Find strata that cannot be used, and tiles outside of them."""
+        return check_strata(config)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the models to train; each reads the samples of all tiles."""

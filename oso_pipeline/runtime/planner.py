@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from oso_pipeline.config import Config
-from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.core.errors import InputDataError, OsoError, Problem
 from oso_pipeline.runtime.shard import Shard
+from oso_pipeline.tasks.file_digests import FileDigests, RememberedDigests
 from oso_pipeline.tasks.stage import Stage, require_contract
 from oso_pipeline.tasks.task import Task, TaskState, tile_of
 
@@ -65,17 +66,30 @@ class Planner:
     A task names its inputs by the keys of the tasks that make them, so one pass over the
     stages tells what is outdated all the way down before anything has run.
 
+    Parameters
+    ----------
+    config
+        What is to be made.
+    stages
+        In the order of the flow.
+    digests
+        Digests of the files of the user; by default of their content, remembered in the run folder.
+
     Raises
     ------
     StageError
         If a stage does not obey the contract.
     """
 
-    def __init__(self, config: Config, stages: Sequence[Stage]) -> None:
+    def __init__(
+        self, config: Config, stages: Sequence[Stage], digests: FileDigests | None = None
+    ) -> None:
         require_contract(stages)
         self.config = config
+        self._digests = digests
         self.stages = tuple(stages)
         self._tasks: dict[str, tuple[Task, ...]] = {}
+        self._failures: dict[str, OsoError] = {}
         self._upstream: dict[str, set[str]] = {}
         self._planning: list[str] = []
 
@@ -84,14 +98,24 @@ class Planner:
         """The run folder."""
         return self.config.run_dir
 
+    @property
+    def digests(self) -> FileDigests:
+        """Digests of the files of the user; what is remembered may have changed since last time."""
+        return self._digests or RememberedDigests(self.run_dir)
+
     def tasks(self, stage: str) -> tuple[Task, ...]:
         """Return the tasks of a stage; a stage that asks for them depends on that stage."""
         if self._planning:
             self._upstream.setdefault(self._planning[-1], set()).add(stage)
+        if stage in self._failures:
+            raise self._failures[stage]
         if stage not in self._tasks:
             self._planning.append(stage)
             try:
                 self._tasks[stage] = tuple(self.stage(stage).plan(self))
+            except OsoError as error:
+                self._failures[stage] = error
+                raise
             finally:
                 self._planning.pop()
         return self._tasks[stage]
@@ -158,6 +182,7 @@ class Planner:
     def forget(self) -> None:
         """Plan anew: what is committed has changed."""
         self._tasks.clear()
+        self._failures.clear()
 
 
 def is_per_tile(tasks: Sequence[Task], config: Config) -> bool:

@@ -252,9 +252,20 @@ def _foresee(planner: Planner, stages: Sequence[Stage], selection: Selection) ->
 
 def _selected(planner: Planner, selection: Selection) -> Sequence[Stage]:
     if selection.only is not None:
-        stage = planner.stage(selection.only)
-        planner.require_complete(stage)
-        return [stage]
+        planner.require_complete(planner.stage(selection.only))
+    return concerned(planner, selection)
+
+
+def concerned(planner: Planner, selection: Selection) -> Sequence[Stage]:
+    """Return the stages that a selection runs.
+
+    Raises
+    ------
+    InputDataError
+        If a goal cannot be planned because its input is missing.
+    """
+    if selection.only is not None:
+        return [planner.stage(selection.only)]
     if selection.goal is not None:
         return planner.needed(planner.stage(selection.goal))
     if selection.until is not None:

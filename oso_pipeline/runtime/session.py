@@ -8,13 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oso_pipeline.config import Config
-from oso_pipeline.config.check import check_paths, check_writable
 from oso_pipeline.config.loader import load_config
-from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
+from oso_pipeline.config.site import Site
+from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.runtime import runner
+from oso_pipeline.runtime.batch import Submission
 from oso_pipeline.runtime.calibration import NOMINAL, remembered
 from oso_pipeline.runtime.checks import drivers
-from oso_pipeline.runtime.checks.stages import check_stages
+from oso_pipeline.runtime.checks.everything import (
+    Part,
+    add_paths,
+    find_everything,
+    find_everything_unread,
+)
+from oso_pipeline.runtime.checks.findings import Findings
 from oso_pipeline.runtime.events import Observer
 from oso_pipeline.runtime.executors import Executor, SerialExecutor, executor_of, n_workers
 from oso_pipeline.runtime.folder import ownership, verification
@@ -32,49 +39,98 @@ from oso_pipeline.tasks.stage import Stage
 
 @dataclass(frozen=True)
 class Loaded:
-    """A configuration that was checked, and what its user should know of it."""
+    """A configuration that was checked, and what its user should know of it.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    warnings
+        What does not stop the run.
+    notes
+        What was looked at and is as it should be, in a line each.
+    """
 
     config: Config
-    warnings: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def load(
     path: Path, overrides: Sequence[str] | None = None, stages: Sequence[Stage] = STAGES
 ) -> Loaded:
-    """Load a configuration to run it: check the paths it names, and what each stage knows.
+    """Load a configuration, and find all that is wrong with it and its input.
+
+    See `find_everything`; no large file is read whole.
+
+    Raises
+    ------
+    ConfigError, InputDataError, EnvironmentFailure
+        With everything that was found.
+    """
+    config = load_config(path, overrides or ())
+    return _without_errors(config, find_everything_unread(config, stages, Part(stages)))
+
+
+def read(path: Path, overrides: Sequence[str] | None = None) -> Config:
+    """Read a configuration, and check it in itself; what it names is not looked at.
 
     Raises
     ------
     ConfigError
         If the configuration has mistakes.
-    InputDataError
-        If a file that it names is missing or cannot be used.
     """
-    config = load_config(path, overrides or ())
-    problems = check_writable(config)
-    problems.extend(ownership.check_own(config.run_dir))
-    return _checked(config, stages, problems)
+    return load_config(path, overrides or ())
 
 
-def load_to_look(run_folder: Path, stages: Sequence[Stage] = STAGES) -> Loaded:
-    """Load the configuration of a run as `load` does, of whichever user, to read its folder.
+def checked(planner: Planner, selection: Selection | None = None) -> Loaded:
+    """Find all that is wrong with what is to be run; the plan is that of the run.
+
+    Raises
+    ------
+    ConfigError, InputDataError, EnvironmentFailure
+        With everything that was found.
+    """
+    selection = selection or Selection()
+    part = Part(runner.concerned(planner, selection), selection.tiles)
+    return _without_errors(planner.config, find_everything(planner, part))
+
+
+def submission_of(
+    config: Config, site: Site, stages: Sequence[Stage] = STAGES, attempt: int = 0
+) -> tuple[Submission, Loaded]:
+    """Return the jobs of a run at a site, and what was found of what they are to do there.
+
+    Raises
+    ------
+    ConfigError, InputDataError, EnvironmentFailure
+        With everything that was found; and if site and configuration do not go together.
+    """
+    jobs = Submission.of(config, site, stages, attempt)
+    found = find_everything_unread(jobs.config, stages, Part(stages, in_jobs=True))
+    return jobs, _without_errors(jobs.config, found)
+
+
+def _without_errors(config: Config, found: Findings) -> Loaded:
+    found.raise_errors()
+    return Loaded(config, tuple(found.warnings), tuple(found.notes))
+
+
+def load_to_look(run_folder: Path) -> Loaded:
+    """Load the configuration of a run, of whichever user, to read its folder.
+
+    Its input is not looked at, but has to be there.
 
     Raises
     ------
     ConfigError, InputDataError
-        As `load`; and if no run has written the folder.
+        If the configuration has mistakes, or something that it names is missing; and if no run
+        has written the folder.
     """
-    return _checked(load_config(config_of(run_folder), ()), stages, Problems())
-
-
-def _checked(config: Config, stages: Sequence[Stage], problems: Problems) -> Loaded:
-    problems.extend(check_paths(config))
-    # A file that is not there is missing input; everything else is a mistake in the config.
-    missing = all(error.code == "E-INPUT-058" for error in problems.errors)
-    problems.raise_errors(InputDataError if missing else ConfigError)
-    problems.extend(check_stages(config, stages))
-    problems.raise_errors(InputDataError)
-    return Loaded(config, tuple(problems.warnings))
+    config = load_config(config_of(run_folder), ())
+    found = Findings()
+    add_paths(config, found)
+    return _without_errors(config, found)
 
 
 def config_of(run_folder: Path) -> Path:

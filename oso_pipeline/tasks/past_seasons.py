@@ -9,6 +9,7 @@ from pathlib import Path
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import past_config, past_years
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.tasks.file_digests import FileDigests
 from oso_pipeline.tasks.stage import Gathered, PlanContext, Stage
 from oso_pipeline.tasks.task import Task
 
@@ -40,6 +41,11 @@ class PastContext:
     def stages(self) -> Sequence[Stage]:
         """All stages of the run."""
         return self.whole.stages
+
+    @property
+    def digests(self) -> FileDigests:
+        """Digests of the files of the user."""
+        return self.whole.digests
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
         """Return the tasks of an earlier stage for this season."""
@@ -126,8 +132,12 @@ class PastStage:
 
     def check(self, config: Config) -> Problems:
         """Find what is wrong with the past seasons."""
-        found = (self.stage.check(past_config(config, year)) for year in past_years(config))
-        return Problems(problem for problems in found for problem in problems)
+        problems = Problems()
+        for year in past_years(config):
+            found = self.stage.check(past_config(config, year))
+            found.notes[:] = [f"season {year}: {note}" for note in found.notes]
+            problems.extend(found)
+        return problems
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the tasks of all past seasons; none without ``adaptation``."""

@@ -4,7 +4,7 @@ A stage is a folder, or a module, and one line in the list of stages. All that b
 said by it; the general rooms loop over the stages and name none. Derive from `StageBase` and
 write ``name`` and ``plan``, and the function that does a task::
 
-    check(config)   -> problems   what can be known before any work, all at once
+    check(config)   -> problems   what can be known before any work, all at once, with notes
     plan(context)   -> tasks      pure: decides from the config and what is committed
     do(job, task)   -> a summary  the function that a task names; commits the outputs
     gather(tasks)   -> Gathered   values, warnings and a headline of what was committed
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from oso_pipeline.core.errors import OsoError, Problems
+from oso_pipeline.tasks.file_digests import FileDigests
 from oso_pipeline.tasks.task import Summary, Task
 
 ConfigT_co = TypeVar("ConfigT_co", covariant=True)
@@ -49,6 +50,11 @@ class PlanContext(Protocol[ConfigT_co]):
     @property
     def stages(self) -> Sequence[Stage]:
         """All stages of the run, in the order of the flow."""
+        ...
+
+    @property
+    def digests(self) -> FileDigests:
+        """Digests of the files of the user."""
         ...
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
@@ -122,7 +128,11 @@ class Stage(Protocol):
         ...
 
     def check(self, config: Any) -> Problems:
-        """Find what is wrong with the input before any work."""
+        """Find what is wrong with the input before any work, from metadata.
+
+        All at once; what it notes, `oso check` shows. A path that is not there and a nomenclature
+        that cannot be used are reported by others.
+        """
         ...
 
     def plan(self, context: PlanContext[Any]) -> list[Task]:

@@ -23,6 +23,7 @@ from oso_pipeline.imagery.protocol import Request
 from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.search import find_products
 from oso_pipeline.imagery.stage import EXTRACTED, STAGE
+from oso_pipeline.tasks.file_digests import FileDigests, RememberedDigests
 from oso_pipeline.tasks.stage import Stage
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -137,6 +138,10 @@ class _Planning:
     config: Config
     run_dir: Path
     stages: tuple[Stage, ...] = ()
+
+    @property
+    def digests(self) -> FileDigests:
+        return RememberedDigests(self.run_dir)
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
         return ()

@@ -21,10 +21,11 @@ from rasterio.windows import Window, from_bounds
 from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
-from oso_pipeline.reference.rules.codes import LEFT_OUT, CodeTable, read_crosswalk
+from oso_pipeline.reference.rules.codes import CodeTable, read_crosswalk
 from oso_pipeline.reference.split.variants import training_rows
 from oso_pipeline.validation.accuracy import Predictions
-from oso_pipeline.vectors.vector_files import VectorFile
+from oso_pipeline.validation.independent_check import file_of, report_unknown
+from oso_pipeline.vectors.looks import counted
 
 VARIANT = "independent"
 DESIGN = (
@@ -101,7 +102,7 @@ def read_units(
     """
     before = len(problems.errors)
     crosswalk = read_crosswalk(rules.crosswalk, nomenclature, problems)
-    frame = VectorFile(rules.path, rules.layer, rules.crs).read([rules.code_field], problems)
+    frame = file_of(rules).read([rules.code_field], problems)
     if frame is None or len(problems.errors) > before:
         return None
     geometry = np.asarray(frame.geometry)
@@ -112,12 +113,11 @@ def read_units(
         message = f"points or polygons are expected, {odd.sum()} of {len(frame)} are {kinds}"
         problems.error("E-INPUT-037", message, rules.path, "take multipoints apart, drop lines")
     values = frame[rules.code_field]
-    code = CodeTable.of(nomenclature, crosswalk).codes(values)
-    unknown = (code < 0) & (code != LEFT_OUT)
-    if unknown.any():
-        shown = ", ".join(sorted({repr(value) for value in values[unknown]})[:10])
-        message = f"{unknown.sum()} features have no class of {nomenclature.name}: {shown}"
-        problems.error("E-INPUT-042", message, rules.path, "map them with `crosswalk`")
+    table = CodeTable.of(nomenclature, crosswalk)
+    code = table.codes(values)
+    report_unknown(
+        counted(values.reset_index(drop=True)), table, rules, nomenclature.name, problems
+    )
     if len(problems.errors) > before:
         return None
     kept = present & (code > 0)

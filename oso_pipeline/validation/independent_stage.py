@@ -14,6 +14,7 @@ from oso_pipeline.core.coverage import covered_in_words
 from oso_pipeline.core.errors import InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.reference.split.variants import map_variant, split_columns
+from oso_pipeline.tasks.file_digests import FileDigests
 from oso_pipeline.tasks.job import Input, Job, decides, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase
 from oso_pipeline.tasks.task import Cost, Summary, Task
@@ -27,9 +28,9 @@ from oso_pipeline.validation.independent import (
     pixels_on_map,
     read_units,
 )
+from oso_pipeline.validation.independent_check import check_independent, file_of
 from oso_pipeline.validation.other_maps import compared
 from oso_pipeline.validation.tables import classes_csv, confusion_csv
-from oso_pipeline.vectors.vector_files import VectorFile
 
 OUTPUTS = (
     "validation/independent/accuracy.json",
@@ -94,6 +95,10 @@ class IndependentStage(StageBase):
     name = "independent"
     optional = True
 
+    def check(self, config: Config) -> Problems:
+        """Find what is wrong with the set and with the maps to compare, before any work."""
+        return check_independent(config)
+
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the one task; it reads the map and the polygons that trained it.
 
@@ -125,7 +130,7 @@ class IndependentStage(StageBase):
                 bootstrap=config.validation.bootstrap,
                 confidence_level=config.validation.confidence_level,
                 seed=config.seed,
-                files=_files(rules),
+                files=_files(rules, context.digests),
                 class_map=Input.of(class_map),
                 references=Input.of_each(references),
             ),
@@ -185,10 +190,10 @@ def _classes_of(class_map: Path) -> set[int] | None:
     return None if hectares is None else {int(code) for code, area in hectares.items() if area}
 
 
-def _files(rules: IndependentSet) -> dict[str, Input]:
+def _files(rules: IndependentSet, digests: FileDigests) -> dict[str, Input]:
     files = {}
     try:
-        content = VectorFile(rules.path, rules.layer).digest()
+        content = file_of(rules).digest()
         files["independent"] = Input.file(rules.path, content)
         if isinstance(rules.crosswalk, Path):
             content = sha256_file(rules.crosswalk)
@@ -196,8 +201,9 @@ def _files(rules: IndependentSet) -> dict[str, Input]:
         for name, path in rules.compare.items():
             # The map of another run says its digest itself: a country is not read to plan.
             committed = read_sidecar(path) or {}
-            content = committed.get("sha256") or sha256_file(path)
+            content = committed.get("sha256") or digests.of(path)
             files[f"compared map {name}"] = Input.file(path, content)
+        digests.remember()
     except OSError as error:
         message = f"validation.independent cannot be read: {error.strerror}"
         hint = "correct the path; relative paths begin at the configuration file"

@@ -11,8 +11,6 @@ from typing import Any
 import geopandas
 import numpy as np
 import pandas as pd
-import pyarrow
-import pyarrow.parquet
 import pyogrio
 from shapely.errors import ShapelyError
 
@@ -100,6 +98,13 @@ class VectorFile:
         """Whether there is an attribute table; shapefiles come without at times."""
         return self.path.suffix.lower() != ".shp" or companion(self.path, ".dbf") is not None
 
+    @property
+    def encoding(self) -> str | None:
+        """In which GDAL is to read texts; None where it finds out by itself."""
+        if self.path.suffix.lower() != ".shp" or foreign_encoding(self.path):
+            return None
+        return BYTES_AS_THEY_ARE
+
     def digest(self) -> str:
         """Return the SHA-256 over the content of all `files`; OSError if one is unreadable."""
         contents = []
@@ -168,29 +173,6 @@ class VectorFile:
         except UNREADABLE as error:
             report_unreadable(self.path, error, problems)
             return ()
-
-    def first_values(self, column: str, count: int, problems: Problems) -> list[object] | None:
-        """Return what a column holds in the first features, None where it cannot be read."""
-        schema = self.schema(problems)
-        if schema is None:
-            return None
-        try:
-            if self.path.suffix.lower() == ".parquet":
-                rows = pyarrow.parquet.ParquetFile(self.path).iter_batches(count, columns=[column])
-                return next(rows).column(0).to_pylist()
-            with readable(self.path) as path:
-                table = pyogrio.read_dataframe(
-                    path,
-                    layer=schema.layer,
-                    columns=[column],
-                    read_geometry=False,
-                    max_features=count,
-                    encoding=self._encoding,
-                )
-        except UNREADABLE as error:
-            report_unreadable(self.path, error, problems)
-            return None
-        return table[column].tolist()
 
     def count(self, problems: Problems) -> int:
         """Return how many features there are, those without geometry included; 0 if unreadable."""
@@ -269,7 +251,7 @@ class VectorFile:
         columns: list[str],
         box: tuple[float, float, float, float] | None,
     ) -> geopandas.GeoDataFrame:
-        encoding = self._encoding
+        encoding = self.encoding
         how: dict[str, Any] = {"layer": schema.layer, "columns": columns, "bbox": box}
         how |= {"encoding": encoding, "force_2d": True, "fid_as_index": True}
         try:
@@ -282,12 +264,6 @@ class VectorFile:
             for column in texts:
                 frame[column] = decoded(frame[column])
         return frame
-
-    @property
-    def _encoding(self) -> str | None:
-        if self.path.suffix.lower() != ".shp" or foreign_encoding(self.path):
-            return None
-        return BYTES_AS_THEY_ARE
 
     def _is_odd(self, problems: Problems) -> bool:
         """Report files of it that are devices or pipes, which GDAL would wait for."""
@@ -310,7 +286,7 @@ class VectorFile:
             message = f"layer {layer!r} is not in the file, which holds {', '.join(layers)}"
             problems.error("E-INPUT-058", message, self.path, nearest(layer, layers))
             return None
-        info = info_of(self.path, layer, self._encoding, state)
+        info = info_of(self.path, layer, self.encoding, state)
         fields = tuple(str(name) for name in info["fields"])
         crs, bad = system_of(info["crs"], self.crs), unusable(info["crs"])
         return Schema(layer, fields, info["geometry_type"], crs, int(info["features"]), bad)

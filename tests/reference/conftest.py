@@ -17,6 +17,7 @@ from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.reference.polygons import stage as polygons_stage
 from oso_pipeline.reference.polygons.cells import cells_of
 from oso_pipeline.reference.split.stage import STAGE
+from oso_pipeline.tasks.file_digests import RememberedDigests
 from oso_pipeline.tasks.task import Task, TaskResult
 from oso_pipeline.tasks.worker import do
 
@@ -34,6 +35,10 @@ def square(column: float, row: float, side: float = 100.0) -> shapely.Polygon:
 class Context:
     config: Config
     run_dir: Path
+
+    @property
+    def digests(self) -> RememberedDigests:
+        return RememberedDigests(self.run_dir)
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
         assert stage == "polygons"

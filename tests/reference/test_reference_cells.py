@@ -17,12 +17,11 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.tiles import Tile
-from oso_pipeline.reference.polygons import inputs
 from oso_pipeline.reference.polygons import stage as polygons_stage
 from oso_pipeline.reference.polygons.cells import CELL_M, cells_of, cut, footprint
 from oso_pipeline.reference.polygons.identity import polygon_ids
+from oso_pipeline.tasks import file_digests
 from oso_pipeline.tasks.worker import do
 
 
@@ -140,24 +139,22 @@ def test_sources_in_another_folder_outdate_no_cell(world: Any, places: Any) -> N
 
 
 def test_digests_of_large_files_are_remembered(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(inputs, "_LARGE_BYTES", 10)
+    monkeypatch.setattr(file_digests, "LARGE_BYTES", 10)
     large, run_dir = tmp_path / "large", tmp_path / "run"
     large.write_bytes(b"0123456789ab")
-    problems = Problems()
-    first = inputs.Digests(run_dir)
-    name = first.of([large], "source", problems)
+    first = file_digests.RememberedDigests(run_dir)
+    name = first.of(large)
     first.remember()
     assert not run_dir.exists()  # a plan makes no folder
     run_dir.mkdir()
     first.remember()
-    content = json.loads((run_dir / inputs.MEMORY).read_text())
+    content = json.loads((run_dir / file_digests.MEMORY).read_text())
     assert list(content.values()) == [hashlib.sha256(b"0123456789ab").hexdigest()]
-    inputs._sha256.cache_clear()
-    monkeypatch.setattr(inputs, "sha256_file", lambda path: pytest.fail("read again"))
-    assert inputs.Digests(run_dir).of([large], "source", problems) == name
+    file_digests._sha256.cache_clear()
+    monkeypatch.setattr(file_digests, "sha256_file", lambda path: pytest.fail("read again"))
+    assert file_digests.RememberedDigests(run_dir).of(large) == name
     monkeypatch.undo()
-    monkeypatch.setattr(inputs, "_LARGE_BYTES", 10)
+    monkeypatch.setattr(file_digests, "LARGE_BYTES", 10)
     large.write_bytes(b"0123456789xy")
     os.utime(large, ns=(1, 1))
-    assert inputs.Digests(run_dir).of([large], "source", problems) != name
-    assert len(problems) == 0
+    assert file_digests.RememberedDigests(run_dir).of(large) != name

@@ -26,6 +26,7 @@ from oso_pipeline.reference.databases.layer_check import check_layers, check_pre
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling, ReferenceSource
 from oso_pipeline.reference.rules.files import packaged_rules
 from oso_pipeline.reference.rules.rule_set import NO_RULE, RuleSet, load_rules
+from oso_pipeline.vectors.vector_files import VectorFile
 from oso_pipeline.vectors.window import Window
 
 EDITIONS = ("v2", "v3")
@@ -67,6 +68,15 @@ class BdTopo:
         layers = (one for some in content.layers.values() for one in some)
         rules = content.rules.files if content.rules else ()
         return (*(file for layer in layers for file in layer.file.files), *rules)
+
+    @property
+    def vectors(self) -> tuple[VectorFile, ...]:
+        """The layers that labels come from."""
+        content = self._content
+        if content.rules is None:
+            return ()
+        used = content.used(Labels(self.source, self.labelling))
+        return tuple(layer.file for some in used.values() for layer in some)
 
     def beside(self, others: Sequence[ReferenceSource]) -> BdTopo:
         """Return the source with the first land cover among others."""

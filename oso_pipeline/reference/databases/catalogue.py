@@ -72,6 +72,11 @@ def open_source(section: Source, labelling: Labelling) -> ReferenceSource:
     return source
 
 
+def original(source: ReferenceSource) -> ReferenceSource:
+    """Return the source that was opened, of one that has a number in its name."""
+    return source.source if isinstance(source, _Numbered) else source
+
+
 def _fault(kind: str, member: str, what: str) -> Problem:
     return Problem(
         "E-PLUGIN-FAULT",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import geopandas
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import shapely
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.sides import SIDES
+from oso_pipeline.reference.databases.column_report import report_codes, report_sides, side_of
 from oso_pipeline.reference.databases.kinds import VectorSource
 from oso_pipeline.reference.databases.sources import (
     NOT_CHOSEN,
@@ -24,11 +26,10 @@ from oso_pipeline.reference.databases.sources import (
 from oso_pipeline.reference.rules.codes import ABSENT, LEFT_OUT, UNKNOWN, CodeTable, read_crosswalk
 from oso_pipeline.reference.rules.rule_set import check_chosen
 from oso_pipeline.vectors.areas import hectares
-from oso_pipeline.vectors.values import normal_value
+from oso_pipeline.vectors.looks import Value, counted, distinct_values, distinct_values_in
 from oso_pipeline.vectors.vector_files import VectorFile
+from oso_pipeline.vectors.vector_schema import Schema
 from oso_pipeline.vectors.window import Window
-
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,51 @@ class GenericVectorSource:
         read_crosswalk(self.source.crosswalk, self.labelling.nomenclature, problems)
         self.vector.check(self._columns, problems)
 
+    @property
+    def vectors(self) -> tuple[VectorFile, ...]:
+        """The one layer that labels come from."""
+        return (self.vector,)
+
+    def look(self, windows: Sequence[Window], problems: Problems) -> None:
+        """Look at the type of the layer, and at the columns of features that meet some windows.
+
+        Where none does, the values of all features are looked at. Problems found: points or lines
+        (``E-INPUT-037``), values without a class (``E-INPUT-042``), absent ones
+        (``E-INPUT-043``), sides other than train and validation (``E-INPUT-049``); a column or
+        crosswalk that is not there is told by `check`.
+        """
+        schema = self.vector.schema(Problems())
+        if schema is not None and not is_flat(schema):
+            message = f"polygons are expected, but the file holds {schema.geometry_type}"
+            hint = "buffer them to polygons, or remove them"
+            problems.error("E-INPUT-037", message, self.source.path, hint)
+        crosswalk = read_crosswalk(self.source.crosswalk, self.labelling.nomenclature, Problems())
+        if crosswalk or self.source.crosswalk is None:
+            table = CodeTable.of(self.labelling.nomenclature, crosswalk)
+            column = self.source.code_field
+            values: Sequence[Value] = distinct_values(self.vector, column)
+            if any(table.code(value.value) in (UNKNOWN, ABSENT) for value in values):
+                values = self._met(column, values, windows)
+            report_codes(values, table, self.source, self.labelling, problems)
+        if (column := self.labelling.side_column or "") and not self._sides_fit(column):
+            values = self._met(column, distinct_values(self.vector, column), windows)
+            report_sides(values, column, self.source, problems)
+
+    def _sides_fit(self, column: str) -> bool:
+        return all(side_of(one.value) in SIDES for one in distinct_values(self.vector, column))
+
+    def _met(
+        self, column: str, values: Sequence[Value], windows: Sequence[Window]
+    ) -> Sequence[Value]:
+        """Return the values of the features that meet some windows; all where none does."""
+        schema = self.vector.schema(Problems())
+        if schema is None or schema.crs is None:
+            return values
+        boxes = [window.bounds_in(schema.crs) for window in windows]
+        near = distinct_values_in(self.vector, column, boxes)
+        first = {repr(one.value): one.first for one in values}
+        return [replace(one, first=first.get(repr(one.value), one.first)) for one in near] or values
+
     def read(self, window: Window, problems: Problems) -> LabelledPolygons | None:
         """Return all features that have a code.
 
@@ -92,14 +138,15 @@ class GenericVectorSource:
         frame = self.vector.read(self._columns, problems, window)
         if frame is None:
             return None
-        _refuse_other_than_polygons(frame, self.source.path, problems)
+        refuse_other_than_polygons(np.asarray(frame.geometry), self.source.path, problems)
         sides = self._sides(frame, problems)
         if not crosswalk_is_good:
             return None
-        codes = CodeTable.of(self.labelling.nomenclature, crosswalk).codes(
-            frame[self.source.code_field]
-        )
-        self._report_values(frame[self.source.code_field], codes, problems)
+        values = frame[self.source.code_field]
+        table = CodeTable.of(self.labelling.nomenclature, crosswalk)
+        codes = table.codes(values)
+        found = counted(values.reset_index(drop=True))
+        report_codes(found, table, self.source, self.labelling, problems)
         if len(problems.errors) > before:
             return None
         owned = window.owns(np.asarray(frame.geometry), frame.crs)
@@ -140,62 +187,33 @@ class GenericVectorSource:
         counts[NOT_CHOSEN] = int(((codes > 0) & ~self._taken(codes)).sum())
         return {name: count for name, count in counts.items() if count}
 
-    def _report_values(
-        self, values: pd.Series, codes: npt.NDArray[np.int32], problems: Problems
-    ) -> None:
-        """Report what has no class, as errors or as warnings."""
-        report = problems.error if self.labelling.unknown_codes == "error" else problems.warn
-        letter = "E" if self.labelling.unknown_codes == "error" else "W"
-        column, path = self.source.code_field, self.source.path
-        unknown = np.flatnonzero(codes == UNKNOWN)
-        if unknown.size:
-            first: dict[str, int] = {}
-            for row in unknown:
-                first.setdefault(normal_value(values.iloc[row]) or "", int(row))
-            shown = ", ".join(f"{v!r} (feature {row})" for v, row in [*first.items()][:_SHOWN])
-            more = f" and {len(first) - _SHOWN} more" if len(first) > _SHOWN else ""
-            message = (
-                f"{unknown.size} features have {len(first)} values of {column!r} that no class "
-                f"of {self.labelling.nomenclature.name} belongs to: {shown}{more}; "
-                "features count from 0"
-            )
-            hint = "map them with `crosswalk`, or leave them out with `unknown_codes: drop`"
-            report(f"{letter}-INPUT-042", message, path, hint)
-        absent = np.flatnonzero(codes == ABSENT)
-        if absent.size:
-            shown = ", ".join(map(str, absent[:_SHOWN].tolist()))
-            message = (
-                f"{absent.size} features have no value in {column!r}, "
-                f"the first of them (counted from 0): {shown}"
-            )
-            hint = "fill in the column, or leave them out with `unknown_codes: drop`"
-            report(f"{letter}-INPUT-043", message, path, hint)
-
     def _sides(self, frame: geopandas.GeoDataFrame, problems: Problems) -> npt.NDArray[Any]:
         """Return train, validation or empty text per feature."""
         if self.labelling.side_column is None:
             return np.full(len(frame), "", dtype=object)
-        values = [normal_value(value) for value in frame[self.labelling.side_column]]
-        sides = np.array([(value or "").lower() for value in values], dtype=object)
-        wrong = sorted({side for side in sides if side not in SIDES})
-        if wrong:
-            count = int(np.isin(sides, wrong).sum())
-            shown = ", ".join(repr(value) for value in wrong[:_SHOWN])
-            message = f"column {self.labelling.side_column!r} holds {shown} in {count} features"
-            hint = "every feature needs train or validation there"
-            problems.error("E-INPUT-049", message, self.source.path, hint)
+        values = frame[self.labelling.side_column]
+        sides = np.array([side_of(value) for value in values], dtype=object)
+        found = counted(values.reset_index(drop=True))
+        report_sides(found, self.labelling.side_column, self.source, problems)
         return sides
 
 
-def _refuse_other_than_polygons(
-    frame: geopandas.GeoDataFrame, path: Path, problems: Problems
+def is_flat(schema: Schema) -> bool:
+    """Tell whether the type of a layer allows polygons; not of points or lines."""
+    return re.search("Point|Line", schema.geometry_type or "") is None
+
+
+def refuse_other_than_polygons(
+    shapes: npt.NDArray[np.object_], path: Path, problems: Problems
 ) -> None:
-    types = shapely.get_type_id(np.asarray(frame.geometry))
-    empty = shapely.is_empty(np.asarray(frame.geometry))
-    flat = np.isin(types, (3, 6, 7)) | (types < 0) | empty  # polygons, collections, nothing
+    """Report shapes that are no polygons (``E-INPUT-037``), by their types."""
+    types = shapely.get_type_id(shapes)
+    # Polygons, collections, nothing.
+    flat = np.isin(types, (3, 6, 7)) | (types < 0) | shapely.is_empty(shapes)
     if flat.all():
         return
-    names, counts = np.unique(frame.geom_type[~flat].astype(str), return_counts=True)
+    kinds = geopandas.GeoSeries(shapes[~flat]).geom_type.astype(str)
+    names, counts = np.unique(kinds, return_counts=True)
     found = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
-    message = f"polygons are expected, but the file holds {found} among {len(frame)} features"
+    message = f"polygons are expected, but the file holds {found} among {len(shapes)} features"
     problems.error("E-INPUT-037", message, path, "buffer them to polygons, or remove them")

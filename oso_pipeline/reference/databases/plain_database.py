@@ -23,6 +23,7 @@ from oso_pipeline.reference.databases.layer_check import check_systems
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling
 from oso_pipeline.reference.rules.rule_set import RuleSet, load_rules
 from oso_pipeline.vectors.field_names import find_field
+from oso_pipeline.vectors.vector_files import VectorFile
 from oso_pipeline.vectors.vector_schema import Schema
 from oso_pipeline.vectors.window import Window
 
@@ -104,6 +105,11 @@ class PlainDatabase:
         content = self.content
         rules = content.rules.files if content.rules else ()
         return (*(file for layer in content.layers for file in layer.file.files), *rules)
+
+    @property
+    def vectors(self) -> tuple[VectorFile, ...]:
+        """The layers that are read."""
+        return tuple(layer.file for layer in self.content.layers)
 
     def check(self, problems: Problems) -> None:
         """Check files, fields, coordinate systems and rules.

@@ -37,6 +37,7 @@ from oso_pipeline.reference.databases.rpg_ilots import groups_path, read_groups
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling
 from oso_pipeline.reference.rules.rule_set import RuleSet, load_rules
 from oso_pipeline.vectors.field_names import find_field, nearest
+from oso_pipeline.vectors.vector_files import VectorFile
 from oso_pipeline.vectors.window import Window
 
 NOT_DECLARED = "no crop declared"
@@ -81,6 +82,11 @@ class Rpg:
             found += [table for table in tables if table is not None]
         rules = self._rules(problems)
         return (*found, *(rules.files if rules else ()))
+
+    @property
+    def vectors(self) -> tuple[VectorFile, ...]:
+        """The layers of blocks or parcels."""
+        return tuple(file.vector for file in self._found(Problems()))
 
     def check(self, problems: Problems) -> None:
         """Check files, fields, coordinate systems, generation, tables of groups and rules.

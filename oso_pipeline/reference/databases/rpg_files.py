@@ -24,6 +24,7 @@ from oso_pipeline.reference.databases.packed import (
     report_archives,
 )
 from oso_pipeline.vectors.field_names import plain_name
+from oso_pipeline.vectors.looks import first_values
 from oso_pipeline.vectors.values import normal_text, normal_value
 from oso_pipeline.vectors.vector_files import VectorFile
 
@@ -184,7 +185,7 @@ def _normal_code(value: object) -> str | None:
 
 def check_content(file: RpgFile, source: RpgSource, field: str, problems: Problems) -> None:
     """Look at the first codes of a file; those of the other generation are ``E-INPUT-067``."""
-    values = file.vector.first_values(field, _LOOKED_AT, problems)
+    values = first_values(file.vector, field, _LOOKED_AT, problems)
     if values is not None:
         report_contradiction(pd.Series(values, dtype=object), file, source, problems)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -16,7 +17,7 @@ from oso_pipeline.config.model import Config, Strata
 from oso_pipeline.config.reference import Reference
 from oso_pipeline.config.seasons import has_labels, target_config
 from oso_pipeline.core.commit import verified
-from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.core.errors import ConfigError, InputDataError, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.core.wording import counted
 from oso_pipeline.reference.databases.catalogue import open_sources
@@ -24,13 +25,15 @@ from oso_pipeline.reference.databases.sources import LabelledPolygons, Reference
 from oso_pipeline.reference.polygons.attach_strata import attach_strata
 from oso_pipeline.reference.polygons.cell_file import write_cell
 from oso_pipeline.reference.polygons.cells import MARGIN_M, Cell, cells_of, footprint
-from oso_pipeline.reference.polygons.inputs import Digests
+from oso_pipeline.reference.polygons.inputs import bytes_of, digest_of
 from oso_pipeline.reference.polygons.prepare import clip, prepare
+from oso_pipeline.reference.polygons.source_check import check_sources
 from oso_pipeline.reference.polygons.work import Delivery, Preparation, Work
 from oso_pipeline.tasks.job import Input, Job, decides, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.vectors.strata import file_of, read_strata
+from oso_pipeline.vectors.strata_check import check_strata
 from oso_pipeline.vectors.window import Window
 
 VERSION = 1
@@ -92,6 +95,18 @@ class PolygonsStage(StageBase):
     name: str = "polygons"
     reusable = ("reference/**/*",)
 
+    def check(self, config: Config) -> Problems:
+        """Find what is wrong with the sources of the season, and with strata.
+
+        A nomenclature that cannot be used is left to the check of paths.
+        """
+        problems, own = Problems(), target_config(config)
+        if has_labels(own):
+            with suppress(ConfigError):
+                problems.extend(check_sources(own, load_nomenclature(own.nomenclature)))
+        problems.extend(check_strata(config))
+        return problems
+
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the cells; their keys hold the content of every file of the sources.
 
@@ -111,7 +126,7 @@ class PolygonsStage(StageBase):
         nomenclature = load_nomenclature(config.nomenclature)
         problems = Problems()
         sources = open_sources(config.reference, nomenclature)
-        files, size = _files(context.run_dir, config, sources, problems)
+        files, size = _files(context, config, sources, problems)
         for source in sources:
             source.check(problems)
         problems.raise_errors(InputDataError)
@@ -220,22 +235,25 @@ def _reprojected(read: Sequence[LabelledPolygons], epsg: int) -> dict[str, str]:
 
 
 def _files(
-    run_dir: Path, config: Config, sources: Sequence[ReferenceSource], problems: Problems
+    context: PlanContext[Config],
+    config: Config,
+    sources: Sequence[ReferenceSource],
+    problems: Problems,
 ) -> tuple[dict[str, Input], int]:
     """Return everything that is read, by its content, and its size in bytes."""
-    digests, strata = Digests(run_dir), config.strata
-    given = zip(sources, config.reference.sources, strict=True)
-    found = {
-        f"source {number}": Input.file(
-            section.path, digests.of(source.files, source.name, problems)
-        )
-        for number, (source, section) in enumerate(given)
-    }
-    if strata is not None:
-        files = file_of(strata).files
-        found["strata"] = Input.file(strata.path, digests.of(files, "strata", problems))
+    found, size, digests = dict[str, Input](), 0, context.digests
+    for number, (source, section) in enumerate(zip(sources, config.reference.sources, strict=True)):
+        files = source.files
+        content = digest_of(files, source.name, digests, problems)
+        found[f"source {number}"] = Input.file(section.path, content)
+        size += bytes_of(files)
+    if config.strata is not None:
+        files = file_of(config.strata).files
+        content = digest_of(files, "strata", digests, problems)
+        found["strata"] = Input.file(config.strata.path, content)
+        size += bytes_of(files)
     digests.remember()
-    return found, digests.bytes_seen
+    return found, size
 
 
 def _publish_events(events: pd.DataFrame, task: Task) -> None:

@@ -46,10 +46,11 @@ class CodeTable:
     def codes(self, values: pd.Series) -> npt.NDArray[np.int32]:
         """Return the code of each value, or `LEFT_OUT`, `UNKNOWN`, `ABSENT`; shape ``(n,)``."""
         positions, distinct = pd.factorize(values)
-        meaning = [self._meaning(value) for value in distinct]
+        meaning = [self.code(value) for value in distinct]
         return np.array([*meaning, ABSENT], dtype=np.int32)[positions]
 
-    def _meaning(self, value: object) -> int:
+    def code(self, value: object) -> int:
+        """Return the code of one value, or `LEFT_OUT`, `UNKNOWN`, `ABSENT`."""
         normal = normal_value(value)
         if normal is None:
             return ABSENT

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from oso_pipeline.core.errors import EnvironmentFailure, InputDataError, Problem
+from oso_pipeline.core.errors import EnvironmentFailure, OsoError, Problem
 from oso_pipeline.runtime.planner import Planner, is_per_tile
 from oso_pipeline.tasks.stage import Stage
 from oso_pipeline.tasks.task import Task, tile_of
@@ -57,37 +57,47 @@ def room_for(planner: Planner, stages: Iterable[Stage], tiles: Sequence[str] = (
 def refuse_full_disk(planner: Planner, stages: Iterable[Stage], tiles: Sequence[str] = ()) -> None:
     """Refuse to begin where the disk has clearly less room than what is still to be written.
 
-    Who shares the work of a run shares its disk, so all tasks of the stages count, or those of
-    some tiles where only these are to be run.
-
     Raises
     ------
     EnvironmentFailure
-        ``E-RUN-DISK``, with the stage that writes most.
+        As `disk_problems` finds.
+    """
+    if problems := disk_problems(planner, stages, tiles):
+        raise EnvironmentFailure(*problems)
+
+
+def disk_problems(
+    planner: Planner, stages: Iterable[Stage], tiles: Sequence[str] = ()
+) -> tuple[Problem, ...]:
+    """Find a disk that has clearly less room than what is still to be written.
+
+    That is ``E-RUN-DISK``, with the stage that writes most. Who shares the work of a run shares
+    its disk, so all tasks of the stages count, or those of some tiles where only these are to be
+    run.
     """
     wanted, free = list(stages), _free_bytes(planner.run_dir)
     most = sum(task.cost.bytes_written for one in wanted for task in _tasks(planner, one, tiles))
     if free is None or free >= ENOUGH * most:  # spares a look at every commit
-        return
+        return ()
     room = room_for(planner, wanted, tiles)
     if free >= ENOUGH * room.needed_bytes:
-        return
+        return ()
     stage, size = max(room.to_write.items(), key=lambda item: item[1])
     hint = next(one.disk_hint for one in wanted if one.name == stage)
     itself = f"{hint}, or " if hint else ""
-    raise EnvironmentFailure(
+    return (
         Problem(
             "E-RUN-DISK",
             f"{room}; most is for stage {stage}, {size / 1e9:.2f} GB",
             str(planner.run_dir),
             f"free some room, set `run_dir` to a larger disk, {itself}run a part "
             "(`--until`, `--tiles`)",
-        )
+        ),
     )
 
 
 def _tasks(planner: Planner, stage: Stage, tiles: Sequence[str]) -> Sequence[Task]:
-    with suppress(InputDataError):
+    with suppress(OsoError):
         tasks = planner.tasks(stage.name)
         if tiles and is_per_tile(tasks, planner.config):
             return [task for task in tasks if tile_of(task) in tiles]

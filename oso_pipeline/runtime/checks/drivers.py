@@ -14,19 +14,26 @@ _VECTOR_DRIVERS = {"ESRI Shapefile": "read databases", "GPKG": "read databases"}
 def require_drivers() -> None:
     """Refuse to begin where GDAL lacks a format that a run reads or writes.
 
-    Builds of GDAL differ, and ``GDAL_SKIP`` takes formats away: better known now than when
-    the maps are to be written.
-
     Raises
     ------
     EnvironmentFailure
-        If a driver is missing (``E-RUN-DRIVER``), one problem for each.
+        As `driver_problems` finds.
+    """
+    if problems := driver_problems():
+        raise EnvironmentFailure(*problems)
+
+
+def driver_problems() -> list[Problem]:
+    """Find formats that a run reads or writes and GDAL lacks (``E-RUN-DRIVER``).
+
+    Builds of GDAL differ, and ``GDAL_SKIP`` takes formats away: better known now than when
+    the maps are to be written.
     """
     with rasterio.Env() as environment:
         raster = environment.drivers()
     vector = pyogrio.list_drivers(read=True)
     asked = [(_RASTER_DRIVERS, raster, "rasterio"), (_VECTOR_DRIVERS, vector, "pyogrio")]
-    problems = [
+    return [
         Problem(
             "E-RUN-DRIVER",
             f"the GDAL of {library} has no driver {name}, needed to {purpose}",
@@ -37,5 +44,3 @@ def require_drivers() -> None:
         for name, purpose in drivers.items()
         if name not in there
     ]
-    if problems:
-        raise EnvironmentFailure(*problems)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from math import ceil
 
-from oso_pipeline.core.errors import ConfigError, InputDataError, Problems
+from oso_pipeline.core.errors import ConfigError, OsoError, Problems
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.tasks.stage import Stage
 from oso_pipeline.tasks.task import Task
@@ -15,18 +15,25 @@ from oso_pipeline.tasks.task import Task
 def refuse_memory(planner: Planner, stages: Iterable[Stage]) -> None:
     """Refuse to begin where a task to be done declares more memory than a worker may use.
 
-    A stage that cannot be planned yet, since its input is missing, is left to the run.
-
     Raises
     ------
     ConfigError
-        ``E-RUN-MEMORY`` for every stage concerned, with its greediest task.
+        As `memory_problems` finds.
+    """
+    memory_problems(planner, stages).raise_errors(ConfigError)
+
+
+def memory_problems(planner: Planner, stages: Iterable[Stage]) -> Problems:
+    """Find tasks to be done that declare more memory than a worker may use.
+
+    These are ``E-RUN-MEMORY`` for every stage concerned, with its greediest task. A stage that
+    cannot be planned yet, since its input is missing, is left to the run.
     """
     limit = planner.config.runtime.memory_per_worker_bytes
     problems = Problems()
     for stage in stages:
         tasks: tuple[Task, ...] = ()
-        with suppress(InputDataError):
+        with suppress(OsoError):
             tasks = planner.tasks(stage.name)
         greedy = [task for task in tasks if task.cost.memory_bytes > limit]
         todo = [task for task in greedy if task.committed() is None]
@@ -43,4 +50,4 @@ def refuse_memory(planner: Planner, stages: Iterable[Stage]) -> None:
             f"set runtime.memory_per_worker_gb to {needed:.1f}, with fewer runtime.workers where "
             "the machine has no more",
         )
-    problems.raise_errors(ConfigError)
+    return problems

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import shlex
-import shutil
 import signal
 import sys
 import time
@@ -98,15 +97,8 @@ class PilotExecutor(DaskExecutor):
     def _start(self) -> Client:
         from distributed import Client
 
-        if shutil.which(self.queue.submit) is None:
-            raise EnvironmentFailure(
-                Problem(
-                    "E-CLUSTER-QUEUE",
-                    f"there is no command {self.queue.submit} on this machine",
-                    None,
-                    "run on a machine that may submit jobs, or choose another runtime.cluster",
-                )
-            )
+        if problems := queues.queue_problems(self.cluster.system):
+            raise EnvironmentFailure(*problems)
         # A node that dies takes the tasks of all its workers with it, through no fault of theirs.
         settings.apply(allowed_failures=5, no_workers_timeout=None)
         if self.cluster.dashboard:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from oso_pipeline.core.errors import Problem
 
 ANSWER_S = 60
 ENDED = frozenset(
@@ -101,3 +104,13 @@ QUEUES = {
     ),
     "pbs": Queue("qsub", lambda user: ["qstat", "-u", user], _read_qstat),
 }
+
+
+def queue_problems(system: str) -> tuple[Problem, ...]:
+    """Find that this machine has no command to submit jobs with (``E-CLUSTER-QUEUE``)."""
+    command = QUEUES[system].submit
+    if shutil.which(command) is not None:
+        return ()
+    hint = "run on a machine that may submit jobs, or choose another runtime.cluster"
+    message = f"there is no command {command} on this machine"
+    return (Problem("E-CLUSTER-QUEUE", message, None, hint),)

@@ -1,0 +1,248 @@
+"""Looks at a layer that are cheap: values of a column, boxes of features, where all of it lies.
+
+Shapes are read of few features only, and of GeoParquet, which has no index. What is wrong with
+a file is told by `VectorFile.check`; a look at a file that cannot be read finds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow.parquet
+import pyogrio
+import shapely
+
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.vectors.damage import UNREADABLE, report_unreadable
+from oso_pipeline.vectors.parquet_files import read_parquet_window
+from oso_pipeline.vectors.shapefiles import BYTES_AS_THEY_ARE, decoded
+from oso_pipeline.vectors.stand_ins import readable
+from oso_pipeline.vectors.vector_files import VectorFile
+from oso_pipeline.vectors.vector_schema import Schema, State, state_of
+
+Box = tuple[float, float, float, float]
+Boxes = npt.NDArray[np.float64]
+Shapes = npt.NDArray[np.object_]
+
+MOST_FEATURES = 3_000_000
+"""Of a file with more features, the values of so many are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value of a column: how many features have it, and the place of the first in the file."""
+
+    value: object
+    count: int
+    first: int
+
+
+def first_values(
+    file: VectorFile, column: str, count: int, problems: Problems
+) -> list[object] | None:
+    """Return what a column holds in the first features, None where it cannot be read."""
+    schema = file.schema(problems)
+    if schema is None:
+        return None
+    try:
+        return _column(file, schema, column, most=count).tolist()
+    except UNREADABLE as error:
+        report_unreadable(file.path, error, problems)
+        return None
+
+
+def distinct_values(file: VectorFile, column: str) -> tuple[Value, ...]:
+    """Return the values of a column, of `MOST_FEATURES` at most.
+
+    They are read once per process and state of the file; the first features count from 0.
+    Features without a value have None. Empty where the file or the column cannot be read.
+    """
+    try:
+        return _distinct_values(file, column, state_of(file.files))
+    except UNREADABLE:
+        return ()
+
+
+def distinct_values_in(
+    file: VectorFile, column: str, boxes: Iterable[Box | None]
+) -> tuple[Value, ...]:
+    """Return the values of the features whose bounds meet one of several boxes.
+
+    Boxes are in the coordinates of the file; None stands for everything. The numbers of the
+    first features are those that GDAL gives.
+    """
+    schema = _schema(file)
+    if schema is None:
+        return ()
+    try:
+        if file.path.suffix.lower() == ".parquet":  # it has no index: all is read, once
+            return counted(_column_of_boxes(file, schema, column, list(boxes)))
+        found = [_column(file, schema, column, box=box) for box in boxes]
+    except UNREADABLE:
+        return ()
+    if not found:
+        return ()
+    values = pd.concat(found)
+    return counted(values[~values.index.duplicated()].sort_index())
+
+
+def counted(values: pd.Series) -> tuple[Value, ...]:
+    """Return the distinct values of a column; the first features are those of the index."""
+    positions, distinct = pd.factorize(values)
+    counts = np.bincount(positions + 1, minlength=len(distinct) + 1)
+    _, first = np.unique(positions, return_index=True)
+    numbers = values.index.to_numpy()[first].tolist()
+    plain = [one.item() if isinstance(one, np.generic) else one for one in distinct]
+    return tuple(
+        Value(None if place < 0 else plain[place], int(counts[place + 1]), int(number))
+        for place, number in zip(np.unique(positions).tolist(), numbers, strict=True)
+    )
+
+
+def extent_of(file: VectorFile) -> Box | None:
+    """Return the box around all features, as the header tells it where it does; None if none."""
+    try:
+        return _extent_of(file, state_of(file.files))
+    except UNREADABLE:
+        return None
+
+
+def feature_boxes(file: VectorFile, box: Box | None = None, most: int | None = None) -> Boxes:
+    """Return the boxes around features that meet a box, at most so many, shape ``(n, 4)``.
+
+    Features without geometry have none.
+    """
+    schema = _schema(file)
+    if schema is None:
+        return np.empty((0, 4))
+    try:
+        found = _boxes(file, schema, box, most)
+    except UNREADABLE:
+        return np.empty((0, 4))
+    return found[np.isfinite(found).all(axis=1)]
+
+
+def some_shapes(file: VectorFile, boxes: Collection[shapely.Polygon], most: int) -> Shapes:
+    """Return shapes of features, at most so many: those of the first box that any meets.
+
+    Where no feature meets a box they are the first of the file. Damaged ones are left out.
+    """
+    schema = _schema(file)
+    if schema is None:
+        return np.empty(0, dtype=object)
+    try:
+        for box in (*(box.bounds for box in boxes), None):
+            shapes = _shapes(file, schema, box, most)
+            if len(shapes):
+                return shapes
+    except UNREADABLE:
+        pass
+    return np.empty(0, dtype=object)
+
+
+def meets(file: VectorFile, boxes: Collection[shapely.Polygon]) -> bool:
+    """Tell whether some feature meets one of several boxes, in the coordinates of the file."""
+    extent = extent_of(file)
+    if extent is None:
+        return False
+    whole = shapely.box(*extent)
+    near = (box for box in boxes if shapely.intersects(whole, box))
+    return any(len(feature_boxes(file, box.bounds, most=1)) for box in near)
+
+
+def _schema(file: VectorFile) -> Schema | None:
+    return file.schema(Problems())
+
+
+@lru_cache(maxsize=64)
+def _distinct_values(file: VectorFile, column: str, state: State) -> tuple[Value, ...]:
+    schema = _schema(file)
+    if schema is None:
+        return ()
+    return counted(_column(file, schema, column, most=MOST_FEATURES))
+
+
+def _column(
+    file: VectorFile,
+    schema: Schema,
+    column: str,
+    box: Box | None = None,
+    most: int | None = None,
+) -> pd.Series:
+    """Return a column; the index counts features from 0, or as GDAL does where there is a box."""
+    if file.path.suffix.lower() == ".parquet":
+        return _column_of_parquet(file, column, most)
+    how: dict[str, Any] = {"layer": schema.layer, "columns": [column], "bbox": box}
+    how |= {"max_features": most, "encoding": file.encoding}
+    with readable(file.path) as path:
+        found = pyogrio.read_dataframe(path, read_geometry=False, fid_as_index=True, **how)[column]
+    if file.encoding == BYTES_AS_THEY_ARE and not pd.api.types.is_numeric_dtype(found.dtype):
+        found = decoded(found)
+    return found if box is not None else found.reset_index(drop=True)
+
+
+def _column_of_parquet(file: VectorFile, column: str, most: int | None) -> pd.Series:
+    left, parts = most or MOST_FEATURES, list[pd.Series]()
+    for batch in pyarrow.parquet.ParquetFile(file.path).iter_batches(columns=[column]):
+        parts.append(batch.column(0).to_pandas()[:left])
+        left -= len(parts[-1])
+        if not left:
+            break
+    return pd.concat(parts, ignore_index=True) if parts else pd.Series(dtype=object)
+
+
+def _column_of_boxes(
+    file: VectorFile, schema: Schema, column: str, boxes: list[Box | None]
+) -> pd.Series:
+    left, bottom, right, top = _boxes(file, schema, None, None).T
+    near = np.zeros(len(left), dtype=bool)
+    for box in boxes:
+        x_0, y_0, x_1, y_1 = box or (-np.inf, -np.inf, np.inf, np.inf)
+        near |= (left <= x_1) & (right >= x_0) & (bottom <= y_1) & (top >= y_0)
+    values = pyarrow.parquet.read_table(file.path, columns=[column]).column(0).to_pandas()
+    return values[near]
+
+
+@lru_cache(maxsize=1024)
+def _extent_of(file: VectorFile, state: State) -> Box | None:
+    schema = _schema(file)
+    if schema is None:
+        return None
+    if file.path.suffix.lower() == ".parquet":
+        boxes = _boxes(file, schema, None, None)
+        boxes = boxes[np.isfinite(boxes).all(axis=1)]
+        edges = [*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)] if len(boxes) else []
+    else:
+        with readable(file.path) as path:
+            info = pyogrio.read_info(path, layer=schema.layer, force_total_bounds=True)
+        edges = info["total_bounds"] if info["total_bounds"] is not None else []
+    if len(edges) != 4 or not np.isfinite(edges).all():
+        return None
+    left, bottom, right, top = (float(edge) for edge in edges)
+    return left, bottom, right, top
+
+
+def _shapes(file: VectorFile, schema: Schema, box: Box | None, most: int) -> Shapes:
+    if file.path.suffix.lower() == ".parquet":
+        shapes = np.asarray(read_parquet_window(file.path, [], box).geometry)[:most]
+    else:
+        how: dict[str, Any] = {"layer": schema.layer, "columns": [], "bbox": box}
+        how |= {"max_features": most, "force_2d": True, "on_invalid": "ignore"}
+        with readable(file.path) as path:
+            shapes = np.asarray(pyogrio.read_dataframe(path, **how).geometry)
+    return shapes[np.isfinite(shapely.bounds(shapes)).all(axis=1)]
+
+
+def _boxes(file: VectorFile, schema: Schema, box: Box | None, most: int | None) -> Boxes:
+    if file.path.suffix.lower() == ".parquet":
+        shapes = np.asarray(read_parquet_window(file.path, [], box).geometry)
+        return shapely.bounds(shapes[:most])
+    with readable(file.path) as path:
+        _, found = pyogrio.read_bounds(path, layer=schema.layer, bbox=box, max_features=most)
+    return np.asarray(found, dtype=np.float64).T.reshape(-1, 4)
