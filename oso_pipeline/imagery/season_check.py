@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from oso_pipeline.config.model import Config
@@ -12,6 +12,7 @@ from oso_pipeline.imagery.protocol import Candidate
 from oso_pipeline.imagery.search import Findings
 
 _SHOWN = 12
+_EACH = 6
 
 
 def period_of(config: Config) -> Period:
@@ -97,11 +98,11 @@ def _check_tiles(
     config: Config, products: dict[str, tuple[Candidate, ...]], problems: Problems
 ) -> None:
     """Report tiles whose products are all of other days; note what the others have."""
-    period = period_of(config)
+    period, served = period_of(config), dict[str, list[Candidate]]()
     for tile, some in products.items():
         used = [candidate for candidate in some if candidate.acquired in period]
         if used:
-            problems.notes.append(f"tile {tile}: {len(used)} products of {_days(used)}")
+            served[tile] = used
         elif some and not config.imagery.allow_missing_tiles:
             problems.error(
                 "E-INPUT-030",
@@ -111,6 +112,19 @@ def _check_tiles(
                 "add its products of the season, correct `imagery.tiles`, or set "
                 "`imagery.allow_missing_tiles: true`",
             )
+    problems.notes += _notes(served)
+
+
+def _notes(served: Mapping[str, Sequence[Candidate]]) -> list[str]:
+    """Return the products of each tile in words, of many tiles in one line."""
+    if len(served) <= _EACH:
+        return [
+            f"tile {tile}: {len(some)} products of {_days(some)}" for tile, some in served.items()
+        ]
+    counts = [len(some) for some in served.values()]
+    days = _days([candidate for some in served.values() for candidate in some])
+    each = f"{min(counts)} to {max(counts)} a tile"
+    return [f"{len(served)} tiles: {sum(counts)} products of {days}, {each}"]
 
 
 def _days(candidates: Sequence[Candidate]) -> str:

@@ -19,7 +19,7 @@ from oso_pipeline.imagery.inventory import FORMAT, read_inventory, write_invento
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
 from oso_pipeline.imagery.protocol import Candidate, Request
 from oso_pipeline.imagery.readers import Readers
-from oso_pipeline.imagery.search import Unknown, find_products
+from oso_pipeline.imagery.search import Findings, Unknown, find_products
 from oso_pipeline.imagery.season_check import check_products, period_of, report_missing
 from oso_pipeline.imagery.tiff import INPUT_OPTIONS
 from oso_pipeline.imagery.tile_grid import TileLayout, peek_layout, shared_layout
@@ -37,6 +37,9 @@ LAYOUT = FORMAT
 EXTRACTED = "extracted"
 """Folder of the run that takes the files of archives."""
 
+_JUST_FOUND: dict[str, Findings] = {}
+"""What a check found, for the plan that follows it at once: on a network disk a search through
+the products of a country takes a minute. The next plan searches again."""
 _HEADER_BYTES = 64 * 1024  # read of each raster to see that it is whole
 
 
@@ -114,6 +117,8 @@ class InventoryStage(StageBase):
         readers = Readers.of(config.imagery.readers)
         findings = find_products(config.imagery.paths, readers, problems)
         problems.extend(check_products(config, findings))
+        if not problems.errors:
+            _JUST_FOUND[config.imagery.model_dump_json()] = findings
         return problems
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
@@ -127,7 +132,9 @@ class InventoryStage(StageBase):
         """
         config, problems = context.config, Problems()
         readers = Readers.of(config.imagery.readers)
-        findings = find_products(config.imagery.paths, readers, problems)
+        findings = _JUST_FOUND.pop(config.imagery.model_dump_json(), None)
+        if findings is None:
+            findings = find_products(config.imagery.paths, readers, problems)
         products = {tile: findings.of_tile(tile) for tile in config.imagery.tiles}
         report_missing(config, products, findings, problems)
         problems.raise_errors(InputDataError)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
-import rasterio
 import shapely
 
 from oso_pipeline.config.independent import IndependentSet
@@ -14,6 +13,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import ConfigError, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.reference.rules.codes import LEFT_OUT, CodeTable, read_crosswalk
+from oso_pipeline.validation.other_maps import check_maps
 from oso_pipeline.vectors.looks import Value, distinct_values, extent_of, feature_boxes, meets
 from oso_pipeline.vectors.vector_files import VectorFile
 from oso_pipeline.vectors.whereabouts import Ground, Subject, elsewhere
@@ -33,7 +33,7 @@ def check_independent(config: Config) -> Problems:
 
     Problems found: those of `VectorFile.check` and `read_crosswalk`, lines (``E-INPUT-037``),
     values without a class (``E-INPUT-042``), a place outside all tiles (``E-INPUT-031``, ``-032``),
-    maps to compare that cannot be read (``E-INPUT-037``, ``-058``).
+    and those of `check_maps`.
     """
     problems, rules = Problems(), config.validation.independent
     if rules is None:
@@ -44,19 +44,7 @@ def check_independent(config: Config) -> Problems:
         _check_place(file, Ground(config.imagery.tiles, config.map.epsg), problems)
         with suppress(ConfigError):  # told by the check of paths
             _check_classes(file, rules, load_nomenclature(config.nomenclature), problems)
-    for name, path in rules.compare.items():
-        if not path.is_file():
-            message = f"validation.independent.compare.{name}: there is no file"
-            hint = "correct the path; relative paths begin at the configuration file"
-            problems.error("E-INPUT-058", message, path, hint)
-            continue
-        try:
-            with rasterio.open(path, driver="GTiff") as raster:
-                if raster.crs is None or raster.transform.is_identity:
-                    raise rasterio.errors.RasterioError("it has no coordinates")
-        except rasterio.errors.RasterioError as error:
-            message = f"the map to compare with cannot be read: {error}"
-            problems.error("E-INPUT-037", message, path, "name a GeoTIFF of classes")
+    check_maps(rules.compare, problems)
     return problems
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,10 @@ from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.validation.accuracy import Method, number_or_none
 from oso_pipeline.validation.confusion import Confusion
 from oso_pipeline.validation.exact_intervals import is_exact, paired_difference
-from oso_pipeline.validation.independent import MapPixels
 from oso_pipeline.validation.intervals import Interval
+
+if TYPE_CHECKING:
+    from oso_pipeline.validation.independent import MapPixels
 
 _SAMPLES_AT_ONCE = 1 << 22
 
@@ -135,6 +137,29 @@ def _resampled(
     return Interval(float(low), float(high))
 
 
+def check_maps(maps: Mapping[str, Path], problems: Problems) -> None:
+    """Look at the headers of maps to compare with, and say which are left out (``W-INPUT-037``).
+
+    One that is not there is an error (``E-INPUT-058``).
+    """
+    for name, path in maps.items():
+        if not path.is_file():
+            message = f"validation.independent.compare.{name}: there is no file at {path}"
+            hint = "correct the path; relative paths begin at the configuration file"
+            problems.error("E-INPUT-058", message, path, hint)
+            continue
+        try:
+            with rasterio.open(path, driver="GTiff") as raster:
+                _refuse_without_coordinates(raster)
+        except rasterio.errors.RasterioError as error:
+            _left_out("W-INPUT-037", name, f"it cannot be read: {error}", path, problems)
+
+
+def _refuse_without_coordinates(raster: rasterio.DatasetReader) -> None:
+    if raster.crs is None or raster.transform.is_identity:
+        raise rasterio.errors.RasterioError("it has no coordinates")
+
+
 def _left_out(code: str, name: str, why: str, path: Path, problems: Problems) -> None:
     message = f"the map {name!r} is not compared with: {why}"
     problems.warn(code, message, path, "name a GeoTIFF of the same classes and the same land")
@@ -149,8 +174,7 @@ def _classes_at(path: Path, pixels: MapPixels, epsg: int) -> npt.NDArray[np.int6
         If it is no raster with coordinates that can be read.
     """
     with rasterio.open(path, driver="GTiff") as raster:
-        if raster.crs is None or raster.transform.is_identity:
-            raise rasterio.errors.RasterioError("it has no coordinates")
+        _refuse_without_coordinates(raster)
         try:
             theirs = CRS.from_user_input(raster.crs.to_wkt())
             turn = Transformer.from_crs(epsg, theirs, always_xy=True)

@@ -254,7 +254,6 @@ def test_3_4_sides_that_are_none_are_named(small: Small) -> None:
         ({"crosswalk": {"1": 1}}, ("E-INPUT-042", "8 features have no class of nom: 2, 3")),
         ({"crosswalk": {"1": 1, "2": None, "3": 44}}, ("E-INPUT-042", "[44]")),
         ({"compare": {"before": "none.tif"}}, ("E-INPUT-058", "compare.before")),
-        ({"compare": {"before": "nom.csv"}}, ("E-INPUT-037", "nom.csv")),
     ],
 )
 def test_3_9_an_independent_set_is_looked_at_before_the_map_is_made(
@@ -266,6 +265,14 @@ def test_3_9_an_independent_set_is_looked_at_before_the_map_is_made(
     for word in words:
         assert word in said
     assert said.count("error[") == 1, said
+
+
+def test_a_map_to_compare_that_is_no_raster_is_a_warning(small: Small) -> None:
+    small.labels(name="field.gpkg")
+    compare = {"before": "nom.csv"}
+    small.content["validation"] = {"independent": {"path": "field.gpkg", "compare": compare}}
+    (warning,) = session.load(small.path).warnings
+    assert (warning.code, warning.where) == ("W-INPUT-037", str(small.folder / "nom.csv"))
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "shp"])
