@@ -6,9 +6,12 @@ a file is told by `VectorFile.check`; a look at a file that cannot be read finds
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import warnings
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,22 +77,24 @@ def distinct_values_in(
 ) -> tuple[Value, ...]:
     """Return the values of the features whose bounds meet one of several boxes.
 
-    Boxes are in the coordinates of the file; None stands for everything. The numbers of the
-    first features are those that GDAL gives.
+    Boxes are in the coordinates of the file; None stands for everything. The first features count
+    from 0 among those that meet a box.
     """
     schema = _schema(file)
     if schema is None:
         return ()
     try:
-        if file.path.suffix.lower() == ".parquet":  # it has no index: all is read, once
-            return counted(_column_of_boxes(file, schema, column, list(boxes)))
-        found = [_column(file, schema, column, box=box) for box in boxes]
+        # One pass for the boxes and one for the column, however many parts of the map there are.
+        edges, numbers = _boxes(file, schema, None, None)
+        values = _column(file, schema, column)
     except UNREADABLE:
         return ()
-    if not found:
-        return ()
-    values = pd.concat(found)
-    return counted(values[~values.index.duplicated()].sort_index())
+    left, bottom, right, top = edges.T
+    near = np.zeros(len(edges), dtype=bool)
+    for box in boxes:
+        x_0, y_0, x_1, y_1 = box or (-np.inf, -np.inf, np.inf, np.inf)
+        near |= (left <= x_1) & (right >= x_0) & (bottom <= y_1) & (top >= y_0)
+    return counted(values[values.index.isin(numbers[near])].reset_index(drop=True))
 
 
 def counted(values: pd.Series) -> tuple[Value, ...]:
@@ -122,7 +127,7 @@ def feature_boxes(file: VectorFile, box: Box | None = None, most: int | None = N
     if schema is None:
         return np.empty((0, 4))
     try:
-        found = _boxes(file, schema, box, most)
+        found, _ = _boxes(file, schema, box, most)
     except UNREADABLE:
         return np.empty((0, 4))
     return found[np.isfinite(found).all(axis=1)]
@@ -137,7 +142,7 @@ def some_shapes(file: VectorFile, boxes: Collection[shapely.Polygon], most: int)
     if schema is None:
         return np.empty(0, dtype=object)
     try:
-        for box in (*(box.bounds for box in boxes), None):
+        for box in (*_near(file, boxes), None):
             shapes = _shapes(file, schema, box, most)
             if len(shapes):
                 return shapes
@@ -148,12 +153,24 @@ def some_shapes(file: VectorFile, boxes: Collection[shapely.Polygon], most: int)
 
 def meets(file: VectorFile, boxes: Collection[shapely.Polygon]) -> bool:
     """Tell whether some feature meets one of several boxes, in the coordinates of the file."""
+    return any(len(feature_boxes(file, box, most=1)) for box in _near(file, boxes))
+
+
+def _near(file: VectorFile, boxes: Collection[shapely.Polygon]) -> list[Box]:
+    """Return the edges of the boxes that meet the box around all features."""
     extent = extent_of(file)
     if extent is None:
-        return False
+        return []
     whole = shapely.box(*extent)
-    near = (box for box in boxes if shapely.intersects(whole, box))
-    return any(len(feature_boxes(file, box.bounds, most=1)) for box in near)
+    return [box.bounds for box in boxes if shapely.intersects(whole, box)]
+
+
+@contextmanager
+def _opened(file: VectorFile) -> Iterator[Path]:
+    """Yield a path that GDAL may open; what it warns of is told by who reads the shapes."""
+    with readable(file.path) as path, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield path
 
 
 def _schema(file: VectorFile) -> Schema | None:
@@ -165,48 +182,31 @@ def _distinct_values(file: VectorFile, column: str, state: State) -> tuple[Value
     schema = _schema(file)
     if schema is None:
         return ()
-    return counted(_column(file, schema, column, most=MOST_FEATURES))
+    values = _column(file, schema, column, most=MOST_FEATURES)
+    return counted(values.reset_index(drop=True))
 
 
-def _column(
-    file: VectorFile,
-    schema: Schema,
-    column: str,
-    box: Box | None = None,
-    most: int | None = None,
-) -> pd.Series:
-    """Return a column; the index counts features from 0, or as GDAL does where there is a box."""
+def _column(file: VectorFile, schema: Schema, column: str, most: int | None = None) -> pd.Series:
+    """Return a column; the index holds the numbers of the features, as GDAL counts them."""
     if file.path.suffix.lower() == ".parquet":
         return _column_of_parquet(file, column, most)
-    how: dict[str, Any] = {"layer": schema.layer, "columns": [column], "bbox": box}
+    how: dict[str, Any] = {"layer": schema.layer, "columns": [column]}
     how |= {"max_features": most, "encoding": file.encoding}
-    with readable(file.path) as path:
+    with _opened(file) as path:
         found = pyogrio.read_dataframe(path, read_geometry=False, fid_as_index=True, **how)[column]
     if file.encoding == BYTES_AS_THEY_ARE and not pd.api.types.is_numeric_dtype(found.dtype):
         found = decoded(found)
-    return found if box is not None else found.reset_index(drop=True)
+    return found
 
 
 def _column_of_parquet(file: VectorFile, column: str, most: int | None) -> pd.Series:
-    left, parts = most or MOST_FEATURES, list[pd.Series]()
+    left, parts = most or np.inf, list[pd.Series]()
     for batch in pyarrow.parquet.ParquetFile(file.path).iter_batches(columns=[column]):
-        parts.append(batch.column(0).to_pandas()[:left])
+        parts.append(batch.column(0).to_pandas()[: int(min(left, len(batch)))])
         left -= len(parts[-1])
-        if not left:
+        if left <= 0:
             break
     return pd.concat(parts, ignore_index=True) if parts else pd.Series(dtype=object)
-
-
-def _column_of_boxes(
-    file: VectorFile, schema: Schema, column: str, boxes: list[Box | None]
-) -> pd.Series:
-    left, bottom, right, top = _boxes(file, schema, None, None).T
-    near = np.zeros(len(left), dtype=bool)
-    for box in boxes:
-        x_0, y_0, x_1, y_1 = box or (-np.inf, -np.inf, np.inf, np.inf)
-        near |= (left <= x_1) & (right >= x_0) & (bottom <= y_1) & (top >= y_0)
-    values = pyarrow.parquet.read_table(file.path, columns=[column]).column(0).to_pandas()
-    return values[near]
 
 
 @lru_cache(maxsize=1024)
@@ -215,11 +215,11 @@ def _extent_of(file: VectorFile, state: State) -> Box | None:
     if schema is None:
         return None
     if file.path.suffix.lower() == ".parquet":
-        boxes = _boxes(file, schema, None, None)
+        boxes, _ = _boxes(file, schema, None, None)
         boxes = boxes[np.isfinite(boxes).all(axis=1)]
         edges = [*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)] if len(boxes) else []
     else:
-        with readable(file.path) as path:
+        with _opened(file) as path:
             info = pyogrio.read_info(path, layer=schema.layer, force_total_bounds=True)
         edges = info["total_bounds"] if info["total_bounds"] is not None else []
     if len(edges) != 4 or not np.isfinite(edges).all():
@@ -234,15 +234,18 @@ def _shapes(file: VectorFile, schema: Schema, box: Box | None, most: int) -> Sha
     else:
         how: dict[str, Any] = {"layer": schema.layer, "columns": [], "bbox": box}
         how |= {"max_features": most, "force_2d": True, "on_invalid": "ignore"}
-        with readable(file.path) as path:
+        with _opened(file) as path:
             shapes = np.asarray(pyogrio.read_dataframe(path, **how).geometry)
     return shapes[np.isfinite(shapely.bounds(shapes)).all(axis=1)]
 
 
-def _boxes(file: VectorFile, schema: Schema, box: Box | None, most: int | None) -> Boxes:
+def _boxes(
+    file: VectorFile, schema: Schema, box: Box | None, most: int | None
+) -> tuple[Boxes, npt.NDArray[np.int64]]:
+    """Return the boxes around features and their numbers, as GDAL counts them."""
     if file.path.suffix.lower() == ".parquet":
-        shapes = np.asarray(read_parquet_window(file.path, [], box).geometry)
-        return shapely.bounds(shapes[:most])
-    with readable(file.path) as path:
-        _, found = pyogrio.read_bounds(path, layer=schema.layer, bbox=box, max_features=most)
-    return np.asarray(found, dtype=np.float64).T.reshape(-1, 4)
+        frame = read_parquet_window(file.path, [], box)[:most]
+        return shapely.bounds(np.asarray(frame.geometry)), frame.index.to_numpy()
+    with _opened(file) as path:
+        numbers, found = pyogrio.read_bounds(path, layer=schema.layer, bbox=box, max_features=most)
+    return np.asarray(found, dtype=np.float64).T.reshape(-1, 4), np.asarray(numbers)

@@ -224,6 +224,15 @@ def test_3_4_classes_of_other_places_are_no_mistake(small: Small, suffix: str) -
     assert session.load(small.path).warnings == ()
 
 
+def test_3_13_a_database_of_another_country(small: Small, shared_data: Path) -> None:
+    path = shared_data / "reference_vectors" / "clc_2018_granada"
+    small.content |= {"nomenclature": "oso17"}
+    small.content["reference"]["sources"] = [{"kind": "clc", "path": str(path)}]
+    said = small.said()
+    assert "E-INPUT-031" in said
+    assert "the polygons lie outside all tiles: they cover x " in said
+
+
 def test_3_4_a_mistake_that_others_make_up_for_is_a_warning(small: Small) -> None:
     for mistake in (polygons_elsewhere, tiny_polygons):
         mistake(small)

@@ -79,7 +79,8 @@ def find_everything_unread(config: Config, stages: Sequence[Stage], part: Part) 
     content of the files, which tells what is done already. `stages` are all of the run.
     """
     found = find_everything(Planner(config, stages, StateDigests()), part)
-    if any(problem.code in ("E-RUN-MEMORY", "E-RUN-DISK") for problem in found.errors):
+    refused = any(problem.code in ("E-RUN-MEMORY", "E-RUN-DISK") for problem in found.errors)
+    if refused and config.run_dir.is_dir():  # else nothing can be done already
         return find_everything(Planner(config, stages), part)
     return found
 
