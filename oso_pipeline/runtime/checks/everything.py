@@ -15,6 +15,7 @@ from oso_pipeline.core.errors import (
     EnvironmentFailure,
     InputDataError,
     OsoError,
+    Problem,
     Problems,
 )
 from oso_pipeline.runtime.checks.cluster import key_problems, submission_problems
@@ -61,8 +62,8 @@ def find_everything(planner: Planner, part: Part) -> Findings:
     _add_paths(check_writable(config), found)
     found.add(ownership.check_own(config.run_dir), ConfigError)
     add_paths(config, found)
-    sound = _sound_stages(config, part, found)
-    _add_plans(planner, sound, is_input_good=not found.errors, found=found)
+    unsound = _add_checks(config, part, found)
+    _add_plans(planner, part, unsound, found)
     found.add(memory_problems(planner, part.stages), ConfigError)
     found.add(driver_problems(), EnvironmentFailure)
     found.add(key_problems(config), EnvironmentFailure)
@@ -96,30 +97,35 @@ def _add_paths(problems: Problems, found: Findings) -> None:
     found.add([one for one in problems if one.code != _MISSING], ConfigError)
 
 
-def _sound_stages(config: Config, part: Part, found: Findings) -> list[Stage]:
-    """Add what each stage finds in its input, and return those that find no error."""
-    sound = []
+def _add_checks(config: Config, part: Part, found: Findings) -> set[str]:
+    """Add what each stage finds in its input, and return the names of those that find errors."""
+    unsound = set()
     for stage in part.stages:
         try:
             problems = stage.check(config)
         except OsoError as error:
             found.add_error(error)
+            unsound.add(stage.name)
             continue
         found.add(problems)
-        if not problems.errors:
-            sound.append(stage)
-    return sound
+        if problems.errors:
+            unsound.add(stage.name)
+    return unsound
 
 
-def _add_plans(
-    planner: Planner, stages: Sequence[Stage], is_input_good: bool, found: Findings
-) -> None:
-    """Add what only comes to light in planning; what input hides a plan was told already."""
-    for stage in stages:
+def _add_plans(planner: Planner, part: Part, unsound: set[str], found: Findings) -> None:
+    """Add what only comes to light in planning.
+
+    Where the input is wrong, what is missing for a plan was told already, and so was what hinders
+    the plan of a stage whose own check found errors, and of those after it.
+    """
+    is_input_good = not found.errors
+    told: set[Problem] = set()
+    for stage in sorted(part.stages, key=lambda one: one.name not in unsound):
         try:
             planner.tasks(stage.name)
-        except InputDataError as error:
-            if is_input_good:
-                found.add_error(error)
         except OsoError as error:
-            found.add_error(error)
+            if stage.name in unsound:
+                told.update(error.problems)
+            elif is_input_good or not isinstance(error, InputDataError):
+                found.add([one for one in error.problems if one not in told], type(error))
