@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 from fuzz import databases
 from fuzz.command import oso
 from fuzz.outcome import Ended
-from fuzz.worlds import classes, write_world
+from fuzz.worlds import RICH, classes, write_world
 
 Layers = dict[str, npt.NDArray[Any]]
 
@@ -85,6 +85,8 @@ def prepare(folder: Path) -> Ground:
         f"paths: {ground.world / 'products'}", f"paths: [{ground.world / 'products'}]"
     )
     (ground.done / "oso.yaml").write_text(text)
+    (ground.world / "rich.yaml").write_text(RICH)
+    _well(oso("check", ground.world / "rich.yaml"))
     _well(oso("run", ground.done / "oso.yaml"))
     ground.layers.update(layers_of(ground.done / "run"))
     check_truth(ground)

@@ -11,10 +11,10 @@ from fuzz.vectors import DamagedVectors
 from fuzz.whole import DamagedInput, Rewritten
 
 KINDS: dict[str, Kind] = {
-    "whole run": DamagedInput(weight=4),
-    "rewritten": Rewritten(weight=2),
-    "odd run": OddRun(weight=1),
-    "run on": RunOn(weight=3),
+    "whole run": DamagedInput(weight=6),
+    "rewritten": Rewritten(weight=3),
+    "odd run": OddRun(weight=2),
+    "run on": RunOn(weight=4),
     "run looked at": LookedAt(weight=15),
     "products": DamagedProduct(weight=15),
     "vectors": DamagedVectors(weight=20),

@@ -80,7 +80,7 @@ class Pool:
         self._number = 0
 
     def run(self, cases: Iterable[Case]) -> Iterator[tuple[Case, Outcome, float]]:
-        """Run cases; yield each with its outcome and its seconds as it ends."""
+        """Run cases; yield each with its outcome and its seconds of a processor as it ends."""
         waiting = iter(cases)
         more = True
         while more or self._running:
@@ -108,12 +108,12 @@ class Pool:
     def _ended(self) -> Iterator[tuple[Case, Outcome, float]]:
         time.sleep(_PAUSE_S)
         for pid, running in list(self._running.items()):
-            ended, status = os.waitpid(pid, os.WNOHANG)
+            ended, status, used = os.wait4(pid, os.WNOHANG)
             if ended == 0:
                 _limit(running)
                 continue
             del self._running[pid]
-            yield running.case, _outcome(running, status), time.monotonic() - running.began
+            yield running.case, _outcome(running, status), used.ru_utime + used.ru_stime
             shutil.rmtree(running.folder, ignore_errors=True)
             _note(running.folder).unlink(missing_ok=True)
 

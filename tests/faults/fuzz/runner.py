@@ -132,7 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     print(json.dumps(figures, indent=1, ensure_ascii=False))
     for kind, total in tally.seconds.most_common():
-        print(f"{kind}: {total / sum(tally.by_kind[kind].values()):.2f} s a case")
+        print(f"{kind}: {total / sum(tally.by_kind[kind].values()):.2f} s of a core for a case")
     if asked.write:
         write_figures(figures)
     return 1 if tally.bad else 0
