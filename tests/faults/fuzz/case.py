@@ -41,7 +41,7 @@ class Case:
         return random.Random(self.seed)
 
     def __str__(self) -> str:
-        """Return it as ``make fuzz CASE=`` takes it."""
+        """Return it as ``--case`` takes it."""
         return f"{self.kind}/{self.target}/{self.damage}/{self.seed}"
 
     @classmethod
