@@ -7,11 +7,11 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
-import numpy.typing as npt
 import shapely
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.vectors.formats import UNPACK, RefusedFormat
+from oso_pipeline.vectors.geometry import finite
 from oso_pipeline.vectors.shapefiles import companion, index_fits, lacking_bytes
 
 UNREADABLE: tuple[type[Exception], ...] = (Exception,)
@@ -72,7 +72,7 @@ def without_damaged(
     among the attributes of `frame`, features without geometry.
     """
     shapes = np.asarray(frame.geometry)
-    damaged = ~_finite(shapes)
+    damaged = ~finite(shapes)
     if frame.attrs.pop(NOT_BUILT, False):
         damaged |= shapely.is_missing(shapes)
     if not damaged.any():
@@ -85,11 +85,3 @@ def without_damaged(
     )
     problems.warn("W-INPUT-035", message, path, "the numbers are those of GDAL; export it again")
     return frame[~damaged]
-
-
-def _finite(geometries: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
-    """Tell which geometries have only vertices that are numbers; missing ones have no other."""
-    coordinates, rows = shapely.get_coordinates(geometries, return_index=True)
-    finite = np.ones(len(geometries), dtype=bool)
-    finite[rows[~np.isfinite(coordinates).all(axis=1)]] = False
-    return finite

@@ -33,11 +33,23 @@ def polygonal(geometries: Geometries) -> Geometries:
 
 
 def repaired(geometries: Geometries) -> tuple[Geometries, npt.NDArray[np.bool_]]:
-    """Return valid areas, and which of the geometries were not valid before."""
-    broken = ~shapely.is_valid(geometries)
-    result = geometries.copy()
-    result[broken] = shapely.make_valid(geometries[broken])
-    return polygonal(result), broken
+    """Return valid areas, and which of the geometries were not valid before.
+
+    Nothing is left of one with vertices that are not numbers: GEOS repairs no such shape.
+    """
+    result, lost = geometries.copy(), ~finite(geometries)
+    result[lost] = shapely.Polygon()
+    broken = ~shapely.is_valid(result)
+    result[broken] = shapely.make_valid(result[broken])
+    return polygonal(result), broken | lost
+
+
+def finite(geometries: Geometries) -> npt.NDArray[np.bool_]:
+    """Tell which geometries have only vertices that are numbers; missing ones have no other."""
+    coordinates, rows = shapely.get_coordinates(geometries, return_index=True)
+    result = np.ones(len(geometries), dtype=bool)
+    result[rows[~np.isfinite(coordinates).all(axis=1)]] = False
+    return result
 
 
 def fingerprints(geometries: Geometries) -> npt.NDArray[np.object_]:

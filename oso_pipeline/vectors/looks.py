@@ -23,6 +23,7 @@ import shapely
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.vectors.damage import UNREADABLE, report_unreadable
+from oso_pipeline.vectors.geometry import finite
 from oso_pipeline.vectors.parquet_files import read_parquet_window
 from oso_pipeline.vectors.shapefiles import BYTES_AS_THEY_ARE, decoded
 from oso_pipeline.vectors.stand_ins import readable
@@ -236,7 +237,7 @@ def _shapes(file: VectorFile, schema: Schema, box: Box | None, most: int) -> Sha
         how |= {"max_features": most, "force_2d": True, "on_invalid": "ignore"}
         with _opened(file) as path:
             shapes = np.asarray(pyogrio.read_dataframe(path, **how).geometry)
-    return shapes[np.isfinite(shapely.bounds(shapes)).all(axis=1)]
+    return shapes[~shapely.is_missing(shapes) & ~shapely.is_empty(shapes) & finite(shapes)]
 
 
 def _boxes(

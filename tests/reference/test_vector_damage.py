@@ -25,6 +25,7 @@ from oso_pipeline.reference.databases.sources import Labelling
 from oso_pipeline.reference.rules.codes import CodeTable
 from oso_pipeline.validation.independent import read_units
 from oso_pipeline.vectors.area_of_interest import read_outline
+from oso_pipeline.vectors.geometry import repaired
 from oso_pipeline.vectors.strata import StrataOfTask, read_strata
 from oso_pipeline.vectors.systems import near_miss
 from oso_pipeline.vectors.vector_files import VectorFile
@@ -105,6 +106,17 @@ def test_1_12_vertices_that_are_no_numbers_are_dropped_and_told(
     if len(found) == 5:
         assert "W-INPUT-035" in said
         assert name in said
+
+
+def test_1_12_nothing_is_left_of_a_shape_that_no_library_repairs() -> None:
+    sound = shapely.box(0, 0, 1, 1)
+    nan = shapely.Polygon([(0, 0), (1, 0), (np.nan, 1), (0, 1)])
+    with pytest.raises(shapely.errors.GEOSException):
+        shapely.make_valid(nan)
+    shapes, broken = repaired(np.array([sound, nan]))
+    assert shapes[0].equals(sound)
+    assert shapes[1].is_empty
+    assert broken.tolist() == [False, True]
 
 
 def test_2_8_rings_that_are_not_closed_are_told_and_stop_nothing(tmp_path: Path) -> None:

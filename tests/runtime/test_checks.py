@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas
+import numpy as np
 import pytest
 import shapely
 from muscate_factory import Muscate
@@ -244,6 +245,13 @@ def test_3_4_a_mistake_that_others_make_up_for_is_a_warning(small: Small) -> Non
 
 def test_3_4_small_polygons_among_large_ones_are_no_mistake(small: Small) -> None:
     small.labels([*squares(side=15, number=1500), *squares(y=Y + 500)])
+    assert session.load(small.path).warnings == ()
+
+
+def test_1_12_a_vertex_that_is_no_number_is_looked_past(small: Small) -> None:
+    damaged = np.array(squares()[0].exterior.coords)
+    damaged[2] = np.nan
+    small.labels([shapely.Polygon(damaged), *squares()[1:]])
     assert session.load(small.path).warnings == ()
 
 
