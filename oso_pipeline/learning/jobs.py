@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from oso_pipeline.config.adaptation import Adaptation
@@ -41,7 +42,7 @@ class TrainJob(Job):
     layout, date_grid
         The features, and the dates that they belong to.
     nomenclature
-        The classes.
+        The classes; their names and colours are only noted in the model.
     max_pixels
         Most pixels of a class; None takes all.
     allow_missing
@@ -65,7 +66,7 @@ class TrainJob(Job):
     columns: tuple[str, ...]
     layout: FeatureLayout
     date_grid: DateGrid
-    nomenclature: Nomenclature
+    nomenclature: Nomenclature = decides("codes", part=attrgetter("codes"))
     max_pixels: int | None
     allow_missing: bool
     learning: LearnerSettings = decides(merged=True, part=_of_model)

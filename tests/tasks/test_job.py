@@ -67,6 +67,13 @@ class ToyJob(Job):
     folder: Path = place(default=Path())
 
 
+@dataclass(frozen=True, kw_only=True)
+class LooseJob(Job):
+    """A job that decides by whatever it is given."""
+
+    content: Mapping[str, Any] = decides(merged=True)
+
+
 def toy(**changes: Any) -> ToyJob:
     return ToyJob(**{"inventory": Input("made once", "inventory/31TCJ.parquet"), **changes})
 
@@ -145,6 +152,36 @@ def test_a_changed_item_of_merged_settings_is_named(tmp_path: Path) -> None:
     assert do(before).status == "done"
     after = replace(before, job=toy(settings=Settings(trees=99)))
     assert after.state().why == "parameter trees: 100 -> 99"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ({"trees": 100}, {"trees": 99}, "trees: 100 -> 99"),
+        (
+            {"a": {"b": [{"c": 1}, {"c": 2}]}},
+            {"a": {"b": [{"c": 1}, {"c": 3}]}},
+            "a.b[1].c: 2 -> 3",
+        ),
+        (
+            {"bands": ["B2", "B3"]},
+            {"bands": ["B2", "B8", "B11"]},
+            "bands: without B3, with B8, B11",
+        ),
+        ({"dates": [2, 1]}, {"dates": [1, 2]}, "dates: [2, 1] -> [1, 2]"),
+        (
+            {"classes": [{"code": 1}]},
+            {"classes": [{"code": 1}, {"code": 2}]},
+            "classes[1].code is new",
+        ),
+    ],
+)
+def test_the_value_that_changed_is_shown_old_and_new(
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any], why: str
+) -> None:
+    done = replace(task_of(LooseJob(content=before)), run_dir=tmp_path)
+    assert do(done).status == "done"
+    assert replace(done, job=LooseJob(content=after)).state().why == f"parameter {why}"
 
 
 def test_only_the_part_of_a_value_that_decides_enters() -> None:
