@@ -26,7 +26,7 @@ from oso_pipeline.runtime.stages import STAGES
 
 CONFIGS = Path(__file__).resolve().parent / "data" / "0.1" / "configs"
 RECORDED = Path(__file__).resolve().parent / "data" / "keys"
-AFTER_PREDICT = frozenset({"mosaic", "validate", "independent", "report"})
+AFTER_PREDICT = frozenset({"cells", "mosaic", "validate", "independent", "report"})
 """Stages whose keys may change: tags of the map hold an id of the whole configuration."""
 
 _TRUTH = "validation.independent.path={root}/demo/world/truth/fields.geojson"

@@ -8,9 +8,8 @@ not depend on blocks, workers or the order of tiles.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from oso_pipeline.core.grids import grid_from_json, grid_to_json
+from oso_pipeline.core.tile_geometry import Floats, Mask, TileGeometry
 
 MARGIN_PIXELS = 1.5
 """A map pixel takes the value of the image pixel under its centre, at most 0.71 pixels from
@@ -27,12 +27,9 @@ that pixel's own centre; the rest is reserve for rounding."""
 _CELL = 64
 _STRETCH = 1.01  # the scale of UTM against the map projection differs by less than 1 %
 
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
-class Ownership:
+class Ownership(TileGeometry):
     """The rule by which overlapping tiles share the map.
 
     Parameters
@@ -42,14 +39,6 @@ class Ownership:
     epsg
         Coordinate system of the map, projected, in metres.
     """
-
-    grids: Mapping[str, GeoBox]
-    epsg: int
-
-    @cached_property
-    def tiles(self) -> tuple[str, ...]:
-        """Names of the tiles in the order of the indices that :meth:`owner_of` returns."""
-        return tuple(sorted(self.grids))
 
     def to_json(self) -> dict[str, Any]:
         """Return the rule as JSON values, for the parameters of a task."""
@@ -102,12 +91,16 @@ class Ownership:
         if grid.crs is None or grid.crs.epsg != self.epsg:
             raise ValueError(f"the grid must be in EPSG:{self.epsg}, the system of the map")
         owner = np.full(tuple(grid.shape), -1, np.int16)
-        for rows, columns in _cells(grid):
-            x, y = _centres(grid[rows, columns])
-            owner[rows, columns] = self._common_owner(x, y)
-            if owner[rows.start, columns.start] == -1:
-                owner[rows, columns] = self.owner_of(x, y)
+        self._fill(owner, grid)
         return owner
+
+    def around(self, grid: GeoBox, also: Collection[str] = ()) -> Ownership:
+        """Return the rule with only the tiles that may hold a place of a map `grid`, and `also`.
+
+        It gives the same answers within `grid` and is all that a task on it needs to carry.
+        """
+        near = self._near(*grid.boundingbox.bbox) | set(also)
+        return Ownership({name: self.grids[name] for name in self.tiles if name in near}, self.epsg)
 
     def owns(self, tile: str, block: GeoBox) -> Mask:
         """Return which pixel centres of `block`, a part of the grid of `tile`, it owns exactly."""
@@ -149,9 +142,6 @@ class Ownership:
         else:
             halves = (block[:, : columns // 2], block[:, columns // 2 :])
         return any(self.owns_any(tile, half) for half in halves)
-
-    def _to_map_of(self, tile: str) -> Transformer:
-        return _transformer(_epsg(self.grids[tile]), self.epsg)
 
     def _by_cells(self, tile: str, block: GeoBox, margin_m: float) -> Mask:
         to_map = self._to_map_of(tile)
@@ -200,70 +190,60 @@ class Ownership:
             everywhere &= farther < -2 * reach_m or deeper < -reach
         return True if everywhere else None
 
-    def _common_owner(self, x: Floats, y: Floats) -> int:
-        """Return the tile that owns all the places, -1 where that is not certain."""
-        middle = float(x.mean()), float(y.mean())
-        reach = float(np.hypot(np.ptp(x), np.ptp(y))) / 2 + 1
-        owner = int(self.owner_of(*middle))
-        if owner >= 0 and self._decide(self.tiles[owner], *middle, reach, 0.0):
+    def _fill(self, owner: npt.NDArray[np.int16], grid: GeoBox) -> None:
+        """Write the owners of a map `grid`: at once, else quarter by quarter, else one by one."""
+        near = self._near(*grid.boundingbox.bbox)
+        if not near:
+            return  # nobody sees it
+        rows, columns = grid.shape
+        x, y = grid.affine @ (columns / 2, rows / 2)
+        reach = float(np.hypot(rows, columns)) / 2 * abs(grid.resolution.x) + 1
+        common = self._common_owner(x, y, reach)
+        if common >= 0:
+            owner[:] = common
+        elif max(rows, columns) <= _CELL:
+            owner[:] = self._owner_of_each(grid, near, (x, y, reach))
+        else:
+            half = max(_CELL, _CELL * round(max(rows, columns) / 2 / _CELL))
+            for top in range(0, rows, half):
+                for left in range(0, columns, half):
+                    part = (
+                        slice(top, min(top + half, rows)),
+                        slice(left, min(left + half, columns)),
+                    )
+                    self._fill(owner[part], grid[part])
+
+    def _owner_of_each(
+        self, grid: GeoBox, near: set[str], cell: tuple[float, float, float]
+    ) -> npt.NDArray[np.int16]:
+        """Return :meth:`owner_of` the pixels of a small `grid`; `cell` is its centre and reach.
+
+        A tile that certainly holds all of them, or none, need not be asked for each.
+        """
+        x, y = _centres(grid)
+        owner = np.full(x.shape, -1, np.int16)
+        nearest = np.full(x.shape, np.inf)
+        reach = cell[2] * _STRETCH
+        for index, tile in enumerate(self.tiles):
+            if tile not in near:
+                continue
+            depth = float(self._depth(tile, *cell[:2]))
+            if depth < -reach:
+                continue
+            distance = self._distance2(tile, x, y)
+            if not depth > reach:
+                distance = np.where(self._contains(tile, x, y), distance, np.inf)
+            closer = distance < nearest  # a tie stays with the first name
+            owner[closer] = index
+            nearest[closer] = distance[closer]
+        return owner
+
+    def _common_owner(self, x: float, y: float, reach: float) -> int:
+        """Return the tile that owns all places within `reach`, -1 where that is not certain."""
+        owner = int(self.owner_of(x, y))
+        if owner >= 0 and self._decide(self.tiles[owner], x, y, reach, 0.0):
             return owner
         return -1
-
-    @cached_property
-    def _centres(self) -> dict[str, tuple[float, float]]:
-        return {tile: self._to_map(tile, *_middle(grid)) for tile, grid in self.grids.items()}
-
-    @cached_property
-    def _extents(self) -> dict[str, tuple[float, float, float, float]]:
-        """Bounds of each tile on the map, metres, generous by the sag of straight edges."""
-        extents = {}
-        for tile, grid in self.grids.items():
-            edge = np.array(grid.boundary(16))
-            x, y = self._to_map(tile, *(grid.affine @ (edge[:, 0], edge[:, 1])))
-            slack = 500.0
-            extents[tile] = (x.min() - slack, y.min() - slack, x.max() + slack, y.max() + slack)
-        return extents
-
-    def _near(
-        self, left: float, bottom: float, right: float, top: float, margin_m: float = 0.0
-    ) -> set[str]:
-        return {
-            tile
-            for tile, (x0, y0, x1, y1) in self._extents.items()
-            if x0 - margin_m <= right
-            and x1 + margin_m >= left
-            and y0 - margin_m <= top
-            and y1 + margin_m >= bottom
-        }
-
-    def _to_map(self, tile: str, x: Any, y: Any) -> Any:
-        return self._to_map_of(tile).transform(x, y)
-
-    def _distance2(self, tile: str, x: Any, y: Any) -> Any:
-        """Squared distance from the centre of a tile on the map, square metres."""
-        centre_x, centre_y = self._centres[tile]
-        return (x - centre_x) ** 2 + (y - centre_y) ** 2
-
-    def _pixel(self, tile: str, x: Any, y: Any) -> tuple[Any, Any]:
-        """Return column and row in the grid of a tile, with fractions."""
-        grid = self.grids[tile]
-        there = _transformer(self.epsg, _epsg(grid)).transform(x, y)
-        column, row = ~grid.affine @ there
-        return column, row
-
-    def _contains(self, tile: str, x: Floats, y: Floats) -> Mask:
-        rows, columns = self.grids[tile].shape
-        column, row = self._pixel(tile, x, y)
-        inside: Mask = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
-        return inside
-
-    def _depth(self, tile: str, x: Any, y: Any) -> Any:
-        """How far inside the grid of a tile a place lies, metres; negative outside."""
-        grid = self.grids[tile]
-        rows, columns = grid.shape
-        column, row = self._pixel(tile, x, y)
-        depth = np.minimum(np.minimum(column, columns - column), np.minimum(row, rows - row))
-        return depth * abs(grid.resolution.x)
 
 
 def _cells(grid: GeoBox) -> list[tuple[slice, slice]]:
@@ -281,20 +261,3 @@ def _centres(grid: GeoBox) -> tuple[Floats, Floats]:
     column, row = np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5)
     x, y = grid.affine @ (column, row)
     return x, y
-
-
-def _middle(grid: GeoBox) -> tuple[float, float]:
-    rows, columns = grid.shape
-    x, y = grid.affine @ (columns / 2, rows / 2)
-    return x, y
-
-
-def _epsg(grid: GeoBox) -> int:
-    if grid.crs is None or grid.crs.epsg is None:
-        raise ValueError("the grid of a tile needs a coordinate system with an EPSG code")
-    return int(grid.crs.epsg)
-
-
-@lru_cache(maxsize=64)
-def _transformer(source: int, target: int) -> Transformer:
-    return Transformer.from_crs(source, target, always_xy=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.prediction.block_file import block_family, block_of_recipe, number_of_band
+from oso_pipeline.products.pixel_kernels import picked
 
-CACHE_BYTES = 64 * 2**20
+CACHE_BYTES = 96 * 2**20
 """Most memory for blocks that neighbouring windows may need again, per tile."""
+_BLOCK_NAME = re.compile(r"r(\d{5,})c(\d{5,})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +36,48 @@ class CommittedBlock:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Which blocks of a tile may hold a pixel of a window, by their names alone.
+
+    Parameters
+    ----------
+    rows, columns
+        First and last of the window, in pixels of the tile.
+    block_shape
+        Rows and columns of the largest block.
+    """
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    block_shape: tuple[int, int]
+
+    def may_hold(self, path: Path) -> bool:
+        """Tell whether a block may reach into the window; so may what has another name."""
+        named = _BLOCK_NAME.fullmatch(path.stem)
+        if named is None:
+            return True
+        row, column = (int(number) for number in named.groups())
+        height, width = self.block_shape
+        return (
+            row <= self.rows[1]
+            and row + height > self.rows[0]
+            and column <= self.columns[1]
+            and column + width > self.columns[0]
+        )
+
+
 def committed_blocks(
-    folder: Path, tile: str, families: Collection[str]
+    folder: Path, tile: str, families: Collection[str], near: Near | None = None
 ) -> tuple[CommittedBlock, ...]:
     """List the blocks below `folder` that were made by one of `families`, sorted by window.
 
-    A block without a trustworthy commit record is left out.
+    A block without a trustworthy commit record is left out, and so is one that is not `near`.
     """
     found = []
     for path in sorted(folder.glob("*.tif")):
+        if near is not None and not near.may_hold(path):
+            continue
         record = read_sidecar(path)
         if record is None or "recipe" not in record:
             continue
@@ -52,7 +88,7 @@ def committed_blocks(
 
 
 class TileBlocks:
-    """Reads one band of the committed blocks of a tile.
+    """Reads bands of the committed blocks of a tile.
 
     A block whose content differs from what was committed is not used: its pixels count as
     missing and its path stands in `damaged`.
@@ -63,20 +99,30 @@ class TileBlocks:
         10 m grid of the tile.
     blocks
         The blocks to use.
-    band
-        Name of the band.
+    bands
+        Names of the bands.
+    more
+        Lists all blocks of the tile, where those to use do not hold a pixel: a larger one that
+        was left behind by another configuration of the same values may do so.
 
     Raises
     ------
     InputDataError
-        While it reads, if a sound block does not have that band.
+        While it reads, if a sound block does not have these bands.
     """
 
-    def __init__(self, grid: GeoBox, blocks: Collection[CommittedBlock], band: str) -> None:
+    def __init__(
+        self,
+        grid: GeoBox,
+        blocks: Collection[CommittedBlock],
+        bands: Sequence[str],
+        more: Callable[[], Collection[CommittedBlock]] | None = None,
+    ) -> None:
         self.grid = grid
         self.damaged: dict[Path, str] = {}
         self._blocks = tuple(blocks)
-        self._band = band
+        self._bands = tuple(bands)
+        self._more = more
         self._cache: OrderedDict[Path, npt.NDArray[np.uint16]] = OrderedDict()
         self._cached_bytes = 0
 
@@ -90,10 +136,15 @@ class TileBlocks:
         rows, columns
             Pixels of the tile, shape ``(n,)`` and not empty. They should lie close together:
             memory goes with the rectangle around them.
+
+        Returns
+        -------
+        values, covered
+            Of shapes ``(bands, n)`` and ``(n,)``.
         """
         top, left = int(rows.min()), int(columns.min())
         shape = (int(rows.max()) - top + 1, int(columns.max()) - left + 1)
-        values = np.zeros(shape, np.uint16)
+        values = np.zeros((len(self._bands), *shape), np.uint16)
         covered = np.zeros(shape, np.bool_)
         for item in self._blocks:
             block = item.block
@@ -107,10 +158,15 @@ class TileBlocks:
             if content is None:
                 continue
             target = (_moved(row, top), _moved(column, left))
-            values[target] = content[_moved(row, block.row), _moved(column, block.column)]
+            source = (_moved(row, block.row), _moved(column, block.column))
+            values[:, *target] = content[:, *source]
             covered[target] = True
-        picked = (rows - top, columns - left)
-        return values[picked], covered[picked]
+        found, known = picked(values, covered, (top, left), rows, columns)
+        if self._more is not None and not known.all():
+            more, self._more = self._more, None
+            self._blocks = tuple(more())
+            return self.gather(rows, columns)
+        return found, known
 
     def _read(self, item: CommittedBlock) -> npt.NDArray[np.uint16] | None:
         if item.path in self.damaged:
@@ -143,8 +199,9 @@ class TileBlocks:
                 raise ValueError(f"the file holds {source.shape} pixels")
             if source.transform != expected.affine or source.crs.to_epsg() != expected.crs.epsg:
                 raise ValueError("the file does not lie on the grid of the tile")
-            band = number_of_band(source.descriptions, self._band, item.path)
-            content: npt.NDArray[np.uint16] = source.read(band)
+            names = source.descriptions
+            numbers = [number_of_band(names, band, item.path) for band in self._bands]
+            content: npt.NDArray[np.uint16] = source.read(numbers)
         return content
 
 

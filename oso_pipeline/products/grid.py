@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -111,8 +112,11 @@ class Locator:
             In pixels of the tile from its upper-left corner, float64, each of shape
             ``(window.height, window.width)``; infinite where PROJ gives no position.
         """
-        rows = self._first_row + window.row_off + np.arange(window.height)
-        columns = self._first_column + window.col_off + np.arange(window.width)
+        return tuple(_bilinear(nodes, *self.between(window)) for nodes in self.nodes(window))
+
+    def nodes(self, window: Window) -> tuple[npt.NDArray[np.float64], ...]:
+        """Return row and column in the tile of the control points around `window`."""
+        rows, columns = self._lines(window)
         node_rows = np.arange(rows[0] // self._step, rows[-1] // self._step + 2)
         node_columns = np.arange(columns[0] // self._step, columns[-1] // self._step + 2)
         x, y = self._to_tile.transform(
@@ -122,21 +126,52 @@ class Locator:
             )
         )
         affine = self._tile_grid.affine
-        cells = (rows // self._step - node_rows[0], columns // self._step - node_columns[0])
-        shares = ((rows % self._step + 0.5) / self._step, (columns % self._step + 0.5) / self._step)
+        return (y - affine.f) / affine.e, (x - affine.c) / affine.a
+
+    def between(self, window: Window) -> tuple[Any, Any]:
+        """Return for rows and columns of `window` the node before, and how far it is passed.
+
+        Returns
+        -------
+        cells, shares
+            Each a pair, for the rows and for the columns of the window.
+        """
+        lines = self._lines(window)
+        cells = tuple(line // self._step - line[0] // self._step for line in lines)
+        shares = tuple((line % self._step + 0.5) / self._step for line in lines)
+        return cells, shares
+
+    def _lines(self, window: Window) -> tuple[npt.NDArray[np.int64], ...]:
         return (
-            _bilinear((y - affine.f) / affine.e, cells, shares),
-            _bilinear((x - affine.c) / affine.a, cells, shares),
+            self._first_row + window.row_off + np.arange(window.height),
+            self._first_column + window.col_off + np.arange(window.width),
         )
 
 
-def nearest(positions: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.int32]:
-    """Return the pixel (row or column) that holds each position, within ``0 .. size - 1``.
+def window_in_tile(grid: GeoBox, tile_grid: GeoBox) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the first and last row and column of a tile that a part of the map may need.
 
-    Positions come from interpolation; one that lies a millimetre outside the tile, although
-    the exact one is inside, belongs to the outermost pixel.
+    Parameters
+    ----------
+    grid
+        Grid of a part of the map, its edges at multiples of its resolution.
+    tile_grid
+        10 m grid of the tile.
+
+    Returns
+    -------
+    rows, columns
+        First and last each; the last is before the first where the two lie apart.
     """
-    return np.clip(np.floor(positions), 0, size - 1).astype(np.int32)
+    rows, columns = grid.shape
+    nodes = Locator(grid, tile_grid).nodes(Window(0, 0, columns, rows))
+    found = []
+    for positions, size in zip(nodes, tile_grid.shape, strict=True):
+        known = positions[np.isfinite(positions)]
+        low, high = (known.min(), known.max()) if known.size else (0.0, -1.0)
+        # Interpolated positions lie between those of the nodes; one outside is the outermost.
+        found.append((max(0, math.floor(low) - 1), min(int(size) - 1, math.floor(high) + 1)))
+    return found[0], found[1]
 
 
 def _bilinear(

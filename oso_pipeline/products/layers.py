@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from rasterio.enums import Resampling
+
+from oso_pipeline.core.nomenclature import Nomenclature
 
 LayerName = Literal["class", "confidence", "validity"]
 RasterType = Literal["uint8", "uint16"]
@@ -64,6 +66,38 @@ VALIDITY = Layer(
     "validity: number of clear dates",
 )
 LAYERS: dict[str, Layer] = {layer.name: layer for layer in (CLASS, CONFIDENCE, VALIDITY)}
+
+
+@dataclass(frozen=True, slots=True)
+class PixelType:
+    """What the pixels of a layer are, apart from names and colours.
+
+    Parameters
+    ----------
+    band
+        Name of the band in the block files.
+    dtype
+        Type of the raster.
+    nodata
+        Value outside the tiles and in holes.
+    overviews
+        How the overviews are made: ``mode`` or ``average``.
+    """
+
+    band: str
+    dtype: RasterType
+    nodata: int
+    overviews: str
+
+    @classmethod
+    def of(cls, layer: Layer, nomenclature: Nomenclature) -> PixelType:
+        """Return the pixels of a layer of a map with these classes."""
+        dtype = layer.dtype or nomenclature.raster_dtype
+        return cls(layer.name, dtype, layer.nodata, layer.overviews.name)
+
+    def to_json(self) -> dict[str, str | int]:
+        """Return the fields as JSON values, for the parameters of a task."""
+        return asdict(self)
 
 
 def map_path(year: int, layer: Layer) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,8 +12,8 @@ from rasterio.windows import Window
 
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.products.committed import TileBlocks
-from oso_pipeline.products.grid import Locator, nearest
-from oso_pipeline.products.layers import Layer
+from oso_pipeline.products.grid import Locator
+from oso_pipeline.products.pixel_kernels import pixels_of_owner, put
 from oso_pipeline.vectors.area_of_interest import AreaMask
 
 
@@ -41,7 +41,7 @@ class Holes:
 
 
 class Mosaic:
-    """Puts one layer of the map together, window by window.
+    """Puts the bands of the map together, window by window.
 
     Each pixel of the map takes the value of the pixel of its owner tile in which its centre
     lies. The result does not depend on the windows, on the shape of the blocks or on their
@@ -50,11 +50,13 @@ class Mosaic:
     Parameters
     ----------
     grid
-        Grid of the map.
+        Grid of the map, or of a part of it.
     ownership
         Which tile each place belongs to.
+    nodata
+        What stands in each band outside the tiles and the area.
     blocks
-        The blocks of each tile, opened for the band of the layer. A tile without an entry was
+        The blocks of each tile, opened for these bands. A tile without an entry was
         asked for no block; places that it owns are nodata.
     block_shapes
         Rows and columns of the blocks of each tile; only used to name missing ones.
@@ -66,6 +68,7 @@ class Mosaic:
         self,
         grid: GeoBox,
         ownership: Ownership,
+        nodata: Sequence[int],
         blocks: Mapping[str, TileBlocks],
         block_shapes: Mapping[str, tuple[int, int]],
         areas: Mapping[str, AreaMask] | None = None,
@@ -73,44 +76,57 @@ class Mosaic:
         self.grid = grid
         self.holes = Holes()
         self._ownership = ownership
+        self._nodata = np.array(nodata, np.uint16)
         self._blocks = blocks
         self._block_shapes = block_shapes
         self._areas = areas or {}
         self._locators = {tile: Locator(grid, ownership.grids[tile]) for tile in blocks}
 
-    def read(self, window: Window, layer: Layer) -> npt.NDArray[np.uint16]:
+    def read(self, window: Window) -> npt.NDArray[np.uint16]:
         """Return a window of the map, nodata outside tiles and area and where a block is missing.
 
         Pixels whose block is missing are added to `holes`.
+
+        Returns
+        -------
+        uint16 array of shape ``(bands, window.height, window.width)``
         """
         part = self.grid[
             window.row_off : window.row_off + window.height,
             window.col_off : window.col_off + window.width,
         ]
         owners = self._ownership.owners(part)
-        result = np.full(owners.shape, layer.nodata, np.uint16)
-        for index in np.unique(owners[owners >= 0]):
+        result = np.empty((len(self._nodata), *owners.shape), np.uint16)
+        result[:] = self._nodata[:, None, None]
+        found = np.bincount(owners.ravel() + 1, minlength=len(self._ownership.tiles) + 1)[1:]
+        for index in np.flatnonzero(found).tolist():
             tile = self._ownership.tiles[index]
-            if tile not in self._blocks:
-                continue
-            mine = owners == index
-            rows, columns = self._pixels(tile, window, mine)
-            if tile in self._areas:
-                inside = self._areas[tile].pixels(rows, columns)
-                if not inside.any():
-                    continue
-                mine[mine] = inside
-                rows, columns = rows[inside], columns[inside]
-            values, covered = self._blocks[tile].gather(rows, columns)
-            result[mine] = np.where(covered, values, layer.nodata)
-            if not covered.all():
-                missing = (rows[~covered], columns[~covered])
-                self.holes.add(tile, missing, self._block_shapes[tile])
+            if tile in self._blocks:
+                self._take(tile, window, owners, index, result)
         return result
 
-    def _pixels(
-        self, tile: str, window: Window, mine: npt.NDArray[np.bool_]
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        rows, columns = self._locators[tile].positions(window)
+    def _take(
+        self,
+        tile: str,
+        window: Window,
+        owners: npt.NDArray[np.int16],
+        index: int,
+        result: npt.NDArray[np.uint16],
+    ) -> None:
+        """Write what `tile`, whose index is `index` in `owners`, gives to a window."""
+        locator = self._locators[tile]
         height, width = self._ownership.grids[tile].shape
-        return nearest(rows[mine], height), nearest(columns[mine], width)
+        nodes, (cells, shares) = locator.nodes(window), locator.between(window)
+        flat, rows, columns = pixels_of_owner(
+            owners, index, nodes, cells, shares, (int(height), int(width))
+        )
+        if tile in self._areas:
+            inside = self._areas[tile].pixels(rows, columns)
+            flat, rows, columns = flat[inside], rows[inside], columns[inside]
+            if not len(flat):
+                return
+        values, covered = self._blocks[tile].gather(rows, columns)
+        put(result, flat, values, covered)
+        if not covered.all():
+            missing = (rows[~covered], columns[~covered])
+            self.holes.add(tile, missing, self._block_shapes[tile])

@@ -1,10 +1,9 @@
-"""Write a raster of the map: tiled first, then as a Cloud Optimized GeoTIFF."""
+"""The rasters of the map: what they are, their blocks by GDAL, and whether they read back."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,26 +11,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rasterio
-import rasterio.shutil
 from odc.geo.geobox import GeoBox
-from rasterio._err import CPLE_BaseError
+from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
-from oso_pipeline.core.commit import TEMPORARY_SUFFIX
-from oso_pipeline.products.grid import windows
-from oso_pipeline.products.layers import Layer
+from oso_pipeline.products.cog_writer import framed
+from oso_pipeline.products.layers import PixelType
+from oso_pipeline.products.tiff import Directory, blocks_of, directories
 
 BLOCK_PX = 512
 """Side of the blocks of the products."""
-WINDOW_PX = 1024
-"""Side of the windows in which the map is made; a multiple of `BLOCK_PX`, so that no block
-is written twice."""
 
 # One thread: with GDAL_NUM_THREADS set, GDAL 3.10 does not report a full disk while it writes
 # a GeoTIFF. The block cache is bounded because its default grows with the machine.
 _SETTINGS = {"GDAL_NUM_THREADS": "1", "GDAL_CACHEMAX": 64, "GDAL_PAM_ENABLED": "NO"}
+_PACKED: dict[str, Any] = {"tiled": True, "blockxsize": BLOCK_PX, "blockysize": BLOCK_PX}
+_PACKED |= {"compress": "deflate", "zlevel": 6, "sparse_ok": True}
 
-Pixels = npt.NDArray[np.uint16]
+Pixels = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -41,11 +38,11 @@ class RasterSpec:
     Parameters
     ----------
     grid
-        Grid of the map.
-    layer
-        Which raster.
-    dtype
-        Type of the raster.
+        Grid of the raster.
+    pixels
+        Type of its pixels.
+    description
+        Of its band.
     tags
         Metadata of the file.
     colours
@@ -53,146 +50,165 @@ class RasterSpec:
     """
 
     grid: GeoBox
-    layer: Layer
-    dtype: str
-    tags: Mapping[str, str]
+    pixels: PixelType
+    description: str
+    tags: Mapping[str, str] = field(default_factory=dict)
     colours: Mapping[int, tuple[int, int, int, int]] | None = None
 
 
-@dataclass
-class Written:
-    """What was written: the number of pixels of each value and a checksum per window."""
+@dataclass(frozen=True)
+class Packed:
+    """Compressed blocks of an image or a part of it.
 
-    window_px: int = WINDOW_PX
-    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(65536, np.int64))
-    checksums: list[int] = field(default_factory=list)
+    Parameters
+    ----------
+    sizes
+        Bytes of each block, int64, shape ``(rows of blocks, columns of blocks)``; 0 for one that
+        is all nodata.
+    framed
+        Those that are not, row by row, as `cog_writer.framed` frames them.
+    checksum
+        CRC-32 of the pixels.
+    """
 
-    @property
-    def histogram(self) -> dict[int, int]:
-        """Number of pixels of each value that occurs."""
-        return {int(value): int(self.counts[value]) for value in np.flatnonzero(self.counts)}
-
-
-@contextmanager
-def flat_raster(beside: Path) -> Iterator[Path]:
-    """Give the path of a temporary raster beside the temporary file `beside`; remove it after."""
-    stem = beside.name.removesuffix(TEMPORARY_SUFFIX)
-    path = beside.with_name(f"{stem}.flat{TEMPORARY_SUFFIX}")
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+    sizes: npt.NDArray[np.int64]
+    framed: bytes
+    checksum: int
 
 
-def write_flat(
-    path: Path, spec: RasterSpec, read: Callable[[Window], Pixels], window_px: int = WINDOW_PX
-) -> Written:
-    """Write a tiled GeoTIFF without overviews, window by window.
+def pack(pixels: Pixels, nodata: int) -> Packed:
+    """Compress pixels block by block.
+
+    What a block has beyond the pixels is nodata, so that its bytes depend on nothing else.
+
+    Parameters
+    ----------
+    pixels
+        Of the type of the raster, shape ``(rows, columns)``; the first block begins at the first.
+    nodata
+        Value of the raster that says so.
+    """
+    rows, columns = (-(-side // BLOCK_PX) * BLOCK_PX for side in pixels.shape)
+    whole = pixels
+    if whole.shape != (rows, columns):
+        whole = np.full((rows, columns), nodata, pixels.dtype)
+        whole[: pixels.shape[0], : pixels.shape[1]] = pixels
+    profile = {"count": 1, "height": rows, "width": columns, "dtype": pixels.dtype, **_PACKED}
+    profile |= {"nodata": nodata, "transform": rasterio.Affine(1, 0, 1, 0, -1, 0)}
+    with rasterio.Env(**_SETTINGS), MemoryFile() as memory:
+        with memory.open(driver="GTiff", **profile) as target:
+            target.write(whole, 1)
+        content = bytes(memory.read())
+    blocks = blocks_of(next(directories(content)))
+    found = [
+        framed(content[offset : offset + size])
+        for offset, size in zip(blocks.offsets.flat, blocks.sizes.flat, strict=True)
+        if size
+    ]
+    return Packed(blocks.sizes, b"".join(found), zlib.crc32(np.ascontiguousarray(pixels).data))
+
+
+def template_of(spec: RasterSpec) -> Directory:
+    """Return the tags of a raster as GDAL writes them, for `cog_writer.write_levels`."""
+    profile = _profile(spec) | _PACKED | {"bigtiff": "yes"}
+    with rasterio.Env(**_SETTINGS), MemoryFile() as memory:
+        with memory.open(**profile) as target:
+            target.update_tags(**spec.tags)
+            target.set_band_description(1, spec.description)
+            if spec.colours is not None:
+                target.write_colormap(1, dict(spec.colours))
+        return next(directories(memory.read()))
+
+
+def verify_structure(path: Path, spec: RasterSpec, shapes: Sequence[tuple[int, int]]) -> None:
+    """Compare what GDAL finds in a file with what it should be, apart from its pixels.
 
     Parameters
     ----------
     path
-        File to write.
+        The file.
     spec
-        What it is.
-    read
-        Gives the pixels of a window; values must fit the type of the raster.
-    window_px
-        Side of the windows.
+        What it should be.
+    shapes
+        Rows and columns of its overviews.
 
     Raises
     ------
     OSError
-        If the disk is full or cannot be written.
-    """
-    written = Written(window_px)
-    profile = _profile(spec) | {"compress": "deflate", "zlevel": 1, "bigtiff": "if_safer"}
-    with rasterio.Env(**_SETTINGS), rasterio.open(path, "w", **profile) as target:
-        # Metadata first: added after the pixels it would make GDAL write the directory twice.
-        target.update_tags(**spec.tags)
-        target.set_band_description(1, spec.layer.description)
-        if spec.colours is not None:
-            target.write_colormap(1, dict(spec.colours))
-        for window in windows(spec.grid, window_px):
-            pixels = read(window)
-            written.counts += np.bincount(pixels.ravel(), minlength=65536)
-            content = pixels.astype(spec.dtype)
-            written.checksums.append(zlib.crc32(content.data))
-            target.write(content, 1, window=window)
-    return written
-
-
-def add_tags(path: Path, tags: Mapping[str, str]) -> None:
-    """Add metadata to a raster that is not a product yet."""
-    with rasterio.Env(**_SETTINGS), rasterio.open(path, "r+", driver="GTiff") as target:
-        target.update_tags(**tags)
-
-
-def write_cog(flat: Path, path: Path, spec: RasterSpec) -> None:
-    """Copy the raster `flat` to a Cloud Optimized GeoTIFF with overviews.
-
-    The same pixels give the same bytes: one thread, no dates.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or cannot be written.
-    """
-    try:
-        with rasterio.Env(**_SETTINGS):
-            rasterio.shutil.copy(
-                flat,
-                path,
-                driver="COG",
-                COMPRESS="DEFLATE",
-                LEVEL="6",
-                BLOCKSIZE=str(BLOCK_PX),
-                OVERVIEWS="IGNORE_EXISTING",
-                OVERVIEW_RESAMPLING=spec.layer.overviews.name.upper(),
-                BIGTIFF="IF_SAFER",
-            )
-    except CPLE_BaseError as error:  # what this driver raises is not an OSError
-        raise OSError(f"{path}: {error}") from error
-
-
-def verify(path: Path, spec: RasterSpec, written: Written) -> None:
-    """Read a raster back whole, overviews too, and compare it with what was written.
-
-    Raises
-    ------
-    OSError
-        If the file is damaged or differs.
+        If it differs.
     """
     with rasterio.Env(**_SETTINGS), rasterio.open(path, driver="GTiff") as source:
         expected = _profile(spec)
         for key in ("dtype", "nodata", "width", "height", "transform", "crs"):
             if source.profile[key] != expected[key]:
                 raise OSError(f"{path}: {key} is {source.profile[key]} instead of {expected[key]}")
-        levels = len(source.overviews(1))
-        parts = windows(spec.grid, written.window_px)
-        if [zlib.crc32(source.read(1, window=part)) for part in parts] != written.checksums:
-            raise OSError(f"{path}: the pixels read back differ from those written")
-    for level in range(levels):
-        with (
-            rasterio.Env(**_SETTINGS),
-            rasterio.open(path, driver="GTiff", OVERVIEW_LEVEL=level) as overview,
-        ):
-            for _, window in overview.block_windows(1):
-                overview.read(1, window=window)
+        if source.block_shapes != [(BLOCK_PX, BLOCK_PX)]:
+            raise OSError(f"{path}: blocks of {source.block_shapes} pixels")
+        found = len(source.overviews(1))
+    sizes = [_overview_shape(path, level) for level in range(found)]
+    if sizes != list(shapes):
+        raise OSError(f"{path}: overviews of {sizes} instead of {list(shapes)} pixels")
+
+
+def verify_pixels(path: Path, checksums: Sequence[int], rows: int, level: int | None) -> None:
+    """Read the image of a file, or an overview, and compare it with what was packed.
+
+    Parameters
+    ----------
+    path
+        The file.
+    checksums
+        CRC-32 of the pixels of each band of `rows` rows, from the top.
+    rows
+        How many rows each checksum is of; the last may be of fewer.
+    level
+        Number of the overview from 0; None for the image.
+
+    Raises
+    ------
+    OSError
+        If the file is damaged or differs.
+    """
+    options = {} if level is None else {"OVERVIEW_LEVEL": level}
+    with (
+        rasterio.Env(**_SETTINGS),
+        rasterio.open(path, driver="GTiff", **options) as source,
+    ):
+        for number, expected in enumerate(checksums):
+            top = number * rows
+            window = Window(0, top, source.width, min(rows, source.height - top))
+            if zlib.crc32(source.read(1, window=window)) != expected:
+                raise OSError(f"{path}: the pixels read back differ from those written")
+
+
+def read_level(path: Path, level: int | None) -> Pixels:
+    """Return the pixels of the image of a file (None) or of an overview (from 0)."""
+    options = {} if level is None else {"OVERVIEW_LEVEL": level}
+    with (
+        rasterio.Env(**_SETTINGS),
+        rasterio.open(path, driver="GTiff", **options) as source,
+    ):
+        pixels: Pixels = source.read(1)
+        return pixels
+
+
+def _overview_shape(path: Path, level: int) -> tuple[int, int]:
+    with (
+        rasterio.Env(**_SETTINGS),
+        rasterio.open(path, driver="GTiff", OVERVIEW_LEVEL=level) as overview,
+    ):
+        return int(overview.height), int(overview.width)
 
 
 def _profile(spec: RasterSpec) -> dict[str, Any]:
     rows, columns = spec.grid.shape
     return {
         "driver": "GTiff",
-        "dtype": spec.dtype,
+        "dtype": spec.pixels.dtype,
         "count": 1,
         "height": rows,
         "width": columns,
         "crs": rasterio.crs.CRS.from_epsg(spec.grid.crs.epsg),
         "transform": spec.grid.affine,
-        "nodata": spec.layer.nodata,
-        "tiled": True,
-        "blockxsize": BLOCK_PX,
-        "blockysize": BLOCK_PX,
+        "nodata": spec.pixels.nodata,
     }

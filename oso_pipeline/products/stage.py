@@ -1,100 +1,71 @@
-"""Stage ``mosaic``: one raster per layer on the grid of the map."""
+"""Stage ``mosaic``: one raster per layer of the map, from the cells, with names and colours."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
 from odc.geo.geobox import GeoBox
 
 from oso_pipeline import __version__
 from oso_pipeline.config.model import Config
-from oso_pipeline.core.blocks import Block
-from oso_pipeline.core.commit import digest, publish_bytes, staged
+from oso_pipeline.core.commit import digest, publish_bytes, read_sidecar, staged
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.core.nomenclature import NODATA_CODE, Nomenclature, load_nomenclature
-from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.core.wording import counted
 from oso_pipeline.learners.registry import learner_of
-from oso_pipeline.prediction.block_file import block_family
-from oso_pipeline.prediction.stage import PredictJob
-from oso_pipeline.products.committed import (
-    TileBlocks,
-    committed_blocks,
-)
-from oso_pipeline.products.grid import cropped, map_grid
-from oso_pipeline.products.layers import CLASS, CONFIDENCE, LAYERS, Layer, map_path
-from oso_pipeline.products.mosaic import Holes, Mosaic
-from oso_pipeline.products.raster import (
-    RasterSpec,
-    Written,
-    add_tags,
-    flat_raster,
-    verify,
-    write_cog,
-    write_flat,
-)
+from oso_pipeline.products.assembly import Part, assemble
+from oso_pipeline.products.cell_job import CellJob
+from oso_pipeline.products.cells import Cell
+from oso_pipeline.products.layers import CLASS, CONFIDENCE, LAYERS, Layer, PixelType, map_path
+from oso_pipeline.products.raster import RasterSpec
 from oso_pipeline.products.style import attribute_table, qgis_style
-from oso_pipeline.tasks.job import Input, Job, decides, file_part, place, reads
+from oso_pipeline.tasks.job import Input, Inputs, Job, decides, place, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task
-from oso_pipeline.vectors.area_of_interest import AreaMask, AreaOfTask
 
-# Measured: 0.2 microseconds per pixel and a peak of 250 MB, whatever the size of the map.
-_SECONDS_PER_PIXEL = 0.2e-6
-_BYTES_PER_PIXEL = 0.3  # on disk, with overviews
-_MEMORY_BYTES = 300 * 2**20
-_NAMED_BLOCKS = 10
-_IMAGE_PIXEL_M = 10.0
+# Measured: blocks are hashed, copied, compared and hashed again.
+_SECONDS_PER_PIXEL = 2e-9
+_BYTES_PER_PIXEL = {"class": 0.25, "confidence": 0.9, "validity": 0.3}
+_MEMORY_BYTES = 220 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
 class MosaicJob(Job):
-    """Make one layer of the map.
+    """Put one layer of the map together.
 
     Parameters
     ----------
     layer
         Its name.
-    ownership
-        How the tiles share the map.
-    resolution_m
-        Side of a pixel of the map, metres.
-    nomenclature
-        The classes.
+    grid
+        Grid of the map.
+    pixels
+        What its pixels are.
+    description
+        Of its band.
     tags
         Metadata of the file.
-    confidence
-        What confidence is; None where it is what `layers.CONFIDENCE` says.
-    area
-        The area of interest; None for whole tiles.
-    blocks
-        The folder of the blocks, with the digest of their families.
-    missing_blocks
-        Which blocks are missing, where a map with holes is accepted.
-    families
-        Of each tile the families of blocks that make the map, see `block_family`.
-    block_shapes
-        Of each tile the rows and columns of its largest block.
-    allow_partial
-        Accept a map with holes.
+    nomenclature
+        The classes, for their map; None for other layers.
+    cells
+        The files of the layer, one of each cell.
+    places
+        Where each cell lies.
+    levels
+        How many overviews lie inside the cells.
     """
 
     layer: str
-    ownership: Ownership
-    resolution_m: float
-    nomenclature: Nomenclature
+    grid: GeoBox
+    pixels: PixelType
+    description: str
     tags: Mapping[str, str]
-    confidence: str | None = decides(if_set=True, default=None)
-    area: AreaOfTask | None = file_part(if_set=True)
-    blocks: Input = reads()
-    missing_blocks: Input | None = reads("missing blocks")
-    families: Mapping[str, tuple[str, ...]] = place()
-    block_shapes: Mapping[str, tuple[int, int]] = place()
-    allow_partial: bool = place()
+    nomenclature: Nomenclature | None = decides(if_set=True, default=None)
+    cells: Inputs = reads()
+    places: tuple[Cell, ...] = place()
+    levels: int = place()
 
 
 class MosaicStage(StageBase):
@@ -105,16 +76,10 @@ class MosaicStage(StageBase):
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the tasks: class, confidence, validity.
 
-        A task names its input by one digest: that of the families of the blocks, see
-        `committed.family`. Where a map with holes is accepted, the blocks that are missing
-        now count too, so that the map is made again when they have come.
+        A changed name, colour or tag outdates these files and not the cells: blocks are copied.
         """
-        by_tile: dict[str, list[Task]] = defaultdict(list)
-        for task in context.tasks("predict"):
-            by_tile[block_of_task(task).tile].append(task)
-        if not by_tile:
-            return []
-        return [_task(context, layer, by_tile) for layer in LAYERS.values()]
+        cells = context.tasks("cells")
+        return [_task(context, layer, cells) for layer in LAYERS.values()] if cells else []
 
     def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return the summary of each committed layer by its name."""
@@ -127,103 +92,84 @@ class MosaicStage(StageBase):
 STAGE = MosaicStage()
 
 
-def block_of_task(task: Task) -> Block:
-    """Return the block of a task of stage ``predict``."""
-    return _predict_job(task).block
+@dataclass(frozen=True)
+class Found:
+    """What the cells of the map hold.
 
+    Parameters
+    ----------
+    missing_blocks, missing_pixels
+        Number of blocks that were not there, and of pixels without value for that.
+    valued_pixels
+        Pixels of the layer with a value.
+    pixels
+        Number of pixels of each class.
+    """
 
-def _predict_job(task: Task) -> PredictJob:
-    if not isinstance(task.job, PredictJob):
-        raise TypeError(f"task {task.stage} {task.name} predicts no block")
-    return task.job
+    missing_blocks: int
+    missing_pixels: int
+    valued_pixels: int
+    pixels: Mapping[int, int]
 
 
 def make_layer(job: MosaicJob, task: Task) -> Summary:
-    """Make one layer of the map and, for the classes, its style files.
+    """Put one layer of the map together and, for the classes, its style files.
 
     Raises
     ------
     InputDataError
-        If blocks are missing and the configuration does not accept a partial map, or if
-        blocks hold values that the layer cannot have.
+        If the file of a cell has changed since it was committed.
     """
-    layer, nomenclature = LAYERS[job.layer], job.nomenclature
-    grids = {tile: job.ownership.grids[tile] for tile in job.families}
-    blocks = {tile: _open(job, task, tile) for tile in grids}
-    areas = {} if job.area is None else {t: job.area.mask(grid) for t, grid in grids.items()}
-    grid = _map_grid(job, grids, areas)
-    mosaic = Mosaic(grid, job.ownership, blocks, job.block_shapes, areas)
-    spec = _spec(job, grid, layer)
-    with staged(task.output()) as temporary, flat_raster(temporary) as flat:
-        written = write_flat(flat, spec, lambda window: mosaic.read(window, layer))
-        _check(job, task, layer, written)
-        damaged = {path: why for source in blocks.values() for path, why in source.damaged.items()}
-        if mosaic.holes.pixels:
-            _refuse_holes(job, task, mosaic.holes, damaged)
-            add_tags(flat, {"OSO_PARTIAL": _partial(mosaic.holes)})
-        write_cog(flat, temporary, spec)
-        verify(temporary, spec, written)
-    if layer is CLASS:
+    parts = _parts(job, task)
+    found = _found(job, parts)
+    tags = dict(job.tags)
+    if found.missing_pixels:
+        blocks = counted(found.missing_blocks, "block")
+        pixels = counted(found.missing_pixels, "pixel")
+        tags["OSO_PARTIAL"] = f"{blocks} missing, {pixels} without value"
+    nomenclature = job.nomenclature
+    colours = None if nomenclature is None else nomenclature.colour_table()
+    spec = RasterSpec(job.grid, job.pixels, job.description, tags, colours)
+    with staged(task.output()) as temporary:
+        assemble(temporary, spec, parts, job.levels)
+    if nomenclature is not None:
         publish_bytes(task.output(1), qgis_style(nomenclature))
-        publish_bytes(task.output(2), attribute_table(nomenclature, written.histogram))
-    return _summary(layer, spec, written, mosaic.holes)
+        publish_bytes(task.output(2), attribute_table(nomenclature, found.pixels))
+    return _summary(job, found)
 
 
-def _ownership(by_tile: Mapping[str, list[Task]]) -> Ownership:
-    """Return how the tiles shared the map when the blocks were planned.
-
-    Neighbours without a block count: what they own has no block elsewhere.
-    """
-    shares = [_predict_job(tasks[0]).ownership for tasks in by_tile.values()]
-    grids = {tile: grid for share in shares for tile, grid in share.grids.items()}
-    return Ownership(grids, shares[0].epsg)
-
-
-def _map_grid(job: MosaicJob, grids: Mapping[str, GeoBox], areas: Mapping[str, AreaMask]) -> GeoBox:
-    """Return the grid of the map: the tiles, or what the area covers of them."""
-    epsg = job.ownership.epsg
-    whole = map_grid(grids, epsg, job.resolution_m)
-    bounds = [b for mask in areas.values() if (b := mask.bounds_in(epsg)) is not None]
-    if not bounds:
-        return whole
-    # The centre of a map pixel lies in the image pixel it shows, less than a pixel from the
-    # centre that decides about the area.
-    low, high = np.min(bounds, axis=0) - _IMAGE_PIXEL_M, np.max(bounds, axis=0) + _IMAGE_PIXEL_M
-    return cropped(whole, (low[0], low[1], high[2], high[3]))
+def _parts(job: MosaicJob, task: Task) -> list[Part]:
+    """Return the files of the cells, each as it was committed."""
+    problems, parts = Problems(), []
+    for cell, path in zip(job.places, job.cells.paths, strict=True):
+        try:
+            parts.append(Part(cell, task.path_of(Input(job.cells.key, path))))
+        except InputDataError as error:
+            problems.extend(error.problems)
+    problems.raise_errors(InputDataError)
+    return parts
 
 
-def _job(config: Config, layer: Layer, by_tile: Mapping[str, list[Task]]) -> MosaicJob:
-    families, shapes = {}, {}
-    for tile, tasks in sorted(by_tile.items()):
-        blocks = [block_of_task(task) for task in tasks]
-        families[tile] = tuple(sorted({block_family(task.recipe) for task in tasks}))
-        shapes[tile] = (max(b.height for b in blocks), max(b.width for b in blocks))
-    missing: list[str] = []
-    if config.map.allow_partial:
-        missing = [t.name for ts in by_tile.values() for t in ts if t.committed() is None]
-    return MosaicJob(
-        layer=layer.name,
-        ownership=_ownership(by_tile),
-        resolution_m=config.map.resolution_m,
-        nomenclature=load_nomenclature(config.nomenclature),
-        tags={**_tags(config), "OSO_TILES": " ".join(sorted(by_tile))},
-        confidence=_confidence(config) if layer is CONFIDENCE else None,
-        area=AreaOfTask.of(config.map.area),
-        blocks=Input(digest(families), "blocks"),
-        missing_blocks=Input(digest(sorted(missing)), "blocks") if missing else None,
-        families=families,
-        block_shapes=shapes,
-        allow_partial=config.map.allow_partial,
-    )
+def _found(job: MosaicJob, parts: list[Part]) -> Found:
+    """Add up what the cells tell of themselves."""
+    blocks: set[str] = set()
+    missing = valued = 0
+    pixels: Counter[int] = Counter()
+    for part in parts:
+        summary = (read_sidecar(part.path) or {})["summary"]
+        blocks |= set(summary["missing_blocks"])
+        missing += summary["missing_pixels"]
+        valued += summary["valued_pixels"][job.layer]
+        pixels.update({int(code): number for code, number in summary["pixels"].items()})
+    return Found(len(blocks), missing, valued, pixels)
 
 
-def _task(context: PlanContext[Config], layer: Layer, by_tile: Mapping[str, list[Task]]) -> Task:
+def _task(context: PlanContext[Config], layer: Layer, cells: tuple[Task, ...]) -> Task:
     config = context.config
-    job = _job(config, layer, by_tile)
-    grids = [job.ownership.grids[tile] for tile in job.families]
+    job = _job(config, layer, cells)
     path = map_path(config.year, layer)
     style = (path.removesuffix(".tif") + ".qml", path + ".aux.xml") if layer is CLASS else ()
-    pixels = sum(grid.shape[0] * grid.shape[1] for grid in grids)
+    pixels = sum(task.cost.pixels for task in cells)
     return Task(
         stage=MosaicStage.name,
         name=layer.name,
@@ -233,18 +179,48 @@ def _task(context: PlanContext[Config], layer: Layer, by_tile: Mapping[str, list
         job=job,
         cost=Cost(
             pixels=pixels,
-            bytes_read=3 * pixels,
             memory_bytes=_MEMORY_BYTES,
             core_seconds=_SECONDS_PER_PIXEL * pixels,
-            bytes_written=int(_BYTES_PER_PIXEL * pixels),
+            bytes_written=int(_BYTES_PER_PIXEL[layer.name] * pixels),
         ),
     )
 
 
-def _confidence(config: Config) -> str | None:
-    """Return what the learner says that confidence is, where it is not the usual."""
-    text = f"confidence: {learner_of(config.learning.kind).classifier.confidence}, percent"
-    return None if text == CONFIDENCE.description else text
+def _job(config: Config, layer: Layer, cells: tuple[Task, ...]) -> MosaicJob:
+    jobs = [cell_job(task) for task in cells]
+    first, nomenclature = jobs[0], load_nomenclature(config.nomenclature)
+    number = list(first.layers).index(layer.name)
+    description = layer.description
+    if layer is CONFIDENCE:
+        classifier = learner_of(config.learning.kind).classifier
+        description = f"confidence: {classifier.confidence}, percent"
+    tiles = sorted({tile for job in jobs for tile in job.families})
+    return MosaicJob(
+        layer=layer.name,
+        grid=first.map_grid,
+        pixels=first.layers[layer.name],
+        description=description,
+        tags={
+            **_tags(config),
+            "OSO_TILES": " ".join(tiles),
+            "OSO_LAYER": layer.name,
+            "OSO_NOMENCLATURE": nomenclature.name,
+            "TIFFTAG_IMAGEDESCRIPTION": description,
+        },
+        nomenclature=nomenclature if layer is CLASS else None,
+        cells=Inputs(
+            digest([task.key for task in cells]), tuple(task.outputs[number] for task in cells)
+        ),
+        places=tuple(job.cell for job in jobs),
+        levels=first.levels,
+    )
+
+
+def cell_job(task: Task) -> CellJob:
+    """Return the job of a task of stage ``cells``."""
+    if not isinstance(task.job, CellJob):
+        raise TypeError(f"task {task.stage} {task.name} makes no cell of the map")
+    return task.job
 
 
 def _tags(config: Config) -> dict[str, str]:
@@ -260,85 +236,18 @@ def _tags(config: Config) -> dict[str, str]:
     }
 
 
-def _open(job: MosaicJob, task: Task, tile: str) -> TileBlocks:
-    folder = task.path_of(job.blocks) / tile
-    found = committed_blocks(folder, tile, job.families[tile])
-    return TileBlocks(job.ownership.grids[tile], found, job.layer)
-
-
-def _spec(job: MosaicJob, grid: GeoBox, layer: Layer) -> RasterSpec:
-    nomenclature = job.nomenclature
-    if job.confidence is not None:
-        layer = replace(layer, description=job.confidence)
-    tags = {
-        **job.tags,
-        "OSO_LAYER": layer.name,
-        "OSO_NOMENCLATURE": nomenclature.name,
-        "TIFFTAG_IMAGEDESCRIPTION": layer.description,
-    }
-    colours = nomenclature.colour_table() if layer is CLASS else None
-    return RasterSpec(grid, layer, layer.dtype or nomenclature.raster_dtype, tags, colours)
-
-
-def _check(job: MosaicJob, task: Task, layer: Layer, written: Written) -> None:
-    """Refuse values that would be cut to the type of the raster or have no name."""
-    if layer is CLASS:
-        allowed: Any = {NODATA_CODE, *job.nomenclature.codes}
-    elif layer is CONFIDENCE:
-        allowed = range(101)
-    else:
-        return
-    unknown = [value for value in written.histogram if value not in allowed]
-    problems = Problems()
-    if unknown:
-        problems.error(
-            "E-MAP-VALUES",
-            f"the blocks hold values {unknown[:10]} that a {layer.name} map cannot have",
-            task.path_of(job.blocks),
-            "remove the folder of the blocks and run again",
-        )
-    problems.raise_errors(InputDataError)
-
-
-def _refuse_holes(job: MosaicJob, task: Task, holes: Holes, damaged: Mapping[Any, str]) -> None:
-    if job.allow_partial:
-        return
-    problems = Problems()
-    for path, why in sorted(damaged.items()):
-        problems.error(
-            "E-MAP-BLOCK", f"a block cannot be used: {why}", path, "remove it and run again"
-        )
-    names = sorted(holes.blocks)
-    more = "" if len(names) <= _NAMED_BLOCKS else f" and {len(names) - _NAMED_BLOCKS} more"
-    problems.error(
-        "E-MAP-HOLES",
-        f"the map would have holes: {counted(holes.pixels, 'pixel')} of "
-        f"{counted(len(names), 'missing block')} "
-        f"({', '.join(names[:_NAMED_BLOCKS])}{more})",
-        task.path_of(job.blocks),
-        "run again to make the missing blocks, or accept holes with `map.allow_partial: true`",
-    )
-    problems.raise_errors(InputDataError)
-
-
-def _partial(holes: Holes) -> str:
-    blocks, pixels = counted(len(holes.blocks), "block"), counted(holes.pixels, "pixel")
-    return f"{blocks} missing, {pixels} without value"
-
-
-def _summary(layer: Layer, spec: RasterSpec, written: Written, holes: Holes) -> Summary:
-    rows, columns = spec.grid.shape
-    counts = written.histogram
+def _summary(job: MosaicJob, found: Found) -> Summary:
+    rows, columns = (int(side) for side in job.grid.shape)
     summary: Summary = {
-        "layer": layer.name,
+        "layer": job.layer,
         "shape": [rows, columns],
-        "nodata_pixels": counts.get(layer.nodata, 0),
-        "missing_blocks": len(holes.blocks),
-        "missing_pixels": holes.pixels,
+        "nodata_pixels": rows * columns - found.valued_pixels,
+        "missing_blocks": found.missing_blocks,
+        "missing_pixels": found.missing_pixels,
     }
-    if layer is CLASS:
-        area = abs(spec.grid.resolution.x * spec.grid.resolution.y) / 10_000
-        found = {code: counts[code] for code in sorted(counts) if code != NODATA_CODE}
-        summary["pixels"] = {str(code): number for code, number in found.items()}
-        summary["hectares"] = {str(code): number * area for code, number in found.items()}
+    if job.nomenclature is not None:
+        area = abs(job.grid.resolution.x * job.grid.resolution.y) / 10_000
+        counts = dict(sorted(found.pixels.items()))
+        summary["pixels"] = {str(code): number for code, number in counts.items()}
+        summary["hectares"] = {str(code): number * area for code, number in counts.items()}
     return summary

@@ -6,6 +6,7 @@ from oso_pipeline.imagery.stage import STAGE as INVENTORY
 from oso_pipeline.learning.label_stage import STAGE as LABELS
 from oso_pipeline.learning.train_stage import STAGE as TRAIN
 from oso_pipeline.prediction.stage import STAGE as PREDICT
+from oso_pipeline.products.cell_stage import STAGE as CELLS
 from oso_pipeline.products.stage import STAGE as MOSAIC
 from oso_pipeline.reference.polygons.stage import STAGE as POLYGONS
 from oso_pipeline.reference.split.past_seasons import beside_the_map
@@ -29,6 +30,7 @@ STAGES: tuple[Stage, ...] = (
     LABELS,
     TRAIN,
     PREDICT,
+    CELLS,
     MOSAIC,
     VALIDATE,
     INDEPENDENT,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,9 +20,10 @@ from oso_pipeline.core.tiles import Tile
 from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.prediction.block_file import BANDS, write_block
 from oso_pipeline.prediction.stage import PredictJob
-from oso_pipeline.products import stage
+from oso_pipeline.products import cell_stage, stage
 from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.worker import do
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.reading.reader import ReadSpec
 
@@ -42,6 +42,39 @@ def config_of(run_dir: Path, **changes: Any) -> Config:
         "reference": {"sources": [{"path": "parcels.gpkg"}]},
     }
     return Config.model_validate(content | changes)
+
+
+def made(task: Task) -> Task:
+    result = do(task)
+    assert result.status == "done", result.error
+    return task
+
+
+@dataclass
+class Planned:
+    """The tasks of a map: cells, and the layers by name."""
+
+    cells: tuple[Task, ...]
+    layers: dict[str, Task]
+
+    def __getitem__(self, layer: str) -> Task:
+        """Return the task of a layer; its cells are not made."""
+        return self.layers[layer]
+
+    def made(self, layer: str) -> Task:
+        """Make a layer, and the cells that are not up to date."""
+        self.make_cells()
+        return made(self.layers[layer])
+
+    def all_made(self) -> dict[str, Task]:
+        """Make all layers."""
+        return {layer: self.made(layer) for layer in self.layers}
+
+    def make_cells(self) -> None:
+        """Make the cells that are not up to date."""
+        for task in self.cells:
+            if task.committed() is None:
+                made(task)
 
 
 @dataclass
@@ -95,7 +128,7 @@ class World:
 
     def commit(self, tasks: tuple[Task, ...], order: tuple[str, ...] = BANDS) -> None:
         for task in tasks:
-            block = stage.block_of_task(task)
+            block = cell_stage.block_of_task(task)
             grid = block.crop(self.grids[block.tile])
             rows = slice(block.row, block.row + block.height)
             columns = slice(block.column, block.column + block.width)
@@ -110,15 +143,15 @@ class World:
     def config(self, **changes: Any) -> Config:
         return config_of(self.run_dir, **changes)
 
-    def plan(self, tasks: tuple[Task, ...], **changes: Any) -> Mapping[str, Task]:
-        config = self.config(**changes)
-        context = SimpleNamespace(
-            config=config, run_dir=self.run_dir, tasks=lambda name: {"predict": tasks}[name]
-        )
-        return {task.name: task for task in stage.STAGE.plan(context)}
+    def plan(self, tasks: tuple[Task, ...], **changes: Any) -> Planned:
+        config, known = self.config(**changes), {"predict": tasks}
+        context = SimpleNamespace(config=config, run_dir=self.run_dir, tasks=known.__getitem__)
+        known["cells"] = tuple(cell_stage.STAGE.plan(context))
+        layers = {task.name: task for task in stage.STAGE.plan(context)}
+        return Planned(known["cells"], layers)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def world_in() -> type[World]:
     return World
 

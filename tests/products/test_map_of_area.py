@@ -15,19 +15,14 @@ from rasterio.windows import from_bounds
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.errors import InputDataError
+from oso_pipeline.products.cell_job import make_cell
+from oso_pipeline.products.cell_stage import block_of_task
 from oso_pipeline.products.layers import LAYERS
-from oso_pipeline.products.stage import STAGE, block_of_task, make_layer
+from oso_pipeline.products.stage import STAGE
 from oso_pipeline.tasks.task import Task
-from oso_pipeline.tasks.worker import do
 from oso_pipeline.vectors.area_of_interest import area_mask, digest_of
 
 World = Any
-
-
-def made(task: Task) -> Task:
-    result = do(task)
-    assert result.status == "done", result.error
-    return task
 
 
 def content(task: Task) -> dict[str, bytes]:
@@ -69,11 +64,11 @@ def test_the_map_is_the_full_one_inside_and_nodata_outside(
     assert 0 < len(tasks) < len(whole.predict_tasks())
     assert {block_of_task(task).tile for task in tasks} == set(part.grids)
     part.commit(tasks)
-    with rasterio.open(made(maps[layer]).output()) as source:
+    with rasterio.open(maps.made(layer).output()) as source:
         found, bounds = source.read(1), source.bounds
         assert "OSO_PARTIAL" not in source.tags()
         x, y = source.transform @ tuple(np.indices(source.shape)[::-1] + 0.5)
-    with rasterio.open(made(whole.plan(whole.predict_tasks())[layer]).output()) as source:
+    with rasterio.open(whole.plan(whole.predict_tasks()).made(layer).output()) as source:
         window = from_bounds(*bounds, source.transform)
         assert window == window.round_offsets().round_lengths()
         full = source.read(1, window=window)
@@ -100,7 +95,7 @@ def test_bytes_do_not_depend_on_blocks(
         world = world_in(tmp_path / str(block_px))
         tasks, maps = planned(world, area, block_px)
         world.commit(tasks)
-        contents.append([content(made(task)) for task in maps.values()])
+        contents.append([content(task) for task in maps.all_made().values()])
     assert contents[0] == contents[1] == contents[2]
 
 
@@ -108,15 +103,15 @@ def test_a_missing_block_of_the_area_is_still_a_hole(world: World, area: Path) -
     tasks, maps = planned(world, area)
     world.commit(tasks)
     world.uncommit(tasks[len(tasks) // 2])
-    task = maps["class"]
+    (task,) = maps.cells
     with pytest.raises(InputDataError, match="E-MAP-HOLES"):
-        make_layer(task.job, task)
+        make_cell(task.job, task)
 
 
 def test_a_changed_area_outdates_the_map(world: World, area: Path) -> None:
     tasks, maps = planned(world, area)
     world.commit(tasks)
-    made(maps["class"])
+    maps.made("class")
     frame = geopandas.read_file(area)
     frame.geometry = frame.to_crs(2154).buffer(-20).to_crs(4326)
     area.unlink()

@@ -16,25 +16,19 @@ from pyproj import Transformer
 from rasterio.warp import Resampling, reproject
 from rio_cogeo import cog_validate
 
-from oso_pipeline.core.commit import sidecar_of, staged, sweep_temporaries
+from oso_pipeline.core.commit import sidecar_of
 from oso_pipeline.core.errors import ExitCode, InputDataError
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.products.cell_job import _open, make_cell
 from oso_pipeline.products.committed import TileBlocks
-from oso_pipeline.products.layers import LAYERS
+from oso_pipeline.products.layers import LAYERS, PixelType
 from oso_pipeline.products.mosaic import Mosaic
-from oso_pipeline.products.raster import flat_raster
-from oso_pipeline.products.stage import STAGE, _open, make_layer
+from oso_pipeline.products.stage import STAGE
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 
 World = Any
-
-
-def made(task: Task) -> Task:
-    result = do(task)
-    assert result.status == "done", result.error
-    return task
 
 
 def read(task: Task) -> tuple[np.ndarray, Any]:
@@ -70,7 +64,7 @@ def test_two_zones_meet_without_gap_overlap_or_shift(
 ) -> None:
     tasks = world.predict_tasks()
     world.commit(tasks)
-    values, profile = read(made(world.plan(tasks)[layer]))
+    values, profile = read(world.plan(tasks).made(layer))
     assert profile["crs"].to_epsg() == 2154
     assert np.array_equal(values, expected_layer(world, profile, band, nodata))
 
@@ -79,7 +73,7 @@ def test_agrees_with_gdal_inside_the_tiles(world: World) -> None:
     """GDAL's own nearest neighbour (exact transform) as a second opinion."""
     tasks = world.predict_tasks()
     world.commit(tasks)
-    values, profile = read(made(world.plan(tasks)["class"]))
+    values, profile = read(world.plan(tasks).made("class"))
     grid_of = {"crs": profile["crs"], "transform": profile["transform"]}
     agree = total = 0
     warped = {}
@@ -107,14 +101,16 @@ def test_windows_do_not_matter(world: World, size: int) -> None:
 
     tasks = world.predict_tasks()
     world.commit(tasks)
-    task = world.plan(tasks)["class"]
+    planned = world.plan(tasks)
+    (task,) = planned.cells
     grid = map_grid(world.grids, 2154, 10.0)
     blocks = {tile: _open(task.job, task, tile) for tile in world.grids}
-    mosaic = Mosaic(grid, Ownership(world.grids, 2154), blocks, {})
-    whole = np.zeros(grid.shape, np.uint16)
+    mosaic = Mosaic(grid, Ownership(world.grids, 2154), (0, 0, 65535), blocks, {})
+    whole = np.zeros((3, *grid.shape), np.uint16)
     for part in windows(grid, size):
-        whole[part.toslices()] = mosaic.read(part, LAYERS["class"])
-    assert np.array_equal(whole, read(made(task))[0])
+        whole[:, *part.toslices()] = mosaic.read(part)
+    for band, layer in zip(whole, LAYERS, strict=True):
+        assert np.array_equal(band, read(planned.made(layer))[0])
 
 
 @pytest.mark.fault(
@@ -129,7 +125,7 @@ def test_bytes_depend_neither_on_blocks_nor_on_their_order_nor_on_threads(
         world = world_in(tmp_path / folder)
         tasks = world.predict_tasks(block_px)[::order]
         world.commit(tasks)
-        made_tasks = [made(task) for task in world.plan(tasks).values()]
+        made_tasks = world.plan(tasks).all_made().values()
         contents.append(
             [(task.run_dir / output).read_bytes() for task in made_tasks for output in task.outputs]
         )
@@ -140,14 +136,17 @@ def test_bytes_depend_neither_on_blocks_nor_on_their_order_nor_on_threads(
 def test_another_block_size_does_not_outdate_the_map(world: World) -> None:
     key = world.plan(world.predict_tasks(40))["class"].key
     assert world.plan(world.predict_tasks(60))["class"].key == key
-    assert world.plan(world.predict_tasks(40), seed=1)["class"].key != key
+    seeded = world.plan(world.predict_tasks(40), seed=1)
+    assert seeded["class"].key != key
+    cells = world.plan(world.predict_tasks(40)).cells
+    assert [task.key for task in seeded.cells] == [task.key for task in cells], "only a tag differs"
 
 
 def test_products_are_cogs_with_faithful_overviews(world: World) -> None:
     tasks = world.predict_tasks()
     world.commit(tasks)
-    for task in world.plan(tasks, map={"resolution_m": 1.0}).values():
-        valid, errors, warnings = cog_validate(made(task).output(), strict=True)
+    for task in world.plan(tasks, map={"resolution_m": 1.0}).all_made().values():
+        valid, errors, warnings = cog_validate(task.output(), strict=True)
         assert valid, (errors, warnings)
         with rasterio.open(task.output()) as source:
             assert source.block_shapes == [(512, 512)]
@@ -166,15 +165,15 @@ def test_2_19_maps_are_the_same_whatever_the_run_is_called_and_wherever_its_data
 ) -> None:
     tasks = world.predict_tasks()
     world.commit(tasks)
-    here = {name: made(task).output().read_bytes() for name, task in world.plan(tasks).items()}
+    here = {n: task.output().read_bytes() for n, task in world.plan(tasks).all_made().items()}
     elsewhere = {
         "name": "renamed",
         "imagery": {"paths": ["/other/disk/images", "more"], "tiles": list(world.grids)},
         "reference": {"sources": [{"path": "/elsewhere/parcels.gpkg"}]},
         "runtime": {"workers": 7},
     }
-    for name, task in world.plan(tasks, **elsewhere).items():
-        assert made(task).output().read_bytes() == here[name]
+    for name, task in world.plan(tasks, **elsewhere).all_made().items():
+        assert task.output().read_bytes() == here[name]
 
 
 def test_metadata_says_what_the_map_is(world: World) -> None:
@@ -183,7 +182,7 @@ def test_metadata_says_what_the_map_is(world: World) -> None:
     planned = world.plan(tasks)
     expected = {"class": ("uint8", 0), "confidence": ("uint8", 0), "validity": ("uint16", 65535)}
     for name, (dtype, nodata) in expected.items():
-        with rasterio.open(made(planned[name]).output()) as source:
+        with rasterio.open(planned.made(name).output()) as source:
             tags = source.tags()
             assert (source.dtypes[0], source.nodata) == (dtype, nodata)
             assert source.descriptions[0] == LAYERS[name].description
@@ -204,7 +203,7 @@ def test_metadata_says_what_the_map_is(world: World) -> None:
 def test_gdal_reads_the_attribute_table(world: World, tmp_path: Path) -> None:
     tasks = world.predict_tasks()
     world.commit(tasks)
-    task = made(world.plan(tasks)["class"])
+    task = world.plan(tasks).made("class")
     # rasterio has no API for attribute tables; GDAL writes the table that it read beside a copy.
     copy = tmp_path / "copy.tif"
     rasterio.shutil.copy(task.output(), copy, driver="GTiff")
@@ -234,7 +233,7 @@ def test_codes_beyond_255_keep_value_and_colour(world: World, tmp_path: Path) ->
         world.bands[tile][0] = np.where(world.bands[tile][1] % 2, 7, 300)
     tasks = world.predict_tasks()
     world.commit(tasks)
-    task = made(world.plan(tasks, nomenclature=str(table))["class"])
+    task = world.plan(tasks, nomenclature=str(table)).made("class")
     with rasterio.open(task.output()) as source:
         assert source.dtypes[0] == "uint16"
         assert set(np.unique(source.read(1))) == {0, 7, 300}
@@ -247,9 +246,9 @@ def test_a_missing_block_stops_the_map(world: World) -> None:
     world.commit(tasks)
     used = next(t for t in tasks if t.name == "31UCU/r00040c00040")
     world.uncommit(used)
-    task = world.plan(tasks)["class"]
+    (task,) = world.plan(tasks).cells
     with pytest.raises(InputDataError, match=r"E-MAP-HOLES(.|\n)*31UCU/r00040c00040") as caught:
-        make_layer(task.job, task)
+        make_cell(task.job, task)
     assert caught.value.exit_code == ExitCode.INPUT
     assert "allow_partial" in str(caught.value)
     assert not task.output().exists()
@@ -261,16 +260,16 @@ def test_a_partial_map_says_so_and_is_made_again_when_the_block_comes(world: Wor
     partial = {"map": {"allow_partial": True}}
     late = next(t for t in tasks if t.name == "31UCU/r00040c00040")
     world.uncommit(late)
-    task = made(world.plan(tasks, **partial)["validity"])
+    task = world.plan(tasks, **partial).made("validity")
     holed, profile = read(task)
     with rasterio.open(task.output()) as source:
         assert source.tags()["OSO_PARTIAL"].startswith("1 block missing, ")
     summary = STAGE.gather((task,)).summary["validity"]
     assert summary["missing_blocks"] == 1
     world.commit((late,))
-    again = world.plan(tasks, **partial)["validity"]
-    assert again.state().status == "outdated"
-    whole, _ = read(made(again))
+    planned = world.plan(tasks, **partial)
+    assert planned["validity"].state().status == "outdated"
+    whole, _ = read(planned.made("validity"))
     assert summary["missing_pixels"] == int((holed != whole).sum()) > 0
     assert (holed[holed != whole] == 65535).all()
     assert np.array_equal(whole, expected_layer(world, profile, 2, 65535))
@@ -281,9 +280,9 @@ def test_stale_blocks_are_not_used(world: World) -> None:
     world.commit(tasks)
     stale = sidecar_of(tasks[0].output())
     stale.write_text(stale.read_text().replace('"vote": "hard"', '"vote": "soft"'))
-    task = world.plan(tasks)["class"]
+    (task,) = world.plan(tasks).cells
     with pytest.raises(InputDataError, match=r"30UYD/r00000c00000"):
-        make_layer(task.job, task)
+        make_cell(task.job, task)
 
 
 @pytest.mark.fault(
@@ -296,9 +295,9 @@ def test_a_damaged_block_is_named(world: World) -> None:
     content = bytearray(victim.read_bytes())
     content[-20] ^= 0xFF  # same size: the sidecar looks fine
     victim.write_bytes(content)
-    task = world.plan(tasks)["class"]
+    (task,) = world.plan(tasks).cells
     with pytest.raises(InputDataError, match="E-MAP-BLOCK") as caught:
-        make_layer(task.job, task)
+        make_cell(task.job, task)
     assert str(victim) in str(caught.value)
     assert len(caught.value.problems) == 2
 
@@ -307,16 +306,17 @@ def test_unknown_codes_are_refused_not_cut_to_a_byte(world: World) -> None:
     world.bands["31UCU"][0, 50:60, 50:60] = 300
     tasks = world.predict_tasks()
     world.commit(tasks)
-    task = world.plan(tasks)["class"]
+    (task,) = world.plan(tasks).cells
     with pytest.raises(InputDataError, match=r"E-MAP-VALUES(.|\n)*300"):
-        make_layer(task.job, task)
+        make_cell(task.job, task)
 
 
 def test_a_band_that_the_blocks_lack_is_refused_by_name(world: World) -> None:
     tasks = world.predict_tasks()
     world.commit(tasks)
-    task = world.plan(tasks)["class"]
-    blocks = _open(replace(task.job, layer="second"), task, "31UCU")
+    (task,) = world.plan(tasks).cells
+    second = {"second": PixelType("second", "uint8", 0, "mode")}
+    blocks = _open(replace(task.job, layers=second), task, "31UCU")
     place = np.zeros(1, np.int32)
     with pytest.raises(InputDataError, match=r"E-MAP-BAND.*'second'.*class, confidence, val") as e:
         blocks.gather(place, place)
@@ -327,22 +327,22 @@ def test_a_band_that_the_blocks_lack_is_refused_by_name(world: World) -> None:
 def test_bands_are_found_by_name_whatever_their_order(world: World) -> None:
     tasks = world.predict_tasks()
     world.commit(tasks, order=("validity", "class", "confidence"))
-    task = world.plan(tasks)["class"]
+    (task,) = world.plan(tasks).cells
     blocks = _open(task.job, task, "31UCU")
     values, _ = blocks.gather(np.arange(9, dtype=np.int32), np.arange(9, dtype=np.int32))
-    assert np.array_equal(values, world.bands["31UCU"][0].diagonal()[:9])
+    assert np.array_equal(values, world.bands["31UCU"].diagonal(axis1=1, axis2=2)[:, :9])
 
 
 def test_the_cache_of_blocks_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oso_pipeline.products.committed.CACHE_BYTES", 40 * 40 * 2 * 2)
+    monkeypatch.setattr("oso_pipeline.products.committed.CACHE_BYTES", 40 * 40 * 2 * 3 * 2)
     tasks = world.predict_tasks()
     world.commit(tasks)
-    task = world.plan(tasks)["class"]
+    (task,) = world.plan(tasks).cells
     blocks: TileBlocks = _open(task.job, task, "31UCU")
     rows, columns = (axis.ravel().astype(np.int32) for axis in np.indices((120, 120)))
     values, covered = blocks.gather(rows, columns)
     assert covered.all()
-    assert np.array_equal(values.reshape(120, 120), world.bands["31UCU"][0])
+    assert np.array_equal(values.reshape(3, 120, 120), world.bands["31UCU"])
     assert len(blocks._cache) <= 2
 
 
@@ -357,7 +357,9 @@ def test_a_full_disk_leaves_nothing_behind(world: World, most_bytes: int) -> Non
     world.bands["31UCU"][2] = np.random.default_rng(0).integers(0, 300, (120, 120))
     tasks = world.predict_tasks()
     world.commit(tasks)
-    task = world.plan(tasks)["validity"]
+    planned = world.plan(tasks)
+    planned.make_cells()
+    task = planned["validity"]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
     try:
@@ -366,13 +368,4 @@ def test_a_full_disk_leaves_nothing_behind(world: World, most_bytes: int) -> Non
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (result.status, result.exit_code) == ("failed", ExitCode.ENVIRONMENT), result.error
     assert not list((world.run_dir / "maps").iterdir())
-    assert made(task).output().stat().st_size > 12_000
-
-
-def test_what_a_killed_writer_leaves_is_swept(tmp_path: Path) -> None:
-    with staged(tmp_path / "OCS_2018.tif") as temporary, flat_raster(temporary) as flat:
-        temporary.touch()
-        flat.touch()
-        assert flat != temporary
-        assert sweep_temporaries(tmp_path) == 2
-        temporary.touch()
+    assert planned.made("validity").output().stat().st_size > 12_000
