@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from oso_pipeline.core.nomenclature import NODATA_CODE
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.products.cell_layers import CellLayer, strips_of
 from oso_pipeline.products.cells import Cell
-from oso_pipeline.products.committed import Near, TileBlocks, committed_blocks
+from oso_pipeline.products.committed import BlockCache, TileBlocks, TileWindow, committed_blocks
 from oso_pipeline.products.grid import window_in_tile
 from oso_pipeline.products.layers import CLASS, CONFIDENCE, PixelType
 from oso_pipeline.products.mosaic import Holes, Mosaic
@@ -84,8 +85,26 @@ def make_cell(job: CellJob, task: Task) -> Summary:
         If blocks are missing and the configuration does not accept a partial map, or if
         blocks hold values that a layer cannot have.
     """
+    layers, holes, damaged = _filled(job, task)
+    for name, layer in layers.items():
+        _check(job, task, name, layer)
+    if holes.pixels:
+        _refuse_holes(job, task, holes, damaged)
+    for layer, output in zip(layers.values(), task.outputs, strict=True):
+        layer.write(task.run_dir / output)
+    return {
+        "missing_pixels": holes.pixels,
+        "missing_blocks": sorted(holes.blocks),
+        "valued_pixels": {name: _valued(job, layer) for name, layer in layers.items()},
+        "pixels": {str(code): n for code, n in layers[CLASS.name].histogram.items() if code},
+    }
+
+
+def _filled(job: CellJob, task: Task) -> tuple[dict[str, CellLayer], Holes, dict[Path, str]]:
+    """Return the layers with all pixels, what is missing, and which blocks cannot be used."""
     grids = {tile: job.ownership.grids[tile] for tile in job.families}
-    blocks = {tile: _open(job, task, tile) for tile in grids}
+    cache = BlockCache()
+    blocks = {tile: _open(job, task, tile, cache) for tile in grids}
     areas = {} if job.area is None else {t: job.area.mask(grid) for t, grid in grids.items()}
     nodata = [pixels.nodata for pixels in job.layers.values()]
     mosaic = Mosaic(job.grid, job.ownership, nodata, blocks, job.block_shapes, areas)
@@ -94,19 +113,8 @@ def make_cell(job: CellJob, task: Task) -> Summary:
         values = np.concatenate([mosaic.read(window) for window in strip], axis=2)
         for layer, one in zip(layers.values(), values, strict=True):
             layer.add(one)
-    for name, layer in layers.items():
-        _check(job, task, name, layer)
-    if mosaic.holes.pixels:
-        damaged = {path: why for source in blocks.values() for path, why in source.damaged.items()}
-        _refuse_holes(job, task, mosaic.holes, damaged)
-    for layer, output in zip(layers.values(), task.outputs, strict=True):
-        layer.write(task.run_dir / output)
-    return {
-        "missing_pixels": mosaic.holes.pixels,
-        "missing_blocks": sorted(mosaic.holes.blocks),
-        "valued_pixels": {name: _valued(job, layer) for name, layer in layers.items()},
-        "pixels": {str(code): n for code, n in layers[CLASS.name].histogram.items() if code},
-    }
+    damaged = {path: why for source in blocks.values() for path, why in source.damaged.items()}
+    return layers, mosaic.holes, damaged
 
 
 def _valued(job: CellJob, layer: CellLayer) -> int:
@@ -114,14 +122,16 @@ def _valued(job: CellJob, layer: CellLayer) -> int:
     return total - layer.histogram.get(layer.pixels.nodata, 0)
 
 
-def _open(job: CellJob, task: Task, tile: str) -> TileBlocks:
+def _open(job: CellJob, task: Task, tile: str, cache: BlockCache) -> TileBlocks:
     grid, families = job.ownership.grids[tile], job.families[tile]
     folder = task.path_of(job.blocks) / tile
-    rows, columns = window_in_tile(job.grid, grid)
-    near = Near(rows, columns, job.block_shapes[tile])
-    found = committed_blocks(folder, tile, families, near)
+    window = TileWindow(*window_in_tile(job.grid, grid))
+    shape = job.block_shapes[tile]
+    near = committed_blocks(folder, tile, families, lambda path: window.may_hold(path, shape))
     bands = [pixels.band for pixels in job.layers.values()]
-    return TileBlocks(grid, found, bands, lambda: committed_blocks(folder, tile, families))
+    return TileBlocks(
+        grid, near, bands, window, cache, lambda: committed_blocks(folder, tile, families)
+    )
 
 
 def _check(job: CellJob, task: Task, name: str, layer: CellLayer) -> None:

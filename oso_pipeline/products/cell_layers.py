@@ -47,7 +47,8 @@ class CellLayer:
         self._shape = int(grid.shape[0]), int(grid.shape[1])
         self._levels = levels
         self._strips: list[Packed] = []
-        self._halves: list[npt.NDArray[Any]] = []
+        half = (-(-self._shape[0] // 2), -(-self._shape[1] // 2))
+        self._half = np.empty(half if levels else (0, 0), pixels.dtype)
 
     @property
     def histogram(self) -> dict[int, int]:
@@ -58,9 +59,11 @@ class CellLayer:
         """Take the next row of blocks; the values must fit the type of the layer."""
         self.counts += np.bincount(values.ravel(), minlength=65536)
         content = values.astype(self.pixels.dtype)
-        self._strips.append(pack(content, self.pixels.nodata))
         if self._levels:
-            self._halves.append(self._halved(content))
+            top = len(self._strips) * BLOCK_PX // 2
+            half = self._halved(content)
+            self._half[top : top + len(half)] = half
+        self._strips.append(pack(content, self.pixels.nodata))
 
     def write(self, final: Path) -> None:
         """Publish the file, all or nothing, after decoding it whole.
@@ -72,8 +75,7 @@ class CellLayer:
         """
         packed: list[Sequence[Packed]] = [self._strips]
         shapes: list[tuple[int, int]] = []
-        overview = np.concatenate(self._halves) if self._levels else None
-        self._halves.clear()
+        overview = self._half if self._levels else None
         while overview is not None:
             packed.append([pack(overview, self.pixels.nodata)])
             shapes.append(overview.shape)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.commit import read_sidecar
@@ -23,7 +24,7 @@ from oso_pipeline.prediction.block_file import block_family, block_of_recipe, nu
 from oso_pipeline.products.pixel_kernels import picked
 
 CACHE_BYTES = 96 * 2**20
-"""Most memory for blocks that neighbouring windows may need again, per tile."""
+"""Most memory for blocks that neighbouring windows may need again."""
 _BLOCK_NAME = re.compile(r"r(\d{5,})c(\d{5,})")
 
 
@@ -37,47 +38,52 @@ class CommittedBlock:
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
-    """Which blocks of a tile may hold a pixel of a window, by their names alone.
+class TileWindow:
+    """A part of a tile, in its 10 m pixels.
 
     Parameters
     ----------
     rows, columns
-        First and last of the window, in pixels of the tile.
-    block_shape
-        Rows and columns of the largest block.
+        Slices with start and stop.
     """
 
-    rows: tuple[int, int]
-    columns: tuple[int, int]
-    block_shape: tuple[int, int]
+    rows: slice
+    columns: slice
 
-    def may_hold(self, path: Path) -> bool:
-        """Tell whether a block may reach into the window; so may what has another name."""
+    def cut(self, block: Block) -> Block | None:
+        """Return the part of a block in the window; None where there is none."""
+        top, left = max(block.row, self.rows.start), max(block.column, self.columns.start)
+        bottom = min(block.row + block.height, self.rows.stop)
+        right = min(block.column + block.width, self.columns.stop)
+        if top >= bottom or left >= right:
+            return None
+        return Block(block.tile, top, left, bottom - top, right - left)
+
+    def may_hold(self, path: Path, block_shape: tuple[int, int]) -> bool:
+        """Tell by its name whether a block of at most `block_shape` may reach into the window.
+
+        So may what has another name.
+        """
         named = _BLOCK_NAME.fullmatch(path.stem)
         if named is None:
             return True
         row, column = (int(number) for number in named.groups())
-        height, width = self.block_shape
-        return (
-            row <= self.rows[1]
-            and row + height > self.rows[0]
-            and column <= self.columns[1]
-            and column + width > self.columns[0]
-        )
+        return self.cut(Block("", row, column, *block_shape)) is not None
 
 
 def committed_blocks(
-    folder: Path, tile: str, families: Collection[str], near: Near | None = None
+    folder: Path,
+    tile: str,
+    families: Collection[str],
+    named: Callable[[Path], bool] = lambda path: True,
 ) -> tuple[CommittedBlock, ...]:
     """List the blocks below `folder` that were made by one of `families`, sorted by window.
 
-    A block without a trustworthy commit record is left out, and so is one that is not `near`.
+    A block without a trustworthy commit record is left out, and so is one that is not `named`
+    as it should be.
     """
     found = []
-    for path in sorted(folder.glob("*.tif")):
-        if near is not None and not near.may_hold(path):
-            continue
+    for path in filter(named, sorted(folder.glob("*.tif"))):
         record = read_sidecar(path)
         if record is None or "recipe" not in record:
             continue
@@ -85,6 +91,31 @@ def committed_blocks(
             block = block_of_recipe(tile, record["recipe"])
             found.append(CommittedBlock(block, path, str(record["sha256"])))
     return tuple(sorted(found, key=lambda item: item.block))
+
+
+class BlockCache:
+    """The decoded blocks that were used last, of all tiles together."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Path, npt.NDArray[np.uint16]] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        """Return how many blocks are kept."""
+        return len(self._kept)
+
+    def get(self, path: Path) -> npt.NDArray[np.uint16] | None:
+        """Return a block, None where it is not kept."""
+        if path in self._kept:
+            self._kept.move_to_end(path)
+        return self._kept.get(path)
+
+    def keep(self, path: Path, content: npt.NDArray[np.uint16]) -> None:
+        """Keep a block, and let go of those that were not used for longest."""
+        self._kept[path] = content
+        self._bytes += content.nbytes
+        while self._bytes > CACHE_BYTES and len(self._kept) > 1:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
 
 
 class TileBlocks:
@@ -101,6 +132,10 @@ class TileBlocks:
         The blocks to use.
     bands
         Names of the bands.
+    window
+        The part of the tile that is asked for; no more of a block is held.
+    cache
+        What tiles keep together.
     more
         Lists all blocks of the tile, where those to use do not hold a pixel: a larger one that
         was left behind by another configuration of the same values may do so.
@@ -116,15 +151,17 @@ class TileBlocks:
         grid: GeoBox,
         blocks: Collection[CommittedBlock],
         bands: Sequence[str],
+        window: TileWindow,
+        cache: BlockCache,
         more: Callable[[], Collection[CommittedBlock]] | None = None,
     ) -> None:
         self.grid = grid
         self.damaged: dict[Path, str] = {}
         self._blocks = tuple(blocks)
         self._bands = tuple(bands)
+        self._window = window
         self._more = more
-        self._cache: OrderedDict[Path, npt.NDArray[np.uint16]] = OrderedDict()
-        self._cached_bytes = 0
+        self._cache = cache
 
     def gather(
         self, rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int32]
@@ -144,23 +181,19 @@ class TileBlocks:
         """
         top, left = int(rows.min()), int(columns.min())
         shape = (int(rows.max()) - top + 1, int(columns.max()) - left + 1)
+        asked = TileWindow(slice(top, top + shape[0]), slice(left, left + shape[1]))
         values = np.zeros((len(self._bands), *shape), np.uint16)
         covered = np.zeros(shape, np.bool_)
         for item in self._blocks:
-            block = item.block
-            row = slice(max(block.row, top), min(block.row + block.height, top + shape[0]))
-            column = slice(
-                max(block.column, left), min(block.column + block.width, left + shape[1])
-            )
-            if row.start >= row.stop or column.start >= column.stop:
+            held = self._window.cut(item.block)
+            part = None if held is None else asked.cut(held)
+            if held is None or part is None:
                 continue
-            content = self._read(item)
-            if content is None:
-                continue
-            target = (_moved(row, top), _moved(column, left))
-            source = (_moved(row, block.row), _moved(column, block.column))
-            values[:, *target] = content[:, *source]
-            covered[target] = True
+            content = self._read(item, held)
+            if content is not None:
+                target = _within(part, top, left)
+                values[:, *target] = content[:, *_within(part, held.row, held.column)]
+                covered[target] = True
         found, known = picked(values, covered, (top, left), rows, columns)
         if self._more is not None and not known.all():
             more, self._more = self._more, None
@@ -168,26 +201,23 @@ class TileBlocks:
             return self.gather(rows, columns)
         return found, known
 
-    def _read(self, item: CommittedBlock) -> npt.NDArray[np.uint16] | None:
+    def _read(self, item: CommittedBlock, held: Block) -> npt.NDArray[np.uint16] | None:
         if item.path in self.damaged:
             return None
-        if item.path in self._cache:
-            self._cache.move_to_end(item.path)
-            return self._cache[item.path]
+        kept = self._cache.get(item.path)
+        if kept is not None:
+            return kept
         try:
-            content = self._decode(item)
+            content = self._decode(item, held)
         except InputDataError:
             raise  # the block is sound, it was made without that band
         except (OSError, ValueError, RasterioError) as error:
             self.damaged[item.path] = str(error)
             return None
-        self._cache[item.path] = content
-        self._cached_bytes += content.nbytes
-        while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
-            self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
+        self._cache.keep(item.path, content)
         return content
 
-    def _decode(self, item: CommittedBlock) -> npt.NDArray[np.uint16]:
+    def _decode(self, item: CommittedBlock, held: Block) -> npt.NDArray[np.uint16]:
         # GDAL reads many kinds of damage without a word, hence the digest. The file is read
         # once; GDAL then decodes it in memory.
         raw = read_regular(item.path)
@@ -201,9 +231,13 @@ class TileBlocks:
                 raise ValueError("the file does not lie on the grid of the tile")
             names = source.descriptions
             numbers = [number_of_band(names, band, item.path) for band in self._bands]
-            content: npt.NDArray[np.uint16] = source.read(numbers)
+            rows, columns = _within(held, block.row, block.column)
+            window = Window.from_slices(rows, columns)
+            content: npt.NDArray[np.uint16] = source.read(numbers, window=window)
         return content
 
 
-def _moved(extent: slice, origin: int) -> slice:
-    return slice(extent.start - origin, extent.stop - origin)
+def _within(block: Block, top: int, left: int) -> tuple[slice, slice]:
+    """Return rows and columns of a block in an array that begins at a pixel of its tile."""
+    row, column = block.row - top, block.column - left
+    return slice(row, row + block.height), slice(column, column + block.width)

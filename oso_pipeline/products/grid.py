@@ -148,8 +148,8 @@ class Locator:
         )
 
 
-def window_in_tile(grid: GeoBox, tile_grid: GeoBox) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the first and last row and column of a tile that a part of the map may need.
+def window_in_tile(grid: GeoBox, tile_grid: GeoBox) -> tuple[slice, slice]:
+    """Return the rows and columns of a tile that a part of the map may need.
 
     Parameters
     ----------
@@ -157,20 +157,16 @@ def window_in_tile(grid: GeoBox, tile_grid: GeoBox) -> tuple[tuple[int, int], tu
         Grid of a part of the map, its edges at multiples of its resolution.
     tile_grid
         10 m grid of the tile.
-
-    Returns
-    -------
-    rows, columns
-        First and last each; the last is before the first where the two lie apart.
     """
     rows, columns = grid.shape
     nodes = Locator(grid, tile_grid).nodes(Window(0, 0, columns, rows))
     found = []
     for positions, size in zip(nodes, tile_grid.shape, strict=True):
         known = positions[np.isfinite(positions)]
-        low, high = (known.min(), known.max()) if known.size else (0.0, -1.0)
+        low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
         # Interpolated positions lie between those of the nodes; one outside is the outermost.
-        found.append((max(0, math.floor(low) - 1), min(int(size) - 1, math.floor(high) + 1)))
+        first = min(max(0, math.floor(low) - 1), int(size) - 1)
+        found.append(slice(first, max(first + 1, min(int(size), math.floor(high) + 2))))
     return found[0], found[1]
 
 

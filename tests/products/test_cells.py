@@ -21,7 +21,7 @@ from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.products import cells as cutting
 from oso_pipeline.products.cells import Cell, cells_of
-from oso_pipeline.products.committed import Near
+from oso_pipeline.products.committed import TileWindow
 from oso_pipeline.products.grid import Locator, map_grid, window_in_tile
 from oso_pipeline.products.pixel_kernels import pixels_of_owner
 from oso_pipeline.tasks.worker import do
@@ -209,18 +209,20 @@ def test_a_cell_asks_for_the_blocks_around_it_and_no_others() -> None:
     tile_grid = Tile("31UCU").geobox(2000)
     grid = map_grid({"31UCU": tile_grid}, 2154, 10.0)
     part = Cell(512, 1024).crop(grid, 1)
-    rows, columns = window_in_tile(part, tile_grid)
+    window = TileWindow(*window_in_tile(part, tile_grid))
     positions = Locator(part, tile_grid).positions(Window(0, 0, 512, 512))
-    for (low, high), exact in zip((rows, columns), positions, strict=True):
-        assert low <= exact.min() - 1
-        assert exact.max() + 1 <= high
-        assert high - low < 512 + 120
-    near = Near(rows, columns, (100, 200))
-    top, left = rows[0] // 100 * 100, columns[0] // 200 * 200
-    assert near.may_hold(Path(f"r{top:05d}c{left:05d}.tif"))
-    assert not near.may_hold(Path(f"r{top - 100:05d}c{left:05d}.tif"))
-    assert not near.may_hold(Path(f"r{top:05d}c{left - 200:05d}.tif"))
-    assert near.may_hold(Path("named otherwise.tif"))
+    for lines, exact in zip((window.rows, window.columns), positions, strict=True):
+        assert lines.start <= exact.min() < exact.max() < lines.stop
+        assert lines.stop - lines.start < 512 + 120
+    top, left = window.rows.start // 100 * 100, window.columns.start // 200 * 200
+
+    def held(row: int, column: int) -> bool:
+        return window.may_hold(Path(f"r{row:05d}c{column:05d}.tif"), (100, 200))
+
+    assert held(top, left)
+    assert not held(top - 100, left)
+    assert not held(top, left - 200)
+    assert window.may_hold(Path("named otherwise.tif"), (100, 200))
 
 
 def test_a_larger_block_left_behind_fills_in(world: World) -> None:

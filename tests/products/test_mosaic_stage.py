@@ -21,7 +21,7 @@ from oso_pipeline.core.errors import ExitCode, InputDataError
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.products.cell_job import _open, make_cell
-from oso_pipeline.products.committed import TileBlocks
+from oso_pipeline.products.committed import BlockCache, TileBlocks
 from oso_pipeline.products.layers import LAYERS, PixelType
 from oso_pipeline.products.mosaic import Mosaic
 from oso_pipeline.products.stage import STAGE
@@ -104,7 +104,7 @@ def test_windows_do_not_matter(world: World, size: int) -> None:
     planned = world.plan(tasks)
     (task,) = planned.cells
     grid = map_grid(world.grids, 2154, 10.0)
-    blocks = {tile: _open(task.job, task, tile) for tile in world.grids}
+    blocks = {tile: _open(task.job, task, tile, BlockCache()) for tile in world.grids}
     mosaic = Mosaic(grid, Ownership(world.grids, 2154), (0, 0, 65535), blocks, {})
     whole = np.zeros((3, *grid.shape), np.uint16)
     for part in windows(grid, size):
@@ -316,7 +316,7 @@ def test_a_band_that_the_blocks_lack_is_refused_by_name(world: World) -> None:
     world.commit(tasks)
     (task,) = world.plan(tasks).cells
     second = {"second": PixelType("second", "uint8", 0, "mode")}
-    blocks = _open(replace(task.job, layers=second), task, "31UCU")
+    blocks = _open(replace(task.job, layers=second), task, "31UCU", BlockCache())
     place = np.zeros(1, np.int32)
     with pytest.raises(InputDataError, match=r"E-MAP-BAND.*'second'.*class, confidence, val") as e:
         blocks.gather(place, place)
@@ -328,7 +328,7 @@ def test_bands_are_found_by_name_whatever_their_order(world: World) -> None:
     tasks = world.predict_tasks()
     world.commit(tasks, order=("validity", "class", "confidence"))
     (task,) = world.plan(tasks).cells
-    blocks = _open(task.job, task, "31UCU")
+    blocks = _open(task.job, task, "31UCU", BlockCache())
     values, _ = blocks.gather(np.arange(9, dtype=np.int32), np.arange(9, dtype=np.int32))
     assert np.array_equal(values, world.bands["31UCU"].diagonal(axis1=1, axis2=2)[:, :9])
 
@@ -338,7 +338,7 @@ def test_the_cache_of_blocks_is_bounded(world: World, monkeypatch: pytest.Monkey
     tasks = world.predict_tasks()
     world.commit(tasks)
     (task,) = world.plan(tasks).cells
-    blocks: TileBlocks = _open(task.job, task, "31UCU")
+    blocks: TileBlocks = _open(task.job, task, "31UCU", BlockCache())
     rows, columns = (axis.ravel().astype(np.int32) for axis in np.indices((120, 120)))
     values, covered = blocks.gather(rows, columns)
     assert covered.all()

@@ -11,7 +11,6 @@ from rasterio import open as raster_open
 
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.products.quicklook import quicklook
-from oso_pipeline.tasks.worker import do
 
 World = Any
 
@@ -20,9 +19,7 @@ World = Any
 def maps(world: World) -> dict[str, Path]:
     tasks = world.predict_tasks(120)
     world.commit(tasks)
-    planned = world.plan(tasks)
-    assert all(do(task).status == "done" for task in planned.values())
-    return {name: task.output() for name, task in planned.items()}
+    return {name: task.output() for name, task in world.plan(tasks).all_made().items()}
 
 
 def pixels_of(png: bytes) -> np.ndarray:
