@@ -25,10 +25,13 @@ from oso_pipeline.tasks.job import Input, Inputs, Job, decides, place, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task
 
-# Measured: blocks are hashed, copied, compared and hashed again.
-_SECONDS_PER_PIXEL = 2e-9
-_BYTES_PER_PIXEL = {"class": 0.25, "confidence": 0.9, "validity": 0.3}
-_MEMORY_BYTES = 220 * 2**20
+# Measured: blocks are hashed, copied, compared and hashed again; a sixteenth of the rows and
+# columns is decoded for the small overviews.
+_BYTES_PER_SECOND = 350e6
+_SECONDS = 0.2
+_BYTES_PER_PIXEL = {"class": 0.22, "confidence": 0.9, "validity": 0.25}
+_MEMORY_BYTES = 360 * 2**20
+_MEMORY_PER_PIXEL = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +173,8 @@ def _task(context: PlanContext[Config], layer: Layer, cells: tuple[Task, ...]) -
     path = map_path(config.year, layer)
     style = (path.removesuffix(".tif") + ".qml", path + ".aux.xml") if layer is CLASS else ()
     pixels = sum(task.cost.pixels for task in cells)
+    size = _BYTES_PER_PIXEL[layer.name] * pixels
+    rows, columns = job.grid.shape
     return Task(
         stage=MosaicStage.name,
         name=layer.name,
@@ -179,9 +184,9 @@ def _task(context: PlanContext[Config], layer: Layer, cells: tuple[Task, ...]) -
         job=job,
         cost=Cost(
             pixels=pixels,
-            memory_bytes=_MEMORY_BYTES,
-            core_seconds=_SECONDS_PER_PIXEL * pixels,
-            bytes_written=int(_BYTES_PER_PIXEL[layer.name] * pixels),
+            memory_bytes=_MEMORY_BYTES + int(_MEMORY_PER_PIXEL * int(rows) * int(columns)),
+            core_seconds=_SECONDS + size / _BYTES_PER_SECOND,
+            bytes_written=int(size),
         ),
     )
 

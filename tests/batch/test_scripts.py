@@ -101,9 +101,11 @@ def test_a_chain_takes_turns() -> None:
         "samples",
         links[2].name,
         "predict",
+        "until-predict",
+        "cells",
         "finish",
     ]
-    assert [link.elements for link in links] == [None, 20, None, 20, None]
+    assert [link.elements for link in links] == [None, 20, None, 20, None, 20, None]
     names = [stage.name for stage in STAGES]
     assert links[2].arguments == ("--until", names[names.index("predict") - 1])
     pilot = site.model_copy(update={"mode": "pilot"})

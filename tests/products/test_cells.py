@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,8 @@ from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 from rio_cogeo import cog_validate
 
-from oso_pipeline.core.blocks import Block
-from oso_pipeline.core.commit import sidecar_of
+from oso_pipeline.core.blocks import Block, blocks_of
+from oso_pipeline.core.commit import sidecar_of, sweep_temporaries
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.tiles import Tile
@@ -174,6 +176,80 @@ def _first(grid: GeoBox, tile_grid: GeoBox) -> tuple[tuple[int, int], tuple[int,
     way = Transformer.from_crs(tile_grid.crs.epsg, 2154, always_xy=True)
     column, row = ~grid.affine @ way.transform(*(tile_grid.affine @ (60, 60)))
     return (int(row), 0), (int(column), 0)
+
+
+KILLS = """
+import os, random, signal, sys, time
+from pathlib import Path
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from oso_pipeline.core.commit import staged
+from oso_pipeline.products.assembly import Part, assemble
+from oso_pipeline.products.cell_layers import CellLayer
+from oso_pipeline.products.cells import Cell
+from oso_pipeline.products.layers import PixelType
+from oso_pipeline.products.raster import RasterSpec
+
+folder, pixels = Path(sys.argv[1]), PixelType("validity", "uint16", 65535, "average")
+grid = GeoBox((2048, 1024), Affine(10, 0, 0, 0, -10, 0), "EPSG:2154")
+parts = []
+for row in (0, 1024):
+    layer = CellLayer(grid[row : row + 1024, :], pixels, 1)
+    for _ in range(2):
+        layer.add(np.random.default_rng(row).integers(0, 900, (512, 1024)).astype(np.uint16))
+    parts.append(Part(Cell(row, 0), folder / f"part{row}.tif"))
+    layer.write(parts[-1].path)
+
+def make(name):
+    with staged(folder / name) as temporary:
+        assemble(temporary, RasterSpec(grid, pixels, "validity"), parts, 1)
+
+make("whole.tif")
+draw = random.Random(0)
+for attempt in range(20):
+    child = os.fork()
+    if child == 0:
+        while True:
+            make(f"{attempt}.tif")
+    time.sleep(draw.uniform(0.0, 0.1))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    row=2,
+    injected="SIGKILL at 20 random moments of putting a map together",
+    outcome="no file under its final name, or a whole one; temporaries are swept",
+)
+def test_killed_while_a_map_is_put_together(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLS, str(tmp_path)], check=True, timeout=120)
+    whole = (tmp_path / "whole.tif").read_bytes()
+    finals = list(tmp_path.glob("[0-9]*.tif"))
+    assert all(file.read_bytes() == whole for file in finals)
+    assert list(tmp_path.glob(".*.tmp")), "some were killed in the middle"
+    assert sweep_temporaries(tmp_path) > 0
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_3_14_the_map_is_forecast_by_what_the_tiles_cover(world: World) -> None:
+    """Ground between tiles costs nothing, and a full tile what was measured."""
+    world.grids = {tile: Tile(tile).geobox() for tile in ("30UYD", "32TNM")}
+    tasks = tuple(
+        world._task(block)
+        for tile, grid in world.grids.items()
+        for block in blocks_of(tile, (10980, 10980), (732, 10980))
+    )
+    planned = world.plan(tasks)
+    pixels = 2 * 10980**2
+    seconds = sum(task.cost.core_seconds for task in planned.cells)
+    assert 0.15e-6 * pixels < seconds < 0.4e-6 * pixels
+    assert all(task.cost.memory_bytes < 1e9 for task in planned.cells)
+    for task in planned.layers.values():
+        assert 0.2 < task.cost.core_seconds < 5
+    assert max(planned["class"].job.grid.shape) > 50_000
 
 
 @pytest.mark.parametrize(("resolution", "most"), [(10.0, 512), (2500.0, 1)])

@@ -348,6 +348,28 @@ def test_the_cache_of_blocks_is_bounded(world: World, monkeypatch: pytest.Monkey
 
 @pytest.mark.fault(
     row=13,
+    injected="parts of the map beyond a limit on the size of files",
+    outcome="exit 6, no part left; made once there is room",
+)
+@pytest.mark.parametrize("most_bytes", [300, 3_000])
+def test_a_full_disk_leaves_no_part_behind(world: World, most_bytes: int) -> None:
+    tasks = world.predict_tasks()
+    world.commit(tasks)
+    planned = world.plan(tasks)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+    try:
+        result = do(planned.cells[0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (result.status, result.exit_code) == ("failed", ExitCode.ENVIRONMENT), result.error
+    assert planned.cells[0].committed() is None
+    assert not list((world.run_dir / "mosaic").rglob(".*"))
+    assert planned.made("class").committed() is not None
+
+
+@pytest.mark.fault(
+    row=13,
     injected="maps beyond a limit on the size of files",
     outcome="exit 6, no map left; made once there is room",
 )
