@@ -113,7 +113,11 @@ def _blocks_of_rows(parts: Sequence[Part], number: int) -> Iterator[bytes]:
                     sizes, offsets = blocks.sizes[line], blocks.offsets[line]
                     if sizes.any():
                         stream.seek(int(offsets[offsets > 0][0]) - LEADER)
-                        yield stream.read(int(framed_sizes(sizes).sum()))
+                        asked = int(framed_sizes(sizes).sum())
+                        piece = stream.read(asked)
+                        if len(piece) != asked:
+                            raise OSError(f"{part.path} ends too early")
+                        yield piece
 
 
 def _decoded(

@@ -31,7 +31,7 @@ _BYTES_PER_SECOND = 350e6
 _SECONDS = 0.2
 _BYTES_PER_PIXEL = {"class": 0.22, "confidence": 0.9, "validity": 0.25}
 _MEMORY_BYTES = 360 * 2**20
-_MEMORY_PER_PIXEL = 0.02
+_MEMORY_PER_PIXEL = 0.012
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,7 +82,7 @@ def test_maps_of_several_cells_are_cogs_whose_overviews_are_whole(
                 assert (source.read(1) != source.nodata).mean() > 0.4
 
 
-def test_a_colour_or_a_name_makes_only_the_files_anew(
+def test_3_2_a_colour_or_a_name_makes_only_the_files_anew(
     cut_in: Callable[..., Any], tmp_path: Path
 ) -> None:
     """Of three layers that of the classes alone has colours; all three name the run."""
