@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import NODATA_CODE
 from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.core.wording import counted
 from oso_pipeline.products.cell_layers import CellLayer, strips_of
 from oso_pipeline.products.cells import Cell
 from oso_pipeline.products.committed import BlockCache, TileBlocks, TileWindow, committed_blocks
@@ -166,7 +167,8 @@ def _refuse_holes(job: CellJob, task: Task, holes: Holes, damaged: Mapping[Any, 
     more = "" if len(names) <= _NAMED_BLOCKS else f" and {len(names) - _NAMED_BLOCKS} more"
     problems.error(
         "E-MAP-HOLES",
-        f"the map would have holes: {holes.pixels} pixels of {len(names)} missing blocks "
+        f"the map would have holes: {counted(holes.pixels, 'pixel')} of "
+        f"{counted(len(names), 'missing block')} "
         f"({', '.join(names[:_NAMED_BLOCKS])}{more})",
         task.path_of(job.blocks),
         "run again to make the missing blocks, or accept holes with `map.allow_partial: true`",
