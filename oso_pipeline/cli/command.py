@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from oso_pipeline.cli.console import err, open_streams, out
+from oso_pipeline.cli.models import apply, export_models, models, train
 from oso_pipeline.cli.options import StagesNamed
 from oso_pipeline.cli.prepare import check, cluster_keys, init, plan
 from oso_pipeline.cli.results import evaluate_adaptation, report, status, verify
@@ -49,7 +50,8 @@ def _common(
 
 
 COMMANDS = (
-    *(init, check, plan, run, submit, status, verify, report, reference),
+    *(init, check, plan, run, train, apply, submit, status, verify, report, reference),
+    *(models, export_models),
     *(evaluate_adaptation, simulate, cluster_keys, demo),
 )
 for _command in COMMANDS:

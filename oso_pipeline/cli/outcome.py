@@ -45,7 +45,9 @@ def _print_accuracy(config: Config) -> None:
     from oso_pipeline.core.coverage import covered_in_words
 
     folder, judged = config.run_dir / "validation", [("independent/", "the independent set")]
-    if has_labels(config):
+    if config.learning.model is not None:
+        out.print(f"models: {config.learning.model}; no polygon was held out to judge the map")
+    elif has_labels(config):
         judged.insert(0, ("", "held-out polygons"))
     else:
         out.print(f"no label of {config.year} is known: no polygon was held out to judge the map")

@@ -110,8 +110,10 @@ def reference(
     from oso_pipeline.runtime.runner import Selection
     from oso_pipeline.runtime.session import Manner
 
-    goal = Selection(goal="reference")
-    planner, told = checked_planner(session.read(config, set_), goal)
+    goal, settings = Selection(goal="reference"), session.read(config, set_)
+    if settings.learning.model is not None:
+        raise typer.BadParameter("with learning.model no polygon is read; leave it out")
+    planner, told = checked_planner(settings, goal)
     outcome = run_shown(planner, goal, Manner(workers), told)
     if outcome.failures:
         print_outcome(planner.config, outcome)

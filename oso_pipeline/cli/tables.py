@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
+from oso_pipeline.core.plain_text import plain
+from oso_pipeline.learning.model_bank import origin_of
+from oso_pipeline.learning.model_description import Description
 from oso_pipeline.runtime.forecast import Compared, Forecast
 from oso_pipeline.runtime.planner import StagePlan
 
@@ -30,6 +35,29 @@ def plan_table(plans: Sequence[StagePlan], forecast: Forecast) -> Table:
             f"{written / 1e9:.2f} GB",
             duration(needs.core_seconds),
             f"{needs.memory_bytes / 1e9:.2f} GB",
+        )
+    return table
+
+
+def models_table(models: Iterable[tuple[Path, Description]]) -> Table:
+    """Return one row per model: what it is for, and how accurate the map of its run was.
+
+    The season is its first date, the number of dates and the days between them; the bands stand
+    before the indices.
+    """
+    table = _table("stratum", "variant", "year", "season", "bands", "classes", "pixels", "accuracy")
+    for column in table.columns:
+        column.justify = "left"
+    for folder, model in models:
+        origin, grid = origin_of(folder), model.grid
+        table.add_row(
+            *map(escape, map(plain, (model.stratum, model.variant))),
+            "-" if origin.year is None else str(origin.year),
+            f"{grid.start} {len(grid)} x {grid.step_days} d",
+            "; ".join(f"{len(g.bands)} + {len(g.indices)}" for g in model.layout.groups),
+            str(len(model.counts)),
+            f"{sum(model.counts.values())}",
+            "-" if origin.overall_accuracy is None else f"{origin.overall_accuracy:.3f}",
         )
     return table
 

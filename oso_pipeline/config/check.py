@@ -32,6 +32,8 @@ def check_paths(config: Config) -> Problems:
         _check(f"{key}.path", source.path, "any", problems)
         for table, path in source.tables.items():
             _check(f"{key}.{table}", path, "file", problems)
+    if config.learning.model is not None:
+        _check("learning.model", config.learning.model, "folder", problems)
     if config.strata is not None:
         _check("strata.path", config.strata.path, "any", problems)
     if config.map.area is not None:
@@ -144,6 +146,10 @@ def _check_run_dir(config: Config, problems: Problems) -> None:
         else:
             continue
         problems.error("E-INPUT-059", message, run_dir, hint)
+    model = config.learning.model
+    if model is not None and real_place(model).is_relative_to(run_dir):
+        message = "run_dir: holds the models that learning.model names"
+        problems.error("E-INPUT-059", message, run_dir, "choose a run_dir apart from the models")
     for index, source in enumerate(config.reference.sources):
         if real_place(source.path) == run_dir:
             message = f"run_dir: is the same as reference.sources[{index}].path"

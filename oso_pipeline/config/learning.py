@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from oso_pipeline.config.plugin_section import OfPlugins
@@ -24,10 +25,21 @@ class LearnerSettings(Section):
 
     kind: str
     """The learner."""
+    model: Path | None = None
+    """Folder of models that another run has trained: that run, a part of its folder `models`, or a
+    model bank of `oso export-models`. They make the map; nothing is trained, and `reference` is
+    neither needed nor read."""
+    freeze: bool = False
+    """Keep a model that this run has trained although its samples changed since, as with a product
+    that comes late. A changed setting or reference trains it anew."""
 
 
 AnyLearner = Annotated[LearnerSettings, OfPlugins("learners", DEFAULT_KIND)]
 """Settings of a learner of any kind; `kind` tells which, forest where it is absent."""
+
+
+OF_NO_LEARNER = ("model", "freeze")
+"""Keys that say where models come from: no learner looks at them."""
 
 
 def default_learner() -> LearnerSettings:

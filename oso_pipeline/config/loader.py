@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from oso_pipeline.config.describe import names_below
 from oso_pipeline.config.earlier import in_present_words
 from oso_pipeline.config.findings import findings, nearest, path_of, where
+from oso_pipeline.config.given_models import without_labels, without_reference
 from oso_pipeline.config.layers import (
     ENVIRONMENT_PREFIX,
     apply_environment,
@@ -75,10 +76,10 @@ def load_config(
     tree = apply_environment(tree, _settings(environ), problems)
     tree = apply_overrides(tree, overrides, problems)
     tree = in_present_words(_with_names(tree, path), problems)
-    tree = resolve_paths(tree, environ, problems)
+    tree = without_reference(resolve_paths(tree, environ, problems))
     problems.extend(_problems_of(tree))
     problems.raise_errors(ConfigError)
-    return Config.model_validate(tree.plain())
+    return without_labels(Config.model_validate(tree.plain()))
 
 
 def _settings(environ: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,12 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from oso_pipeline.config.adaptation import Adaptation
 from oso_pipeline.config.independent import IndependentSet
-from oso_pipeline.config.learning import AnyLearner, adaptable_kinds, default_learner
+from oso_pipeline.config.learning import (
+    OF_NO_LEARNER,
+    AnyLearner,
+    adaptable_kinds,
+    default_learner,
+)
 from oso_pipeline.config.readers import AnyReader, built_in_readers
 from oso_pipeline.config.reference import CRS_PATTERN, Reference
 from oso_pipeline.config.runtime import Runtime
@@ -268,6 +273,11 @@ class Config(Section):
                 f"learning.kind: found {self.learning.kind}, which cannot learn from past seasons; "
                 f"with `adaptation` allowed: {', '.join(adaptable_kinds())}"
             )
+        if self.adaptation is not None and self.learning.model is not None:
+            raise ValueError(
+                "learning.model: these models are trained already; take `adaptation` out, or the "
+                "models of a run with it"
+            )
         if self.validation.runs > 1 and self.reference.split.method == "column":
             raise ValueError("validation.runs: a split dictated by a column cannot be repeated")
         if self.validation.folds is not None and self.reference.split.buffer_m:
@@ -277,11 +287,23 @@ class Config(Section):
     def science(self) -> dict[str, Any]:
         """Return what determines the map: no folders, nothing of `runtime`, no mere measuring."""
         content = self.without_folders(exclude=self._no_science())
-        return {**content, "nomenclature": Path(self.nomenclature).name}
+        return {**content, "nomenclature": Path(self.nomenclature).name, **self._origin}
+
+    @property
+    def _origin(self) -> dict[str, Any]:
+        """Whether models are given, and nothing where they are not, as ever."""
+        return {} if self.learning.model is None else {"models": "given"}
 
     def _no_science(self) -> dict[str, Any]:
         measuring = {"bootstrap": True, "confidence_level": True, "independent": True}
-        left_out: dict[str, Any] = {"runtime": True, "run_dir": True, "validation": measuring}
+        left_out: dict[str, Any] = {
+            "runtime": True,
+            "run_dir": True,
+            "validation": measuring,
+            "learning": dict.fromkeys(OF_NO_LEARNER, True),
+        }
+        if self.learning.model is not None:
+            left_out |= dict.fromkeys(("reference", "sampling", "label_check"), True)
         if self.label_check.exclude_below is None:
             left_out["label_check"] = True
         if self.adaptation is None:
@@ -303,7 +325,7 @@ class Config(Section):
         content = self.without_files(exclude={**self._no_science(), "name": True})
         sources = [one.path.name for one in self.reference.sources if one.kind == "vector"]
         names = {"nomenclature": Path(self.nomenclature).stem, "vector_files": sources}
-        return digest({**content, **names})[:12]
+        return digest({**content, **names, **self._origin})[:12]
 
     @property
     def recipe_id(self) -> str:
@@ -312,6 +334,8 @@ class Config(Section):
         Two shards of one run have the same; they may differ in where files lie, and in what
         `runtime` says of anything but the size of blocks.
         """
-        content = self.without_folders(exclude={"name": True, "run_dir": True, "runtime": True})
+        left_out: dict[str, Any] = {"name": True, "run_dir": True, "runtime": True}
+        where = {key: True for key in OF_NO_LEARNER if key == "model" or not self.learning.freeze}
+        content = self.without_folders(exclude={**left_out, "learning": where}) | self._origin
         blocks = self.runtime.block_pixels, self.runtime.memory_per_worker_gb
         return digest({**content, "blocks": blocks})[:12]

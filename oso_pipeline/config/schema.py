@@ -84,13 +84,22 @@ def json_schema() -> dict[str, Any]:
         "title": "Configuration of oso_pipeline",
         "if": {"not": {"required": ["extends"]}},
         "then": {
-            "required": needed,
+            "required": [key for key in needed if key != "reference"],
+            # Whoever gives models needs no labels.
+            "anyOf": [{"required": ["reference"]}, _models_given()],
             "properties": {
                 name: {"if": {"type": "object"}, "then": content}
                 for name, content in sections.items()
                 if content["required"]
             },
         },
+    }
+
+
+def _models_given() -> dict[str, Any]:
+    return {
+        "required": ["learning"],
+        "properties": {"learning": {"type": "object", "required": ["model"]}},
     }
 
 

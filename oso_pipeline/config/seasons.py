@@ -122,8 +122,11 @@ def sources_in(config: Config, year: int) -> tuple[AnySource, ...]:
 def has_labels(config: Config) -> bool:
     """Tell whether a label holds in the season of the map.
 
-    Without ``adaptation`` labels are what a map is made from: then it is taken for granted.
+    Without ``adaptation`` labels are what a map is made from: then it is taken for granted. None
+    is read where models are given.
     """
+    if config.learning.model is not None:
+        return False
     return config.adaptation is None or any_label(target_config(config).reference)
 
 

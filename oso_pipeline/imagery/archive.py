@@ -28,6 +28,7 @@ from oso_pipeline.core.commit import (
     withdraw_unless,
     write_sidecar,
 )
+from oso_pipeline.core.regular_files import is_odd
 from oso_pipeline.imagery.damage import damage_as
 from oso_pipeline.imagery.file_names import AllowList, is_clutter
 
@@ -63,7 +64,7 @@ def stems_in(path: Path, needed: AllowList) -> dict[str, list[str]]:
     """
     if path.is_dir():
         with os.scandir(path) as entries:
-            files = sorted(e.name for e in entries if e.name in needed and os.path.isfile(e))
+            files = sorted(e.name for e in entries if e.name in needed and e.is_file())
     else:
         files = sorted(name for name in member_names(path) if PurePosixPath(name).name in needed)
     stems: dict[str, list[str]] = {}
@@ -133,9 +134,7 @@ class FolderContents:
             if place.is_dir():
                 with os.scandir(place) as entries:
                     files = [
-                        e
-                        for e in entries
-                        if self.needed.belongs(e.name, self.stem) and os.path.isfile(e)
+                        e for e in entries if self.needed.belongs(e.name, self.stem) and e.is_file()
                     ]
                 for entry in sorted(files, key=lambda e: e.name):
                     found.setdefault(entry.name, entry)
@@ -284,10 +283,9 @@ def _infos(archive: Path) -> list[zipfile.ZipInfo]:
 
 
 def _opened(archive: Path) -> zipfile.ZipFile:
-    if not archive.is_file():
-        gone = "is no regular file" if archive.exists() else "is gone, or a link that leads nowhere"
-        raise ArchiveError(gone)
     size = archive.stat().st_size
+    if is_odd(archive):
+        raise ArchiveError("is no regular file")
     with damage_as(ArchiveError, f"is no zip or is cut ({size} bytes)"):
         return zipfile.ZipFile(archive)
 

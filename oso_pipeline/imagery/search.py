@@ -143,7 +143,7 @@ class _Search:
             if not is_text(entry.name):
                 shown = entry.path.encode("utf-8", "backslashreplace").decode()
                 self._unknown(Path(shown), "its name is not UTF-8; rename it")
-            elif not os.path.isdir(entry):  # is_dir() raises where a link leads to itself
+            elif not entry.is_dir():
                 self.file(Path(entry.path))
             elif entry.name.upper() not in own:
                 self.below(Path(entry.path), depth + 1, is_told)

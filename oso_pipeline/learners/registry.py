@@ -6,7 +6,7 @@ from functools import cache
 from inspect import get_annotations
 from typing import Any
 
-from oso_pipeline.config.learning import LearnerSettings
+from oso_pipeline.config.learning import OF_NO_LEARNER, LearnerSettings
 from oso_pipeline.core.errors import ConfigError, Problem
 from oso_pipeline.core.plugins import plugin_of
 from oso_pipeline.learners.protocol import BlockClassifier, Classifier, Learner
@@ -63,7 +63,7 @@ def learner_of(kind: str) -> Learner:
 def model_settings(settings: LearnerSettings) -> dict[str, Any]:
     """Return the settings that make a model, as JSON values; without `kind`, which is beside."""
     late = learner_of(settings.kind).late_settings
-    return settings.model_dump(mode="json", exclude={"kind", *late})
+    return settings.model_dump(mode="json", exclude={"kind", *OF_NO_LEARNER, *late})
 
 
 def late_settings(settings: LearnerSettings) -> dict[str, Any]:

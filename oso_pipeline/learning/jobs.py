@@ -83,6 +83,27 @@ class TrainJob(Job):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GivenModelJob(Job):
+    """A model that another run has trained.
+
+    Parameters
+    ----------
+    variant, stratum
+        Which model of this run it is.
+    layout, date_grid
+        The features, and the dates that they belong to, in the season of the map.
+    model
+        Its folder, by the digest in its description.
+    """
+
+    variant: str
+    stratum: str
+    layout: FeatureLayout
+    date_grid: DateGrid
+    model: Input = reads()
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdaptedTrainJob(TrainJob):
     """A forest that learns from past seasons.
 

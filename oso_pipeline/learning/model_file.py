@@ -8,7 +8,6 @@ altered.
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,19 +23,21 @@ from oso_pipeline.adaptation.record import AdaptationRecord
 from oso_pipeline.config.learning import DEFAULT_KIND
 from oso_pipeline.core.commit import digest, publish_bytes, publish_json
 from oso_pipeline.core.dates import DateGrid
-from oso_pipeline.core.errors import ConfigError, InputDataError, Problem
+from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.learners.protocol import Arrays, Classifier
-from oso_pipeline.learners.registry import learner_of
+from oso_pipeline.learning.model_description import (
+    ALTERED,
+    DESCRIPTION,
+    FORMAT,
+    arrays_name,
+    classifier_of,
+    digest_of_arrays,
+    read_description,
+    refusal,
+)
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
-FORMAT = 2
-"""Version of the file format."""
-
-DESCRIPTION = "model.json"
-"""Name of the description in the folder of a model."""
-
-_RETRAIN = "train the model anew: remove its folder and run `oso run` again"
 _LINES_OF_DIFFERENCE = 20
 
 
@@ -108,11 +109,6 @@ class Model:
         raise InputDataError(Problem("E-INPUT-053", message, _text(where), hint))
 
 
-def arrays_name(kind: str) -> str:
-    """Return the name of the file of arrays in the folder of a model of a kind."""
-    return f"{kind}.npz"
-
-
 def save_model(folder: Path, model: Model) -> None:
     """Write `model` to `folder`, each file all or nothing; equal models make equal bytes."""
     classifier = model.classifier
@@ -150,17 +146,16 @@ def load_model(folder: Path) -> Model:
         of a learner that is not installed.
     """
     path = folder / DESCRIPTION
-    description = _description(path)
+    description = read_description(path)
     kind = description.get("kind", DEFAULT_KIND)  # 0.1 knew forests only
-    classifier = _classifier_of(path, kind)
+    classifier = classifier_of(path, kind)
     layout = FeatureLayout.from_json(description["layout"])
-    claimed = description.get("arrays_sha256", description.get("forest_sha256"))
-    arrays = _arrays(folder / arrays_name(kind), claimed)
+    arrays = _arrays(folder / arrays_name(kind), digest_of_arrays(description))
     try:
         made = classifier.from_arrays(arrays, layout)
     except ValueError as error:
         message = f"the arrays of the model are unsafe: {error}"
-        raise _refusal(folder / arrays_name(kind), message) from None
+        raise refusal(folder / arrays_name(kind), message) from None
     return Model(
         classifier=made,
         layout=layout,
@@ -176,47 +171,19 @@ def load_model(folder: Path) -> Model:
     )
 
 
-def _description(path: Path) -> dict[str, Any]:
-    """Return the description of a model after a check of its digest and its format."""
-    try:
-        description = json.loads(read_regular(path))
-    except (OSError, ValueError, RecursionError) as error:
-        raise _refusal(path, f"the model cannot be read: {error}") from None
-    if not isinstance(description, dict):
-        raise _refusal(path, "the description of the model is not a JSON object")
-    claimed = description.pop("sha256", None)
-    if digest(description) != claimed:
-        raise _refusal(path, "the description of the model was altered: its sha256 does not fit")
-    if description.get("format") != FORMAT:
-        found = description.get("format")
-        raise _refusal(path, f"model format {found!r} found, this version reads {FORMAT}")
-    return description
-
-
-def _classifier_of(path: Path, kind: str) -> type[Classifier]:
-    try:
-        return learner_of(kind).classifier
-    except ConfigError as error:
-        hint = "install the package that offers this learner, or train the model anew"
-        message = f"the model was made by the learner {kind!r}: {error.problems[0].message}"
-        raise InputDataError(Problem("E-INPUT-MODEL", message, str(path), hint)) from None
-
-
 def _arrays(path: Path, claimed: str | None) -> Arrays:
     """Return the arrays of a model after a check of their digest."""
     try:
         content = read_regular(path)
     except OSError as error:
-        raise _refusal(path, f"the model cannot be read: {error}") from None
+        raise refusal(path, f"the model cannot be read: {error}") from None
     if sha256(content).hexdigest() != claimed:
-        raise _refusal(
-            path, "the arrays of the model were altered or cut: their sha256 does not fit"
-        )
+        raise refusal(path, ALTERED)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise _refusal(path, f"the arrays of the model cannot be read: {error}") from None
+        raise refusal(path, f"the arrays of the model cannot be read: {error}") from None
 
 
 @lru_cache(maxsize=2)
@@ -238,11 +205,7 @@ def _record(path: Path, content: Mapping[str, Any] | None) -> AdaptationRecord |
     try:
         return AdaptationRecord.from_json(content)
     except (KeyError, TypeError, ValueError) as error:
-        raise _refusal(path, f"the record of the adaptation cannot be read: {error}") from None
-
-
-def _refusal(path: Path, message: str) -> InputDataError:
-    return InputDataError(Problem("E-INPUT-MODEL", message, str(path), _RETRAIN))
+        raise refusal(path, f"the record of the adaptation cannot be read: {error}") from None
 
 
 def _text(path: Path | None) -> str | None:

@@ -9,13 +9,17 @@ from oso_pipeline.core import machine
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.core.wording import counted
 from oso_pipeline.learners.protocol import TrainingData
 from oso_pipeline.learners.registry import learner_of
 from oso_pipeline.learning.adapted_training import adapted_task
 from oso_pipeline.learning.cost import training_cost
+from oso_pipeline.learning.given_models import check_given, given_tasks
 from oso_pipeline.learning.jobs import TrainJob
+from oso_pipeline.learning.kept_models import kept, kept_inputs
 from oso_pipeline.learning.label_stage import LabelsJob, excluded_polygons
-from oso_pipeline.learning.model_file import DESCRIPTION, arrays_name, save_model
+from oso_pipeline.learning.model_description import DESCRIPTION, arrays_name
+from oso_pipeline.learning.model_file import save_model
 from oso_pipeline.learning.trained import model_of, summary_of
 from oso_pipeline.learning.training_set import (
     check_classes,
@@ -36,26 +40,44 @@ class TrainStage(StageBase):
     """Plans one task per variant and stratum."""
 
     name = "train"
+    section = "oso_pipeline.learning.models_section:models_section"
 
     def check(self, config: Config) -> Problems:
-        """Find strata that cannot be used, and tiles outside of them."""
-        return check_strata(config)
+        """Find strata that cannot be used, tiles outside of them, and given models that do not fit.
+
+        Where the folder of the models is not there, that is told by the check of paths.
+        """
+        problems, folder = check_strata(config), config.learning.model
+        if folder is not None and folder.is_dir():
+            problems.extend(check_given(config, folder))
+        return problems
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
-        """List the models to train; each reads the samples of all tiles."""
+        """List the models to train, each from the samples of all tiles; or those to take.
+
+        Raises
+        ------
+        InputDataError
+            If given models do not fit.
+        """
+        if (folder := context.config.learning.model) is not None:
+            return given_tasks(context, folder)
         strata = strata_names(context.config)
         names = [(v, stratum) for v in variants(context.config) for stratum in strata]
         threads = _threads(context.config, len(names))
         tasks = [_task(context, variant, stratum, threads) for variant, stratum in names]
-        adaptation = context.config.adaptation
-        if adaptation is None:
-            return tasks
-        return [adapted_task(task, context, adaptation) for task in tasks]
+        if (adaptation := context.config.adaptation) is not None:
+            tasks = [adapted_task(task, context, adaptation) for task in tasks]
+        return [kept(task) for task in tasks] if context.config.learning.freeze else tasks
 
     def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return the summaries of the models, and their warnings together."""
         models = summaries(tasks)
-        headline = f"{len(models)} model{'s' if len(models) != 1 else ''}"
+        headline = counted(len(models), "model")
+        if given := sum("origin" in model for model in models):
+            headline += f", {given} of another run"
+        if frozen := sum(bool(kept_inputs(task.run_dir, task.outputs[0])) for task in tasks):
+            headline += f", {frozen} kept though samples or labels changed"
         return Gathered({"models": models}, warnings_of(models), headline)
 
 

@@ -23,7 +23,7 @@ from oso_pipeline.imagery.tile_grid import TileLayout
 from oso_pipeline.learners.protocol import Classifier, Need, has_kernel
 from oso_pipeline.learners.registry import late_settings, learner_of
 from oso_pipeline.learning.cost import classifying_need
-from oso_pipeline.learning.jobs import TrainJob
+from oso_pipeline.learning.jobs import GivenModelJob, TrainJob
 from oso_pipeline.learning.model_file import cached_model
 from oso_pipeline.prediction.block_file import BANDS, BYTES_PER_PIXEL, write_block
 from oso_pipeline.prediction.block_map import outside, predict_pixels
@@ -300,5 +300,5 @@ def _models_of_map(context: PlanContext[Config]) -> dict[str, Input]:
     return {
         task.job.stratum: Input(task.key, str(PurePosixPath(task.outputs[0]).parent))
         for task in context.tasks("train")
-        if isinstance(task.job, TrainJob) and task.job.variant == variant
+        if isinstance(task.job, TrainJob | GivenModelJob) and task.job.variant == variant
     }

@@ -62,7 +62,9 @@ class SamplesStage(StageBase):
     in_array = True
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
-        """List the tiles that have images."""
+        """List the tiles that have images; none with given models, which nothing trains."""
+        if context.config.learning.model is not None:
+            return []
         inventories = context.tasks("inventory")
         layouts, ownership = tiles_to_read(context)
         return [_task(context, task, layouts[tile_of(task)], ownership) for task in inventories]

@@ -38,6 +38,10 @@ OUTPUTS = (
     "validation/independent/classes.csv",
 )
 
+_UNKNOWN = (
+    "the models were trained by another run: whether polygons of the set trained them is not known"
+)
+
 
 def _of_reading(rules: IndependentSet) -> dict[str, Any]:
     """Return how the files are read, as JSON values; what is in them enters by digest."""
@@ -177,6 +181,8 @@ def validate(job: IndependentJob, task: Task) -> Summary:
     keys += ["compared_maps"] if rules.compare else []
     warnings = [f"warning[{one['code']}] {one['message']}" for one in accuracy["warnings"]]
     warnings += map(str, problems.warnings)
+    if not job.references:
+        warnings.append(f"warning[W-MODEL-INDEPENDENT] {_UNKNOWN}")
     # Held-out polygons may be told the same.
     warnings = [f"independent set: {text}" for text in warnings]
     figures = {key: accuracy[key] for key in keys}

@@ -66,7 +66,8 @@ def test_row_55_typo_names_position_and_nearest_key(tmp_path: Path) -> None:
     assert first.code == second.code == "E-INPUT-055"
     assert first.where == f"{path}:11:1"
     assert second.where == f"{path}:13:3"
-    assert second.message.startswith("learning.n_tree: unknown key, allowed: kind, n_trees, ")
+    expected = "learning.n_tree: unknown key, allowed: kind, model, freeze, n_trees, "
+    assert second.message.startswith(expected)
     assert second.hint == "did you mean n_trees?"
 
 

@@ -287,24 +287,3 @@ def test_1_3_a_folder_with_the_name_of_an_archive_is_named(images: Path, name: s
     assert "holds no product" in inventory.skipped[0].detail
     product(A).write(images / name)
     assert ids(used(images)) == [A, B]
-
-
-@pytest.mark.parametrize("target", ["nowhere", f"{A}.zip"])
-def test_1_3_a_link_that_leads_nowhere_is_named(images: Path, target: str):
-    product(B).write(images)
-    (images / f"{A}.zip").symlink_to(target)
-    inventory = used(images)
-    assert ids(inventory) == [B]
-    assert [(s.product_id, s.reason) for s in inventory.skipped] == [(A, "unreadable")]
-    assert "link that leads nowhere" in inventory.skipped[0].detail
-
-
-def test_1_3_a_file_of_a_product_that_is_a_link_to_itself_is_missing(images: Path):
-    for name in (A, B):
-        product(name).write(images)
-    band = images / A / f"{A}_FRE_B4.tif"
-    band.unlink()
-    band.symlink_to(band.name)
-    inventory = used(images)
-    assert ids(inventory) == [B]
-    assert [(s.product_id, s.reason) for s in inventory.skipped] == [(A, "incomplete")]

@@ -54,7 +54,7 @@ class ReferenceStage(StageBase):
     reusable = (OUTPUT,)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
-        """Return the task ``reference``; see `no_labels` where no label holds.
+        """Return the task ``reference``, none with given models; see `no_labels` for no label.
 
         Raises
         ------
@@ -62,6 +62,8 @@ class ReferenceStage(StageBase):
             Where a column is to dictate folds.
         """
         config = target_config(context.config)
+        if config.learning.model is not None:
+            return []
         if config.validation.folds and config.reference.split.method == "column":
             problems = Problems()
             message = "validation.folds deals the polygons itself, but split.method is column"

@@ -1,0 +1,263 @@
+"""Models that another run has trained: do they fit, and how a run takes them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from oso_pipeline.config.learning import LearnerSettings
+from oso_pipeline.config.model import Config
+from oso_pipeline.config.seasons import moved
+from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
+from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.learners.registry import model_settings
+from oso_pipeline.learning.jobs import GivenModelJob
+from oso_pipeline.learning.model_bank import find_models, origin_of
+from oso_pipeline.learning.model_description import (
+    DESCRIPTION,
+    Description,
+    arrays_name,
+    check_arrays,
+    describe_model,
+)
+from oso_pipeline.learning.model_file import load_model, save_model
+from oso_pipeline.reference.split.variants import map_variant
+from oso_pipeline.tasks.job import Input
+from oso_pipeline.tasks.stage import PlanContext
+from oso_pipeline.tasks.task import Cost, Summary, Task
+from oso_pipeline.timeseries.feature_layout import FeatureGroup, FeatureLayout
+from oso_pipeline.vectors.strata import strata_names
+
+_SHOWN = 10
+_COPY_AGAIN = "copy the folder again from where the models were trained"
+_OF_THE_MODELS = "set it to that of the models, or train models for this configuration"
+
+
+def check_given(config: Config, folder: Path) -> Problems:
+    """Find what keeps the models of a folder from making the map; reads their arrays once."""
+    problems = Problems()
+    for model in fitting_models(config, folder, problems).values():
+        try:
+            check_arrays(model)
+        except InputDataError as error:
+            problems.extend(map(_of_a_copy, error.problems))
+    if not problems.errors:
+        of_run = origin_of(next(iter(find_models(folder).values())))
+        measured = of_run.overall_accuracy
+        accuracy = "" if measured is None else f", overall accuracy there {measured:.3f}"
+        year = "" if of_run.year is None else f" of {of_run.year}"
+        problems.notes.append(f"learning.model: models{year} from {folder}{accuracy}")
+    return problems
+
+
+def fitting_models(config: Config, folder: Path, problems: Problems) -> dict[str, Description]:
+    """Return the model of each stratum of a map, and record all that does not fit.
+
+    Bands, indices and the dates of the season have to be the same, the codes of the nomenclature,
+    the learner and the strata. A season of another year is the same where it begins on the same
+    day of the year and has as many dates with the same steps, as for past seasons of `adaptation`.
+    """
+    try:
+        found = find_models(folder)
+    except InputDataError as error:
+        problems.extend(error.problems)
+        return {}
+    wanted = set[str]()
+    with suppress(InputDataError):  # told by the check of strata
+        wanted = set(strata_names(config))
+        _compare_strata(config, wanted, set(found), folder, problems)
+    models = {}
+    for stratum in sorted(wanted & set(found)):
+        try:
+            model = describe_model(found[stratum])
+        except InputDataError as error:
+            problems.extend(map(_of_a_copy, error.problems))
+            continue
+        _compare(model, config, problems)
+        if model.stratum != stratum:
+            message = f"the folder is called {stratum!r}, the model is of {model.stratum!r}"
+            problems.error("E-MODEL-STRATA", message, model.path, _COPY_AGAIN)
+        models[stratum] = model
+    _compare_settings(models, config.learning, problems)
+    return models
+
+
+def given_tasks(context: PlanContext[Config], folder: Path) -> list[Task]:
+    """Return the tasks that take the models of a folder, one per stratum.
+
+    Their keys hold the content of the models, not where they lie.
+
+    Raises
+    ------
+    InputDataError
+        If a model does not fit.
+    """
+    config, problems = context.config, Problems()
+    models = fitting_models(config, folder, problems)
+    problems.raise_errors(InputDataError)
+    variant = map_variant(config)
+    return [
+        Task(
+            stage="train",
+            name=f"{variant}/{stratum}",
+            function="oso_pipeline.learning.given_models:take",
+            run_dir=context.run_dir,
+            outputs=tuple(
+                f"models/{variant}/{stratum}/{name}"
+                for name in (DESCRIPTION, arrays_name(model.kind))
+            ),
+            job=GivenModelJob(
+                variant=variant,
+                stratum=stratum,
+                layout=FeatureLayout.of(config),
+                date_grid=config.season.grid,
+                model=Input.file(model.path.parent, model.sha256),
+            ),
+            cost=_cost(model),
+        )
+        for stratum, model in models.items()
+    ]
+
+
+def take(job: GivenModelJob, task: Task) -> Summary:
+    """Publish a given model as that of this run, its dates in the season of the map.
+
+    Raises
+    ------
+    InputDataError
+        If the model is damaged, or another one than was planned with.
+    """
+    folder = Path(job.model.path)
+    found = describe_model(folder)
+    if found.sha256 != job.model.key:
+        message = "the model has changed since the run was planned"
+        raise InputDataError(
+            Problem("E-INPUT-MODEL", message, str(found.path), "run the same command again")
+        )
+    model = replace(load_model(folder), layout=job.layout, grid=job.date_grid)
+    save_model(task.output().parent, model)
+    return {
+        "variant": job.variant,
+        "stratum": job.stratum,
+        "pixels": {str(code): count for code, count in model.counts.items()},
+        "polygons": None,
+        "learner": model.classifier.kind,
+        "facts": dict(model.classifier.facts),
+        "origin": origin_of(folder).to_json(),
+        "trained_from": found.grid.start.isoformat(),
+        "warnings": [],
+    }
+
+
+def _compare(model: Description, config: Config, problems: Problems) -> None:
+    """Record where the features, the dates, the classes or the learner are not the model's."""
+    layout = FeatureLayout.of(config)
+    theirs, ours = ([_undated(g) for g in one.groups] for one in (model.layout, layout))
+    if theirs != ours:
+        message = f"the model expects {'; '.join(theirs)}, the configuration has {'; '.join(ours)}"
+        hint = f"imagery.bands and features.indices: {_OF_THE_MODELS}"
+        problems.error("E-INPUT-053", message, model.path, hint)
+    else:
+        _compare_dates(model, layout, problems)
+    with suppress(ConfigError):  # told by the check of paths
+        codes = set(load_nomenclature(config.nomenclature).codes)
+        if codes != set(model.codes):
+            message = (
+                f"the nomenclature {config.nomenclature} has other classes than the model: codes "
+                f"of the model alone: {_listed(set(model.codes) - codes)}; of the nomenclature "
+                f"alone: {_listed(codes - set(model.codes))}"
+            )
+            problems.error(
+                "E-MODEL-CLASSES", message, model.path, f"nomenclature: {_OF_THE_MODELS}"
+            )
+    if model.kind != config.learning.kind:
+        message = f"the model was made by the learner {model.kind}, learning.kind is "
+        message += config.learning.kind
+        problems.error("E-MODEL-LEARNER", message, model.path, f"set learning.kind: {model.kind}")
+
+
+def _compare_dates(model: Description, layout: FeatureLayout, problems: Problems) -> None:
+    hint = f"season: {_OF_THE_MODELS}; another year of the same days does"
+    for theirs, ours in zip(model.layout.groups, layout.groups, strict=True):
+        if theirs.dates is None or ours.dates is None:
+            continue
+        first, start = theirs.dates[0], ours.dates[0]
+        years = start.year - first.year
+        if [d - first for d in theirs.dates] != [d - start for d in ours.dates]:
+            message = f"the model expects {_season(theirs)}, the configuration has {_season(ours)}"
+        elif moved(first, years) != start and moved(start, -years) != first:
+            message = (
+                f"the season of the model begins on {first}, this one on {start}: the days of "
+            )
+            message += "the year differ"
+        else:
+            continue
+        problems.error("E-MODEL-DATES", message, model.path, hint)
+
+
+def _compare_strata(
+    config: Config, wanted: set[str], found: set[str], folder: Path, problems: Problems
+) -> None:
+    if missing := wanted - found:
+        message = f"no model of {_listed(missing)}; the folder has models of {_listed(found)}"
+        asked = "name the regions of the models in `strata`, or take the section out"
+        hint = asked if config.strata else "name the regions of the models in `strata`"
+        problems.error("E-MODEL-STRATA", message, folder, hint)
+    elif unused := found - wanted:
+        message = f"models of {_listed(unused)} are not used: the strata have no such region"
+        problems.warn("W-MODEL-STRATA", message, folder)
+
+
+def _compare_settings(
+    models: dict[str, Description], learning: LearnerSettings, problems: Problems
+) -> None:
+    """Warn of settings that differ: those that the models were trained with hold."""
+    asked, differing = model_settings(learning), set[str]()
+    for model in models.values():
+        if model.kind == learning.kind:
+            theirs = model.parameters
+            differing |= {
+                f"{name} {theirs[name]} (here {asked[name]})"
+                for name in asked.keys() & theirs.keys()
+                if asked[name] != theirs[name]
+            }
+    if differing:
+        message = f"the models were trained with other settings, which hold: {_listed(differing)}"
+        hint = "set them here too: the plan reckons memory and time by them"
+        problems.warn("W-MODEL-SETTINGS", message, "learning", hint)
+
+
+def _cost(model: Description) -> Cost:
+    size = 0
+    with suppress(OSError):  # a task then says what is missing
+        size = model.arrays.stat().st_size
+    return Cost(
+        bytes_read=size,
+        memory_bytes=400_000_000 + 4 * size,
+        core_seconds=1.0 + 1e-8 * size,
+        bytes_written=size,
+    )
+
+
+def _of_a_copy(problem: Problem) -> Problem:
+    """Return a finding of a model file with what helps where nothing is trained."""
+    return problem if "install" in (problem.hint or "") else replace(problem, hint=_COPY_AGAIN)
+
+
+def _undated(group: FeatureGroup) -> str:
+    kind = "without dates" if group.dates is None else f"indices {', '.join(group.indices) or '-'}"
+    return f"{group.sensor} bands {', '.join(group.bands)}, {kind}"
+
+
+def _season(group: FeatureGroup) -> str:
+    dates = group.dates or ()
+    steps = {(b - a).days for a, b in pairwise(dates)}
+    return f"{len(dates)} dates from {dates[0]} every {_listed(steps)} days"
+
+
+def _listed(names: set[str] | set[int]) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
+    return (", ".join(map(str, ordered[:_SHOWN])) + more) or "none"

@@ -1,0 +1,67 @@
+"""What the report says of models that this run has not trained from what it holds now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from oso_pipeline.core.json_files import ODD_VALUES
+from oso_pipeline.learning.kept_models import kept_inputs
+from oso_pipeline.learning.model_bank import Origin
+from oso_pipeline.tasks.run_files import RunFiles
+from oso_pipeline.tasks.section import Section, Table
+
+_SHOWN = 10
+_GIVEN = (
+    "The models of this map were trained by another run. No polygon was read, and none was held "
+    "out: the accuracy in this table was measured by the other run on its own map, not on this "
+    "one. An independent set tells the accuracy of this map; whether its polygons trained the "
+    "models is not known here."
+)
+_KEPT = (
+    "Models were kept though samples or labels were made anew after they were trained "
+    "(learning.freeze): {} changed since."
+)
+
+
+def models_section(files: RunFiles) -> Section | None:
+    """Return whence given models come, and what changed since kept ones were trained.
+
+    None for a run whose models are those of its samples.
+    """
+    given = [one for one in files.summaries("train") if isinstance(one.get("origin"), dict)]
+    if given:
+        headings = ("Stratum", "Run", "Year", "Season from", "Pixels", "Accuracy there")
+        return Section("Models", (_GIVEN,), (Table(headings, tuple(map(_row, given))),))
+    outputs = files.outputs.get("train", ())
+    changed = sorted({name for one in outputs for name in kept_inputs(files.folder, one)})
+    if not changed:
+        return None
+    more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+    return Section("Models", (_KEPT.format(", ".join(changed[:_SHOWN]) + more),))
+
+
+def _row(summary: Mapping[str, Any]) -> tuple[str | int | float | None, ...]:
+    origin = Origin.from_json(summary["origin"])
+    run = " ".join(name for name in (origin.run, origin.run_id) if name) or None
+    pixels = sum(summary.get("pixels", {}).values())
+    return (
+        summary.get("stratum"),
+        run,
+        origin.year,
+        summary.get("trained_from"),
+        pixels,
+        _accuracy(origin),
+    )
+
+
+def _accuracy(origin: Origin) -> str | None:
+    """Return the overall accuracy with its interval; None where it was not measured."""
+    found = origin.overall_accuracy
+    if found is None:
+        return None
+    try:
+        overall = (origin.accuracy or {})["overall_accuracy"]
+        return f"{found:.3f} ({float(overall['low']):.3f} to {float(overall['high']):.3f})"
+    except ODD_VALUES:
+        return f"{found:.3f}"
