@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 from oso_pipeline.config.adaptation import Adaptation
 from oso_pipeline.config.learning import DEFAULT_KIND, LearnerSettings
 from oso_pipeline.core.dates import DateGrid
-from oso_pipeline.core.nomenclature import Nomenclature
+from oso_pipeline.core.nomenclature import PACKAGED, Nomenclature, load_nomenclature
 from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.registry import model_settings
 from oso_pipeline.learning.training_set import Choice
@@ -22,6 +21,17 @@ def _of_model(learning: LearnerSettings) -> dict[str, Any]:
     """Return the settings that make a model; forests were there before there were kinds."""
     kind = {} if learning.kind == DEFAULT_KIND else {"kind": learning.kind}
     return {**kind, **model_settings(learning)}
+
+
+def _classes(nomenclature: Nomenclature) -> Any:
+    """Return what of the classes decides: their codes.
+
+    Those of the package, which nobody edits, stand as in 0.1, so that its models stay valid.
+    """
+    name = nomenclature.name
+    if name in PACKAGED and nomenclature == load_nomenclature(name):
+        return nomenclature.to_json()
+    return nomenclature.codes
 
 
 def _of_adaptation(adaptation: Adaptation) -> dict[str, Any]:
@@ -66,7 +76,7 @@ class TrainJob(Job):
     columns: tuple[str, ...]
     layout: FeatureLayout
     date_grid: DateGrid
-    nomenclature: Nomenclature = decides("codes", part=attrgetter("codes"))
+    nomenclature: Nomenclature = decides(part=_classes)
     max_pixels: int | None
     allow_missing: bool
     learning: LearnerSettings = decides(merged=True, part=_of_model)

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import pytest
-from planned_keys import AFTER_PREDICT, RECORDED, RUNS, lay_out, planned_keys
+from planned_keys import AFTER_PREDICT, RECORDED, RUNS, config_of, lay_out, planned_keys
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +45,15 @@ def test_a_change_is_seen_from_the_stage_on_that_it_concerns(root: Path) -> None
     recorded = up_to_predict(json.loads((RECORDED / "two_seasons.json").read_text()))
     planned = up_to_predict(planned_keys(root, "two_seasons", "learning.max_depth=24"))
     assert stages_that_differ(recorded, planned) == ["train", "predict"]
+
+
+def test_3_2_names_and_colours_of_classes_outdate_no_pixel(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    before = planned_keys(tmp_path, "flanders_2018")
+    table = Path(config_of(tmp_path, "flanders_2018").nomenclature)
+    text = table.read_text(encoding="utf-8")
+    name = text.splitlines()[1].split(",")[1]
+    table.write_text(text.replace(name, f"another {name}"), encoding="utf-8")
+    after = planned_keys(tmp_path, "flanders_2018")
+    assert stages_that_differ(up_to_predict(before), up_to_predict(after)) == []
+    assert stages_that_differ(before, after)[0] == "mosaic"
