@@ -21,10 +21,11 @@ from rasterio.enums import Resampling
 from rasterio.features import rasterize
 
 from oso_pipeline.core.nomenclature import NODATA_CODE, Nomenclature
+from oso_pipeline.core.parquet_pieces import pieces
 
 _SCALE = "viridis"
 _STOPS = 8
-_MOST_POLYGONS, _ROWS_AT_ONCE = 50_000, 65_536
+_MOST_POLYGONS = 50_000
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,12 @@ def map_pictures(
 def _spaced_polygons(path: Path) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int32]]:
     """Return every n-th geometry of a file and its class, read piece by piece."""
     shapes, codes, seen = [], [], 0
-    with pq.ParquetFile(path) as source:
-        step = max(1, source.metadata.num_rows // _MOST_POLYGONS)
-        for batch in source.iter_batches(_ROWS_AT_ONCE, columns=["code", "geometry"]):
-            chosen = batch.take(np.arange(-seen % step, len(batch), step))
-            shapes.append(shapely.from_wkb(chosen["geometry"].to_numpy(zero_copy_only=False)))
-            codes.append(chosen["code"].to_numpy().astype(np.int32))
-            seen += len(batch)
+    step = max(1, pq.read_metadata(path).num_rows // _MOST_POLYGONS)
+    for piece in pieces(path, ["code", "geometry"]):
+        chosen = piece.take(np.arange(-seen % step, len(piece), step))
+        shapes.append(shapely.from_wkb(chosen["geometry"].to_numpy(zero_copy_only=False)))
+        codes.append(chosen["code"].to_numpy().astype(np.int32))
+        seen += len(piece)
     if not shapes:
         return np.empty(0, object), np.empty(0, np.int32)
     return np.concatenate(shapes), np.concatenate(codes)

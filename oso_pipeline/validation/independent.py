@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 import rasterio
 import shapely
 from rasterio.features import geometry_mask
@@ -21,6 +20,7 @@ from rasterio.windows import Window, from_bounds
 from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
+from oso_pipeline.core.parquet_pieces import pieces
 from oso_pipeline.reference.rules.codes import CodeTable, read_crosswalk
 from oso_pipeline.reference.split.variants import training_rows
 from oso_pipeline.validation.accuracy import Predictions
@@ -43,7 +43,6 @@ Ints = npt.NDArray[np.int64]
 
 _POINT, _POLYGON, _MULTIPOLYGON = 0, 3, 6
 _KNOWN = (_POINT, _POLYGON, _MULTIPOLYGON)
-_ROWS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,11 +138,10 @@ def apart_from_training(
     tree = shapely.STRtree(units.geometry)
     free = np.ones(len(units.code), bool)
     for reference in references:
-        with pq.ParquetFile(reference) as source:
-            for batch in source.iter_batches(_ROWS_AT_ONCE, columns=["geometry", *columns]):
-                trains = training_rows(batch, variant)
-                parts = shapely.from_wkb(batch["geometry"].to_numpy(zero_copy_only=False)[trains])
-                free[np.unique(tree.query(parts, predicate="intersects")[1])] = False
+        for piece in pieces(reference, ["geometry", *columns]):
+            trains = training_rows(piece, variant)
+            parts = shapely.from_wkb(piece["geometry"].to_numpy(zero_copy_only=False)[trains])
+            free[np.unique(tree.query(parts, predicate="intersects")[1])] = False
     return units.take(free)
 
 

@@ -17,6 +17,7 @@ from oso_pipeline.reference.polygons import event_log as tally
 from oso_pipeline.reference.polygons.cells import Cell
 from oso_pipeline.reference.polygons.event_log import EventLog, Tally, merged
 from oso_pipeline.reference.polygons.prepare import clip, prepare
+from oso_pipeline.reference.polygons.steps import steps_of
 from oso_pipeline.reference.polygons.work import Delivery, Preparation, Work
 from oso_pipeline.reference.split.bookkeeping import OUTSIDE, ROUNDING, bookkeeping
 from oso_pipeline.reference.split.jobs import Seasons
@@ -132,14 +133,14 @@ def test_3_15_a_lost_polygon_counts_once_for_what_took_most_of_it() -> None:
     log.add(tally.TOO_SMALL, rows[:2], np.array([30.0, 90]))
     log.add(tally.CONFLICT, rows[:3], np.array([70.0, 10, 40]))
     log.add(tally.KEPT, rows[2:3], np.array([60.0]))
-    lines = {one["step"]: one for one in bookkeeping(log.table(), {})}
+    lines = {one["step"]: one for one in bookkeeping(steps_of(log.table()), {})}
     assert {step: (one["polygons"], one["in_part"]) for step, one in lines.items()} == {
         "read": (4, 0), tally.TOO_SMALL: (-1, 0), tally.CONFLICT: (-1, 1), OUTSIDE: (-1, 0),
         "kept": (1, 0),
     }  # fmt: skip
     # What a cell of an earlier version does not tell has a line of its own.
     log.add(tally.READ, rows[:1], np.array([9000.0]))
-    assert ROUNDING in [one["step"] for one in bookkeeping(log.table(), {})]
+    assert ROUNDING in [one["step"] for one in bookkeeping(steps_of(log.table()), {})]
 
 
 def test_3_15_buffers_add_and_rows_of_one_object_count_once() -> None:
@@ -160,7 +161,7 @@ def test_3_15_buffers_add_and_rows_of_one_object_count_once() -> None:
     table = clip(prepare([Delivery("s", 0, frame)], work).assign(stratum="all"), cell)
     kept = table.assign(reason=tally.KEPT, area_m2=table.area, x=0.0, y=0.0)
     events = merged([work.log.table(), kept.drop(columns="geometry")])
-    lines = {one["step"]: one for one in bookkeeping(events, work.grown)}
+    lines = {one["step"]: one for one in bookkeeping(steps_of(events), work.grown)}
     assert ROUNDING not in lines
     assert lines[tally.DUPLICATE]["hectares"] == pytest.approx(-0.2)
     assert (lines[tally.DUPLICATE]["polygons"], lines[tally.DUPLICATE]["in_part"]) == (0, 1)
@@ -171,7 +172,7 @@ def test_3_15_buffers_add_and_rows_of_one_object_count_once() -> None:
 
 def test_3_5_classes_that_a_past_year_teaches_are_not_called_absent() -> None:
     nomenclature = load_nomenclature("oso17")
-    seen = Tally(_read([31, 211]))
+    seen = Tally.of(_read([31, 211]))
     said = []
     for past in ((), (2016, 2017)):
         problems = Problems()
@@ -184,7 +185,7 @@ def test_3_5_classes_that_a_past_year_teaches_are_not_called_absent() -> None:
     assert "absent" not in said[1]
     assert "of 2018, which the map has as far as labels of 2016, 2017 do" in said[1]
     problems = Problems()
-    warn_of_absent(Tally(_read(nomenclature.codes)), nomenclature, Seasons(2018, ()), problems)
+    warn_of_absent(Tally.of(_read(nomenclature.codes)), nomenclature, Seasons(2018, ()), problems)
     assert not problems.warnings
 
 

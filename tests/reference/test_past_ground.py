@@ -55,7 +55,7 @@ def dealt(folder: Path, past: geopandas.GeoDataFrame, of_map: Any, **rules: Any)
         of_map=Input("-", "reference.parquet"),
     )
     task = Task("past_reference", "reference/2017", "-", folder, (), job)
-    table, nothing = pd.concat(parts, ignore_index=True), Tally(EventLog().table())
+    table, nothing = pd.concat(parts, ignore_index=True), Tally.of(EventLog().table())
     found, rare = split_past(job, task, table, nothing, Problems())
     assert not len(rare)
     return found

@@ -54,7 +54,7 @@ def prepared(
     table = clip(prepare(deliveries, work), cell)
     work.problems.raise_errors(InputDataError)
     table = table.sort_values(["source", "source_id"], kind="stable").reset_index(drop=True)
-    return table, Tally(work.log.table())
+    return table, Tally.of(work.log.table())
 
 
 rings = st.lists(
@@ -255,7 +255,7 @@ def test_the_lattice_of_cells_does_not_change_the_land_of_a_polygon(seed: int) -
                 found.append(clip(prepare(deliveries, work), cell))
                 logs.append(work.log.table())
         whole = pd.concat(found, ignore_index=True).dissolve("polygon_id")
-        return whole, Tally(tally.merged(logs)).to_json()
+        return whole, Tally.of(tally.merged(logs)).to_json()
 
     one, told = all_cells(100_000.0)
     many, told_by_many = all_cells(2_000.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,17 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
+from oso_pipeline.core.coded_texts import CodedTexts
 from oso_pipeline.core.commit import verified
+from oso_pipeline.core.parquet_pieces import pieces
+from oso_pipeline.reference.polygons.by_object import ByObject
 
 ROW_GROUP = 16_384
 """Rows that a reader loads or skips together; they lie near each other."""
 
-SMALL = (
-    "polygon_id", "code", "source", "side", "stratum", "area_m2", "x", "y",
-    "x_min", "y_min", "x_max", "y_max",
-)  # fmt: skip
+SMALL = ("polygon_id", "code", "source", "side", "stratum", "area_m2", "x", "y")
 """What is known of each piece besides its shape."""
+_TEXTS = ("source", "side", "stratum")
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _FIELDS = {
@@ -72,32 +74,75 @@ def write_cell(table: geopandas.GeoDataFrame, final: Path) -> None:
 
 
 def read_small(paths: Sequence[Path]) -> pd.DataFrame:
-    """Return the columns `SMALL` of all cells, with ``cell`` and ``row`` in it.
+    """Return the columns `SMALL` of all cells, with ``cell`` and ``row`` in it, 50 bytes a row.
 
     ``order`` numbers the objects as their sources list them, by name of the source and
     identifier (of two numbers the smaller first).
     """
-    parts = []
+    order = _order(paths)
+    texts = {name: CodedTexts() for name in _TEXTS}
+    parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in (*SMALL, "cell", "row")}
     for number, path in enumerate(paths):
-        columns = [*(name for name in SMALL if name in _FIELDS), "source_id"]
-        table = pq.read_table(path, columns=[*columns, "bbox"])
-        box = table["bbox"].combine_chunks()
-        edges = {f"{name[0]}_{name[1:]}": pc.struct_field(box, name).to_numpy() for name in _EDGES}
-        frame = table.select(columns).to_pandas(strings_to_categorical=True)
-        parts.append(frame.assign(**edges, cell=number, row=np.arange(len(frame))))
-    whole = pd.concat(parts, ignore_index=True)
-    for name in ("source", "side", "stratum"):
-        whole[name] = whole[name].astype(str).astype("category")
-    return whole.assign(order=_order(whole)).drop(columns="source_id")
+        table = pq.read_table(path, columns=[*SMALL], read_dictionary=[*_TEXTS])
+        for name in SMALL:
+            column = table[name]
+            parts[name].append(texts[name].codes(column) if name in texts else column.to_numpy())
+        parts["cell"].append(np.full(len(table), number, np.int32))
+        parts["row"].append(np.arange(len(table), dtype=np.int32))
+    columns: dict[str, Any] = {name: np.concatenate(parts.pop(name)) for name in [*parts]}
+    for name, coded in texts.items():
+        columns[name] = coded.categories(columns[name])
+    return pd.DataFrame({**columns, "order": order}, copy=False)
 
 
-def _order(parts: pd.DataFrame) -> npt.NDArray[np.int64]:
-    objects = parts.drop_duplicates("polygon_id")
-    names = objects["source_id"].astype(str)
-    keys = pd.DataFrame({"source": objects["source"].astype(str), "size": names.str.len()})
-    ranked = keys.assign(name=names).sort_values(["source", "size", "name"]).index
-    place = pd.Series(np.arange(len(ranked)), index=objects.loc[ranked, "polygon_id"])
-    return place.loc[parts["polygon_id"]].to_numpy(dtype=np.int64)
+def read_boxes(paths: Sequence[Path]) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the bounds of the pieces of all cells: ``x_min``, ``y_min``, ``x_max``, ``y_max``."""
+    boxes = [_edges(path) for path in paths]
+    return {name: np.concatenate([one.pop(name) for one in boxes]) for name in [*boxes[0]]}
+
+
+def _edges(path: Path) -> dict[str, npt.NDArray[np.float64]]:
+    box = pq.read_table(path, columns=["bbox"])["bbox"].combine_chunks()
+    return {f"{name[0]}_{name[1:]}": pc.struct_field(box, name).to_numpy() for name in _EDGES}
+
+
+def _order(paths: Sequence[Path]) -> npt.NDArray[np.int32]:
+    """Return for each piece the place of its object among all, int32, shape ``(pieces,)``."""
+    objects, place = _places(paths)
+    pa.default_memory_pool().release_unused()  # so that the texts do not add to what comes next
+    found: npt.NDArray[np.int32] = objects.spread(place)
+    return found
+
+
+def _places(paths: Sequence[Path]) -> tuple[ByObject, npt.NDArray[np.int32]]:
+    ids, source, names = _identifiers(paths)
+    objects = ByObject.of(ids)
+    source, names = source[objects.first], names.take(objects.first)
+    place = np.empty(len(objects), np.int32)
+    done = 0
+    for number in np.unique(source):
+        rows = np.flatnonzero(source == number)
+        some = names.take(rows)
+        keys = pa.table({"size": pc.utf8_length(some), "name": some})
+        ranked = pc.sort_indices(keys, [("size", "ascending"), ("name", "ascending")]).to_numpy()
+        place[rows[ranked]] = np.arange(done, done + len(rows))
+        done += len(rows)
+    return objects, place
+
+
+def _identifiers(
+    paths: Sequence[Path],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int8], pa.ChunkedArray]:
+    """Return ``polygon_id``, the place of the source among all, and ``source_id`` of all pieces."""
+    coded, ids, source, names = CodedTexts(), [], [], []
+    for path in paths:
+        columns = ["polygon_id", "source", "source_id"]
+        table = pq.read_table(path, columns=columns, read_dictionary=["source"])
+        ids.append(table["polygon_id"].to_numpy())
+        source.append(coded.codes(table["source"]))
+        names += table["source_id"].chunks
+    listed = coded.categories(np.concatenate(source)).codes
+    return np.concatenate(ids), listed, pa.chunked_array(names, pa.string())
 
 
 def join_cells(
@@ -113,28 +158,25 @@ def join_cells(
     paths
         Files of the cells.
     kept
-        The rows to keep, with their ``cell``, ``row`` within it, ``part`` and `columns`.
+        The rows to keep, ascending by ``cell``, with the ``row`` within it, ``part`` and
+        `columns`.
     columns
         Columns to add after the others, with their types.
     final
         The file to publish.
     """
-    extent = [np.inf, np.inf, -np.inf, -np.inf]
-    if len(kept):
-        extent = [
-            kept["x_min"].min(),
-            kept["y_min"].min(),
-            kept["x_max"].max(),
-            kept["y_max"].max(),
-        ]
+    ends = np.searchsorted(kept["cell"].to_numpy(), np.arange(len(paths) + 1))
+    cells = [slice(*both) for both in pairwise(ends.tolist())]
+    row = kept["row"].to_numpy()
     meta = json.loads(pq.read_schema(paths[0]).metadata[b"geo"])
+    extent = _extent_of(paths, [row[own] for own in cells])
     geo = _geo(meta["columns"]["geometry"]["crs"], extent)
 
     def write(path: Path) -> None:
         writer: pq.ParquetWriter | None = None
-        for number, source in enumerate(paths):
-            rows = kept[kept["cell"] == number]
-            table = _completed(pq.read_table(source).take(rows["row"].to_numpy()), rows, columns)
+        for source, own in zip(paths, cells, strict=True):
+            rows = kept.iloc[own]
+            table = _completed(pq.read_table(source).take(row[own]), rows, columns)
             table = table.replace_schema_metadata({"geo": json.dumps(geo)})
             writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
             writer.write_table(table, row_group_size=ROW_GROUP)
@@ -205,11 +247,18 @@ def _extent(boxes: npt.NDArray[np.float64]) -> list[float]:
     return [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
 
 
+def _extent_of(paths: Sequence[Path], rows: Sequence[npt.NDArray[np.int32]]) -> list[float]:
+    """Return the extent of some rows of each cell."""
+    found = [np.empty((0, 4))]
+    for path, own in zip(paths, rows, strict=True):
+        if len(own):
+            edges = np.stack([values[own] for values in _edges(path).values()], axis=1)
+            found.append(np.array([_extent(edges)]))
+    return _extent(np.concatenate(found))
+
+
 def _expect(path: Path, rows: int) -> None:
     """Raise OSError unless the file reads back whole."""
-    found = 0
-    with pq.ParquetFile(path) as source:
-        for batch in source.iter_batches(batch_size=ROW_GROUP, columns=["polygon_id", "geometry"]):
-            found += len(batch)
+    found = sum(len(piece) for piece in pieces(path, ["polygon_id", "geometry"], ROW_GROUP))
     if found != rows:
         raise OSError(f"{path.name} was read back with {found} rows, not {rows}")

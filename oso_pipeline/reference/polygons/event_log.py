@@ -105,16 +105,26 @@ def merged(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return whole.groupby(keys, observed=True, sort=True).agg(how).reset_index()
 
 
+SUMS = ("reason", "code", "source", "polygons", "area_m2", "x_min", "y_min", "x_max", "y_max")
+"""Columns that a `Tally` is made of."""
+
+
 class Tally:
     """Polygons and hectares by reason, class and source.
 
     Parameters
     ----------
-    events
-        As of `EventLog.table`, a row per polygon, class and reason.
+    sums
+        Columns `SUMS`, a row per reason, class and source.
     """
 
-    def __init__(self, events: pd.DataFrame) -> None:
+    def __init__(self, sums: pd.DataFrame) -> None:
+        order = [ORDER.index(reason) for reason in sums["reason"]]
+        self._sums = sums.assign(order=order).sort_values(["order", "code", "source"])
+
+    @classmethod
+    def of(cls, events: pd.DataFrame) -> Tally:
+        """Return the sums of a table as of `EventLog.table`, a row per polygon, class, reason."""
         grouped = events.groupby(["reason", "code", "source"], observed=True)
         sums = grouped.agg(
             polygons=("polygon_id", "size"),
@@ -123,9 +133,8 @@ class Tally:
             y_min=("y", "min"),
             x_max=("x", "max"),
             y_max=("y", "max"),
-        ).reset_index()
-        sums["order"] = [ORDER.index(reason) for reason in sums["reason"]]
-        self._sums = sums.sort_values(["order", "code", "source"])
+        )
+        return cls(sums.reset_index())
 
     def count(self, reason: str, code: int | None = None) -> int:
         """Return how many polygons a reason concerned, of one class or of all."""

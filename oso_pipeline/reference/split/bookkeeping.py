@@ -13,27 +13,28 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons.by_object import AT_ONCE
+from oso_pipeline.reference.polygons.steps import Step
+
+Mask = npt.NDArray[np.bool_]
 
 OUTSIDE = "outside the cells of the tiles"
 ROUNDING = "not accounted for"
 _ENDS = (tally.READ, tally.KEPT)
 _NO_LOSS = (*_ENDS, tally.REPAIRED)
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
-"""Multiples of it differ in all bits, as identifiers do."""
 _M2 = 10_000
 _SHOWN_HA = 0.005
 
 
-def bookkeeping(events: pd.DataFrame, grown: Mapping[str, float]) -> list[dict[str, Any]]:
+def bookkeeping(steps: Mapping[str, Step], grown: Mapping[str, float]) -> list[dict[str, Any]]:
     """Return the lines of the books.
 
     Parameters
     ----------
-    events
-        A row per polygon, class and reason, as of `merged`, with what is kept.
+    steps
+        What happened by reason, with what is kept.
     grown
         Square metres by which erosion (negative) and buffers changed what they left, by step.
 
@@ -44,15 +45,17 @@ def bookkeeping(events: pd.DataFrame, grown: Mapping[str, float]) -> list[dict[s
         a part; ``hectares``: read, lost (negative) or added, kept. The last line is the sum of
         those before it.
     """
-    polygon, reason = _polygons(events), events["reason"]
-    kept = np.unique(polygon[(reason == tally.KEPT).to_numpy()])
-    lost = events[~np.isin(polygon, kept)]
-    whole = Counter(_reason_of_each(lost))
-    touched, met_by_lost = reason.value_counts(), lost["reason"].value_counts()
-    areas = events.groupby("reason", observed=True)["area_m2"].sum()
-    lines = [_line(tally.READ, int(touched.get(tally.READ, 0)), areas.get(tally.READ, 0.0))]
+    kept = np.unique(steps[tally.KEPT].polygon) if tally.KEPT in steps else np.empty(0, np.uint64)
+    lost = {reason: ~_among(step.polygon, kept) for reason, step in steps.items()}
+    met_by_lost = {reason: int(rows.sum()) for reason, rows in lost.items()}
+    touched = {reason: len(rows) for reason, rows in lost.items()}
+    areas = {reason: step.total_m2 for reason, step in steps.items()}
+    whole = _reasons_of_lost(steps, lost)
+    # What was met but has no part inside a cell belongs to nobody here.
+    whole[OUTSIDE] = max(0, met_by_lost.get(tally.READ, 0) - whole.total())
+    lines = [_line(tally.READ, touched.get(tally.READ, 0), areas.get(tally.READ, 0.0))]
     for step in (*(one for one in tally.ORDER if one not in _NO_LOSS), OUTSIDE):
-        in_part = int(touched.get(step, 0) - met_by_lost.get(step, 0))
+        in_part = touched.get(step, 0) - met_by_lost.get(step, 0)
         if in_part or whole[step] or areas.get(step, 0.0):
             lines.append(_line(step, -whole[step], -areas.get(step, 0.0), in_part))
     lines += [_line(step, 0, area) for step, area in grown.items() if area]
@@ -75,21 +78,35 @@ def summed_growth(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return dict(sorted(total.items()))
 
 
-def _reason_of_each(lost: pd.DataFrame) -> list[str]:
-    """Return why each polygon is lost of which nothing is kept: what took most of it."""
-    losses = lost[~lost["reason"].isin(_NO_LOSS)]
-    order = losses["reason"].map(tally.ORDER.index).astype(int)
-    known = losses[["reason", "area_m2"]].assign(order=order, polygon=_polygons(losses))
-    last = known.sort_values(["area_m2", "order"]).drop_duplicates("polygon", keep="last")
-    # What was met but has no part inside a cell belongs to nobody here.
-    n_read = int((lost["reason"] == tally.READ).sum())
-    return [*last["reason"].astype(str), *[OUTSIDE] * max(0, n_read - len(last))]
+def _reasons_of_lost(steps: Mapping[str, Step], lost: Mapping[str, Mask]) -> Counter[str]:
+    """Return for how many polygons, of which nothing is kept, each reason took most of it."""
+    losses = [step for reason, step in steps.items() if reason not in _NO_LOSS]
+    if not losses:
+        return Counter()
+    rows = [lost[step.reason] for step in losses]
+    polygon, area = (
+        np.concatenate([values[chosen] for values, chosen in zip(arrays, rows, strict=True)])
+        for arrays in ([step.polygon for step in losses], [step.area_m2 for step in losses])
+    )
+    counts = [int(chosen.sum()) for chosen in rows]
+    place = [tally.ORDER.index(step.reason) for step in losses]
+    order = np.repeat(np.array(place, np.int8), counts)
+    ranked = np.lexsort((order, area, polygon))
+    ordered = polygon[ranked]
+    last = np.r_[ordered[1:] != ordered[:-1], np.ones(min(1, len(ordered)), bool)]
+    reasons, numbers = np.unique(order[ranked][last], return_counts=True)
+    return Counter({tally.ORDER[one]: int(n) for one, n in zip(reasons, numbers, strict=True)})
 
 
-def _polygons(events: pd.DataFrame) -> npt.NDArray[np.uint64]:
-    """Return one number per object and class; that two share one is as good as impossible."""
-    code = events["code"].to_numpy().astype(np.uint64)
-    return events["polygon_id"].to_numpy().astype(np.uint64) ^ (code * _SPREAD)
+def _among(polygon: npt.NDArray[np.uint64], kept: npt.NDArray[np.uint64]) -> Mask:
+    """Return which numbers are among the ascending `kept`, a part at a time."""
+    found = np.zeros(len(polygon), bool)
+    if len(kept):
+        for start in range(0, len(polygon), AT_ONCE):
+            some = polygon[start : start + AT_ONCE]
+            place = np.searchsorted(kept, some).clip(max=len(kept) - 1)
+            found[start : start + AT_ONCE] = kept[place] == some
+    return found
 
 
 def _line(step: str, polygons: int, area_m2: float, in_part: int = 0) -> dict[str, Any]:

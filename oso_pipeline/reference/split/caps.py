@@ -44,8 +44,8 @@ def within_caps(parts: pd.DataFrame, caps: Caps) -> npt.NDArray[np.bool_]:
         The most of a class.
     """
     kept = np.ones(len(parts), dtype=bool)
-    polygons = polygon_table(parts)
     if caps.max_polygons is not None:
+        polygons = polygon_table(parts)
         for code in np.unique(polygons["code"]):
             some = polygons[polygons["code"] == code]
             seed = derived_seed(caps.seed, "cap", "polygons", int(code))

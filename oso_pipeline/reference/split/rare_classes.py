@@ -14,7 +14,7 @@ from oso_pipeline.core.sides import SIDES
 from oso_pipeline.reference.polygons import event_log as tally
 from oso_pipeline.reference.polygons.event_log import Tally
 from oso_pipeline.reference.split.jobs import Seasons
-from oso_pipeline.reference.split.split import SplitRules
+from oso_pipeline.reference.split.split import SplitRules, numbered
 
 WHERE = "reference.sources"
 Policy = Literal["error", "drop"]
@@ -50,7 +50,7 @@ def rare_rows(
         The rows to drop.
     """
     what, least = policy
-    left = parts.groupby("code")["polygon_id"].nunique()
+    left = polygons_of(parts["code"], parts["polygon_id"])
     drawn = {code: seen.count(tally.READ, code) for code in nomenclature.codes}
     rare = [c for c in nomenclature.codes if drawn[c] and left.get(c, 0) < least]
     gone: npt.NDArray[np.bool_] = parts["code"].isin(rare).to_numpy()
@@ -69,6 +69,12 @@ def rare_rows(
     else:
         problems.warn("W-INPUT-048", f"dropped {message}", WHERE)
     return gone
+
+
+def polygons_of(values: pd.Series, polygon_id: pd.Series) -> dict[int, int]:
+    """Return the number of different polygons with each value, a value at a time."""
+    number, ids = values.to_numpy(), polygon_id.to_numpy()
+    return {int(one): len(np.unique(ids[number == one])) for one in np.unique(number)}
 
 
 def warn_of_absent(
@@ -102,12 +108,16 @@ def check_sides(parts: pd.DataFrame, split: SplitRules, what: Policy, problems: 
     under ``rare_classes: drop`` and where a column dictates the split.
     """
     accepted = what == "drop" or split.method == "column"
+    codes_of_rows = parts["code"].to_numpy()
     for column in split.columns:
-        dealt = parts[parts[column].isin(SIDES)] if column != "fold" else parts
-        sides = (
-            dealt.groupby("code")[column].nunique().reindex(parts["code"].unique(), fill_value=0)
-        )
-        if codes := sorted(sides.index[sides < 2].tolist()):
+        side = parts[column]
+        dealt = side.isin(SIDES).to_numpy() if column != "fold" else np.ones(len(parts), bool)
+        number = numbered(side)
+        sides = {
+            int(code): len(np.unique(number[dealt & (codes_of_rows == code)]))
+            for code in np.unique(codes_of_rows)
+        }
+        if codes := [code for code, found in sides.items() if found < 2]:
             message = f"{column}: classes {codes} are on one side only, their accuracy is unknown"
             if accepted:
                 problems.warn("W-INPUT-048", message, WHERE)

@@ -18,9 +18,19 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.sides import SIDES
+from oso_pipeline.reference.polygons.by_object import ByObject
+from oso_pipeline.vectors.geometry import Geometries
 from oso_pipeline.vectors.strata import most_of_area
 
 Sides = npt.NDArray[np.int8]
+
+_BOXES_AT_ONCE = 500_000
+_DRAWN_BY = {
+    "random": ("code", "stratum"),
+    "column": ("code", "stratum"),
+    "blocks": ("x", "y", "code", "stratum"),
+}
+_OF_POLYGONS = ("polygon_id", "x", "y", "area_m2", "code", "stratum")
 
 NEAR = ""
 """In a split column, in place of a side: too near to what is held out to train."""
@@ -83,6 +93,11 @@ class SplitRules:
         return ("fold",) if self.folds else tuple(f"split_{run}" for run in range(self.runs))
 
     @property
+    def needs_boxes(self) -> bool:
+        """Whether the bounds of pieces decide."""
+        return self.method == "blocks" and self.buffer_m > 0 and not self.folds
+
+    @property
     def shares(self) -> tuple[float, ...]:
         """The share of each side (train, validation) or of each fold."""
         if self.folds:
@@ -97,9 +112,9 @@ def add_split(parts: pd.DataFrame, rules: SplitRules) -> pd.DataFrame:
     ----------
     parts
         The pieces of polygons, with ``polygon_id``, ``code``, ``stratum``, ``side``,
-        ``area_m2``, their centroid ``x``, ``y`` and their bounds ``x_min``, ``y_min``,
-        ``x_max``, ``y_max`` in metres of the map; ``order``, the number of the polygon among
-        all as their sources list them.
+        ``area_m2`` and their centroid ``x``, ``y`` in metres of the map; ``order``, the number
+        of the polygon among all as their sources list them. With a buffer their bounds
+        ``x_min``, ``y_min``, ``x_max``, ``y_max`` as well.
     rules
         How polygons are dealt.
 
@@ -112,26 +127,27 @@ def add_split(parts: pd.DataFrame, rules: SplitRules) -> pd.DataFrame:
         the seed decide, never the order of rows. A draw does not depend
         on another class, stratum or run (``random``).
     """
-    polygons = polygon_table(parts)
-    result = parts.copy()
-    rows = polygons.index.get_indexer(pd.Index(parts["polygon_id"]))
+    objects = ByObject.of(parts["polygon_id"].to_numpy())
+    if rules.method == "column" and not rules.folds:
+        rows = objects.spread(objects.first)
+        dictated = parts["side"].take(rows).array
+        return parts.assign(**dict.fromkeys(rules.columns, dictated))
+    polygons, place = _polygon_table(parts, objects, _DRAWN_BY[rules.method])
+    rows = objects.spread(place)
+    found: dict[str, Any] = {}
     for run, column in enumerate(rules.columns):
-        if rules.method == "column" and not rules.folds:
-            dictated = parts.drop_duplicates("polygon_id").set_index("polygon_id")["side"]
-            result[column] = dictated.loc[parts["polygon_id"]].to_numpy(dtype=object)
-            continue
         sides = _by_blocks(polygons, rules, run) if rules.method == "blocks" else None
         if sides is None:
             sides = _at_random(polygons, rules, run)
         if rules.folds:
-            result[column] = sides[rows]
+            found[column] = sides[rows]
             continue
-        values = np.array(SIDES, dtype=object)[sides]
-        if rules.method == "blocks" and rules.buffer_m > 0:
+        if rules.needs_boxes:
             near = _near_validation(parts, sides[rows] == 1, rules.buffer_m)
-            values[np.isin(polygons.index, near)] = NEAR
-        result[column] = values[rows]
-    return result
+            sides[np.isin(polygons.index, near)] = len(SIDES)
+        numbers: npt.NDArray[np.int8] = sides[rows]
+        found[column] = pd.Categorical.from_codes(numbers, categories=pd.Index([*SIDES, NEAR]))
+    return parts.assign(**found)
 
 
 def polygon_table(parts: pd.DataFrame) -> pd.DataFrame:
@@ -140,6 +156,28 @@ def polygon_table(parts: pd.DataFrame) -> pd.DataFrame:
     Indexed by ``polygon_id``, ascending by ``order``; class and stratum are those with most of
     its area, x and y are those of the centroid in metres, the area is in m2.
     """
+    objects = ByObject.of(parts["polygon_id"].to_numpy())
+    return _polygon_table(parts, objects, ("x", "y", "area_m2", "code", "stratum"))[0]
+
+
+def _polygon_table(
+    parts: pd.DataFrame, objects: ByObject, names: Sequence[str]
+) -> tuple[pd.DataFrame, npt.NDArray[np.int32]]:
+    """Return columns of the table, and where in it each object stands, shape ``(objects,)``."""
+    columns = {name: parts[name].array for name in _OF_POLYGONS}
+    found = []
+    for chunk in objects.chunks():
+        rows = np.sort(chunk)  # pandas adds up in another way where objects stand in order
+        some = pd.DataFrame({name: each.take(rows) for name, each in columns.items()})
+        found.append(_some_polygons(some)[[*names]])
+    ranked = np.argsort(parts["order"].to_numpy()[objects.first], kind="stable")
+    place = np.empty(len(ranked), np.int32)
+    place[ranked] = np.arange(len(ranked))
+    return pd.concat(found).iloc[ranked], place
+
+
+def _some_polygons(parts: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of each polygon that has all its pieces here, ascending by its number."""
     areas = parts["area_m2"].to_numpy()
     weighted = pd.DataFrame(
         {
@@ -154,19 +192,28 @@ def polygon_table(parts: pd.DataFrame) -> pd.DataFrame:
     polygons["y"] /= polygons["area_m2"]
     for column in ("code", "stratum"):
         polygons[column] = most_of_area(parts, column)
-    order = parts.groupby("polygon_id", sort=True)["order"].first()
-    return polygons.iloc[np.argsort(order.to_numpy(), kind="stable")]
+    return polygons
 
 
 def verify_split(parts: pd.DataFrame, columns: Sequence[str], problems: Problems) -> None:
     """Report ``E-INPUT-049`` where a polygon lies on both sides."""
+    objects = ByObject.of(parts["polygon_id"].to_numpy())
     for column in columns:
-        torn = parts[column].groupby(parts["polygon_id"]).nunique()
-        if count := int((torn > 1).sum()):
-            ids = torn.index[torn > 1][:10].tolist()
-            message = f"{count} polygons lie on both sides of {column}: {ids}"
+        side = numbered(parts[column])
+        torn = np.unique(
+            parts["polygon_id"].to_numpy()[side != objects.spread(side[objects.first])]
+        )
+        if len(torn):
+            message = f"{len(torn)} polygons lie on both sides of {column}: {torn[:10].tolist()}"
             hint = "give all rows of a polygon the same side in the vector files"
             problems.error("E-INPUT-049", message, "reference.parquet", hint)
+
+
+def numbered(column: pd.Series) -> npt.NDArray[np.int8]:
+    """Return sides or folds as numbers: those of folds themselves, else any."""
+    if not pd.api.types.is_integer_dtype(column.dtype):
+        column = column.astype("category").cat.codes
+    return column.to_numpy(dtype=np.int8)
 
 
 def _near_validation(
@@ -174,22 +221,40 @@ def _near_validation(
 ) -> npt.NDArray[np.int64]:
     """Return the other polygons that may come nearer than `buffer_m` to one held out.
 
-    By the bounding boxes of their pieces: never one too few, at times one too many.
+    By the bounding boxes of their pieces: never one too few, at times one too many. One strip of
+    the map after another, from west to east.
     """
-    boxes = shapely.box(*(parts[name] for name in ("x_min", "y_min", "x_max", "y_max")))
-    tree = shapely.STRtree(boxes[held_out])
-    hits, _ = tree.query(boxes[~held_out], predicate="dwithin", distance=buffer_m)
-    ids: npt.NDArray[np.int64] = np.unique(parts["polygon_id"].to_numpy()[~held_out][hits])
-    return ids
+    west, east = parts["x_min"].to_numpy(), parts["x_max"].to_numpy()
+    others = np.flatnonzero(~held_out)
+    others = others[np.argsort(west[others], kind="stable")]
+    found = [np.empty(0, np.int64)]
+    for start in range(0, len(others), _BOXES_AT_ONCE):
+        strip = others[start : start + _BOXES_AT_ONCE]
+        reach = buffer_m + 1.0  # no box is left out because of rounding
+        left, right = west[strip[0]] - reach, east[strip].max() + reach
+        beside = np.flatnonzero(held_out & (east >= left) & (west <= right))
+        tree = shapely.STRtree(_boxes(parts, beside))
+        hits, _ = tree.query(_boxes(parts, strip), predicate="dwithin", distance=buffer_m)
+        found.append(parts["polygon_id"].to_numpy()[strip][hits])
+    return np.unique(np.concatenate(found))
+
+
+def _boxes(parts: pd.DataFrame, rows: npt.NDArray[np.intp]) -> Geometries:
+    edges = (parts[name].to_numpy()[rows] for name in ("x_min", "y_min", "x_max", "y_max"))
+    boxes: Geometries = np.asarray(shapely.box(*edges), dtype=object)
+    return boxes
 
 
 def _at_random(polygons: pd.DataFrame, rules: SplitRules, run: int) -> Sides:
     """Draw the sides within each class and stratum; shape ``(polygons,)``."""
     sides = np.zeros(len(polygons), dtype=np.int8)
-    strata, codes = polygons["stratum"].to_numpy(), polygons["code"].to_numpy()
-    for stratum, code in sorted(set(zip(strata.tolist(), codes.tolist(), strict=True))):
+    strata = polygons["stratum"].astype("category")
+    names, codes = [*strata.cat.categories], polygons["code"].to_numpy()
+    group = codes.astype(np.int64) * (len(names) + 1) + strata.cat.codes.to_numpy()
+    for number in np.unique(group):
+        code, stratum = int(number // (len(names) + 1)), names[number % (len(names) + 1)]
         seed = derived_seed(rules.seed, "split", stratum, code, run)
-        members = np.flatnonzero((strata == stratum) & (codes == code))  # in order
+        members = np.flatnonzero(group == number)  # in order
         drawn = np.random.default_rng(seed).permutation(members)
         if rules.folds:
             # Small classes begin at different folds, so that no fold gets all of them.

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 
 import geopandas
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -21,9 +23,11 @@ from oso_pipeline.core.wording import counted
 from oso_pipeline.reference.databases.catalogue import open_sources
 from oso_pipeline.reference.databases.kinds import VectorSource
 from oso_pipeline.reference.polygons import event_log as tally
-from oso_pipeline.reference.polygons.cell_file import join_cells, read_small
-from oso_pipeline.reference.polygons.event_log import Tally, merged
+from oso_pipeline.reference.polygons.by_object import ByObject
+from oso_pipeline.reference.polygons.cell_file import join_cells, read_boxes, read_small
+from oso_pipeline.reference.polygons.event_log import Tally
 from oso_pipeline.reference.polygons.stage import summed
+from oso_pipeline.reference.polygons.steps import read_steps, step_of_pieces, tally_of
 from oso_pipeline.reference.split.bookkeeping import bookkeeping, summed_growth
 from oso_pipeline.reference.split.caps import Caps, within_caps
 from oso_pipeline.reference.split.jobs import NoReferenceJob, ReferenceJob, Seasons
@@ -118,10 +122,18 @@ def split_polygons(
     rare = rare_rows(parts, seen, job.nomenclature, policy, problems)
     warn_of_absent(seen, job.nomenclature, job.seasons, problems)
     problems.raise_errors(InputDataError)
-    found = add_split(parts[~rare].reset_index(drop=True), split)
+    left, gone = divided(parts, ~rare)
+    found = add_split(left, split)
     verify_split(found, split.columns, problems)
     check_sides(found, split, what, problems)
-    return found, parts[rare]
+    return found, gone
+
+
+def divided(parts: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the pieces that are kept and the others; the table itself where all are."""
+    if kept.all():
+        return parts.reset_index(drop=True), parts.iloc[:0]
+    return parts[kept].reset_index(drop=True), parts[~kept]
 
 
 def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
@@ -144,7 +156,7 @@ def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
     """
     problems, split, reference = Problems(), job.split, job.reference
     cells = [task.path_of(cell) for cell in job.cells.values()]
-    logs = [_log(task.path_of(events)) for events in job.events.values()]
+    steps = read_steps(task.path_of(events) for events in job.events.values())
     records = [_summary(path) for path in cells]
     unknown_stops = reference.unknown_codes == "error"
     features: Counter[str] = sum((Counter(one["features"]) for one in records), Counter())
@@ -153,7 +165,7 @@ def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
         report_unplaced(name, total, features[name], problems)
     unknown = Unknown.of(records)
     report_unknown(unknown, unknown_stops, problems)
-    seen = Tally(merged(logs))
+    seen = tally_of(steps)
     warn_of_losses(seen, problems)
     if not seen.count(tally.READ):
         message = "no polygon of the reference data has a class and lies in one of the tiles"
@@ -162,17 +174,19 @@ def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
         problems.error("E-INPUT-048", message, where, hint)
     problems.raise_errors(InputDataError)
     parts = read_small(cells)
+    if split.needs_boxes:
+        parts = parts.assign(**read_boxes(cells))
     caps = Caps(reference.caps.max_polygons, reference.caps.max_hectares, split.seed)
-    kept = within_caps(parts, caps)
-    left, capped = parts[kept], parts[~kept]
-    parts, rare = splitter(left, seen, problems)
+    parts, capped = divided(parts, within_caps(parts, caps))
+    parts, rare = splitter(parts, seen, problems)
     problems.raise_errors(InputDataError)
-    parts["part"] = parts.groupby("polygon_id").cumcount()
+    parts["part"] = ByObject.of(parts["polygon_id"].to_numpy()).number_within()
+    for reason, rows in ((tally.CAPPED, capped), (tally.RARE, rare), (tally.KEPT, parts)):
+        if len(rows):
+            steps[reason] = step_of_pieces(reason, rows)
     kind = pa.int8() if split.folds else pa.string()
     join_cells(cells, parts, dict.fromkeys(split.columns, kind), task.output())
-    ends = ((tally.CAPPED, capped), (tally.RARE, rare), (tally.KEPT, parts))
-    events = merged([*logs, *(rows.assign(reason=reason) for reason, rows in ends)])
-    seen = Tally(events)
+    seen = tally_of(steps)
     return {
         "polygons": seen.count(tally.KEPT),
         "rows": len(parts),
@@ -180,7 +194,7 @@ def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
         "reprojected": {name: crs for one in records for name, crs in one["reprojected"].items()},
         "classes": classes_summary(seen, job.nomenclature),
         "reasons": seen.to_json(),
-        "books": bookkeeping(events, summed_growth(records)),
+        "books": bookkeeping(steps, summed_growth(records)),
         "splits": splits_summary(parts, split),
         "warnings": _warnings(records, problems),
     }
@@ -229,11 +243,6 @@ def _summary(path: Path) -> Summary:
         raise InputDataError(problem)
     found: Summary = record["summary"]
     return found
-
-
-def _log(path: Path) -> pd.DataFrame:
-    names = ["reason", "polygon_id", "code", "source", "area_m2", "x", "y"]
-    return pd.read_parquet(path, columns=names)
 
 
 def _warnings(records: list[Summary], problems: Problems) -> list[str]:

@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
 from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons.by_object import ByObject
 from oso_pipeline.reference.polygons.event_log import Tally
 from oso_pipeline.reference.polygons.stage import summed
-from oso_pipeline.reference.split.split import NEAR, SplitRules
+from oso_pipeline.reference.split.split import SplitRules, numbered
 
 _SHOWN = 10
+_NEAR = "near validation, unused"
+"""How the side `NEAR`, an empty text, is called."""
 
 
 def classes_summary(seen: Tally, nomenclature: Nomenclature) -> dict[str, Any]:
@@ -37,18 +41,20 @@ def classes_summary(seen: Tally, nomenclature: Nomenclature) -> dict[str, Any]:
 
 def splits_summary(parts: pd.DataFrame, split: SplitRules) -> dict[str, Any]:
     """Return polygons and hectares per column and side."""
-    hectares = parts["area_m2"] / 10_000
     result: dict[str, Any] = {}
+    hectares = parts["area_m2"].to_numpy() / 10_000
+    ids, codes = parts["polygon_id"].to_numpy(), parts["code"].to_numpy()
     for column in split.columns:
-        sides = parts[column].astype(str).replace({NEAR: "near validation, unused"})
-        # As in the books: an object of two classes counts twice.
-        objects = parts[["polygon_id", "code"]].assign(side=sides).drop_duplicates()
-        polygons = objects["side"].value_counts()
-        area = hectares.groupby(sides).sum()
-        result[column] = {
-            str(side): {"polygons": int(polygons[side]), "hectares": round(float(area[side]), 4)}
-            for side in area.index
-        }
+        number = numbered(parts[column])
+        area = pd.Series(hectares).groupby(number).sum()
+        sides = {}
+        for one in np.unique(number):
+            rows = np.flatnonzero(number == one)
+            # As in the books: an object of two classes counts twice.
+            polygons = len(ByObject.of(ids[rows], codes[rows]))
+            side = str(parts[column].iloc[rows[0]]) or _NEAR
+            sides[side] = {"polygons": polygons, "hectares": round(float(area[one]), 4)}
+        result[column] = dict(sorted(sides.items()))
     return result
 
 

@@ -1,0 +1,31 @@
+"""Tables on disk that are larger than memory, read piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROWS_AT_ONCE = 65_536
+"""Rows of a piece, at most."""
+
+
+def pieces(
+    path: Path, columns: Sequence[str] | None = None, rows: int = ROWS_AT_ONCE
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a Parquet file in their order, at most so many at a time.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Columns to read; all by default.
+    rows
+        Most rows of a piece.
+    """
+    # By default pyarrow fetches all that is asked for before the first piece is handed out.
+    with pq.ParquetFile(path, pre_buffer=False) as source:
+        yield from source.iter_batches(rows, columns=None if columns is None else [*columns])
