@@ -6,10 +6,15 @@ blocks, tiles or workers of any number and order is therefore the draw from the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
 Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
+_FIRST_TRIM = 500_000
 
 
 def lowest(draw: npt.NDArray[np.uint64], group: npt.NDArray[np.int64], limit: int | None) -> Mask:
@@ -49,3 +54,47 @@ def groups_of(*columns: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
         values, index = np.unique(column, return_inverse=True)
         group = group * len(values) + index
     return np.unique(group, return_inverse=True)[1].astype(np.int64)
+
+
+@dataclass
+class LowestOfParts:
+    """The rows that `lowest` takes from parts that do not fit in memory together.
+
+    Parameters
+    ----------
+    limit
+        Most rows taken per group; None takes all.
+    """
+
+    limit: int | None
+    _held: list[tuple[Rows, npt.NDArray[np.uint64], npt.NDArray[np.int64], Rows]] = field(
+        default_factory=list
+    )
+    _parts: int = 0
+    _trim_at: int = _FIRST_TRIM
+
+    def add(self, draw: npt.NDArray[np.uint64], group: npt.NDArray[np.int64]) -> None:
+        """Add a part; its arrays are those of `lowest`, of groups that are the same in all."""
+        rows = np.flatnonzero(lowest(draw, group, self.limit))
+        part = np.full(len(rows), self._parts, np.intp)
+        self._held.append((rows, draw[rows], group[rows], part))
+        self._parts += 1
+        if sum(len(one[0]) for one in self._held) > self._trim_at:
+            self._trim()
+            self._trim_at = max(_FIRST_TRIM, 2 * len(self._held[0][0]))
+
+    def rows(self) -> list[Rows]:
+        """Return the rows taken of each part, ascending."""
+        if not self._held:
+            return []
+        self._trim()
+        row, _, _, part = self._held[0]
+        ends = np.searchsorted(part, np.arange(self._parts + 1))
+        return [row[first:last] for first, last in pairwise(ends.tolist())]
+
+    def _trim(self) -> None:
+        row, draw, group, part = (
+            np.concatenate(arrays) for arrays in zip(*self._held, strict=True)
+        )
+        taken = lowest(draw, group, self.limit)
+        self._held = [(row[taken], draw[taken], group[taken], part[taken])]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -29,3 +31,30 @@ def pieces(
     # By default pyarrow fetches all that is asked for before the first piece is handed out.
     with pq.ParquetFile(path, pre_buffer=False) as source:
         yield from source.iter_batches(rows, columns=None if columns is None else [*columns])
+
+
+def chosen_rows(
+    path: Path, columns: Sequence[str] | None, rows: npt.NDArray[np.intp]
+) -> Iterator[pa.Table]:
+    """Yield chosen rows of a Parquet file in their order; of its row groups only those with some.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Columns to read; None for all.
+    rows
+        Numbers of the rows, ascending.
+    """
+    if not len(rows):
+        return
+    with pq.ParquetFile(path, pre_buffer=False) as source:
+        start = 0
+        for number in range(source.num_row_groups):
+            end = start + source.metadata.row_group(number).num_rows
+            first, last = np.searchsorted(rows, (start, end))
+            if last > first:
+                group = source.read_row_group(number, None if columns is None else [*columns])
+                yield group.take(rows[first:last] - start)
+            start = end

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.core.lowest_draws import lowest
+from oso_pipeline.core.lowest_draws import LowestOfParts
+from oso_pipeline.core.parquet_pieces import pieces
 from oso_pipeline.learning.training_set import (
     Choice,
     TrainingSet,
-    features_of,
+    read_features,
     read_training_set,
 )
 from oso_pipeline.reference.split.variants import validation_rows
@@ -114,24 +114,24 @@ def read_unlabelled(
     size
         Most pixels taken; those with the lowest numbers are.
     """
-    tables = [pq.read_table(path, columns=["polygon_id", "stratum", "draw"]) for path in paths]
-    table = pa.concat_tables(tables)
-    ids = table["polygon_id"].to_numpy()
-    here = (np.asarray(table["stratum"]) == choice.stratum) & ~np.isin(ids, held_out)
-    taken = lowest(table["draw"].to_numpy(), np.where(here, 0, -1), size)
-    ends = np.cumsum([0, *(len(part) for part in tables)])
-    features = [
-        features_of(path, layout, np.flatnonzero(taken[first:last]))
-        for path, first, last in zip(paths, ends[:-1], ends[1:], strict=True)
-    ]
-    return Unlabelled(np.concatenate(features), ids[taken])
+    drawn, ids = LowestOfParts(size), []
+    for path in paths:
+        table = pq.read_table(path, columns=["polygon_id", "stratum", "draw"])
+        ids.append(table["polygon_id"].to_numpy())
+        here = (np.asarray(table["stratum"]) == choice.stratum) & ~np.isin(ids[-1], held_out)
+        drawn.add(table["draw"].to_numpy(), np.where(here, 0, -1))
+    rows = drawn.rows()
+    polygons = [part[own] for part, own in zip(ids, rows, strict=True)]
+    return Unlabelled(read_features(paths, layout, rows), np.concatenate(polygons))
 
 
 def held_out_polygons(reference: Path, choice: Choice) -> npt.NDArray[np.int64]:
     """Return the polygons of the season of the map that judge a variant, ascending."""
-    table = pq.read_table(reference, columns=["polygon_id", *choice.columns])
-    ids = table["polygon_id"].to_numpy()[validation_rows(table, choice.variant)]
-    return np.unique(ids)
+    found = [np.empty(0, np.int64)]
+    for piece in pieces(reference, ["polygon_id", *choice.columns]):
+        ids = piece["polygon_id"].to_numpy()
+        found.append(np.unique(ids[validation_rows(piece, choice.variant)]))
+    return np.unique(np.concatenate(found))
 
 
 def refuse_shared_polygons(anchors: TrainingSet, held_out: npt.NDArray[np.int64]) -> None:

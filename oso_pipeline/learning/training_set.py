@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.core.lowest_draws import groups_of, lowest
+from oso_pipeline.core.lowest_draws import LowestOfParts
+from oso_pipeline.core.parquet_pieces import chosen_rows, pieces
 from oso_pipeline.reference.split.variants import WHOLE, Columns, training_rows, validation_rows
 from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.task import Task
@@ -92,8 +92,9 @@ def read_training_set(
 ) -> TrainingSet:
     """Draw the training pixels over all tiles and read their features.
 
-    Only the small columns of all samples are in memory at once; features are read tile by
-    tile for the rows drawn. Rows stand in the order of `samples` and of their files.
+    Of all samples only class, polygon and what is drawn so far are in memory at once; features
+    are read part by part for the rows drawn. Rows stand in the order of `samples` and of their
+    files.
 
     Raises
     ------
@@ -114,39 +115,73 @@ def _read(
     layout: FeatureLayout,
     rows_of: RowsOf,
 ) -> TrainingSet:
+    drawn, found = LowestOfParts(choice.limit), Both(choice.variant)
     light = ["polygon_id", "code", "stratum", "draw", *choice.columns]
-    tables = [pq.read_table(path, columns=light) for path in samples]
-    table = pa.concat_tables(tables)
-    refuse_leaks(table, choice.variant)
-    codes = table["code"].to_numpy()
-    ids = table["polygon_id"].to_numpy()
-    group = np.where(_chosen(table, choice, rows_of), groups_of(codes), -1)
-    taken = lowest(table["draw"].to_numpy(), group, choice.limit)
-    ends = np.cumsum([0, *(len(part) for part in tables)])
-    features = [
-        features_of(path, layout, np.flatnonzero(taken[first:last]))
-        for path, first, last in zip(samples, ends[:-1], ends[1:], strict=True)
-    ]
-    return TrainingSet(np.concatenate(features), codes[taken].astype(np.int32), ids[taken])
+    codes, ids = [], []
+    for path in samples:
+        table = pq.read_table(path, columns=light)
+        found.add(table)
+        codes.append(table["code"].to_numpy().astype(np.int32))
+        ids.append(table["polygon_id"].to_numpy())
+        group = np.where(_chosen(table, choice, rows_of), codes[-1].astype(np.int64), -1)
+        drawn.add(table["draw"].to_numpy(), group)
+    found.refuse()
+    rows = drawn.rows()
+    return TrainingSet(
+        read_features(samples, layout, rows),
+        *(
+            np.concatenate([part[own] for part, own in zip(parts, rows, strict=True)])
+            for parts in (codes, ids)
+        ),
+    )
+
+
+@dataclass
+class Both:
+    """Polygons on either side of the split, from tables that come one by one.
+
+    Parameters
+    ----------
+    variant
+        Whose split.
+    """
+
+    variant: str
+    _trains: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    _judges: list[npt.NDArray[np.int64]] = field(default_factory=list)
+
+    def add(self, table: Columns) -> None:
+        """Note the polygons of a table of samples."""
+        if self.variant == WHOLE:
+            return
+        ids = np.asarray(table["polygon_id"])
+        self._trains.append(np.unique(ids[training_rows(table, self.variant)]))
+        self._judges.append(np.unique(ids[validation_rows(table, self.variant)]))
+
+    def refuse(self) -> None:
+        """Raise InputDataError (``E-INPUT-049``) if a polygon is on both sides of the split."""
+        if not self._trains:
+            return
+        both = np.intersect1d(np.concatenate(self._trains), np.concatenate(self._judges))
+        problems = Problems()
+        if len(both):
+            shown = ", ".join(str(number) for number in both[:_SHOWN])
+            problems.error(
+                "E-INPUT-049",
+                f"{len(both)} polygons have pixels in both training and validation of "
+                f"{self.variant}, "
+                f"expected none: polygon_id {shown}{' ...' if len(both) > _SHOWN else ''}",
+                "samples/*.parquet",
+                "give all parts of a polygon the same side, then run the reference stage again",
+            )
+        problems.raise_errors(InputDataError)
 
 
 def refuse_leaks(table: Columns, variant: str) -> None:
     """Raise InputDataError (``E-INPUT-049``) if a polygon is on both sides of the split."""
-    if variant == WHOLE:
-        return
-    ids = np.asarray(table["polygon_id"])
-    both = np.intersect1d(ids[training_rows(table, variant)], ids[validation_rows(table, variant)])
-    problems = Problems()
-    if len(both):
-        shown = ", ".join(str(number) for number in both[:_SHOWN])
-        problems.error(
-            "E-INPUT-049",
-            f"{len(both)} polygons have pixels in both training and validation of {variant}, "
-            f"expected none: polygon_id {shown}{' ...' if len(both) > _SHOWN else ''}",
-            "samples/*.parquet",
-            "give all parts of a polygon the same side, then run the reference stage again",
-        )
-    problems.raise_errors(InputDataError)
+    both = Both(variant)
+    both.add(table)
+    both.refuse()
 
 
 def check_classes(
@@ -214,10 +249,12 @@ def check_classes(
 def expected_polygons(reference: Path, choice: Choice) -> dict[int, int]:
     """Return how many polygons per class the reference deals to the training of `choice`."""
     columns = ["polygon_id", "code", "stratum", *choice.columns]
-    table = pq.read_table(reference, columns=columns)
-    rows = _chosen(table, choice, training_rows)
-    pairs = np.stack([table[name].to_numpy()[rows] for name in ("code", "polygon_id")])
-    codes, counts = np.unique(np.unique(pairs, axis=1)[0], return_counts=True)
+    found = [np.empty((2, 0), np.int64)]
+    for piece in pieces(reference, columns):
+        rows = _chosen(piece, choice, training_rows)
+        pairs = [piece[name].to_numpy()[rows].astype(np.int64) for name in ("code", "polygon_id")]
+        found.append(np.unique(np.stack(pairs), axis=1))
+    codes, counts = np.unique(np.unique(np.hstack(found), axis=1)[0], return_counts=True)
     return {int(code): int(count) for code, count in zip(codes, counts, strict=True)}
 
 
@@ -227,13 +264,18 @@ def _chosen(table: Columns, choice: Choice, rows_of: RowsOf) -> npt.NDArray[np.b
     return np.asarray(rows & kept)
 
 
-def features_of(
-    path: Path, layout: FeatureLayout, rows: npt.NDArray[np.intp]
+def read_features(
+    paths: Sequence[Path], layout: FeatureLayout, rows: Sequence[npt.NDArray[np.intp]]
 ) -> npt.NDArray[np.int16]:
-    """Return the features of some rows of a file of samples, shape ``(row, feature)``."""
-    features = np.empty((len(rows), layout.size), np.int16)
-    if len(rows):
-        table = pq.read_table(path, columns=list(layout.names)).take(rows)
-        for number, name in enumerate(layout.names):
-            features[:, number] = table[name].to_numpy()
+    """Return the features of some rows of each file of samples, shape ``(row, feature)``.
+
+    Beside them a row group of a file is in memory.
+    """
+    features = np.empty((sum(map(len, rows)), layout.size), np.int16)
+    done = 0
+    for path, own in zip(paths, rows, strict=True):
+        for table in chosen_rows(path, layout.names, own):
+            for number, name in enumerate(layout.names):
+                features[done : done + len(table), number] = table[name].to_numpy()
+            done += len(table)
     return features

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import shapely
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.core.parquet_pieces import pieces
 from oso_pipeline.core.rasterise import NONE, Burner
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -171,21 +171,40 @@ def count_outside(reference: Path, grids: Sequence[GeoBox], epsg: int) -> dict[i
     epsg
         Coordinate system of the map.
     """
-    table = pq.read_table(reference, columns=["polygon_id", "code", "bbox"])
-    box = table["bbox"].combine_chunks()
+    extents = [_extent(grid, epsg) for grid in grids]
+    outside: list[npt.NDArray[np.bool_]] = []
+    lost, codes = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
+    for piece in pieces(reference, ["polygon_id", "code", "bbox"]):
+        out = ~_inside_any(piece["bbox"], grids, extents, epsg)
+        lost.append(piece["polygon_id"].to_numpy()[out])
+        codes.append(piece["code"].to_numpy()[out])
+        outside.append(out)
+    ids, first = np.unique(np.concatenate(lost), return_index=True)
+    gone = np.ones(len(ids), bool)
+    if len(ids):  # of which no other part lies inside
+        for piece, out in zip(pieces(reference, ["polygon_id"]), outside, strict=True):
+            gone &= ~np.isin(ids, piece["polygon_id"].to_numpy()[~out])
+    values, counts = np.unique(np.concatenate(codes)[first][gone], return_counts=True)
+    return {int(code): int(count) for code, count in zip(values, counts, strict=True)}
+
+
+def _inside_any(
+    box: pa.StructArray,
+    grids: Sequence[GeoBox],
+    extents: Sequence[tuple[float, float, float, float]],
+    epsg: int,
+) -> npt.NDArray[np.bool_]:
+    """Return which boxes on the map reach into a grid."""
     left, bottom, right, top = (
         pc.struct_field(box, name).to_numpy() for name in ("xmin", "ymin", "xmax", "ymax")
     )
-    inside = np.zeros(len(table), bool)
-    for grid in grids:
-        west, south, east, north = _extent(grid, epsg)
-        near = np.flatnonzero((left <= east) & (right >= west) & (bottom <= north) & (top >= south))
-        inside[near] |= _touches(grid, epsg, left[near], bottom[near], right[near], top[near])
-    ids, codes = table["polygon_id"].to_numpy(), table["code"].to_numpy()
-    lost, first = np.unique(ids[~inside], return_index=True)
-    codes = codes[~inside][first][~np.isin(lost, ids[inside])]
-    values, counts = np.unique(codes, return_counts=True)
-    return {int(code): int(count) for code, count in zip(values, counts, strict=True)}
+    inside = np.zeros(len(box), bool)
+    for grid, (west, south, east, north) in zip(grids, extents, strict=True):
+        meets = (left <= east) & (right >= west) & (bottom <= north) & (top >= south)
+        near = np.flatnonzero(meets & ~inside)
+        if len(near):
+            inside[near] = _touches(grid, epsg, left[near], bottom[near], right[near], top[near])
+    return inside
 
 
 def draw_numbers(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,18 @@ from oso_pipeline.config.seasons import has_labels
 from oso_pipeline.core.commit import publish_bytes, publish_json, read_sidecar
 from oso_pipeline.core.coverage import covered_in_words
 from oso_pipeline.core.errors import InputDataError, Problem
-from oso_pipeline.core.lowest_draws import groups_of, lowest
+from oso_pipeline.core.lowest_draws import LowestOfParts
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
+from oso_pipeline.core.parquet_pieces import chosen_rows
 from oso_pipeline.learners.registry import late_settings
 from oso_pipeline.learning.model_file import Model, load_model
 from oso_pipeline.prediction.samples import predict_samples
-from oso_pipeline.reference.split.variants import map_variant, validation_rows, variants
+from oso_pipeline.reference.split.variants import (
+    column_of,
+    map_variant,
+    validation_rows,
+    variants,
+)
 from oso_pipeline.tasks.job import Input, Job, decides, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase
 from oso_pipeline.tasks.task import Cost, Summary, Task
@@ -39,8 +45,7 @@ OUTPUTS = (
     "validation/classes.csv",
     "validation/polygons.csv",
 )
-_ROWS_AT_ONCE = 65_536
-_FEW_COLUMNS = ("polygon_id", "code", "stratum", "draw")
+_FEW_COLUMNS = ("code", "stratum", "validity", "draw")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,26 +196,24 @@ def predict_variant(
         draws, so the lowest of those are the lowest of all tiles.
     """
     excluded: Counter[str] = Counter({"no_clear_date": 0, "no_model_in_stratum": 0})
-    columns: dict[str, list[Any]] = defaultdict(list)
-    for table in _batches(paths):
-        held_out = table.filter(pa.array(validation_rows(table, variant)))
-        seen = held_out.filter(pc.greater(held_out["validity"], 0))
-        known = seen.filter(pc.is_in(seen["stratum"], pa.array(list(models), pa.string())))
-        excluded["no_clear_date"] += len(held_out) - len(seen)
-        excluded["no_model_in_stratum"] += len(seen) - len(known)
-        if len(known):
-            for name in _FEW_COLUMNS:
-                columns[name].append(np.asarray(known[name]))
-            columns["predicted"].append(predict_samples(models, known)[0])
-    if not columns:
-        none = np.empty(0, dtype=np.int64)
-        return Predictions(variant, none, none, none, dict(excluded))
-    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-    group = groups_of(joined["code"], joined["stratum"])
-    kept = lowest(joined["draw"], group, max_pixels)
-    polygon, code, predicted = (
-        joined[name][kept].astype(np.int64) for name in ("polygon_id", "code", "predicted")
-    )
+    drawn, light = LowestOfParts(max_pixels), [*_FEW_COLUMNS, column_of(variant)]
+    for path in paths:
+        table = pq.read_table(path, columns=light)
+        held_out = validation_rows(table, variant)
+        seen = held_out & (table["validity"].to_numpy() > 0)
+        strata = pc.index_in(table["stratum"], pa.array([*models], pa.string()))
+        stratum = pc.fill_null(strata, -1).to_numpy().astype(np.int64)
+        known = seen & (stratum >= 0)
+        excluded["no_clear_date"] += int(held_out.sum() - seen.sum())
+        excluded["no_model_in_stratum"] += int(seen.sum() - known.sum())
+        group = stratum + len(models) * table["code"].to_numpy().astype(np.int64)
+        drawn.add(table["draw"].to_numpy(), np.where(known, group, -1))
+    columns = [np.empty((3, 0), np.int64)]
+    for path, rows in zip(paths, drawn.rows(), strict=True):
+        for table in chosen_rows(path, None, rows):
+            few = [table[name].to_numpy() for name in ("polygon_id", "code")]
+            columns.append(np.stack([*few, predict_samples(models, table)[0]]).astype(np.int64))
+    polygon, code, predicted = np.hstack(columns)
     return Predictions(variant, polygon, code, predicted, dict(excluded))
 
 
@@ -244,14 +247,6 @@ def _validated(config: Config) -> tuple[str, ...]:
 def _variant(training: Task) -> str:
     """Return the variant whose model a task trains."""
     return training.name.partition("/")[0]
-
-
-def _batches(paths: Sequence[Path]) -> Iterator[pa.Table]:
-    """Yield the rows of the sample files, a bounded number at a time."""
-    for path in paths:
-        with pq.ParquetFile(path) as source:
-            for batch in source.iter_batches(batch_size=_ROWS_AT_ONCE):
-                yield pa.Table.from_batches([batch])
 
 
 def _nothing_held_out(excluded: Mapping[str, int]) -> InputDataError:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from learning_tools import GRID, LAYOUT, train_job
 
+from oso_pipeline.core import lowest_draws, parquet_pieces
 from oso_pipeline.core.errors import ExitCode, InputDataError
 from oso_pipeline.core.lowest_draws import groups_of, lowest
 from oso_pipeline.learners.forest.settings import ForestSettings
@@ -216,3 +217,43 @@ def test_how_the_map_votes_and_the_threads_outdate_no_forest(tmp_path: Path) -> 
     assert task_on(tmp_path, {"31TCJ": samples(10)}, learning=soft, threads=4).key == key
     deep = ForestSettings(n_trees=6, min_samples_leaf=1, max_depth=30)
     assert task_on(tmp_path, {"31TCJ": samples(10)}, learning=deep).key != key
+
+
+@given(
+    parts=st.lists(st.lists(st.integers(-1, 2), max_size=30), max_size=6),
+    limit=st.one_of(st.none(), st.integers(1, 5)),
+    seed=st.integers(0, 9),
+)
+def test_lowest_of_parts_added_one_by_one_is_lowest_of_whole(
+    parts: list[list[int]], limit: int | None, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    groups = [np.array(part, np.int64) for part in parts]
+    draws = [rng.integers(0, 20, len(part)).astype(np.uint64) for part in groups]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lowest_draws, "_FIRST_TRIM", 5)
+        drawn = lowest_draws.LowestOfParts(limit)
+        drawn._trim_at = 5
+        for draw, group in zip(draws, groups, strict=True):
+            drawn.add(draw, group)
+        rows = drawn.rows()
+    taken = [np.isin(np.arange(len(part)), own) for part, own in zip(groups, rows, strict=True)]
+    whole = lowest_draws.lowest(
+        np.concatenate([np.empty(0, np.uint64), *draws]),
+        np.concatenate([np.empty(0, np.int64), *groups]),
+        limit,
+    )
+    assert np.concatenate([np.empty(0, bool), *taken]).tolist() == whole.tolist()
+
+
+def test_row_groups_without_a_chosen_row_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    table = pa.table({"a": np.arange(100), "b": np.arange(100) % 7})
+    pq.write_table(table, path, row_group_size=10)
+    rows = np.array([0, 9, 10, 55, 99])
+    found = [*parquet_pieces.chosen_rows(path, ["a"], rows)]
+    assert [part["a"].to_pylist() for part in found] == [[0, 9], [10], [55], [99]]
+    assert [*parquet_pieces.chosen_rows(path, None, rows[:0])] == []
+    parts = [*parquet_pieces.pieces(path, None, 32)]
+    assert max(map(len, parts)) <= 32
+    assert pa.Table.from_batches(parts).equals(table)

@@ -82,6 +82,11 @@ def validation_rows(table: Columns, variant: str) -> Mask:
     return _values(table, column) == (value if column == "fold" else VALIDATION)
 
 
+def column_of(variant: str) -> str:
+    """Return the column of :func:`split_columns` that says which rows judge a variant."""
+    return _column(variant)[0]
+
+
 def _column(variant: str) -> tuple[str, int]:
     """Return the column that a variant looks at, and its number."""
     for prefix, column in (("fold", "fold"), ("run", "split_")):
