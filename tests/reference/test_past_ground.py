@@ -37,7 +37,7 @@ def boxes(n: int, seed: int, side: float = 80.0) -> list[shapely.Polygon]:
 
 def dealt(folder: Path, past: geopandas.GeoDataFrame, of_map: Any, **rules: Any) -> pd.DataFrame:
     """Return what is dealt to the past polygons, which lie in two cells."""
-    of_map.to_parquet(folder / "reference.parquet")
+    of_map.to_parquet(folder / "reference.parquet", write_covering_bbox=True)
     halves = [past.iloc[::2], past.iloc[1::2]]
     parts = []
     for number, half in enumerate(halves):

@@ -75,3 +75,14 @@ class ByObject:
         cuts = [0, *borders[borders > 0].tolist(), len(self.rows)]
         for start, end in pairwise(cuts):
             yield self.rows[start:end]
+
+
+def among(values: npt.NDArray[Any], known: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return which numbers are among the ascending `known`, a part at a time."""
+    found = np.zeros(len(values), bool)
+    if len(known):
+        for start in range(0, len(values), AT_ONCE):
+            some = values[start : start + AT_ONCE]
+            place = np.searchsorted(known, some).clip(max=len(known) - 1)
+            found[start : start + AT_ONCE] = known[place] == some
+    return found

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.reference.polygons import event_log as tally
-from oso_pipeline.reference.polygons.by_object import AT_ONCE
+from oso_pipeline.reference.polygons.by_object import among
 from oso_pipeline.reference.polygons.steps import Step
 
 Mask = npt.NDArray[np.bool_]
@@ -46,7 +46,7 @@ def bookkeeping(steps: Mapping[str, Step], grown: Mapping[str, float]) -> list[d
         those before it.
     """
     kept = np.unique(steps[tally.KEPT].polygon) if tally.KEPT in steps else np.empty(0, np.uint64)
-    lost = {reason: ~_among(step.polygon, kept) for reason, step in steps.items()}
+    lost = {reason: ~among(step.polygon, kept) for reason, step in steps.items()}
     met_by_lost = {reason: int(rows.sum()) for reason, rows in lost.items()}
     touched = {reason: len(rows) for reason, rows in lost.items()}
     areas = {reason: step.total_m2 for reason, step in steps.items()}
@@ -96,17 +96,6 @@ def _reasons_of_lost(steps: Mapping[str, Step], lost: Mapping[str, Mask]) -> Cou
     last = np.r_[ordered[1:] != ordered[:-1], np.ones(min(1, len(ordered)), bool)]
     reasons, numbers = np.unique(order[ranked][last], return_counts=True)
     return Counter({tally.ORDER[one]: int(n) for one, n in zip(reasons, numbers, strict=True)})
-
-
-def _among(polygon: npt.NDArray[np.uint64], kept: npt.NDArray[np.uint64]) -> Mask:
-    """Return which numbers are among the ascending `kept`, a part at a time."""
-    found = np.zeros(len(polygon), bool)
-    if len(kept):
-        for start in range(0, len(polygon), AT_ONCE):
-            some = polygon[start : start + AT_ONCE]
-            place = np.searchsorted(kept, some).clip(max=len(kept) - 1)
-            found[start : start + AT_ONCE] = kept[place] == some
-    return found
 
 
 def _line(step: str, polygons: int, area_m2: float, in_part: int = 0) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import geopandas
@@ -19,15 +20,19 @@ import shapely
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.parquet_pieces import pieces
 from oso_pipeline.core.sides import TRAIN, VALIDATION
+from oso_pipeline.reference.polygons.by_object import among
 from oso_pipeline.reference.polygons.event_log import Tally
 from oso_pipeline.reference.split.jobs import PastReferenceJob, ReferenceJob
-from oso_pipeline.reference.split.split import IN_EVERY_FOLD, IN_NO_FOLD, NEAR
+from oso_pipeline.reference.split.split import IN_EVERY_FOLD, IN_NO_FOLD, NEAR, SplitRules
 from oso_pipeline.reference.split.stage import joined
 from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.stage import PlanContext
 from oso_pipeline.tasks.task import Summary, Task
-from oso_pipeline.vectors.geometry import LEAST_AREA_M2
+from oso_pipeline.vectors.geometry import LEAST_AREA_M2, Geometries, Rows
+
+_DEALT = pd.Index([TRAIN, NEAR])
 
 
 def beside_the_map(task: Task, context: PlanContext[Config]) -> Task:
@@ -60,68 +65,84 @@ def split_past(
     class is too rare, as none is split.
     """
     split = job.split
-    of_map = geopandas.read_parquet(task.path_of(job.of_map))
+    of_map = task.path_of(job.of_map)
     cells = [task.path_of(cell) for cell in job.cells.values()]
-    pairs = shared_ground(cells, parts, of_map, split.buffer_m)
+    pairs = shared_ground(cells, parts, of_map, split)
     dealt = parts.reset_index(drop=True)
     ids = dealt["polygon_id"].to_numpy()
     for column in split.columns:
-        sides = of_map[column].to_numpy()[pairs["of_map"].to_numpy()]
+        sides, past = pairs[column].to_numpy(), pairs["polygon_id"].to_numpy()
         if split.folds:
-            dealt[column] = _fold_of(ids, pairs["polygon_id"].to_numpy(), sides)
+            dealt[column] = _fold_of(ids, past, sides)
         else:
-            held_out = pairs["polygon_id"].to_numpy()[sides == VALIDATION]
-            dealt[column] = np.where(np.isin(ids, held_out), NEAR, TRAIN).astype(object)
+            near = np.isin(ids, past[sides == VALIDATION])
+            dealt[column] = pd.Categorical.from_codes(near.astype(np.int8), _DEALT)
     return dealt, parts.iloc[:0]
 
 
 def shared_ground(
-    cells: Sequence[Path],
-    parts: pd.DataFrame,
-    of_map: geopandas.GeoDataFrame,
-    buffer_m: float = 0.0,
+    cells: Sequence[Path], parts: pd.DataFrame, of_map: Path, split: SplitRules
 ) -> pd.DataFrame:
-    """Return which polygons of a past season share ground with which of the season of the map.
+    """Return how the ground of polygons of a past season is dealt in the season of the map.
 
     Parameters
     ----------
     cells
         Files of the cells of the past season.
     parts
-        Its pieces, with their ``cell``, ``row`` in it, and ``polygon_id``.
+        Its pieces, ascending by their ``cell``, with ``row`` in it and ``polygon_id``.
     of_map
-        Polygons of the season of the map.
-    buffer_m
-        Nearer than this counts as shared, metres.
+        File of the polygons of the season of the map; of it what lies around a cell is read.
+    split
+        Nearer than its buffer counts as shared.
 
     Returns
     -------
     pairs
-        ``polygon_id`` of the past polygon and ``of_map``, the row of the other; also those of
-        one polygon, if nothing is left of the ground that it has in both seasons.
+        ``polygon_id`` of the past polygon and the columns of the split of a polygon with ground
+        of it; also those of one polygon, if nothing is left of the ground that it has in both
+        seasons.
     """
-    shapes = np.asarray(of_map.geometry)
-    tree = shapely.STRtree(shapes)
+    names = ["polygon_id", *split.columns]
     found = []
-    for number, path in enumerate(cells):
-        rows = parts[parts["cell"] == number]
-        if not len(rows):
+    ends = np.searchsorted(parts["cell"].to_numpy(), np.arange(len(cells) + 1))
+    for path, (start, end) in zip(cells, pairwise(ends.tolist()), strict=True):
+        if start == end:
             continue
         cell = geopandas.read_parquet(path, columns=["geometry"])
-        pieces = np.asarray(cell.geometry)[rows["row"].to_numpy()]
-        if buffer_m:
-            past, now = tree.query(pieces, predicate="dwithin", distance=buffer_m)
-        else:
-            past, now = tree.query(pieces, predicate="intersects")
-            both = shapely.area(shapely.intersection(pieces[past], shapes[now])) >= LEAST_AREA_M2
-            past, now = past[both], now[both]
-        ids = rows["polygon_id"].to_numpy()[past]
-        found.append(pd.DataFrame({"polygon_id": ids, "of_map": now}))
-    known = pd.DataFrame({"polygon_id": of_map["polygon_id"].to_numpy()})
-    same = known.reset_index(names="of_map")
-    same = same[same["polygon_id"].isin(parts["polygon_id"])]
-    pairs = pd.concat([*found, same], ignore_index=True).astype(np.int64)
-    return pairs.drop_duplicates().reset_index(drop=True)
+        pieces_of_cell = np.asarray(cell.geometry)[parts["row"].to_numpy()[start:end]]
+        near = _around(of_map, names, shapely.total_bounds(pieces_of_cell), split.buffer_m)
+        past, now = _meeting(pieces_of_cell, np.asarray(near.geometry), split.buffer_m)
+        table = pd.DataFrame(near[names]).take(now)
+        table["polygon_id"] = parts["polygon_id"].to_numpy()[start:end][past]
+        found.append(table.drop_duplicates())
+    known = np.unique(parts["polygon_id"].to_numpy())
+    for piece in pieces(of_map, names):
+        same = np.flatnonzero(among(piece["polygon_id"].to_numpy(), known))
+        if len(same):
+            found.append(piece.take(same).to_pandas().drop_duplicates())
+    nothing = pd.DataFrame({name: np.empty(0, np.int64) for name in names})
+    return pd.concat(found, ignore_index=True) if found else nothing
+
+
+def _around(
+    of_map: Path, names: Sequence[str], box: npt.NDArray[np.float64], buffer_m: float
+) -> geopandas.GeoDataFrame:
+    """Return the polygons whose bounds meet a box or lie near it."""
+    reach = buffer_m + 1.0  # no polygon is left out because of rounding
+    bounds = (box[0] - reach, box[1] - reach, box[2] + reach, box[3] + reach)
+    return geopandas.read_parquet(of_map, columns=[*names, "geometry"], bbox=bounds)
+
+
+def _meeting(past: Geometries, now: Geometries, buffer_m: float) -> tuple[Rows, Rows]:
+    """Return the pairs of rows that share ground, or lie nearer than the buffer."""
+    tree = shapely.STRtree(now)
+    if buffer_m:
+        first, second = tree.query(past, predicate="dwithin", distance=buffer_m)
+        return first, second
+    first, second = tree.query(past, predicate="intersects")
+    both = shapely.area(shapely.intersection(past[first], now[second])) >= LEAST_AREA_M2
+    return first[both], second[both]
 
 
 def _fold_of(
