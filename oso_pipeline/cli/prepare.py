@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oso_pipeline.cli.console import out
 from oso_pipeline.cli.options import ConfigPath, Overrides, writing_into
-from oso_pipeline.core.errors import ConfigError, Problem
+from oso_pipeline.core.errors import ConfigError, OsoError, Problem
 from oso_pipeline.core.wording import counted
+
+if TYPE_CHECKING:
+    from oso_pipeline.runtime.planner import Planner, StagePlan
 
 
 def init(
@@ -66,14 +70,22 @@ def plan(
 ) -> None:
     """Show what a run would do, why, and how long it takes, without doing anything."""
     from oso_pipeline.cli import tables
-    from oso_pipeline.cli.running import load_planner
+    from oso_pipeline.cli.running import warned
     from oso_pipeline.runtime import calibration, session
     from oso_pipeline.runtime.checks.disk import room_for
 
-    planner = load_planner(config, set_)
+    planner = session.planner_of(session.read(config, set_))
+    try:
+        warned(session.checked(planner))
+    except OsoError as error:
+        if not as_json and any(problem.code == "E-RUN-MEMORY" for problem in error.problems):
+            # So that one sees beside the others which stage is too large.
+            shown = session.forecast_of(planner.config, None)
+            out.print(tables.plan_table(plannable(planner), shown))
+        raise
     if calibrate:
         calibration.remember(calibration.measure())
-    plans = [plan for stage in planner.stages if (plan := planner.plan(stage)).tasks]
+    plans = plannable(planner)
     forecast = session.forecast_of(planner.config, None)
     if as_json:
         out.print_json(json.dumps([stage.to_json() for stage in plans]))
@@ -86,6 +98,15 @@ def plan(
         for stage in plans:
             for why, count in stage.reasons.most_common(3):
                 out.print(f"{stage.name}: {count} of {len(stage.tasks)}: {why}")
+
+
+def plannable(planner: Planner) -> list[StagePlan]:
+    """Return the plans of the stages that have tasks, but of those that cannot be planned."""
+    plans = []
+    for stage in planner.stages:
+        with suppress(OsoError):
+            plans.append(planner.plan(stage))
+    return [plan for plan in plans if plan.tasks]
 
 
 def cluster_keys(

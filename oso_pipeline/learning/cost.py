@@ -15,7 +15,7 @@ from oso_pipeline.tasks.task import Cost
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 _LIBRARIES_BYTES = 300_000_000
-_ALL_PER_CLASS = 10_000
+ALL_PER_CLASS = 10_000
 """Taken for the pixels of a class where their number is not limited."""
 
 
@@ -30,11 +30,9 @@ def training_cost(
     Once the samples of `stage` are committed no more pixels are expected than there are rows.
     """
     extent = _extent(context.config, per_class)
-    # What the commit says: a file may be damaged, and a plan must not fail of that.
-    records = [read_sidecar(task.output()) for task in context.tasks(stage)]
-    if records and all(records):
-        rows = [sum(record["summary"]["pixels"].values()) for record in records if record]
-        extent = replace(extent, pixels=min(extent.pixels, sum(rows)))
+    rows = committed_samples(context, stage)
+    if rows is not None:
+        extent = replace(extent, pixels=min(extent.pixels, rows))
     need = learner_of(settings.kind).training_need(extent, settings)
     return Cost(
         extent.pixels,
@@ -43,6 +41,15 @@ def training_cost(
         1.0 + need.seconds,
         bytes_written=need.disk_bytes,
     )
+
+
+def committed_samples(context: PlanContext[Config], stage: str = "samples") -> int | None:
+    """Return how many samples there are; None where not those of all tiles are committed."""
+    # What the commit says: a file may be damaged, and a plan must not fail of that.
+    records = [read_sidecar(task.output()) for task in context.tasks(stage)]
+    if not records or not all(records):
+        return None
+    return sum(sum(record["summary"]["pixels"].values()) for record in records if record)
 
 
 def classifying_need(config: Config) -> Need:
@@ -54,5 +61,5 @@ def classifying_need(config: Config) -> Need:
 
 def _extent(config: Config, per_class: int | None) -> Extent:
     classes = len(load_nomenclature(config.nomenclature).codes)
-    pixels = classes * (per_class or _ALL_PER_CLASS)
+    pixels = classes * (per_class or ALL_PER_CLASS)
     return Extent(FeatureLayout.of(config).size, classes, pixels)

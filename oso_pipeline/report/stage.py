@@ -19,6 +19,9 @@ from oso_pipeline.tasks.task import Cost, Summary, Task
 _EVALUATION = "evaluation/adaptation.json"
 """Where `oso evaluate-adaptation` leaves its results in a run folder."""
 
+_MEMORY_BYTES, _SECONDS, _SECONDS_PER_BYTE = 500_000_000, 5.0, 2.6e-9
+"""Of libraries and pictures, and for each byte of the reference, of which polygons are drawn."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportJob(Job):
@@ -72,6 +75,7 @@ class ReportStage(StageBase):
         optional = [one.name for one in before if one.optional and one.name in upstream]
         missing = [one for one in optional if not all(map(_is_done, upstream[one]))]
         evaluation = _evaluation(context.run_dir)
+        polygons = sum(task.cost.bytes_written for task in upstream.get("reference", ()))
         task = Task(
             stage=self.name,
             name="report",
@@ -90,7 +94,10 @@ class ReportStage(StageBase):
                 evaluation=evaluation,
                 method=config.adaptation.method if config.adaptation and evaluation else None,
             ),
-            cost=Cost(memory_bytes=400_000_000, core_seconds=5.0),
+            cost=Cost(
+                memory_bytes=_MEMORY_BYTES,
+                core_seconds=_SECONDS + _SECONDS_PER_BYTE * polygons,
+            ),
         )
         return [task]
 

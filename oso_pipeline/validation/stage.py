@@ -33,8 +33,9 @@ from oso_pipeline.reference.split.variants import (
 )
 from oso_pipeline.tasks.job import Input, Job, decides, reads
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase
-from oso_pipeline.tasks.task import Cost, Summary, Task
+from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess, pooled
+from oso_pipeline.validation.cost import validation_cost
 from oso_pipeline.validation.gathered import gathered_accuracy
 from oso_pipeline.validation.tables import classes_csv, confusion_csv, polygons_csv
 
@@ -132,7 +133,7 @@ class ValidateStage(StageBase):
                 samples=Input.of_each(samples),
                 models={task.name: Input.of(task) for task in training if _variant(task) in names},
             ),
-            cost=Cost(memory_bytes=500_000_000, core_seconds=10.0),
+            cost=validation_cost(context),
         )
         return [task]
 

@@ -426,6 +426,20 @@ def test_3_12_scripts_are_refused_where_the_workers_of_the_site_are_too_small(
         assert ("a worker has runtime.memory_per_worker_gb: 0.25" in said) == (expected == 3)
 
 
+def test_a_plan_that_is_refused_for_memory_shows_its_stages(
+    small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_workers(small)
+    monkeypatch.setattr(sys, "argv", ["oso", "plan", str(small.path)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr()
+    assert ended.value.code == ExitCode.CONFIG
+    assert "E-RUN-MEMORY" in said.err
+    listed = [line.split()[0] for line in said.out.splitlines() if line.strip()]
+    assert {"stage", "inventory", "polygons", "reference", "samples", "train"} <= set(listed)
+
+
 @pytest.mark.parametrize("command", ["check", "plan", "run"])
 def test_warnings_of_a_check_are_printed_once(
     small: Small, oso: Callable[..., Any], command: str

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from pyproj import CRS
@@ -49,6 +50,9 @@ class BdTopo:
     source: BdTopoSource
     labelling: Labelling
     land_cover: LandCover | None = None
+
+    bytes_per_polygon: ClassVar[int] = 20_000
+    """Of the files, for each polygon that is left: most are buildings, joined to units."""
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,11 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import has_labels, past_years, target_config
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
-from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.core.wording import counted
 from oso_pipeline.reference.databases.catalogue import open_sources
 from oso_pipeline.reference.databases.kinds import VectorSource
+from oso_pipeline.reference.databases.sources import ReferenceSource
 from oso_pipeline.reference.polygons import event_log as tally
 from oso_pipeline.reference.polygons.by_object import ByObject
 from oso_pipeline.reference.polygons.cell_file import join_cells, read_boxes, read_small
@@ -30,6 +31,7 @@ from oso_pipeline.reference.polygons.stage import summed
 from oso_pipeline.reference.polygons.steps import read_steps, step_of_pieces, tally_of
 from oso_pipeline.reference.split.bookkeeping import bookkeeping, summed_growth
 from oso_pipeline.reference.split.caps import Caps, within_caps
+from oso_pipeline.reference.split.cost import joining_cost
 from oso_pipeline.reference.split.jobs import NoReferenceJob, ReferenceJob, Seasons
 from oso_pipeline.reference.split.rare_classes import check_sides, rare_rows, warn_of_absent
 from oso_pipeline.reference.split.split import SplitRules, add_split, verify_split
@@ -43,11 +45,10 @@ from oso_pipeline.reference.split.summary import (
 )
 from oso_pipeline.tasks.job import Input, Job
 from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
-from oso_pipeline.tasks.task import Cost, Summary, Task
+from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.vectors.vector_files import VectorFile
 
 OUTPUT = "reference.parquet"
-_BYTES_PER_CELL = 40_000_000
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,14 @@ class ReferenceStage(StageBase):
             problems.error("E-INPUT-049", message, "validation.folds", "remove one of the two")
             problems.raise_errors(ConfigError)
         cells = context.tasks("polygons")
-        function, job = _with_labels(config, cells) if has_labels(config) else _without(config)
+        nomenclature = load_nomenclature(config.nomenclature)
+        if has_labels(config):
+            sources = open_sources(config.reference, nomenclature)
+            function, job = _with_labels(config, cells, sources, nomenclature)
+            cost = joining_cost(cells, sources)
+        else:
+            function, job = _without(config)
+            cost = joining_cost(())
         return [
             Task(
                 stage=self.name,
@@ -84,12 +92,7 @@ class ReferenceStage(StageBase):
                 outputs=(OUTPUT,),
                 version=2,
                 job=job,
-                cost=Cost(
-                    memory_bytes=400_000_000 + _BYTES_PER_CELL * len(cells),
-                    core_seconds=2.0 + len(cells),
-                    # The same polygons once more, in one file.
-                    bytes_written=sum(task.cost.bytes_written for task in cells),
-                ),
+                cost=cost,
             )
         ]
 
@@ -205,10 +208,13 @@ def read_reference(path: Path) -> geopandas.GeoDataFrame:
     return geopandas.read_parquet(path)
 
 
-def _with_labels(config: Config, cells: tuple[Task, ...]) -> tuple[str, Job]:
+def _with_labels(
+    config: Config,
+    cells: tuple[Task, ...],
+    opened: Sequence[ReferenceSource],
+    nomenclature: Nomenclature,
+) -> tuple[str, Job]:
     """Return what does the work, and the job."""
-    nomenclature = load_nomenclature(config.nomenclature)
-    opened = open_sources(config.reference, nomenclature)
     job = ReferenceJob(
         split=SplitRules.of(config),
         reference=config.reference,
