@@ -112,7 +112,7 @@ def test_array_makes_the_same_map_without_its_cancelled_elements(
     slurm: Slurm, demo: Path, elsewhere: Path
 ) -> None:
     said = finish("submit", elsewhere, "--site", site(elsewhere, mode="array"))
-    (array,) = re.findall(r"predict: job (\d+)", said)
+    (array,) = re.findall(r"(?<!-)predict: job (\d+)", said)
     slurm.call("scancel", f"{array}_1")
     wait_until(lambda: not slurm.jobs(), 900, slurm.logs)
     logs = elsewhere.parent / "run" / "batch" / "logs"
