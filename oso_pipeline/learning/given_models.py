@@ -17,6 +17,7 @@ from oso_pipeline.learning.jobs import GivenModelJob
 from oso_pipeline.learning.model_bank import find_models, origin_of
 from oso_pipeline.learning.model_description import (
     DESCRIPTION,
+    RETRAIN,
     Description,
     arrays_name,
     check_arrays,
@@ -31,7 +32,9 @@ from oso_pipeline.timeseries.feature_layout import FeatureGroup, FeatureLayout
 from oso_pipeline.vectors.strata import strata_names
 
 _SHOWN = 10
-_COPY_AGAIN = "copy the folder again from where the models were trained"
+_COPY_AGAIN = (
+    "copy the folder again from where the models were trained, or train them with this version"
+)
 _OF_THE_MODELS = "set it to that of the models, or train models for this configuration"
 
 
@@ -243,7 +246,7 @@ def _cost(model: Description) -> Cost:
 
 def _of_a_copy(problem: Problem) -> Problem:
     """Return a finding of a model file with what helps where nothing is trained."""
-    return problem if "install" in (problem.hint or "") else replace(problem, hint=_COPY_AGAIN)
+    return replace(problem, hint=_COPY_AGAIN) if problem.hint == RETRAIN else problem
 
 
 def _undated(group: FeatureGroup) -> str:

@@ -25,7 +25,7 @@ FORMAT = 2
 DESCRIPTION = "model.json"
 """Name of the description in the folder of a model."""
 
-_RETRAIN = "train the model anew: remove its folder and run `oso run` again"
+RETRAIN = "train the model anew: remove its folder and run `oso run` again"
 ALTERED = "the arrays of the model were altered or cut: their sha256 does not fit"
 
 
@@ -175,4 +175,4 @@ def _sha256(path: Path, size: int, modified_ns: int) -> str:
 
 def refusal(path: Path, message: str) -> InputDataError:
     """Return the error of a file of a model that cannot be used (``E-INPUT-MODEL``)."""
-    return InputDataError(Problem("E-INPUT-MODEL", message, str(path), _RETRAIN))
+    return InputDataError(Problem("E-INPUT-MODEL", message, str(path), RETRAIN))

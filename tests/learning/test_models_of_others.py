@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 import shapely
 from learning_tools import GRID, LAYOUT, small_model, train_job
+from typer.testing import CliRunner
 
+from oso_pipeline.cli import app
 from oso_pipeline.config import Config
 from oso_pipeline.config.check import check_paths
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.commit import digest, publish_json, write_sidecar
 from oso_pipeline.core.dates import DateGrid
-from oso_pipeline.core.errors import ConfigError, InputDataError, Problems
+from oso_pipeline.core.errors import ConfigError, ExitCode, InputDataError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.learning.given_models import check_given
 from oso_pipeline.learning.kept_models import KeptTask, kept
@@ -339,3 +341,27 @@ def test_a_frozen_model_stays_when_inputs_alone_change(tmp_path: Path) -> None:
     assert kept(dealt) is dealt  # what is held out may have trained the old model
     version = replace(late, version=2)
     assert kept(version) is version
+
+
+def oso(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_commands_refuse_before_any_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_dir = config_of(folder).run_dir
+    save_model(folder / "other" / "all", whole_model(**dated(date(2018, 3, 1))))
+    monkeypatch.chdir(folder)
+    for command in (
+        ("apply", "oso.yaml", "--model", "other"),
+        ("run", "oso.yaml", "--set", "learning.model=other"),
+        ("check", "oso.yaml", "--set", "learning.model=other"),
+    ):
+        result = oso(*command)
+        assert isinstance(result.exception, InputDataError)
+        assert "E-MODEL-DATES" in str(result.exception)
+        assert "E-INPUT-030" in str(result.exception)  # nothing hides anything
+    assert not run_dir.exists()
+    assert oso("reference", "oso.yaml").exit_code == ExitCode.USAGE
+    assert "E-MODEL-FOLDER" in str(oso("models", "products").exception)
+    listed = oso("models", folder).output.split()
+    assert " ".join(listed[8:]) == "all run0 - 2018-01-01 4 x 10 d 2 + 1 4 200 -"
