@@ -14,6 +14,7 @@ from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.core.wording import counted
 from oso_pipeline.prediction.block_file import block_family
 from oso_pipeline.prediction.stage import PredictJob
 from oso_pipeline.products import cells as cutting
@@ -58,7 +59,9 @@ class CellStage(StageBase):
         """Return the number of cells and of pixels without value for lack of a block."""
         done = summaries(tasks)
         missing = sum(one["missing_pixels"] for one in done)
-        return Gathered({"cells": len(done), "missing_pixels": missing}, (), f"{len(done)} cells")
+        return Gathered(
+            {"cells": len(done), "missing_pixels": missing}, (), counted(len(done), "cell")
+        )
 
 
 STAGE = CellStage()
