@@ -32,6 +32,7 @@ def check_products(config: Config, findings: Findings) -> Problems:
     report_missing(config, products, findings, problems)
     if _check_season(config, products, findings, problems):
         _check_tiles(config, products, problems)
+        problems.notes += _of_other_tiles(config, findings)
     return problems
 
 
@@ -125,6 +126,15 @@ def _notes(served: Mapping[str, Sequence[Candidate]]) -> list[str]:
     days = _days([candidate for some in served.values() for candidate in some])
     each = f"{min(counts)} to {max(counts)} a tile"
     return [f"{len(served)} tiles: {sum(counts)} products of {days}, {each}"]
+
+
+def _of_other_tiles(config: Config, findings: Findings) -> list[str]:
+    """Say which products are not read because `imagery.tiles` does not list their tile."""
+    others = [c.tile for c in findings.candidates if c.tile not in (None, *config.imagery.tiles)]
+    if not others:
+        return []
+    tiles = _few(sorted({str(tile) for tile in others}))
+    return [f"not read, as imagery.tiles does not list them: {len(others)} products of {tiles}"]
 
 
 def _days(candidates: Sequence[Candidate]) -> str:

@@ -17,6 +17,11 @@ def _one(products: Path, draw: random.Random, pattern: str = "SENTINEL2*") -> Pa
     return draw.choice(sorted(products.glob(pattern)))
 
 
+def has_other_tile(products: Path) -> bool:
+    """Tell whether a product says by its name that it is of a tile that nobody asked for."""
+    return any("T31TDJ" in path.name for path in products.iterdir())
+
+
 def _named(path: Path) -> set[str]:
     return {path.name, path.name.removesuffix(".zip")}
 

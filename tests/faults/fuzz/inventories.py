@@ -14,6 +14,7 @@ from fuzz.case import Case
 from fuzz.command import run_until
 from fuzz.ground import Ground
 from fuzz.outcome import (
+    OTHER,
     SAME,
     TOLD,
     Outcome,
@@ -56,6 +57,8 @@ class DamagedProduct:
         n_used = len(used(config.parent / "run"))
         if n_used == len(used(ground.done / "run")):
             return Outcome(SAME)
+        if case.target == "delivery" and deliveries.has_other_tile(config.parent / "products"):
+            return Outcome(OTHER)
         told = is_told(ended, names)
         return Outcome(TOLD) if told else forbidden(f"{n_used} products used, no word", ended)
 
