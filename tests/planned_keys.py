@@ -5,8 +5,8 @@ environment of its own, with this very file::
 
     PYTHONPATH=tests path/to/0.1/bin/python tests/planned_keys.py tests/data/keys
 
-Those of Flanders were recorded again when names and colours of a user's own classes left the keys of
-models: their tasks of `train`, and what follows, have other keys since.
+Those of Flanders were recorded again when names and colours of a user's own classes left the keys
+of models: their tasks of `train`, and what follows, have other keys since.
 
 A later change that is to outdate results raises the version of the stage, records the keys anew
 with this command and its own code, and says so in the CHANGELOG.

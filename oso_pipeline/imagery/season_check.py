@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.wording import counted
 from oso_pipeline.imagery.inventory_builder import Period
 from oso_pipeline.imagery.protocol import Candidate
 from oso_pipeline.imagery.search import Findings
@@ -134,7 +135,8 @@ def _of_other_tiles(config: Config, findings: Findings) -> list[str]:
     if not others:
         return []
     tiles = _few(sorted({str(tile) for tile in others}))
-    return [f"not read, as imagery.tiles does not list them: {len(others)} products of {tiles}"]
+    products = counted(len(others), "product")
+    return [f"not read, as imagery.tiles does not list them: {products} of {tiles}"]
 
 
 def _days(candidates: Sequence[Candidate]) -> str:

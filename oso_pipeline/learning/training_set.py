@@ -249,13 +249,13 @@ def check_classes(
 def expected_polygons(reference: Path, choice: Choice) -> dict[int, int]:
     """Return how many polygons per class the reference deals to the training of `choice`."""
     columns = ["polygon_id", "code", "stratum", *choice.columns]
-    found = [np.empty((2, 0), np.int64)]
+    codes, ids = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     for piece in pieces(reference, columns):
         rows = _chosen(piece, choice, training_rows)
-        pairs = [piece[name].to_numpy()[rows].astype(np.int64) for name in ("code", "polygon_id")]
-        found.append(np.unique(np.stack(pairs), axis=1))
-    codes, counts = np.unique(np.unique(np.hstack(found), axis=1)[0], return_counts=True)
-    return {int(code): int(count) for code, count in zip(codes, counts, strict=True)}
+        codes.append(piece["code"].to_numpy()[rows].astype(np.int32))
+        ids.append(piece["polygon_id"].to_numpy()[rows])
+    code, polygon = np.concatenate(codes), np.concatenate(ids)
+    return {int(one): len(np.unique(polygon[code == one])) for one in np.unique(code)}
 
 
 def _chosen(table: Columns, choice: Choice, rows_of: RowsOf) -> npt.NDArray[np.bool_]:

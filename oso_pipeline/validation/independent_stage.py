@@ -41,6 +41,8 @@ OUTPUTS = (
 _UNKNOWN = (
     "the models were trained by another run: whether polygons of the set trained them is not known"
 )
+_SECONDS_PER_BYTE = 8e-9
+"""Of the reference, of which every training polygon is held against the set."""
 
 
 def _of_reading(rules: IndependentSet) -> dict[str, Any]:
@@ -138,7 +140,11 @@ class IndependentStage(StageBase):
                 class_map=Input.of(class_map),
                 references=Input.of_each(references),
             ),
-            cost=Cost(memory_bytes=500_000_000, core_seconds=10.0),
+            cost=Cost(
+                memory_bytes=500_000_000,
+                core_seconds=10.0
+                + _SECONDS_PER_BYTE * sum(task.cost.bytes_written for task in references),
+            ),
         )
         return [task]
 

@@ -173,6 +173,13 @@ def test_what_is_sound_is_described(small: Small) -> None:
     assert not (small.folder / "run").exists()
 
 
+def test_products_of_tiles_that_are_not_asked_for_are_noted(small: Small) -> None:
+    Muscate("SENTINEL2A_20180115-105435-457_L2A_T30TYP_C_V2-2").write(small.folder / "own")
+    small.content["imagery"]["paths"].append(str(small.folder / "own"))
+    noted = "not read, as imagery.tiles does not list them: 1 product of 30TYP"
+    assert session.load(small.path).notes[1] == noted
+
+
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda one: one.__name__)
 def test_3_4_each_mistake_in_the_data_is_named(small: Small, mistake: Mistake) -> None:
     mistake(small)
