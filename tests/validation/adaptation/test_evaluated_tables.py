@@ -92,7 +92,7 @@ def test_4_1_a_season_that_is_no_year_is_named(folder: Path, kind: str) -> None:
     said = refused(path)
     assert "'summer' tells no year" in said
     assert "E-ADAPT-YEAR" in said
-    assert "-1" not in said
+    assert "-1" not in said.replace(str(folder), "")
 
 
 def test_4_1_texts_among_the_numbers_are_named_with_their_row(folder: Path) -> None:
