@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from machine_tools import files_of_at_most
 from odc.geo.geobox import GeoBox
 from test_runner import World
 from toys import Toy
@@ -35,10 +36,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
         subprocess.run(["umount", "-l", str(folder)], check=True)
         return
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
-    yield folder
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with files_of_at_most(2_000_000):
+        yield folder
 
 
 def noise(side: int) -> tuple[dict[str, np.ndarray], GeoBox]:

@@ -56,6 +56,9 @@ class Toy:
         }
         if fault:
             environment["FAULT"] = fault
+        if prepare is not None:
+            # Below a limit on the size of files Python leaves cut .pyc files for all who follow.
+            environment["PYTHONDONTWRITEBYTECODE"] = "1"
         script = ROOT / "tests" / "faults" / "toy_run.py"
         return subprocess.Popen(
             [sys.executable, str(script), str(self.folder), kind, str(self.count)],

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from machine_tools import files_of_at_most
 from pyproj import Transformer
 from rasterio.warp import Resampling, reproject
 from rio_cogeo import cog_validate
@@ -356,12 +356,8 @@ def test_a_full_disk_leaves_no_part_behind(world: World, most_bytes: int) -> Non
     tasks = world.predict_tasks()
     world.commit(tasks)
     planned = world.plan(tasks)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
-    try:
+    with files_of_at_most(most_bytes):
         result = do(planned.cells[0])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (result.status, result.exit_code) == ("failed", ExitCode.ENVIRONMENT), result.error
     assert planned.cells[0].committed() is None
     assert not list((world.run_dir / "mosaic").rglob(".*"))
@@ -382,12 +378,8 @@ def test_a_full_disk_leaves_nothing_behind(world: World, most_bytes: int) -> Non
     planned = world.plan(tasks)
     planned.make_cells()
     task = planned["validity"]
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
-    try:
+    with files_of_at_most(most_bytes):
         result = do(task)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (result.status, result.exit_code) == ("failed", ExitCode.ENVIRONMENT), result.error
     assert not list((world.run_dir / "maps").iterdir())
     assert planned.made("validity").output().stat().st_size > 12_000
