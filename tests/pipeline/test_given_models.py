@@ -44,7 +44,7 @@ def trained(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return config.parent / "run"
 
 
-def test_given_models_make_the_same_pixels_without_reference(
+def test_3_3_given_models_make_the_same_pixels_without_reference(
     trained: Path, small_world: Path, tmp_path: Path
 ) -> None:
     config = without_reference(tmp_path / "there", small_world)
@@ -98,7 +98,7 @@ def records(run: Path, pattern: str) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in run.glob(pattern)}
 
 
-def test_a_late_product_leaves_frozen_models_and_the_blocks_that_do_not_see_it(
+def test_3_3_a_late_product_leaves_frozen_models_and_the_blocks_that_do_not_see_it(
     small_world: Path, tmp_path: Path
 ) -> None:
     world = tmp_path / "world"

@@ -44,7 +44,7 @@ def cells_of(folder: Path, rows: int, read: int, left_out: int) -> list[Task]:
 
 
 @pytest.mark.slow
-def test_no_stage_of_france_is_refused_with_4_gb_a_worker(tmp_path: Path) -> None:
+def test_3_1_no_stage_of_france_is_refused_with_4_gb_a_worker(tmp_path: Path) -> None:
     write_nation(tmp_path)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         plan = pool.submit(planned, tmp_path).result()
@@ -56,7 +56,7 @@ def test_no_stage_of_france_is_refused_with_4_gb_a_worker(tmp_path: Path) -> Non
     assert peak - before < 500_000_000
 
 
-def test_the_databases_of_a_nation_are_joined_within_4_gb(tmp_path: Path) -> None:
+def test_3_1_the_databases_of_a_nation_are_joined_within_4_gb(tmp_path: Path) -> None:
     """By their size: 12 million parcels, and buildings of 100 departments."""
     parcels = source_of(tmp_path, "rpg", 4.1e9)
     buildings = source_of(tmp_path, "bdt", 40e9, bytes_per_polygon=BdTopo.bytes_per_polygon)
