@@ -94,12 +94,13 @@ def test_bad_input_ends_the_chain_and_nothing_waits_for_ever(
     config = write_config(tmp_path, small_world)
     site = tmp_path / "site.yaml"
     site.write_text(SITE)
-    bad = ("--set", "reference.sources.0.code_field=kode")
+    # What no check can know: how many polygons are left when they are prepared.
+    bad = ("--set", "reference.min_polygons=1000", "--set", "reference.rare_classes=error")
     oso("submit", config, "--site", site, *bad)
     wait_until(lambda: not slurm.jobs(), 300, slurm.logs)
     assert not (tmp_path / "run" / "samples").exists()
     (log,) = (tmp_path / "run" / "batch" / "logs").glob("until-reference-*.log")
-    assert "kode" in log.read_text()
+    assert "E-INPUT-048" in log.read_text()
 
 
 def _running(slurm: Slurm) -> list[str]:
