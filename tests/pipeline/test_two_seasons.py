@@ -15,6 +15,7 @@ from two_seasons import write_two_seasons
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
+from oso_pipeline.core.errors import OsoError
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.learning.model_file import load_model
 from oso_pipeline.runtime.session import load
@@ -29,6 +30,8 @@ ANNUAL = {11, 12}
 
 def oso(*arguments: object) -> tuple[int, str]:
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if isinstance(result.exception, OsoError):  # the command prints it, and ends with its code
+        return result.exception.exit_code, str(result.exception)
     return result.exit_code, " ".join(result.output.split())
 
 

@@ -117,6 +117,8 @@ def test_a_band_that_is_missing_leaves_the_date_out(site: Path) -> None:
 @pytest.mark.slow
 def test_files_of_unlike_sizes_are_refused(site: Path) -> None:
     rewrite(site / "images" / NAME.format(month=1) / "mask.tif", shape=(8, 8))
+    config = write_config(site)
+    config.write_text(config.read_text().replace("  tiles:", "  incomplete: error\n  tiles:"))
     text = said(site)
     assert "E-INPUT-007" in text
     assert "mask.tif" in text

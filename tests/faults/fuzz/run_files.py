@@ -28,6 +28,7 @@ _PARTS: dict[str, tuple[str, Mapping[str, Damage]]] = {
     "forest": ("models/**/*.npz", DAMAGES),
     "model": ("models/**/model.json", JSON_DAMAGES),
     "block": ("blocks/**/*.tif", TIFF_DAMAGES),
+    "part of the map": ("mosaic/**/*.tif", TIFF_DAMAGES),
     "map": ("maps/*.tif", TIFF_DAMAGES),
     "accuracy": ("validation/*.json", JSON_DAMAGES),
     "about the run": ("run.json", JSON_DAMAGES),
@@ -42,7 +43,7 @@ _LOCK = {"host": "any", "pid": 2**22 - 1, "space": "4026531836", "ticks": 1, "us
          "started": "2026-11-01T00:00:00+00:00", "shard": None, "job": None}  # fmt: skip
 _SIGN = {"stage": "predict", "task": "31TCJ/r00000c00000", "host": "any", "pid": 1, "since": 1.0}
 _WAYS = ("gone", "folder", "link to itself", "device", "pipe", "name no text")
-LATER = ("samples", "models", "blocks", "maps", "validation")
+LATER = ("samples", "models", "blocks", "mosaic", "maps", "validation")
 """Folders of the stages, in their order."""
 
 
