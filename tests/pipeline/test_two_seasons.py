@@ -15,8 +15,7 @@ from two_seasons import write_two_seasons
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
-from oso_pipeline.core.errors import OsoError
-from oso_pipeline.core.errors import InputDataError
+from oso_pipeline.core.errors import InputDataError, OsoError
 from oso_pipeline.learning.model_file import load_model
 from oso_pipeline.runtime.session import load
 from oso_pipeline.simulation import PastYear
@@ -154,4 +153,5 @@ def test_labels_of_another_nomenclature_stop_the_run(world: Path, tmp_path: Path
     code, output = oso("run", config, "--until", "past_reference")
     assert code == 4
     assert "E-INPUT-042" in output
-    assert "9011" in output
+    assert "17 values of 'code'" in output
+    assert "foreign.gpkg" in output
