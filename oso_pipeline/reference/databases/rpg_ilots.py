@@ -18,6 +18,7 @@ import pyarrow
 import pyarrow.csv
 
 from oso_pipeline.core.errors import Problem, Problems
+from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.reference.databases.rpg_files import RpgFile, normal_codes, normal_numbers
 from oso_pipeline.vectors.field_names import find_field, nearest, plain_name
 
@@ -158,7 +159,7 @@ def _table(path: Path, problems: Problems) -> pd.DataFrame | None:
 
 
 def _text(path: Path) -> str:
-    content = path.read_bytes()
+    content = read_regular(path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

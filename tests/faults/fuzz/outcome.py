@@ -105,7 +105,11 @@ def unwrapped(said: str) -> str:
     return said.replace("│", "").replace("\r", "")
 
 
-def snapshot(folder: Path, apart: Iterable[str] = ("run",)) -> dict[str, str]:
+RUN_FOLDERS = ("run", "runs")
+"""The run folder of the world, and where one lies that the configuration does not name."""
+
+
+def snapshot(folder: Path, apart: Iterable[str] = RUN_FOLDERS) -> dict[str, str]:
     """Return what lies in a folder, by name, with a digest of each content."""
     import hashlib
 
