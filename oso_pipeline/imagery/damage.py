@@ -11,8 +11,9 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_OF_CONTENT = (None, errno.EINVAL, errno.EOVERFLOW)
-"""Numbers of system errors that offsets and sizes in a damaged file lead to."""
+_OF_CONTENT = (None, errno.EINVAL, errno.EOVERFLOW, errno.ELOOP, errno.EISDIR)
+"""Numbers of system errors that offsets and sizes in a damaged file lead to, and links that lead
+to themselves or to a folder."""
 
 
 @contextmanager

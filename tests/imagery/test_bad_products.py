@@ -378,6 +378,16 @@ def test_2_7_one_product_that_contradicts_itself_stops_no_season(
     assert f"E-INPUT-{row}" in refused(images, incomplete="error")
 
 
+def test_2_7_a_band_that_is_a_link_to_itself_is_missing(images: Path, home: Path):
+    Muscate(B).write(images)
+    path = band(home, "B4")
+    remove(path)
+    path.symlink_to(path.name)
+    inventory, (warning,) = build(images, may_be_empty=False)
+    assert [item.reason for item in inventory.skipped] == ["incomplete"]
+    assert "FRE B4 missing" in warning
+
+
 def test_row_69_a_companion_file_cannot_change_what_is_read(images: Path, home: Path):
     path = band(home, "B2")
     path.with_name(path.name + ".aux.xml").write_text(

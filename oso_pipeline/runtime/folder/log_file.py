@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,18 @@ class LogFile:
     def _append(self, record: dict[str, Any]) -> None:
         line = log_line(record) + "\n"
         try:
-            with self.path.open("a", encoding="utf-8") as stream:
+            with open(self.path, "a", encoding="utf-8", opener=_without_waiting) as stream:
                 stream.write(line)
         except FileNotFoundError as error:
             raise vanished("the run", self.path.parent) from error
         except OSError as error:
             # The log is for people; what a full disk means for the results, their tasks tell.
             logger.warning("%s cannot be written: %s", self.path, error)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; of a pipe in its place nobody may ever read."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def log_path(run_dir: Path, shard: Shard | None = None) -> Path:
