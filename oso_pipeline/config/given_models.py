@@ -30,5 +30,5 @@ def without_labels(config: Config) -> Config:
     """Return the configuration without sources of labels where models are given."""
     if config.learning.model is None:
         return config
-    # Not validated: a source is demanded of whoever trains.
+    # Not validated: a source is needed only to train.
     return config.model_copy(update={"reference": Reference.model_construct(sources=())})

@@ -30,7 +30,7 @@ from oso_pipeline.core.errors import ConfigError, Problem, Problems
 _LIKENESS = 0.82
 """From here on a variable is a mistyped key, not one of another program."""
 _MOST = 100
-"""Mistakes named at most: whoever makes more has taken the wrong file."""
+"""Mistakes named at most; a file with more of them is the wrong file."""
 _HINT = "is this the configuration? mend the mistakes named before"
 _ROUNDS = 8
 """Validations at most; each looks behind the findings of the one before."""

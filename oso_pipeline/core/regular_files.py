@@ -17,7 +17,7 @@ def open_regular(path: Path | str) -> BufferedReader:
     OSError
         As ``open`` does; and with EINVAL where the path leads to a device, a pipe or a socket.
     """
-    # Not to wait for whoever might write into a pipe.
+    # Without O_NONBLOCK, opening a pipe waits until somebody writes into it.
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
     try:
         mode = os.fstat(handle).st_mode
