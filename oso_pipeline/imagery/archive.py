@@ -10,7 +10,6 @@ last path component is used: a hostile archive cannot write elsewhere.
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import stat
@@ -31,7 +30,7 @@ from oso_pipeline.core.commit import (
 )
 from oso_pipeline.core.regular_files import is_odd
 from oso_pipeline.imagery.damage import damage_as
-from oso_pipeline.imagery.file_names import AllowList, is_clutter
+from oso_pipeline.imagery.file_names import AllowList, is_clutter, is_file
 
 MAX_MEMBERS = 100_000
 MAX_MEMBER_BYTES = 4 * 1024**3
@@ -65,7 +64,7 @@ def stems_in(path: Path, needed: AllowList) -> dict[str, list[str]]:
     """
     if path.is_dir():
         with os.scandir(path) as entries:
-            files = sorted(e.name for e in entries if e.name in needed and _is_file(e))
+            files = sorted(e.name for e in entries if e.name in needed and is_file(e))
     else:
         files = sorted(name for name in member_names(path) if PurePosixPath(name).name in needed)
     stems: dict[str, list[str]] = {}
@@ -135,7 +134,7 @@ class FolderContents:
             if place.is_dir():
                 with os.scandir(place) as entries:
                     files = [
-                        e for e in entries if self.needed.belongs(e.name, self.stem) and _is_file(e)
+                        e for e in entries if self.needed.belongs(e.name, self.stem) and is_file(e)
                     ]
                 for entry in sorted(files, key=lambda e: e.name):
                     found.setdefault(entry.name, entry)
@@ -257,16 +256,6 @@ class ZipContents:
         if (read_sidecar(final) or {}).get("key") != key:
             write_sidecar(final, {"key": key})
         return final.absolute()
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry of a folder is a file; a link that leads to itself is none."""
-    try:
-        return entry.is_file()
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return False
-        raise
 
 
 def contents_of(

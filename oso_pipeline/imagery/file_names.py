@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from dataclasses import dataclass
 
@@ -14,6 +16,9 @@ _CLUTTER = re.compile(
     re.IGNORECASE,
 )
 """Hidden names, and folders that systems leave beside files."""
+
+_NOWHERE = (errno.ELOOP, errno.ENAMETOOLONG)
+"""Errors of links that can never be followed; the system itself tells of missing targets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +75,30 @@ def is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder, a link to one, or a link that may not be followed.
+
+    Whoever opens the last learns why it cannot be opened. A link that leads nowhere is none.
+    """
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        return error.errno not in _NOWHERE
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a file or a link to one; a link that leads nowhere is none.
+
+    Raises
+    ------
+    OSError
+        A link cannot be followed now, or not by this user.
+    """
+    try:
+        return entry.is_file()
+    except OSError as error:
+        if error.errno in _NOWHERE:
+            return False
+        raise

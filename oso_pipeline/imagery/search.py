@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.imagery.acquisition import REASONS, Reason
 from oso_pipeline.imagery.archive import ArchiveError, member_names
-from oso_pipeline.imagery.file_names import is_clutter, is_packed, is_text
+from oso_pipeline.imagery.file_names import is_clutter, is_folder, is_packed, is_text
 from oso_pipeline.imagery.protocol import Candidate
 from oso_pipeline.imagery.readers import Readers
 
@@ -143,7 +143,7 @@ class _Search:
             if not is_text(entry.name):
                 shown = entry.path.encode("utf-8", "backslashreplace").decode()
                 self._unknown(Path(shown), "its name is not UTF-8; rename it")
-            elif not entry.is_dir():
+            elif not is_folder(entry):
                 self.file(Path(entry.path))
             elif entry.name.upper() not in own:
                 self.below(Path(entry.path), depth + 1, is_told)

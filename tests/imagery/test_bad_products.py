@@ -378,11 +378,12 @@ def test_2_7_one_product_that_contradicts_itself_stops_no_season(
     assert f"E-INPUT-{row}" in refused(images, incomplete="error")
 
 
-def test_2_7_a_band_that_is_a_link_to_itself_is_missing(images: Path, home: Path):
+@pytest.mark.parametrize("target", [f"{A}_FRE_B4.tif", "x" * 300], ids=["itself", "too_long"])
+def test_2_7_a_band_that_is_a_link_to_nowhere_is_missing(images: Path, home: Path, target: str):
     Muscate(B).write(images)
     path = band(home, "B4")
     remove(path)
-    path.symlink_to(path.name)
+    path.symlink_to(target)
     inventory, (warning,) = build(images, may_be_empty=False)
     assert [item.reason for item in inventory.skipped] == ["incomplete"]
     assert "FRE B4 missing" in warning
