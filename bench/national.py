@@ -33,7 +33,7 @@ from bench.sleepers import STARTS, SleepJob
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.tiles import Tile
-from oso_pipeline.runtime.executors import settings
+from oso_pipeline.runtime.executors import settings, tls
 from oso_pipeline.runtime.executors.dask_base import DaskExecutor
 from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.task import Task
@@ -87,7 +87,14 @@ def tasks_of(blocks: Sequence[Block], folder: Path, faster: float) -> list[Task]
 
 
 class ManyWorkers(DaskExecutor):
-    """Worker processes on this machine, of many workers each, none of which computes."""
+    """Worker processes on this machine, of many workers each, none of which computes.
+
+    They talk by TLS, as workers on a cluster do.
+    """
+
+    def __init__(self, deadline_s: float) -> None:
+        super().__init__(deadline_s)
+        self._keys = tempfile.TemporaryDirectory()
 
     def expected_workers(self) -> int:
         """Return the number of workers, all of one thread."""
@@ -100,21 +107,27 @@ class ManyWorkers(DaskExecutor):
             process.kill()
             process.wait()
         self._cluster.close(timeout=60)
+        self._keys.cleanup()
 
     def _start(self) -> Client:
         settings.apply()
+        keys = Path(self._keys.name) / "keys"
+        tls.make_keys(keys)
         self._cluster = LocalCluster(
             n_workers=0,
             host="127.0.0.1",
+            protocol="tls://",
+            security=tls.security_of(keys),
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
         )
         address = self._cluster.scheduler_address
         command = [sys.executable, "-m", "bench.sleepers", address, str(THREADS)]
-        environment = {**os.environ, **settings.worker_environment()}
+        environment = {**os.environ, **settings.worker_environment(), **tls.worker_variables(keys)}
         self._hosts = [subprocess.Popen(command, env=environment) for _ in range(PROCESSES)]
         client = Client(self._cluster)
+        settings.be_patient(self._cluster.scheduler, self.expected_workers())
         client.wait_for_workers(self.expected_workers(), timeout=600)
         return client
 

@@ -195,7 +195,9 @@ class _Course:
     def _tasks(self, plan: StagePlan) -> tuple[int, int]:
         """Run what is to do; return how many tasks failed and how many ended."""
         failed = ended = 0
-        todo = UntilTold(plan.todo, self._is_told)
+        # The longest first: begun last, one would keep all other workers waiting.
+        longest_first = sorted(plan.todo, key=lambda task: -task.cost.core_seconds)
+        todo = UntilTold(longest_first, self._is_told)
         for result in self.executor.run(todo, self._name()):
             self.stop.heed()
             ended += 1

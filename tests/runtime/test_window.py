@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,3 +89,58 @@ def test_a_result_that_does_not_come_is_read_from_the_commit(
     (lost,) = window._results([pending])
     assert (lost.name, lost.status) == ("pending", "failed")
     assert not window.flying
+
+
+class Handed:
+    """A future of a task that was handed over."""
+
+    def __init__(self, key: tuple[str, str, int]) -> None:
+        self.key, self.status = key, "pending"
+
+    def release(self) -> None:
+        self.status = "released"
+
+
+class Sender:
+    """A client whose workers send every result, after one of a task that nobody waits for."""
+
+    status = "running"
+
+    def __init__(self) -> None:
+        self.graphs: list[list[str]] = []
+        self.most = 0
+        self._flying: list[Handed] = []
+
+    def subscribe_topic(self, topic: str, handler: Callable[[tuple[float, bytes]], None]) -> None:
+        self._send = handler
+
+    def map(self, function: object, tasks: list[Any], key: list[Any], **options: Any) -> list[Any]:
+        self.graphs.append([name for _, name, _ in key])
+        futures = [Handed(one) for one in key]
+        self._flying = [one for one in self._flying if one.status == "pending"] + futures
+        self.most = max(self.most, len(self._flying))
+        for one in [("predict-run", "of before", 0), *key]:
+            self._send((0.0, pickle.dumps((one, TaskResult("predict", one[1], "done")))))
+        return futures
+
+    def processing(self) -> dict[str, list[str]]:
+        return {}
+
+
+class TwentyWorkers:
+    def expected_workers(self) -> int:
+        return 20
+
+    def tend(self, working: int) -> None:
+        return None
+
+
+def test_results_that_workers_send_are_taken_once_and_none_is_fetched(tmp_path: Path) -> None:
+    client: Any = Sender()  # it has no `sync`, by which results are fetched
+    window = Window(client, TwentyWorkers(), Limits(60.0, None), "run")
+    names = [f"t{number:03d}" for number in range(200)]
+    results = list(window.run([task_named(name, tmp_path) for name in names]))
+    assert sorted(result.name for result in results) == names
+    assert [name for graph in client.graphs for name in graph] == names, "in the order given"
+    assert client.most <= 60, "three for each worker"
+    assert len(client.graphs) <= 200 / 6 + 1, "a tenth of these at once, not one by one"

@@ -7,13 +7,14 @@ import socket
 from distributed import get_worker
 
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
+from oso_pipeline.runtime.executors.answers import answer
 from oso_pipeline.runtime.executors.packed_task import PackedTask
 from oso_pipeline.tasks.task import Task, TaskResult
 from oso_pipeline.tasks.worker import do
 
 
-def do_here(packed: PackedTask, memory_bytes: float | None = None) -> TaskResult:
-    """Do a task if this worker is fit for it.
+def do_here(packed: PackedTask, memory_bytes: float | None, topic: str) -> TaskResult:
+    """Do a task if this worker is fit for it, and send its result.
 
     Parameters
     ----------
@@ -21,12 +22,20 @@ def do_here(packed: PackedTask, memory_bytes: float | None = None) -> TaskResult
         The task.
     memory_bytes
         What this worker may use.
+    topic
+        Where the result is sent; see `answers`.
 
     Returns
     -------
     TaskResult
         Failed, with the reason, where the worker is not fit.
     """
+    result = _result(packed, memory_bytes)
+    answer(topic, result)
+    return result
+
+
+def _result(packed: PackedTask, memory_bytes: float | None) -> TaskResult:
     try:
         task = packed.unpacked()
         _require_fit(task)

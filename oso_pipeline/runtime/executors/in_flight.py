@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, Problem
+from oso_pipeline.runtime.executors import settings
+from oso_pipeline.runtime.executors.answers import Answers
 from oso_pipeline.runtime.executors.dask_worker import do_here
 from oso_pipeline.runtime.executors.interface import Limits
 from oso_pipeline.runtime.executors.packed_task import PackedTask
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 PER_WORKER = 3
 """Tasks in flight for each worker: one runs, the others wait so that it never does."""
+REFILL = 10
+"""A tenth of the window is handed over at once: to the scheduler a graph of one task costs as much
+as one of many."""
+LOOKS = 20
+"""The more workers there are, the dearer is a look at what each is doing, and the less often."""
 ANSWER_S = 5.0
 """A result that takes longer to come is looked for in the run folder: the commit says as much."""
 RESULT_S = 60.0
@@ -61,56 +67,75 @@ class Window:
         self.limits = limits
         self.run_id = run_id
         self.flying: dict[Future, tuple[Task, float]] = {}
+        self._answers = Answers(client, f"results of {run_id}")
         self._late: set[str] = set()
         self._unanswered: dict[Future, float] = {}
         self._started: dict[tuple[str, Any], float] = {}
         self._looked = 0.0
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
-        """Run the tasks and give their results as they come."""
-        from distributed import CancelledError, wait
-
+    def run(self, tasks: Iterable[Task | None]) -> Iterator[TaskResult]:
+        """Run the tasks and give their results as they come; see `Executor.run`."""
         waiting = iter(tasks)
+        self._answers.subscribe()
         self._fill(waiting)
         while self.flying:
-            try:
-                ended = wait(list(self.flying), timeout=self.POLL_S, return_when="FIRST_COMPLETED")
-                done = ended.done
-            except TimeoutError:
-                done = set()
-            except CancelledError:
-                done = {future for future in self.flying if future.cancelled()}
+            patience_s = settings.patience_s(self.crew.expected_workers())
+            results = self._answered(self._answers.wait(self.POLL_S, patience_s))
             self._require_scheduler()
-            results = self._results(done)
-            if time.monotonic() - self._looked >= self.POLL_S:
+            if time.monotonic() - self._looked >= max(self.POLL_S, LOOKS * patience_s):
+                results += self._results([one for one in self.flying if one.status != "pending"])
                 results += self._look_around()
             self._fill(waiting)
             yield from results
+            self._fill(waiting)
 
-    def _fill(self, waiting: Iterator[Task]) -> None:
-        room = PER_WORKER * max(1, self.crew.expected_workers()) - len(self.flying)
-        for task in itertools.islice(waiting, max(0, room)):
-            self._submit(task)
+    def _fill(self, waiting: Iterator[Task | None]) -> None:
+        """Hand over the next tasks, some at a time."""
+        most = PER_WORKER * max(1, self.crew.expected_workers())
+        room = most - len(self.flying)
+        if self.flying and room < most // REFILL:
+            return
+        tasks: list[Task] = []
+        while len(tasks) < room and (task := next(waiting, None)) is not None:
+            tasks.append(task)
+        self._submit(tasks)
 
-    def _submit(self, task: Task, workers: Sequence[str] = ()) -> None:
-        """Hand over a task, rather to these workers."""
+    def _submit(self, tasks: Sequence[Task], workers: Sequence[str] = ()) -> None:
+        """Hand over tasks, rather to these workers."""
+        if not tasks:
+            return
         # A tuple key keeps all tasks of a stage in one group, which dask then queues;
         # with plain strings it sends every task to a worker at once.
-        key = (f"{task.stage}-{self.run_id}", task.name, int(task.name in self._late))
+        keys = [(f"{t.stage}-{self.run_id}", t.name, int(t.name in self._late)) for t in tasks]
         rather = {"workers": list(workers), "allow_other_workers": True} if workers else {}
-        future = self.client.submit(
+        futures = self.client.map(
             do_here,
-            PackedTask.of(task),
-            self.limits.memory_bytes,
-            key=key,
+            [PackedTask.of(task) for task in tasks],
+            key=keys,
             retries=2,
             pure=False,
+            memory_bytes=self.limits.memory_bytes,
+            topic=self._answers.topic,
             **rather,
         )
-        self.flying[future] = (task, time.monotonic())
+        now = time.monotonic()
+        self.flying |= {future: (task, now) for future, task in zip(futures, tasks, strict=True)}
+
+    def _answered(self, answers: Mapping[Any, TaskResult]) -> list[TaskResult]:
+        """Take the results that workers sent of tasks in flight, each once."""
+        ended = [future for future in self.flying if future.key in answers] if answers else []
+        for future in ended:
+            self._land(future)
+        return [answers[future.key] for future in ended]
+
+    def _land(self, future: Future) -> None:
+        """Forget a task whose result is there."""
+        del self.flying[future]
+        self._unanswered.pop(future, None)
+        future.release()
 
     def _results(self, done: Collection[Future]) -> list[TaskResult]:
-        """Fetch the results of tasks that ended; those that do not come yet stay in flight.
+        """Fetch results that were not sent; those that do not come yet stay in flight.
 
         All at once: one after the other, a slow worker keeps the results of all the others waiting,
         and with them the next tasks.
@@ -133,9 +158,7 @@ class Window:
         if not isinstance(result, TaskResult):
             self._require_scheduler(getattr(outcome, "reason", None))
             result = _lost(task, _describe(outcome), submitted)
-        del self.flying[future]
-        self._unanswered.pop(future, None)
-        future.release()
+        self._land(future)
         return result
 
     def _look_around(self) -> list[TaskResult]:
@@ -169,7 +192,7 @@ class Window:
             self._require_scheduler()
         if task.name not in self._late:
             self._late.add(task.name)
-            self._submit(task, _elsewhere(worker, workers))
+            self._submit([task], _elsewhere(worker, workers))
             return None
         return _lost(
             task,

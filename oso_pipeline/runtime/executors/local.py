@@ -79,7 +79,9 @@ class LocalExecutor(DaskExecutor):
         if self.dashboard:
             settings.serve_pages()
         self._cluster = self._workers(tls.temporary_security())
-        return Client(self._cluster)
+        client = Client(self._cluster)
+        settings.be_patient(self._cluster.scheduler, self.workers)
+        return client
 
     def _workers(self, security: Security) -> LocalCluster:
         """Start the workers.

@@ -107,7 +107,9 @@ class PilotExecutor(DaskExecutor):
         self._jobs = self._submitter()
         self._jobs.scale(jobs=self.cluster.jobs)
         self._tended = time.monotonic()
-        return Client(self._jobs)
+        client = Client(self._jobs)
+        settings.be_patient(self._jobs.scheduler, self.expected_workers())
+        return client
 
     def _submitter(self) -> JobQueueCluster:
         cluster = self.cluster

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distributed import Scheduler
 
 WORKER_ENVIRONMENT = {
     # One process per core: libraries must not start threads of their own.
@@ -34,7 +37,13 @@ SCHEDULER_SETTINGS: dict[str, Any] = {
     "distributed.scheduler.no-workers-timeout": "600s",
     # Pages that everybody on this machine could read: tasks, logs, stacks.
     "distributed.scheduler.http.routes": [],
+    # What watches the scheduler itself, for pages that nobody sees.
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.diagnostics.computations.nframes": 0,
 }
+HEARTBEATS_PER_S = 5.0
+LONGEST_HEARTBEAT_S = 60.0
 
 
 def apply(**scheduler: Any) -> None:
@@ -50,6 +59,36 @@ def apply(**scheduler: Any) -> None:
             **named,
         }
     )
+
+
+def patience_s(workers: int) -> float:
+    """Return how long driver and scheduler wait to send several messages as one.
+
+    Every worker has its next tasks meanwhile, as 1,200 may end in a second: more than any
+    scheduler hands out.
+    """
+    return min(workers / 400, 1.0)
+
+
+def be_patient(scheduler: Scheduler, workers: int) -> None:
+    """Let a scheduler of this process and its workers, of so many, send fewer messages.
+
+    By default workers tell it together 100 times a second that they live, which costs it more than
+    the tasks do; and it tells its client of every task in a message of its own. It takes a worker
+    for lost that is silent for five minutes.
+    """
+    answer = scheduler.handlers["heartbeat_worker"]
+
+    def answer_seldom(**told: Any) -> dict[str, Any]:
+        answered: dict[str, Any] = answer(**told)
+        if usual := answered.get("heartbeat-interval"):
+            seconds = min(len(scheduler.workers) / HEARTBEATS_PER_S, LONGEST_HEARTBEAT_S)
+            answered["heartbeat-interval"] = max(usual, seconds)
+        return answered
+
+    scheduler.handlers["heartbeat_worker"] = answer_seldom
+    for stream in scheduler.client_comms.values():
+        stream.interval = max(stream.interval, patience_s(workers))
 
 
 def serve_pages() -> None:
