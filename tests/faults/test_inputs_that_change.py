@@ -52,7 +52,7 @@ class Saboteur:
 @pytest.mark.parametrize(
     ("act", "code"),
     [
-        pytest.param(vanish, "E-FAULT-019", id="vanished"),
+        pytest.param(vanish, "E-FAULT-019", id="vanished", marks=pytest.mark.slow),
         pytest.param(change, "E-FAULT-020", id="changed"),
         pytest.param(cut, "E-FAULT-020", id="cut", marks=pytest.mark.slow),
     ],

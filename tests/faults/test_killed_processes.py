@@ -157,7 +157,10 @@ def wait_for(condition, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -2), (signal.SIGTERM, 1)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, -2), pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow)],
+)
 @pytest.mark.fault(
     row=6, injected="SIGINT, SIGTERM to a driver with workers", outcome="no process is left behind"
 )
@@ -226,6 +229,7 @@ def test_a_worker_that_stops(toy: Toy) -> None:
     sound(toy)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     row=10,
     injected="one task is 20 times slower",
@@ -263,7 +267,13 @@ print(result.status, result.error)
 """
 
 
-@pytest.mark.parametrize("point", ["in_unit", "before_write", "before_rename", "before_sidecar"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        *("in_unit", "before_sidecar"),
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("before_write", "before_rename")),
+    ],
+)
 @pytest.mark.fault(
     row=41,
     injected="a worker stopped in a unit, continued after another one has done it",
@@ -307,6 +317,7 @@ def test_an_error_that_cannot_travel(toy: Toy, kind: str) -> None:
     assert "Unpicklable: an error that holds a lock" in error
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     row=52,
     injected="the command line of every worker",
@@ -338,6 +349,7 @@ if number < {times}:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("times", "done"), [(1, True), (100, False)])
 @pytest.mark.fault(
     row=1,

@@ -61,6 +61,7 @@ def test_memory_beyond_the_limit_of_the_process(tmp_path: Path) -> None:
     assert "runtime.memory_per_worker_gb" in (result.error or "")
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     row=16,
     injected="1000 units in one process",
@@ -102,7 +103,9 @@ def test_too_few_files(world: World) -> None:
     injected="another time zone, all files from 1990 or from 2096",
     outcome="nothing is done again",
 )
-@pytest.mark.parametrize("stamp", [631_152_000, 4_000_000_000])
+@pytest.mark.parametrize(
+    "stamp", [631_152_000, pytest.param(4_000_000_000, marks=pytest.mark.slow)]
+)
 def test_clocks_do_not_matter(toy: Toy, stamp: int) -> None:
     toy.run()
     for file in toy.run_dir.rglob("*"):
@@ -112,6 +115,7 @@ def test_clocks_do_not_matter(toy: Toy, stamp: int) -> None:
     assert (ended.code, ended.told["done"], ended.told["old"]) == (0, 0, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     row=42, injected="times of images and databases changed", outcome="nothing is done again"
 )
@@ -183,7 +187,7 @@ def test_commit_records_of_other_versions(world: World, old: dict[str, object]) 
     injected="standard output closed after the first line",
     outcome="the run goes on, exit 0",
 )
-@pytest.mark.parametrize("options", [(), ("--json-log",)])
+@pytest.mark.parametrize("options", [(), pytest.param(("--json-log",), marks=pytest.mark.slow)])
 def test_a_closed_pipe(small_world: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
     config = write_config(tmp_path, small_world, tiles=TILE)
     command = [sys.executable, "-m", "oso_pipeline.cli", "run", str(config), *options]
@@ -201,7 +205,7 @@ def test_a_closed_pipe(small_world: Path, tmp_path: Path, options: tuple[str, ..
     assert sidecar_of(tmp_path / "run" / "reference.parquet").exists()
 
 
-@pytest.mark.parametrize("locale", ["C", "POSIX"])
+@pytest.mark.parametrize("locale", ["C", pytest.param("POSIX", marks=pytest.mark.slow)])
 @pytest.mark.fault(
     row=50,
     injected="LC_ALL=C or POSIX; a folder of 200 letters with accents, spaces and quotes",
@@ -218,7 +222,7 @@ def test_odd_paths_and_locales(small_world: Path, tmp_path: Path, locale: str) -
     assert oso("status", folder / "run", "--why", LC_ALL=locale).returncode == 0
 
 
-@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+@pytest.mark.parametrize("driver", ["COG", pytest.param("GTiff", marks=pytest.mark.slow)])
 @pytest.mark.fault(
     row=54, injected="GDAL_SKIP takes a driver away", outcome="E-RUN-DRIVER before any task, exit 6"
 )

@@ -75,7 +75,7 @@ def images(tmp_path: Path) -> Path:
     ("site", "tile", "count", "corner"),
     [
         ("flanders_2018", "31UDS", 118, (501360, 5629680)),
-        ("flanders_2019", "31UES", 72, (574680, 5622440)),
+        pytest.param("flanders_2019", "31UES", 72, (574680, 5622440), marks=pytest.mark.slow),
     ],
 )
 def test_real_products_are_listed_completely(

@@ -181,6 +181,7 @@ def test_row_30_a_tile_without_products(oso: Oso, config: Path) -> None:
             assert word in said
 
 
+@pytest.mark.slow
 def test_row_30_a_missing_tile_that_is_allowed_is_seen_in_the_report(
     oso: Oso, config: Path
 ) -> None:

@@ -31,7 +31,11 @@ def finish(config: Path, *arguments: str) -> str:
     outcome="exit 130 and 143, says how to go on, lock removed",
 )
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGINT, 130, id="SIGINT"),
+        pytest.param(signal.SIGTERM, 143, id="SIGTERM", marks=pytest.mark.slow),
+    ],
 )
 def test_signal_ends_with_its_code_and_leaves_no_lock(
     small_world: Path, tmp_path: Path, number: signal.Signals, code: int
