@@ -24,7 +24,7 @@ MARGIN_PIXELS = 1.5
 """A map pixel takes the value of the image pixel under its centre, at most 0.71 pixels from
 that pixel's own centre; the rest is reserve for rounding."""
 
-_CELL = 64
+_CELL, _LARGE_CELL = 64, 1024
 _STRETCH = 1.01  # the scale of UTM against the map projection differs by less than 1 %
 
 
@@ -146,7 +146,19 @@ class Ownership(TileGeometry):
     def _by_cells(self, tile: str, block: GeoBox, margin_m: float) -> Mask:
         to_map = self._to_map_of(tile)
         answer = np.zeros(tuple(block.shape), bool)
-        for rows, columns in _cells(block):
+        for rows, columns in _cells(block, _LARGE_CELL):
+            part = block[rows, columns]
+            certain = self._decide(tile, *self._map_cell(part, to_map), margin_m)
+            if certain is None:
+                self._by_small_cells(tile, part, margin_m, answer[rows, columns])
+            else:
+                answer[rows, columns] = certain
+        return answer
+
+    def _by_small_cells(self, tile: str, block: GeoBox, margin_m: float, answer: Mask) -> None:
+        """Write the answer for a part whose pixels may differ."""
+        to_map = self._to_map_of(tile)
+        for rows, columns in _cells(block, _CELL):
             part = block[rows, columns]
             certain = self._decide(tile, *self._map_cell(part, to_map), margin_m)
             if certain is None:
@@ -157,7 +169,6 @@ class Ownership(TileGeometry):
                     answer[rows, columns] = self._may_own(tile, x, y, margin_m)
             else:
                 answer[rows, columns] = certain
-        return answer
 
     def _map_cell(self, part: GeoBox, to_map: Transformer) -> tuple[float, float, float]:
         """Return the centre of a cell on the map and the greatest distance of a pixel from it."""
@@ -246,12 +257,12 @@ class Ownership(TileGeometry):
         return -1
 
 
-def _cells(grid: GeoBox) -> list[tuple[slice, slice]]:
+def _cells(grid: GeoBox, side: int) -> list[tuple[slice, slice]]:
     rows, columns = grid.shape
     return [
-        (slice(row, min(row + _CELL, rows)), slice(column, min(column + _CELL, columns)))
-        for row in range(0, rows, _CELL)
-        for column in range(0, columns, _CELL)
+        (slice(row, min(row + side, rows)), slice(column, min(column + side, columns)))
+        for row in range(0, rows, side)
+        for column in range(0, columns, side)
     ]
 
 

@@ -69,6 +69,7 @@ def write_block(path: Path, bands: Bands, grid: GeoBox) -> None:
             predictor=2,
             interleave="band",
             num_threads=1,
+            sparse_ok=True,  # rows without a value take no bytes, and no time to decode
         ) as target:
             target.write(layers)
             target.descriptions = tuple(bands)

@@ -43,6 +43,8 @@ def predict_pixels(
         pixel is left out or has no clear date; the series of one date suffices for a class.
     """
     layers = np.zeros((3, len(labels)), np.uint16)
+    if not len(series.clear):
+        return layers
     pixels = np.flatnonzero(np.isin(labels, list(classifiers)))
     block = BlockPixels(series, layout, pixels, labels[pixels])
     layers[:, pixels] = classify_block(block, classifiers)

@@ -180,7 +180,7 @@ def predict(job: PredictJob, task: Task) -> Summary:
     if job.area is not None:
         owned &= job.area.mask(grid).block(block)
     labels = outside(owned, labels)
-    models = _models(job, task, np.unique(labels[labels >= 0]))
+    models = _models(job, task, np.flatnonzero(np.bincount(labels[labels >= 0])))
     reader = BlockReader(read_inventory(task.path_of(job.inventory)), job.read)
     layers = np.zeros((3, block.height, block.width), np.uint16)
     quality = []
@@ -193,16 +193,16 @@ def predict(job: PredictJob, task: Task) -> Summary:
 
     PieceReader(reader, job.memory_bytes).read(block, labels >= 0, predict_part)
     write_block(task.output(), dict(zip(BANDS, layers, strict=True)), block.crop(grid))
-    codes, counts = np.unique(layers[0][owned], return_counts=True)
+    counts = np.bincount(layers[0][owned])
     return {
         "pixels": int(owned.sum()),
         "outside_strata": int(np.count_nonzero(owned & (labels < 0))),
         **total_quality(quality),
-        "classes": {str(code): int(n) for code, n in zip(codes, counts, strict=True)},
+        "classes": {str(code): int(counts[code]) for code in np.flatnonzero(counts)},
     }
 
 
-def _models(job: PredictJob, task: Task, labels: npt.NDArray[np.int32]) -> dict[int, Classifier]:
+def _models(job: PredictJob, task: Task, labels: npt.NDArray[np.intp]) -> dict[int, Classifier]:
     """Return the classifiers of the strata with these indices, each fit for the features."""
     problems, models = Problems(), dict[int, Classifier]()
     settings = late_settings(job.learning)

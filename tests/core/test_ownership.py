@@ -95,6 +95,18 @@ def test_owned_does_not_depend_on_how_the_tile_is_cut(ownership: Ownership, row:
     assert not (exact & ~whole).any()
 
 
+def test_a_strip_of_full_width_is_owned_as_its_parts_are(ownership: Ownership):
+    strip = ownership.grids["31TCJ"][10_320:10_340, :]
+    owned = ownership.owned("31TCJ", strip)
+    parts = [
+        ownership.owned("31TCJ", strip[:, column : column + 60])
+        for column in range(0, strip.shape[1], 60)
+    ]
+    assert owned.any()
+    assert not owned.all()
+    assert np.array_equal(owned, np.concatenate(parts, axis=1))
+
+
 def test_every_pixel_centre_in_an_overlap_has_one_owner(ownership: Ownership):
     grid = ownership.grids["31TCJ"][10_200:10_700:1, 4000:4200]
     centres = np.meshgrid(np.arange(200) + 0.5, np.arange(500) + 0.5)

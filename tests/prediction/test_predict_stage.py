@@ -30,6 +30,7 @@ from oso_pipeline.core.rasterise import Burner
 from oso_pipeline.learners.forest.votes import probabilities
 from oso_pipeline.learning.model_file import Model, load_model, save_model
 from oso_pipeline.learning.train_stage import STAGE as TRAIN
+from oso_pipeline.prediction.block_file import BANDS, write_block
 from oso_pipeline.prediction.block_map import predict_pixels
 from oso_pipeline.prediction.samples import predict_samples
 from oso_pipeline.prediction.series_quality import (
@@ -147,6 +148,17 @@ def test_row_27_no_image_at_all_is_nodata() -> None:
     )
     classifiers = {0: small_model().classifier}
     assert not predict_pixels(series, np.zeros(5, np.int32), classifiers, LAYOUT).any()
+
+
+def test_rows_without_a_value_take_no_bytes_of_a_block(tmp_path: Path) -> None:
+    grid = tile_grid("31TCJ")[:4, :8]
+    layers = {name: np.zeros((4, 8), np.uint16) for name in BANDS}
+    layers["class"][3, 5] = 1
+    write_block(tmp_path / "block.tif", layers, grid)
+    with rasterio.open(tmp_path / "block.tif") as source:
+        np.testing.assert_array_equal(source.read(), np.stack([*layers.values()]))
+        places = [source.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=band) for band in (1, 2, 3)]
+    assert [place is not None for place in places] == [True, False, False]
 
 
 def test_samples_and_map_agree(finished: TinyRun) -> None:

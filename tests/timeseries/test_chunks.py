@@ -64,6 +64,18 @@ def test_a_chunk_with_a_hole_is_not_taken_for_a_row() -> None:
         np.testing.assert_array_equal(fast, slow)
 
 
+def test_a_chunk_without_a_clear_date_between_others() -> None:
+    block = series(3 * CHUNK, 3, rows=1)
+    block.clear[:, CHUNK : 2 * CHUNK] = 0
+    pixels = np.arange(3 * CHUNK)
+    features, validity = block_features(block, LAYOUT, pixels)
+    for fast, slow in zip((features, validity), plain(block, pixels), strict=True):
+        np.testing.assert_array_equal(fast, slow)
+    assert (features[:, CHUNK : 2 * CHUNK] == chunks.NODATA).all()
+    assert (validity[:CHUNK] > 0).any()
+    assert (validity[2 * CHUNK :] > 0).any()
+
+
 @pytest.mark.parametrize("columns", [WIDTH, CHUNK + WIDTH, 2 * CHUNK + 3])
 def test_features_written_past_the_caches_are_the_same(
     columns: int, monkeypatch: pytest.MonkeyPatch

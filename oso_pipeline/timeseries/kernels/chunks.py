@@ -205,6 +205,9 @@ def features_chunk(source, plan, start, scratch):  # type: ignore[no-untyped-def
     places, halves = source.places[start : start + size], source.halves[start : start + size]
     together = side_by_side(source, start, size)
     gather_masks(source, start, size, together, scratch)
+    if not _any_clear(scratch):
+        scratch.features[:] = NODATA
+        return size
     weigh(plan, n_in, scratch)
     fine, raw = source.fine.ravel(), scratch.raw
     n_fine, n_pixels = source.fine.shape[1], source.fine.shape[2]
@@ -222,6 +225,15 @@ def features_chunk(source, plan, start, scratch):  # type: ignore[no-untyped-def
     row = indices_chunk(plan, n_bands, scratch)
     _blank(scratch, row)
     return size
+
+
+@kernel
+def _any_clear(scratch):  # type: ignore[no-untyped-def]
+    """Tell whether some pixel of a chunk has a clear date."""
+    most = np.int16(0)
+    for p in range(CHUNK):
+        most |= scratch.validity[p]
+    return most != 0
 
 
 @kernel
