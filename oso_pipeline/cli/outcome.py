@@ -32,7 +32,9 @@ def print_outcome(config: Config, outcome: Outcome) -> None:
         )
         were = "was" if outcome.up_to_date == 1 else "were"
         out.print(f"{redone}, {outcome.up_to_date} {were} up to date")
-    for label, name in (("map", f"maps/OCS_{config.year}.tif"), ("report", "report.html")):
+    as_of = config.imagery.as_of
+    of_map = "map" if as_of is None else f"map, with images up to {as_of}"
+    for label, name in ((of_map, f"maps/OCS_{config.year}.tif"), ("report", "report.html")):
         path = config.run_dir / name
         if path.exists():
             out.print(f"{label}: {path}")

@@ -93,6 +93,10 @@ class Imagery(Section):
     cloud."""
     margin_days: int = Field(30, ge=0, le=200)
     """Images this many days before and after the season also serve interpolation."""
+    as_of: date | None = None
+    """Map with the images that were acquired up to this day, as YYYY-MM-DD, for a provisional map
+    or to see what an earlier one could have been. The dates of the season stay: those after the
+    last clear image have its values. By default all images of the season and its margin."""
     incomplete: Literal["skip", "error"] = "skip"
     """What to do with a product that lacks a band, is damaged or contradicts itself: leave the date
     out and say so, or stop."""
@@ -282,6 +286,12 @@ class Config(Section):
             raise ValueError("validation.runs: a split dictated by a column cannot be repeated")
         if self.validation.folds is not None and self.reference.split.buffer_m:
             raise ValueError("validation.folds: `buffer_m` needs splits, each fold has neighbours")
+        first, last = self.season.start, self.season.end + timedelta(self.imagery.margin_days)
+        if self.imagery.as_of is not None and not first <= self.imagery.as_of <= last:
+            raise ValueError(
+                f"imagery.as_of: found {self.imagery.as_of}, allowed: a day of {first} to {last}, "
+                "which are the season and the days after it that serve; leave it out for all images"
+            )
         return self
 
     def science(self) -> dict[str, Any]:
@@ -310,7 +320,11 @@ class Config(Section):
             left_out["adaptation"] = True
         if self.map.area is None:
             left_out["map"] = {"area": True}
-        return left_out
+        return left_out | self._without_as_of()
+
+    def _without_as_of(self) -> dict[str, Any]:
+        """Leave a day that is not given out of what ids are made from: they stay what they were."""
+        return {"imagery": {"as_of": True}} if self.imagery.as_of is None else {}
 
     @property
     def run_id(self) -> str:
@@ -335,6 +349,7 @@ class Config(Section):
         `runtime` says of anything but the size of blocks.
         """
         left_out: dict[str, Any] = {"name": True, "run_dir": True, "runtime": True}
+        left_out |= self._without_as_of()
         where = {key: True for key in OF_NO_LEARNER if key == "model" or not self.learning.freeze}
         content = self.without_folders(exclude={**left_out, "learning": where}) | self._origin
         blocks = self.runtime.block_pixels, self.runtime.memory_per_worker_gb

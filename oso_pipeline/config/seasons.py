@@ -34,6 +34,7 @@ def past_config(config: Config, year: int) -> Config:
     imagery = {
         "paths": past.imagery.paths,
         "allow_missing_tiles": past.imagery.allow_missing_tiles,
+        "as_of": past_as_of(config, past),
     }
     return config.model_copy(
         update={
@@ -68,6 +69,18 @@ def past_season(config: Config, past: PastSeason) -> Season:
         end = past.season.end
     # Not validated: the checks of a season that is mapped ask for years with Sentinel-2.
     return Season.model_construct(start=start, end=end, step_days=season.step_days)
+
+
+def past_as_of(config: Config, past: PastSeason) -> date | None:
+    """Return the day of a past season up to which its images count; None for all of them.
+
+    It is the same day of the season as that of the map: what is learnt from whole seasons would not
+    fit one that ends in July.
+    """
+    as_of = config.imagery.as_of
+    return (
+        None if as_of is None else past_season(config, past).start + (as_of - config.season.start)
+    )
 
 
 def moved(day: date, years: int) -> date:

@@ -22,6 +22,7 @@ Reason = Literal[
     "unreadable",
     "older_version",
     "outside_season",
+    "acquired_later",
 ]
 """Why a product is skipped: see the texts of `REASONS`."""
 
@@ -35,6 +36,7 @@ REASONS: dict[Reason, str] = {
     "unreadable": "metadata or archive cannot be read",
     "older_version": "another product of the same acquisition is better",
     "outside_season": "outside the season and its margin",
+    "acquired_later": "acquired after imagery.as_of",
 }
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from oso_pipeline.core.errors import InputDataError, Problem, Problems
-from oso_pipeline.imagery.acquisition import REASONS, Acquisition, Skipped
+from oso_pipeline.imagery.acquisition import REASONS, Acquisition, Reason, Skipped
 from oso_pipeline.imagery.checks import check_series, most_common_grid
 from oso_pipeline.imagery.contract import faults_of, skip
 from oso_pipeline.imagery.inventory import Inventory, in_order
@@ -21,13 +21,34 @@ from oso_pipeline.imagery.tile_grid import layout_of, shared_layout
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """First and last day, both included, whose images are used."""
+    """The days whose images are used.
+
+    Parameters
+    ----------
+    first, last
+        First and last day of the season with its margins, both included.
+    as_of
+        Last day of which images are used, where that is earlier; None for all.
+    """
 
     first: date
     last: date
+    as_of: date | None = None
 
     def __contains__(self, moment: datetime) -> bool:
-        return self.first <= moment.astimezone(UTC).date() <= self.last
+        return self.leaves_out(moment) is None
+
+    @property
+    def until(self) -> date:
+        """The last day whose images are used."""
+        return self.last if self.as_of is None else min(self.last, self.as_of)
+
+    def leaves_out(self, moment: datetime) -> Reason | None:
+        """Return why an image is not used; None where it is."""
+        day = moment.astimezone(UTC).date()
+        if not self.first <= day <= self.last:
+            return "outside_season"
+        return "acquired_later" if day > self.until else None
 
 
 @dataclass
@@ -98,9 +119,9 @@ class InventoryBuilder:
         """Use the best readable product of one acquisition; list the others as skipped."""
         opened: list[tuple[Candidate, Product]] = []
         for candidate in group:
-            if candidate.acquired not in self.period:
+            if reason := self.period.leaves_out(candidate.acquired):
                 detail = "by the date in its name"
-                skipped.append(skip(candidate, self.request.tile, "outside_season", detail))
+                skipped.append(skip(candidate, self.request.tile, reason, detail))
                 continue
             reader, found = self._readers[candidate.family], Problems()
             product = reader.open(candidate, self.extracted, self.request, found)
@@ -211,7 +232,7 @@ class InventoryBuilder:
         self.problems.error(
             "E-INPUT-030",
             f"tile {self.request.tile} has no usable product from {self.period.first} to "
-            f"{self.period.last} ({found or 'none found'})",
+            f"{self.period.until} ({found or 'none found'})",
             f"tile {self.request.tile}",
             "add its products to `imagery.paths`, or set `imagery.allow_missing_tiles: true`",
         )

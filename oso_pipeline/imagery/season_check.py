@@ -17,13 +17,16 @@ _EACH = 6
 
 
 def period_of(config: Config) -> Period:
-    """Return the days whose images serve: those of the season and its margins."""
+    """Return the days whose images serve: those of the season and its margins, up to `as_of`."""
     margin = timedelta(days=config.imagery.margin_days)
-    return Period(config.season.start - margin, config.season.end + margin)
+    season, as_of = config.season, config.imagery.as_of
+    return Period(season.start - margin, season.end + margin, as_of)
 
 
 def check_products(config: Config, findings: Findings) -> Problems:
     """Find tiles without products, and a season without images (``E-INPUT-030``).
+
+    Also where there is none by the day of `imagery.as_of` alone (``E-IMAGE-AS-OF``).
 
     Looks at names only: what is wrong within products is found by the inventory. Notes say how
     many products there are of the season, and of which days.
@@ -75,10 +78,12 @@ def _check_season(
 ) -> bool:
     """Report a season without a single image; return whether there is one."""
     # Without its margins, which hold images of the years before and after.
-    period = Period(config.season.start, config.season.end)
+    period = Period(config.season.start, config.season.end, config.imagery.as_of)
     own = [candidate for some in products.values() for candidate in some]
     if any(candidate.acquired in period for candidate in own):
         return True
+    if _is_too_early(config, f"the season {config.year}", period, own, problems):
+        return False
     if not own and not findings.strangers:
         return False  # every tile is reported already, unless it may be missing
     if own:
@@ -105,7 +110,9 @@ def _check_tiles(
         used = [candidate for candidate in some if candidate.acquired in period]
         if used:
             served[tile] = used
-        elif some and not config.imagery.allow_missing_tiles:
+        elif not some or config.imagery.allow_missing_tiles:
+            continue
+        elif not _is_too_early(config, f"tile {tile}", period, some, problems):
             problems.error(
                 "E-INPUT-030",
                 f"tile {tile} has no product from {period.first} to {period.last}; found "
@@ -115,6 +122,24 @@ def _check_tiles(
                 "`imagery.allow_missing_tiles: true`",
             )
     problems.notes += _notes(served)
+
+
+def _is_too_early(
+    config: Config, what: str, period: Period, own: Sequence[Candidate], problems: Problems
+) -> bool:
+    """Report that `imagery.as_of` alone leaves no image, and when there is one; else nothing."""
+    later = [one for one in own if period.leaves_out(one.acquired) == "acquired_later"]
+    if not later:
+        return False
+    first = min(candidate.acquired.date() for candidate in later)
+    problems.error(
+        "E-IMAGE-AS-OF",
+        f"imagery.as_of: {what} has no image from {period.first} to {period.until}; the first is "
+        f"of {first}",
+        _folders(config),
+        f"set `imagery.as_of: {first}` or a later day, add earlier products, or leave it out",
+    )
+    return True
 
 
 def _notes(served: Mapping[str, Sequence[Candidate]]) -> list[str]:

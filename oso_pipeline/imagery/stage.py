@@ -53,6 +53,8 @@ class InventoryJob(Job):
         What is wanted of them.
     first, last
         Days between which images serve, both included.
+    as_of
+        Last day of which images are used; None for all. The products that are left tell it apart.
     may_be_empty
         Accept a tile of which no product can be used.
     products
@@ -69,6 +71,7 @@ class InventoryJob(Job):
     last: date
     may_be_empty: bool
     products: Mapping[str, Input] = reads()
+    as_of: date | None = place()
     candidates: tuple[Candidate, ...] = place()
     strangers: tuple[Unknown, ...] = place()
     listing: str = place()
@@ -169,7 +172,7 @@ STAGE = InventoryStage()
 def make_inventory(job: InventoryJob, task: Task) -> Summary:
     """Read the products of a tile, check their files and publish the inventory."""
     extracted = task.run_dir / EXTRACTED
-    builder = InventoryBuilder(job.request, Period(job.first, job.last), extracted)
+    builder = InventoryBuilder(job.request, Period(job.first, job.last, job.as_of), extracted)
     with rasterio.Env(**INPUT_OPTIONS):  # once, because entering it costs as much as opening
         inventory = builder.build(job.candidates, job.strangers, job.may_be_empty)
     write_inventory(task.output(), inventory)
@@ -259,6 +262,7 @@ def _plan_tile(
             last=period.last,
             may_be_empty=config.imagery.allow_missing_tiles,
             products=products,
+            as_of=period.as_of,
             candidates=tuple(candidates),
             strangers=tuple(strangers),
             listing=digest([found, places, request.clear]),

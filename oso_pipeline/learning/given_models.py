@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
@@ -41,13 +42,16 @@ _OF_THE_MODELS = "set it to that of the models, or train models for this configu
 def check_given(config: Config, folder: Path) -> Problems:
     """Find what keeps the models of a folder from making the map; reads their arrays once."""
     problems = Problems()
-    for model in fitting_models(config, folder, problems).values():
+    models = fitting_models(config, folder, problems)
+    for model in models.values():
         try:
             check_arrays(model)
         except InputDataError as error:
             problems.extend(map(_of_a_copy, error.problems))
     if not problems.errors:
-        of_run = origin_of(next(iter(find_models(folder).values())))
+        first = next(iter(models.values()))
+        of_run = origin_of(first.path.parent)
+        _compare_as_of(config, first, of_run.as_of, problems)
         measured = of_run.overall_accuracy
         accuracy = "" if measured is None else f", overall accuracy there {measured:.3f}"
         year = "" if of_run.year is None else f" of {of_run.year}"
@@ -198,6 +202,29 @@ def _compare_dates(model: Description, layout: FeatureLayout, problems: Problems
         else:
             continue
         problems.error("E-MODEL-DATES", message, model.path, hint)
+
+
+def _compare_as_of(
+    config: Config, model: Description, theirs: date | None, problems: Problems
+) -> None:
+    """Warn where the images of the training ended on another day of the season."""
+    ours = config.imagery.as_of
+    ends = [
+        None if day is None else day - start
+        for day, start in ((theirs, model.grid.start), (ours, config.season.start))
+    ]
+    if ends[0] != ends[1]:
+        there, here = (
+            "the whole season" if d is None else f"images up to {d}" for d in (theirs, ours)
+        )
+        problems.warn(
+            "W-MODEL-AS-OF",
+            f"the models were trained with {there}, the map is made with {here}; dates after the "
+            "last image have its values, which these models do not expect",
+            "imagery.as_of",
+            "take models that were trained with the same days of their season, by "
+            "`imagery.as_of` in the run that trains them",
+        )
 
 
 def _compare_strata(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ class Origin:
         Id and name of the run that trained it; None where nobody knows.
     year
         Year of the map that it was trained for; None where nobody knows.
+    as_of
+        Day up to which images of that year trained it; None for all, and where nobody knows.
     accuracy
         ``overall_accuracy`` and ``kappa`` of that map with their intervals, and the pixels and
         polygons they are from, as in ``accuracy.json``; None where it was not measured.
@@ -45,12 +48,15 @@ class Origin:
     run_id: str | None = None
     run: str | None = None
     year: int | None = None
+    as_of: date | None = None
     accuracy: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the origin as JSON values."""
         accuracy = None if self.accuracy is None else dict(self.accuracy)
-        return {"run_id": self.run_id, "run": self.run, "year": self.year, "accuracy": accuracy}
+        day = {} if self.as_of is None else {"as_of": self.as_of.isoformat()}
+        told = {"run_id": self.run_id, "run": self.run, "year": self.year, **day}
+        return {**told, "accuracy": accuracy}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Origin:
@@ -60,6 +66,7 @@ class Origin:
         return cls(
             **texts,
             year=year if isinstance(year, int) else None,
+            as_of=_day(content.get("as_of")),
             accuracy=accuracy if isinstance(accuracy, dict) else None,
         )
 
@@ -88,7 +95,8 @@ def origin_of(folder: Path) -> Origin:
         return Origin()
     run = folder.absolute().parents[2]
     mark = read_object(run / "run.json")
-    known = {"run_id": mark.get("run_id"), "run": mark.get("name"), "year": _year_of(run)}
+    year, as_of = _season_of(run)
+    known = {"run_id": mark.get("run_id"), "run": mark.get("name"), "year": year, "as_of": as_of}
     return Origin.from_json({**known, "accuracy": _accuracy(run, folder, record)})
 
 
@@ -198,15 +206,24 @@ def _folders(folder: Path) -> list[Path]:
         return []
 
 
-def _year_of(run: Path) -> int | None:
-    """Return the year of the map of a run, as its configuration tells."""
+def _season_of(run: Path) -> tuple[int | None, str | None]:
+    """Return the year of the map of a run and `imagery.as_of`, as its configuration tells."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
         content = YAML(typ="safe", pure=True).load(read_regular(run / "config.yaml"))
-        return int(content["year"])
+        as_of = (content.get("imagery") or {}).get("as_of")
+        return int(content["year"]), None if as_of is None else str(as_of)
     except (OSError, YAMLError, RecursionError, *ODD_VALUES):
+        return None, None
+
+
+def _day(text: Any) -> date | None:
+    """Return a day written as YYYY-MM-DD; None for anything else."""
+    try:
+        return date.fromisoformat(text)
+    except ODD_VALUES:
         return None
 
 

@@ -238,6 +238,7 @@ def _tags(config: Config) -> dict[str, str]:
         "OSO_YEAR": str(config.year),
         "OSO_SEASON": f"{config.season.start}/{config.season.end}",
         "OSO_ATTRIBUTION": attribution,
+        **({} if config.imagery.as_of is None else {"OSO_AS_OF": str(config.imagery.as_of)}),
     }
 
 

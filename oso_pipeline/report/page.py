@@ -91,6 +91,7 @@ def render(files: RunFiles, others: Contributions | None = None) -> Page:
     content = {
         "name": files.name,
         "year": files.year,
+        "as_of": files.as_of,
         "run": files.json("run.json"),
         "version": __version__,
         "config": _text(files.folder / "config.yaml"),
@@ -139,7 +140,12 @@ def _adaptation(files: RunFiles, parts: Parts) -> dict[str, Any]:
 def _images(files: RunFiles) -> dict[str, Any]:
     quality = total_quality(files.summaries("predict"))
     tiles = _inventory(files)
-    return {"tiles": tiles, "quality": quality, "long_gap_days": LONG_GAP_DAYS}
+    return {
+        "tiles": tiles,
+        "quality": quality,
+        "long_gap_days": LONG_GAP_DAYS,
+        "as_of": files.as_of,
+    }
 
 
 def _map(files: RunFiles, parts: Parts) -> dict[str, Any]:

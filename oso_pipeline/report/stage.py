@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from itertools import takewhile
 from pathlib import Path
 
@@ -48,6 +49,8 @@ class ReportJob(Job):
         What `oso evaluate-adaptation` found in the run folder, if it was run there.
     method
         Method of adaptation of the run, if there is one.
+    as_of
+        Day up to which images count, where the configuration sets one.
     """
 
     name: str
@@ -60,6 +63,7 @@ class ReportJob(Job):
     missing: tuple[str, ...] | None = decides(if_set=True, default=None)
     evaluation: Input | None = reads(default=None)
     method: str | None = decides(if_set=True, default=None)
+    as_of: date | None = decides(if_set=True, default=None)
 
 
 class ReportStage(StageBase):
@@ -93,6 +97,7 @@ class ReportStage(StageBase):
                 missing=tuple(missing) or None,
                 evaluation=evaluation,
                 method=config.adaptation.method if config.adaptation and evaluation else None,
+                as_of=config.imagery.as_of,
             ),
             cost=Cost(
                 memory_bytes=_MEMORY_BYTES,
@@ -130,6 +135,7 @@ def make_report(job: ReportJob, task: Task) -> Summary:
             for stage, made in job.stages.items()
         },
         tiles=job.tiles,
+        as_of=job.as_of,
     )
     evaluation = None if job.evaluation is None else job.evaluation.path
     page = render(files, Contributions(job.sections, evaluation, job.method))

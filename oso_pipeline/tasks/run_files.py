@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ class RunFiles:
         First output of each task by stage, relative to `folder`.
     tiles
         The tiles asked for, whether they have products or not.
+    as_of
+        Day up to which images count, where the configuration sets one.
     """
 
     folder: Path
@@ -37,6 +40,7 @@ class RunFiles:
     nomenclature: Nomenclature
     outputs: Mapping[str, Sequence[str]]
     tiles: tuple[str, ...] = ()
+    as_of: date | None = None
 
     def summaries(self, stage: str) -> list[dict[str, Any]]:
         """Return what the tasks of a stage reported when they committed."""

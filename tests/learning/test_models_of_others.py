@@ -365,3 +365,13 @@ def test_commands_refuse_before_any_work(folder: Path, monkeypatch: pytest.Monke
     assert "E-MODEL-FOLDER" in str(oso("models", "products").exception)
     listed = oso("models", folder).output.split()
     assert " ".join(listed[8:]) == "all run0 - 2018-01-01 4 x 10 d 2 + 1 4 200 -"
+
+
+def test_models_of_images_up_to_another_day_are_a_warning(folder: Path) -> None:
+    day = "imagery.as_of=2018-01-20"
+    (warning,) = found(folder, day).warnings
+    assert "W-MODEL-AS-OF] the models were trained with the whole season, the map" in str(warning)
+    (folder / "config.yaml").write_text("year: 2018\nimagery: {as_of: 2018-01-20}\n")
+    assert found(folder, day).warnings == []
+    (warning,) = found(folder).warnings
+    assert "images up to 2018-01-20, the map is made with the whole season" in str(warning)
