@@ -13,6 +13,7 @@ from oso_pipeline.cli.options import StagesNamed
 from oso_pipeline.cli.prepare import check, cluster_keys, init, plan
 from oso_pipeline.cli.results import evaluate_adaptation, report, status, verify
 from oso_pipeline.cli.runs import reference, run, submit
+from oso_pipeline.cli.upkeep import clean, update
 from oso_pipeline.cli.worlds import demo, simulate
 from oso_pipeline.core.descriptors import shortage
 from oso_pipeline.core.errors import ExitCode, OsoError
@@ -50,7 +51,21 @@ def _common(
 
 
 COMMANDS = (
-    *(init, check, plan, run, train, apply, submit, status, verify, report, reference),
+    *(
+        init,
+        check,
+        plan,
+        run,
+        update,
+        train,
+        apply,
+        submit,
+        status,
+        verify,
+        clean,
+        report,
+        reference,
+    ),
     *(models, export_models),
     *(evaluate_adaptation, simulate, cluster_keys, demo),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from oso_pipeline.core.plain_text import plain
 from oso_pipeline.learning.model_bank import origin_of
 from oso_pipeline.learning.model_description import Description
+from oso_pipeline.runtime.folder.cleaning import Found
 from oso_pipeline.runtime.forecast import Compared, Forecast
 from oso_pipeline.runtime.planner import StagePlan
 
@@ -108,6 +109,17 @@ def books_table(summary: Mapping[str, Any]) -> Table:
     for column, sides in summary["splits"].items():
         for side, n in sides.items():
             table.add_row(f"{column}: {side}", str(n["polygons"]), f"{n['hectares']:.2f}", "")
+    return table
+
+
+def kinds_table(kinds: Mapping[str, Found], chosen: Collection[str], done: str) -> Table:
+    """Return one row per kind of files of a run folder, and what becomes of them."""
+    table = _table("kind", "files", "size", "")
+    table.columns[-1].justify = "left"
+    for name, found in kinds.items():
+        if found.files or name in chosen:
+            becomes = "stays" if name not in chosen else done if found.files else ""
+            table.add_row(name, str(len(found.files)), f"{found.n_bytes / 1e6:.1f} MB", becomes)
     return table
 
 

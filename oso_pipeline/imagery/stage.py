@@ -24,7 +24,7 @@ from oso_pipeline.imagery.season_check import check_products, period_of, report_
 from oso_pipeline.imagery.tiff import INPUT_OPTIONS
 from oso_pipeline.imagery.tile_grid import TileLayout, peek_layout, shared_layout
 from oso_pipeline.tasks.job import Input, Job, place, reads
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task, TaskState, tile_of
 
 __all__ = [
@@ -112,6 +112,7 @@ class InventoryStage(StageBase):
     """Lists the products of each tile."""
 
     name = "inventory"
+    makes = Makes("inventory", folders=(EXTRACTED,))
     disk_hint = "extract the archives of products yourself"
 
     def check(self, config: Config) -> Problems:

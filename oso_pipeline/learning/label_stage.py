@@ -31,7 +31,7 @@ from oso_pipeline.learning.training_set import (
 )
 from oso_pipeline.reference.split.variants import map_variant, split_columns, variants
 from oso_pipeline.tasks.job import Input, Job, place, reads
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.vectors.strata import strata_names
@@ -95,6 +95,7 @@ class LabelsStage(StageBase):
     """
 
     name = "labels"
+    makes = Makes("labels", is_result=True)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the checks; none where `label_check.enabled` is false or no label holds."""

@@ -29,7 +29,7 @@ from oso_pipeline.learning.training_set import (
 )
 from oso_pipeline.reference.split.variants import split_columns, variants
 from oso_pipeline.tasks.job import Input
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.vectors.strata import strata_names
@@ -40,6 +40,7 @@ class TrainStage(StageBase):
     """Plans one task per variant and stratum."""
 
     name = "train"
+    makes = Makes("models", is_result=True)
     section = "oso_pipeline.learning.models_section:models_section"
 
     def check(self, config: Config) -> Problems:

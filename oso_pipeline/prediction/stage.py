@@ -34,7 +34,7 @@ from oso_pipeline.prediction.series_quality import (
 )
 from oso_pipeline.reference.split.variants import map_variant
 from oso_pipeline.tasks.job import Input, ReadingJob, decides, file_part, reads
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.reading.blocking import (
@@ -98,6 +98,7 @@ class PredictStage(StageBase):
     """Plans one task per block that holds an owned pixel of the area of interest."""
 
     name = "predict"
+    makes = Makes("blocks")
     in_array = True
 
     def check(self, config: Config) -> Problems:

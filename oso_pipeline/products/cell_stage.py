@@ -23,7 +23,7 @@ from oso_pipeline.products.cells import Cell, cells_of, levels_inside
 from oso_pipeline.products.grid import cropped, map_grid
 from oso_pipeline.products.layers import LAYERS, PixelType
 from oso_pipeline.tasks.job import Input
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Task
 from oso_pipeline.vectors.area_of_interest import AreaMask, AreaOfTask
 
@@ -39,6 +39,7 @@ class CellStage(StageBase):
     """Plans one task per cell that a block reaches; where none does is nothing to do."""
 
     name = "cells"
+    makes = Makes("parts")
     in_array = True
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:

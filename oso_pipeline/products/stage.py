@@ -22,7 +22,7 @@ from oso_pipeline.products.layers import CLASS, CONFIDENCE, LAYERS, Layer, Pixel
 from oso_pipeline.products.raster import RasterSpec
 from oso_pipeline.products.style import attribute_table, qgis_style
 from oso_pipeline.tasks.job import Input, Inputs, Job, decides, place, reads
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task
 
 # Measured: blocks are hashed, copied, compared and hashed again; a sixteenth of the rows and
@@ -75,6 +75,7 @@ class MosaicStage(StageBase):
     """Plans one task per layer and sums up what they committed."""
 
     name = "mosaic"
+    makes = Makes("maps", is_result=True)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the tasks: class, confidence, validity.

@@ -14,7 +14,7 @@ from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.report.page import Contributions, render
 from oso_pipeline.tasks.job import Input, Inputs, Job, decides, place, reads
 from oso_pipeline.tasks.run_files import RunFiles
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task
 
 _EVALUATION = "evaluation/adaptation.json"
@@ -70,6 +70,7 @@ class ReportStage(StageBase):
     """Plans one task: the page."""
 
     name = "report"
+    makes = Makes("report", is_result=True)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the one task; it shows what all stages before it committed."""

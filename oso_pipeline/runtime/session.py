@@ -238,6 +238,22 @@ def run(
         return runner.run(planner, executor, watching, selection, lock, forecast)
 
 
+def folder_of(run_folder: Path) -> Path:
+    """Return the folder of a run, which may be named by its YAML file.
+
+    Raises
+    ------
+    InputDataError
+        If no run has written the folder.
+    """
+    folder = run_folder if run_folder.is_dir() else load_config(run_folder).run_dir
+    config_of(folder)
+    if not ownership.is_run_folder(folder):
+        message = f"no run: the folder has no {ownership.MARK}, which every run writes"
+        raise InputDataError(Problem("E-INPUT-058", message, str(folder), "name a run folder"))
+    return folder
+
+
 def verify(run_folder: Path, repair: bool) -> verification.Verification:
     """Compare a run folder with its commits; withdraw those that do not hold, where asked to.
 
@@ -248,11 +264,7 @@ def verify(run_folder: Path, repair: bool) -> verification.Verification:
     EnvironmentFailure
         If commits are to be withdrawn while a run works there.
     """
-    folder = run_folder if run_folder.is_dir() else load_config(run_folder).run_dir
-    config_of(folder)
-    if not ownership.is_run_folder(folder):
-        message = f"no run: the folder has no {ownership.MARK}, which every run writes"
-        raise InputDataError(Problem("E-INPUT-058", message, str(folder), "name a run folder"))
+    folder = folder_of(run_folder)
     if not repair:
         return verification.verify_run(folder)
     with RunLock(folder):

@@ -32,7 +32,7 @@ from oso_pipeline.sampling.polygons import (
     read_polygons,
 )
 from oso_pipeline.tasks.job import Input
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Summary, Task, tile_of
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
@@ -58,6 +58,7 @@ class SamplesStage(StageBase):
     """Plans one task per tile."""
 
     name = "samples"
+    makes = Makes("samples")
     reusable = ("samples/**/*",)
     in_array = True
 

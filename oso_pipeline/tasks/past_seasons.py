@@ -10,7 +10,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import past_config, past_years
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.tasks.file_digests import FileDigests
-from oso_pipeline.tasks.stage import Gathered, PlanContext, Stage
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, Stage
 from oso_pipeline.tasks.task import Task
 
 PREFIX = "past_"
@@ -109,6 +109,11 @@ class PastStage:
     def unverified(self) -> tuple[str, ...]:
         """Those of the stage: they lie at the top, whatever the season."""
         return self.stage.unverified
+
+    @property
+    def makes(self) -> Makes | None:
+        """That of the stage."""
+        return self.stage.makes
 
     @property
     def section(self) -> None:

@@ -8,7 +8,7 @@ write ``name`` and ``plan``, and the function that does a task::
     plan(context)   -> tasks      pure: decides from the config and what is committed
     do(job, task)   -> a summary  the function that a task names; commits the outputs
     gather(tasks)   -> Gathered   values, warnings and a headline of what was committed
-    reusable, unverified, section, in_array, disk_hint, optional   see `Stage`
+    reusable, unverified, makes, section, in_array, disk_hint, optional   see `Stage`
 
 **A national file** is made of parts of bounded size, and no driver has to be there to put it
 together. It is a stage of its own, with one task whose inputs are the keys of all parts. Every
@@ -81,6 +81,26 @@ class Gathered:
     headline: str = ""
 
 
+@dataclass(frozen=True)
+class Makes:
+    """What a stage leaves in the run folder, as `oso clean` names and treats it.
+
+    Parameters
+    ----------
+    kind
+        A word for its outputs; several stages may share one.
+    is_result
+        Whether they are what a run is made for: then only who names the kind removes them.
+    folders
+        Folders at the top of the run folder for committed files that are no outputs of tasks and
+        can be made again from the input; each is a kind of its own.
+    """
+
+    kind: str
+    is_result: bool = False
+    folders: tuple[str, ...] = ()
+
+
 class Stage(Protocol):
     """What every stage offers; `StageBase` has defaults for all but name and plan."""
 
@@ -101,6 +121,11 @@ class Stage(Protocol):
     @property
     def unverified(self) -> tuple[str, ...]:
         """Folders at the top of the run folder that hold no outputs; `oso verify` passes by."""
+        ...
+
+    @property
+    def makes(self) -> Makes | None:
+        """What it leaves in the run folder; None for results of a kind named as the stage."""
         ...
 
     @property
@@ -145,7 +170,7 @@ class Stage(Protocol):
 
 
 MEMBERS = (
-    *("name", "reusable", "unverified", "section", "in_array", "disk_hint", "optional"),
+    *("name", "reusable", "unverified", "makes", "section", "in_array", "disk_hint", "optional"),
     *("check", "plan", "gather"),
 )
 
@@ -155,6 +180,7 @@ class StageBase:
 
     reusable: ClassVar[tuple[str, ...]] = ()
     unverified: ClassVar[tuple[str, ...]] = ()
+    makes: ClassVar[Makes | None] = None
     section: ClassVar[str | None] = None
     in_array: ClassVar[bool] = False
     disk_hint: ClassVar[str] = ""

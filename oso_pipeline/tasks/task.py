@@ -6,20 +6,19 @@ Everything between processes is a `Task` or a `TaskResult`: paths and small valu
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from oso_pipeline.core.commit import digest, read_sidecar, require_sound
+from oso_pipeline.core.differences import change, leaves
 from oso_pipeline.tasks.job import Input, Job
 
 log = logging.getLogger(__name__)
 
 Summary = dict[str, Any]
-
-_LONGEST = 80  # characters of a value that `oso status --why` shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +203,7 @@ def _difference(old: object, new: Mapping[str, Any]) -> str:
     if old.get("version") != new["version"]:
         return f"algorithm version {old.get('version')} -> {new['version']}"
     for part, label in (("inputs", "input"), ("params", "parameter")):
-        before, after = _leaves(old.get(part) or {}), _leaves(new[part])
+        before, after = leaves(old.get(part) or {}), leaves(new[part])
         for name in sorted(before.keys() | after.keys()):
             if name not in after:
                 return f"{label} {name} is gone"
@@ -213,47 +212,5 @@ def _difference(old: object, new: Mapping[str, Any]) -> str:
             if before[name] != after[name]:
                 if part == "inputs":
                     return f"input {name} changed"
-                return f"parameter {name}: {_change(before[name], after[name])}"
+                return f"parameter {name}: {change(before[name], after[name])}"
     return "recipe changed"
-
-
-def _leaves(content: Mapping[str, Any] | Sequence[Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings and lists as one mapping, with names as ``a.b[3].c``."""
-    if isinstance(content, Mapping):
-        items = [
-            (f"{prefix}.{name}" if prefix else str(name), one) for name, one in content.items()
-        ]
-    else:
-        items = [(f"{prefix}[{index}]", one) for index, one in enumerate(content)]
-    leaves: dict[str, Any] = {}
-    for name, value in items:
-        # What JSON gives back is a list where a tuple was written.
-        if isinstance(value, Mapping) or (isinstance(value, list | tuple) and _is_nested(value)):
-            leaves |= _leaves(value, name)
-        else:
-            leaves[name] = list(value) if isinstance(value, tuple) else value
-    return leaves
-
-
-def _is_nested(values: Sequence[Any]) -> bool:
-    """Tell whether a list holds mappings or lists; one of plain values is shown as a whole."""
-    return any(isinstance(one, Mapping | list | tuple) for one in values)
-
-
-def _change(old: object, new: object) -> str:
-    """Return what a value was and is; of lists the items that differ."""
-    if isinstance(old, list) and isinstance(new, list):
-        gone = [one for one in old if one not in new]
-        come = [one for one in new if one not in old]
-        if gone or come:
-            return ", ".join(
-                f"{word} {_short(', '.join(map(str, items)))}"
-                for word, items in (("without", gone), ("with", come))
-                if items
-            )
-    return f"{_short(old)} -> {_short(new)}"
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -16,7 +16,7 @@ from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.reference.split.variants import map_variant, split_columns
 from oso_pipeline.tasks.file_digests import FileDigests
 from oso_pipeline.tasks.job import Input, Job, decides, reads
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess
 from oso_pipeline.validation.gathered import gathered_accuracy
@@ -99,6 +99,7 @@ class IndependentStage(StageBase):
     """Plans one task where the configuration names an independent set, else none."""
 
     name = "independent"
+    makes = Makes("validation", is_result=True)
     optional = True
 
     def check(self, config: Config) -> Problems:

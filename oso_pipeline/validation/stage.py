@@ -32,7 +32,7 @@ from oso_pipeline.reference.split.variants import (
     variants,
 )
 from oso_pipeline.tasks.job import Input, Job, decides, reads
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess, pooled
 from oso_pipeline.validation.cost import validation_cost
@@ -102,6 +102,7 @@ class ValidateStage(StageBase):
     """Plans one task and returns its headline."""
 
     name = "validate"
+    makes = Makes("validation", is_result=True)
     optional = True
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:

@@ -19,6 +19,8 @@ from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.search import find_products
 from oso_pipeline.imagery.season_check import check_products
 from oso_pipeline.imagery.stage import STAGE
+from oso_pipeline.runtime.update import Changes
+from oso_pipeline.tasks.worker import do
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 NAME = "SENTINEL2A_2018{}-105435-457_L2A_T{}_C_V2-2"
@@ -123,3 +125,17 @@ def test_past_seasons_end_on_the_same_day_of_theirs(tmp_path: Path) -> None:
     )
     whole = config.model_copy(update={"imagery": config.imagery.model_copy(update={"as_of": None})})
     assert past_config(whole, 2017).imagery.as_of is None
+
+
+def test_products_that_came_went_and_changed_are_told_apart(images: Path, tmp_path: Path) -> None:
+    homes, config = sorted(images.iterdir()), make_config(tmp_path)
+    (task,) = STAGE.plan(Context(config))
+    assert Changes.of(task).new == tuple(home.name for home in homes)
+    assert do(task).status == "done"
+    assert not Changes.of(task)
+    came = Muscate(NAME.format("0801", "31TCJ")).write(images)
+    homes[0].rename(tmp_path / "elsewhere")
+    (metadata,) = homes[1].glob("*_MTD_ALL.xml")
+    metadata.write_text(metadata.read_text().replace("</", " </", 1))
+    (task,) = STAGE.plan(Context(config))
+    assert Changes.of(task) == Changes((came.name,), (homes[0].name,), (homes[1].name,))

@@ -9,6 +9,10 @@ import pytest
 import rasterio
 from pipeline_tools import digests, write_config
 from test_whole_runs import oso
+from typer.testing import CliRunner
+
+from oso_pipeline.cli import app
+from oso_pipeline.core.errors import OsoError
 
 pytestmark = pytest.mark.slow
 DAY = "2018-06-30"
@@ -22,6 +26,18 @@ def up_to(world: Path, folder: Path) -> Path:
         if product.name[11:19] > DAY.replace("-", "") and product.exists():
             shutil.rmtree(product) if product.is_dir() else product.unlink()
     return folder
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    """Return the files of a run but its records and logs."""
+    files = (path for path in run.rglob("*.*") if path.is_file() and path.parent != run)
+    return {str(path): path.read_bytes() for path in files if path.suffix != ".json"}
+
+
+def refusal(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert isinstance(result.exception, OsoError), result.output
+    return str(result.exception)
 
 
 def test_a_map_as_of_a_day_is_that_of_a_world_that_ends_then(
@@ -42,3 +58,55 @@ def test_a_map_as_of_a_day_is_that_of_a_world_that_ends_then(
     assert "acquired_later" in report
     with rasterio.open(tmp_path / "cut" / "run" / "maps" / "OCS_2018.tif") as source:
         assert "OSO_AS_OF" not in source.tags()
+
+
+def test_an_update_takes_what_came_and_ends_where_a_run_at_once_ends(
+    small_world: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path / "here", small_world)
+    run = tmp_path / "here" / "run"
+    assert "E-INPUT-058] there is nothing to update" in refusal("update", config)
+    oso("run", config, "--set", f"imagery.as_of={DAY}")
+    before = contents(run)
+    shown = oso("update", config, "--dry-run")
+    assert f"imagery.as_of: {DAY} -> not set" in shown
+    assert "tile 30UYD: " in shown
+    assert "predict" in shown
+    assert "nothing was done" in shown
+    assert contents(run) == before
+    other = oso("update", config, "--set", "learning.n_trees=7", code=3)
+    assert (
+        "E-RUN-OTHER] the run folder is of another configuration: learning.n_trees: 20 -> 7"
+        in other
+    )
+    reference = (run / "reference.parquet.json").stat().st_mtime_ns
+    oso("update", config)
+    assert (run / "reference.parquet.json").stat().st_mtime_ns == reference
+    assert "nothing has to be made again" in oso("update", config)
+    at_once = write_config(tmp_path / "there", small_world)
+    oso("run", at_once)
+    assert digests(run) == digests(tmp_path / "there" / "run")
+    cleaned_and_made_again(run, config)
+
+
+def cleaned_and_made_again(run: Path, config: Path) -> None:
+    """Remove all that can be made again of a run that has ended, and make it again."""
+    maps, whole = digests(run), contents(run)
+    assert "nothing to remove" in oso("clean", run)
+    kinds = "inventory,polygons,reference,samples,blocks,parts"
+    shown = oso("clean", run, "--kind", kinds, "--dry-run")
+    assert "would remove" in shown
+    assert contents(run) == whole
+    oso("clean", run, "--kind", kinds)
+    assert not (run / "blocks").exists()
+    assert not (run / "samples").exists()
+    assert digests(run) == maps
+    models = (run / "models" / "run0" / "all" / "model.json.json").stat().st_mtime_ns
+    oso("run", config)
+    assert (run / "models" / "run0" / "all" / "model.json.json").stat().st_mtime_ns == models
+    assert digests(run) == maps
+    assert {*contents(run)} == {*whole}
+    oso("run", config, "--set", "imagery.tiles=[30UYD]")
+    assert "outdated" in oso("clean", run)
+    assert not (run / "blocks" / "31UCU").exists()
+    assert "nothing had to be redone" in oso("run", config, "--set", "imagery.tiles=[30UYD]")

@@ -30,7 +30,7 @@ from oso_pipeline.reference.polygons.prepare import clip, prepare
 from oso_pipeline.reference.polygons.source_check import check_sources
 from oso_pipeline.reference.polygons.work import Delivery, Preparation, Work
 from oso_pipeline.tasks.job import Input, Job, decides, reads
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.vectors.strata import file_of, read_strata
 from oso_pipeline.vectors.strata_check import check_strata
@@ -93,6 +93,7 @@ class PolygonsStage(StageBase):
     """Plans one task per cell that the tiles reach into."""
 
     name: str = "polygons"
+    makes = Makes("polygons")
     reusable = ("reference/**/*",)
 
     def check(self, config: Config) -> Problems:

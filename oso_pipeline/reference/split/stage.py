@@ -44,7 +44,7 @@ from oso_pipeline.reference.split.summary import (
     warn_of_losses,
 )
 from oso_pipeline.tasks.job import Input, Job
-from oso_pipeline.tasks.stage import Gathered, PlanContext, StageBase, summaries, warnings_of
+from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.vectors.vector_files import VectorFile
 
@@ -56,6 +56,7 @@ class ReferenceStage(StageBase):
     """Plans the one task that joins the cells, caps the classes and splits the polygons."""
 
     name: str = "reference"
+    makes = Makes("reference")
     reusable = (OUTPUT,)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:

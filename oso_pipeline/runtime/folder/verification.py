@@ -23,9 +23,9 @@ from oso_pipeline.tasks.heartbeat import ACTIVITY
 from oso_pipeline.tasks.stage import Stage
 
 _RECORD_SUFFIX = ".json"
-_FOLDERS_APART = (ACTIVITY, "batch")
+FOLDERS_APART = (ACTIVITY, "batch")
 """They hold what runs tell of themselves; stages name theirs."""
-_RECORD_KEYS = {"sha256", "size", "key"}
+RECORD_KEYS = {"sha256", "size", "key"}
 _UNCOMMITTED = {"run.json", "config.yaml", "log.jsonl", "run.lock"}
 """Files at the top of the run folder that tell of the run and are no result of a task."""
 
@@ -84,7 +84,7 @@ def verify_run(folder: Path, stages: Iterable[Stage] = STAGES) -> Verification:
         without commit, ``W-VERIFY-TEMPORARY`` for what killed writers left behind.
     """
     found = Verification(folder)
-    apart = {*_FOLDERS_APART, *(name for stage in stages for name in stage.unverified)}
+    apart = {*FOLDERS_APART, *(name for stage in stages for name in stage.unverified)}
     files = sorted(_files_of(folder, apart))
     records = {path for path in files if _is_record(path)}
     committed = [path for path in files if sidecar_of(path) in records]
@@ -197,7 +197,7 @@ def _is_record(path: Path) -> bool:
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:
     content = object_in(raw.decode(errors="replace"))
-    return content if content.keys() >= _RECORD_KEYS else None
+    return content if content.keys() >= RECORD_KEYS else None
 
 
 def lines(found: Verification) -> Iterable[str]:
