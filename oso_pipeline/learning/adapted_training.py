@@ -36,6 +36,7 @@ from oso_pipeline.learning.training_set import (
     expected_polygons,
     samples_of,
 )
+from oso_pipeline.learning.vintage import vintages
 from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.past_seasons import past_tasks
 from oso_pipeline.tasks.stage import PlanContext
@@ -125,7 +126,8 @@ def train_adapted(job: AdaptedTrainJob, task: Task) -> Summary:
     save_model(task.output().parent, model)
     warnings = [*map(str, problems.warnings), *_warnings(job, classifier.record_)]
     told = _told(classifier.record_)
-    return {**summary_of(model, source.polygons, warnings), "adaptation": told}
+    images = vintages(task.run_dir, job.inventories)
+    return {**summary_of(model, source.polygons, warnings, images), "adaptation": told}
 
 
 def _past(job: AdaptedTrainJob, task: Task) -> tuple[TrainingSet, Problems]:

@@ -69,6 +69,8 @@ class TrainJob(Job):
         The polygons.
     threads
         Threads that training may use.
+    inventories
+        Where the images of the tiles are listed, to be noted with the model.
     """
 
     variant: str
@@ -85,6 +87,7 @@ class TrainJob(Job):
     labels: Mapping[str, Input] = reads()
     reference: Input = reads("reference/reference")
     threads: int = place(default=1)
+    inventories: tuple[str, ...] = place(default=())
 
     @property
     def choice(self) -> Choice:

@@ -8,6 +8,7 @@ from typing import Any
 from oso_pipeline.core.json_files import ODD_VALUES
 from oso_pipeline.learning.kept_models import kept_inputs
 from oso_pipeline.learning.model_bank import Origin
+from oso_pipeline.learning.vintage import Vintage, of_training, vintages
 from oso_pipeline.tasks.run_files import RunFiles
 from oso_pipeline.tasks.section import Section, Table
 
@@ -20,8 +21,12 @@ _GIVEN = (
 )
 _KEPT = (
     "Models were kept though samples or labels were made anew after they were trained "
-    "(learning.freeze): {} changed since."
+    "(learning.freeze): {} changed since. Blocks of a tile are made from the images of the map, "
+    "the models from those of the training."
 )
+_VINTAGES = (
+    "Tile", "Images of the map", "Newest", "Images of the training", "Newest", "Since the training",
+)  # fmt: skip
 
 
 def models_section(files: RunFiles) -> Section | None:
@@ -38,7 +43,26 @@ def models_section(files: RunFiles) -> Section | None:
     if not changed:
         return None
     more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-    return Section("Models", (_KEPT.format(", ".join(changed[:_SHOWN]) + more),))
+    table = Table(_VINTAGES, _vintages(files))
+    return Section("Models", (_KEPT.format(", ".join(changed[:_SHOWN]) + more),), (table,))
+
+
+def _vintages(files: RunFiles) -> tuple[tuple[str | int | None, ...], ...]:
+    """Return for each tile the images that its blocks see, and those that trained the models.
+
+    Of models that were trained at several times the earliest counts.
+    """
+    trained: dict[str, Vintage] = {}
+    for summary in files.summaries("train"):
+        for tile, one in of_training(summary).items():
+            if tile not in trained or (one.last or "") < (trained[tile].last or ""):
+                trained[tile] = one
+    rows = []
+    for tile, now in vintages(files.folder, files.outputs.get("inventory", ())).items():
+        then = trained.get(tile)
+        before = (None, None) if then is None else (then.products, then.last)
+        rows.append((tile, now.products, now.last, *before, now.since(then)))
+    return tuple(rows)
 
 
 def _row(summary: Mapping[str, Any]) -> tuple[str | int | float | None, ...]:

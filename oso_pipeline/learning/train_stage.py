@@ -27,6 +27,7 @@ from oso_pipeline.learning.training_set import (
     read_training_set,
     samples_of,
 )
+from oso_pipeline.learning.vintage import vintages
 from oso_pipeline.reference.split.variants import split_columns, variants
 from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries, warnings_of
@@ -107,7 +108,9 @@ def train(job: TrainJob, task: Task) -> Summary:
     data = TrainingData(chosen.features, chosen.codes, job.layout)
     model = model_of(job, learner.fit(data, job.learning, seed, job.threads), chosen.counts)
     save_model(task.output().parent, model)
-    return summary_of(model, chosen.polygons, [str(found) for found in problems.warnings])
+    warnings = [str(found) for found in problems.warnings]
+    images = vintages(task.run_dir, job.inventories)
+    return summary_of(model, chosen.polygons, warnings, images)
 
 
 def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int) -> Task:
@@ -135,6 +138,7 @@ def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int
             labels=Input.of_each(_label_checks(context, variant, stratum)),
             reference=Input.of(reference),
             threads=threads,
+            inventories=tuple(one.outputs[0] for one in context.tasks("inventory")),
         ),
         cost=training_cost(context, config.sampling.max_train_pixels, config.learning),
     )

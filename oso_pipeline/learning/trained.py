@@ -10,6 +10,7 @@ from oso_pipeline.learners.protocol import Classifier
 from oso_pipeline.learners.registry import learner_of, model_settings
 from oso_pipeline.learning.jobs import TrainJob
 from oso_pipeline.learning.model_file import Model
+from oso_pipeline.learning.vintage import Vintage, written
 from oso_pipeline.tasks.task import Summary
 
 
@@ -36,8 +37,10 @@ def model_of(
     )
 
 
-def summary_of(model: Model, polygons: int, warnings: Sequence[str]) -> Summary:
-    """Return what the log and the report tell of a model."""
+def summary_of(
+    model: Model, polygons: int, warnings: Sequence[str], images: Mapping[str, Vintage]
+) -> Summary:
+    """Return what the log and the report tell of a model; `images` are those of the tiles."""
     return {
         "variant": model.variant,
         "stratum": model.stratum,
@@ -45,5 +48,6 @@ def summary_of(model: Model, polygons: int, warnings: Sequence[str]) -> Summary:
         "polygons": polygons,
         "learner": model.classifier.kind,
         "facts": dict(model.classifier.facts),
+        "images": written(images),
         "warnings": list(warnings),
     }

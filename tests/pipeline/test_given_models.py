@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -119,6 +120,14 @@ def test_3_3_a_late_product_leaves_frozen_models_and_the_blocks_that_do_not_see_
     assert not set(records(run, "blocks/30UYD/*.tif").values()) & set(seen.values())
     report = (run / "report.html").read_text(encoding="utf-8")
     assert "learning.freeze): samples/30UYD changed since" in report
+    rows = re.findall(r"<tr><td>(30UYD|31UCU)</td>(.*?)</tr>", report)
+    seen = {tile: re.findall(r"<td[^>]*>([^<]*)</td>", cells) for tile, cells in rows}
+    assert {tile: cells[4] for tile, cells in seen.items()} == {
+        "30UYD": "+1 products",
+        "31UCU": "the same images",
+    }
+    assert int(seen["30UYD"][0]) == int(seen["30UYD"][2]) + 1
+    assert seen["31UCU"][:2] == seen["31UCU"][2:4]
     assert "nothing had to be redone" in oso("run", config, *freeze)
     oso("run", config)
     assert digests(run, "models/*/*/*") != models
