@@ -18,10 +18,11 @@ from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.imagery.inventory import Inventory, read_inventory
-from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
+from oso_pipeline.imagery.inventory_builder import InventoryBuilder
 from oso_pipeline.imagery.protocol import Request
 from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.search import find_products
+from oso_pipeline.imagery.season_check import period_of
 from oso_pipeline.imagery.stage import EXTRACTED, STAGE
 from oso_pipeline.tasks.file_digests import FileDigests, RememberedDigests
 from oso_pipeline.tasks.stage import Stage
@@ -157,10 +158,9 @@ def _inventory(config: Config, tile: str) -> Inventory:
             return read_inventory(task.output())
     problems = Problems()
     findings = find_products(config.imagery.paths, Readers.of(config.imagery.readers), problems)
-    spec = ReadSpec.of(config)
     builder = InventoryBuilder(
         Request.of(config, tile),
-        Period(spec.first, spec.last),
+        period_of(config),
         config.run_dir / EXTRACTED,
         problems,
     )

@@ -21,6 +21,7 @@ from oso_pipeline.imagery.season_check import check_products
 from oso_pipeline.imagery.stage import STAGE
 from oso_pipeline.runtime.update import Changes
 from oso_pipeline.tasks.worker import do
+from oso_pipeline.timeseries import stack
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 NAME = "SENTINEL2A_2018{}-105435-457_L2A_T{}_C_V2-2"
@@ -49,7 +50,10 @@ def found(config: Config) -> list[tuple[str, str, str | None]]:
 
 
 def test_images_up_to_the_day_count_and_the_day_itself_does(images: Path) -> None:
-    inventory, summary = run(make_config(images.parent, as_of="2018-05-10"))
+    config = make_config(images.parent, as_of="2018-05-10")
+    of_a_notebook = stack._inventory(config, "31TCJ")
+    inventory, summary = run(config)
+    assert inventory.acquisitions == of_a_notebook.acquisitions
     assert [a.product_id[11:19] for a in inventory.acquisitions] == ["20180105", "20180510"]
     assert summary["skipped"] == {"acquired_later": 1}
     assert summary["last"] == "2018-05-10"
