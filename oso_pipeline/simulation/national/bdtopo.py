@@ -110,7 +110,12 @@ def write_department(folder: Path, spec: DepartmentSpec) -> dict[str, int]:
 
 def write_land_cover(path: Path, spec: DepartmentSpec) -> int:
     """Write the urban polygons of Corine Land Cover that belong to a department's villages."""
-    return layouts.CLC.write(path, (_urban(spec, row) for row in range(spec.squares)))
+    return layouts.CLC.write(path, land_cover_of(spec))
+
+
+def land_cover_of(spec: DepartmentSpec) -> Iterator[Batch]:
+    """Yield the same polygons, row of squares by row."""
+    return (_urban(spec, row) for row in range(spec.squares))
 
 
 def _numbered(
@@ -122,7 +127,8 @@ def _numbered(
     first = 1
     for row in range(spec.squares):
         batch = make(spec, row)
-        ids = np.char.add(stem, np.char.zfill(np.arange(first, first + len(batch)).astype(str), 16))
+        numbers = np.char.zfill(np.arange(first, first + len(batch)).astype(str), 13)
+        ids = np.char.add(f"{stem}{spec.name[1:]}", numbers)
         first += len(batch)
         common: dict[str, Column] = {
             "ID": ids,
@@ -168,7 +174,10 @@ def _urban(spec: DepartmentSpec, row: int) -> Batch:
     geometry = np.concatenate([rings, cores[dense]])
     codes = np.array(["112"] * len(rings) + ["111"] * int(dense.sum()))
     number = np.char.zfill((np.arange(len(codes)) + 10_000 * row).astype(str), 8)
-    columns: dict[str, Column] = {"ID": np.char.add("FR-", number), "CODE_18": codes}
+    columns: dict[str, Column] = {
+        "ID": np.char.add(f"FR-{spec.name[1:]}-", number),
+        "CODE_18": codes,
+    }
     return Batch(geometry, {**columns, "AREA_HA": shapely.area(geometry) / 1e4})
 
 

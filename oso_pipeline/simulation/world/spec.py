@@ -52,7 +52,7 @@ class WorldSpec:
         Names of Sentinel-2 tiles; the default pair lies in zones 30 and 31, with upper-left
         corners 680 m apart.
     size_px
-        Side of the simulated upper-left corner of each tile in 10 m pixels; even.
+        Side of the simulated part of each tile in 10 m pixels; even.
     year
         Calendar year of the acquisitions.
     seed
@@ -69,6 +69,8 @@ class WorldSpec:
         absent), ``truncated_band`` (one file is cut).
     past
         An earlier year to simulate as well, with its images and declared crops.
+    corner_px
+        How many 10 m pixels the part begins below and right of the corner of the tile; even.
     """
 
     tiles: tuple[str, ...] = ("30UYD", "31UCU")
@@ -80,6 +82,7 @@ class WorldSpec:
     partial_dates: int = 7
     variants: tuple[Variant, ...] = ()
     past: PastYear | None = None
+    corner_px: int = 0
 
     def __post_init__(self) -> None:
         for tile in self.tiles:
@@ -88,6 +91,10 @@ class WorldSpec:
             raise ValueError(f"tiles must be different and at least one, got {self.tiles}")
         if self.size_px < 64 or self.size_px % 2:
             raise ValueError(f"size_px must be even and at least 64, got {self.size_px}")
+        if self.corner_px % 2 or not 0 <= self.corner_px <= 10_980 - self.size_px:
+            raise ValueError(
+                f"corner_px must be even and leave room for size_px, got {self.corner_px}"
+            )
         if not 10 <= self.dates_per_orbit <= 73:
             raise ValueError(f"dates_per_orbit must lie in 10 to 73, got {self.dates_per_orbit}")
         if not 0 <= self.partial_dates <= 73:

@@ -127,7 +127,8 @@ class World:
     @cached_property
     def grids(self) -> dict[str, GeoBox]:
         """The 10 m grid of each tile."""
-        return {name: Tile(name).geobox(self.spec.size_px) for name in self.spec.tiles}
+        part = slice(self.spec.corner_px, self.spec.corner_px + self.spec.size_px)
+        return {name: Tile(name).geobox()[part, part] for name in self.spec.tiles}
 
     @cached_property
     def outlines(self) -> dict[str, shapely.Polygon]:

@@ -38,8 +38,8 @@ _TOWNS = {41: ((6.0, 5.0), (19.0, 16.0)), 42: ((5.0, 4.0), (28.0, 24.0)),
 _FROM_BORDER_M = 7.0
 
 
-def write_bdtopo(land: KnownLand, folder: Path) -> dict[str, Path]:
-    """Write the two departments; return the folder of each."""
+def layers_of(land: KnownLand) -> dict[str, Batch]:
+    """Return all that the database knows of the land, by layer, as it is delivered."""
     layers = {
         "BATIMENT": _buildings(land),
         "ZONE_DE_VEGETATION": _vegetation(land),
@@ -47,15 +47,30 @@ def write_bdtopo(land: KnownLand, folder: Path) -> dict[str, Path]:
         "ZONE_D_ACTIVITE_OU_D_INTERET": _activity(land),
         "TRONCON_DE_ROUTE": _roads(land),
     }
+    types = {name: layout.geometry_type for name, (_, layout) in layouts.BDTOPO_FOLDERS.items()}
+    return {name: _in_space(batch, types[name]) for name, batch in layers.items()}
+
+
+def write_layers(root: Path, layers: dict[str, Batch]) -> None:
+    """Write the layers of a department into its folder."""
+    for name, batch in layers.items():
+        theme, layout = layouts.BDTOPO_FOLDERS[name]
+        layout.write(root / theme / f"{name}.shp", [batch])
+
+
+def write_bdtopo(land: KnownLand, folder: Path) -> dict[str, Path]:
+    """Write the two departments; return the folder of each."""
+    layers = layers_of(land)
     x0, _, x1, _ = land.world.bounds
     border = (x0 + x1) / 2
     roots = {name: layouts.bdtopo_folder(folder, name) for name in DEPARTMENTS}
+    parts: dict[str, dict[str, Batch]] = {name: {} for name in DEPARTMENTS}
     for layer, batch in layers.items():
         west, _, east, _ = shapely.bounds(batch.geometry).T
         for name, inside in zip(DEPARTMENTS, (west <= border, east >= border), strict=True):
-            theme, layout = layouts.BDTOPO_FOLDERS[layer]
-            path = roots[name] / theme / f"{layer}.shp"
-            layout.write(path, [_in_space(batch.take(inside), layout.geometry_type)])
+            parts[name][layer] = batch.take(inside)
+    for name, part in parts.items():
+        write_layers(roots[name], part)
     return roots
 
 

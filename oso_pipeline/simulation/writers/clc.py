@@ -23,8 +23,8 @@ _REACH_M = 6.0
 _KNOWN_SHARE = 0.85
 
 
-def write_clc(land: KnownLand, folder: Path) -> Path:
-    """Write the land cover; return its shapefile."""
+def land_cover_of(land: KnownLand) -> Batch:
+    """Return the polygons of the land cover, with their fields."""
     fields = land.fields(_CODES, "clc", _KNOWN_SHARE)
     _, sea = land.lakes_and_sea(_KNOWN_SHARE)
     codes = [_CODES[int(code)] for code in land.world.codes[fields]] + ["523"] * sea.size
@@ -44,7 +44,11 @@ def write_clc(land: KnownLand, folder: Path) -> Path:
         "CODE_18": np.array(codes),
         "AREA_HA": np.round(shapely.area(geometry) / 1e4, 4),
     }
-    batch = with_flaws(Batch(geometry, columns), land.rng("clc"), DUPLICATES, INVALID, slivers=0)
+    return with_flaws(Batch(geometry, columns), land.rng("clc"), DUPLICATES, INVALID, slivers=0)
+
+
+def write_clc(land: KnownLand, folder: Path) -> Path:
+    """Write the land cover; return its shapefile."""
     path = folder / FOLDER / "CLC18_FR.shp"
-    layouts.CLC.write(path, [batch])
+    layouts.CLC.write(path, [land_cover_of(land)])
     return path

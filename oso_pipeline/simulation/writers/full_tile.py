@@ -27,8 +27,8 @@ from oso_pipeline.simulation.world.phenology import Phenology
 from oso_pipeline.simulation.world.reference_polygons import write_vector
 from oso_pipeline.simulation.world.scene import QUANTIFICATION, R1_BANDS
 from oso_pipeline.simulation.world.world import CLASS_CODES, smooth_noise
-from oso_pipeline.simulation.writers.muscate import Make, product_id
-from oso_pipeline.simulation.writers.muscate_metadata import ProductFacts, flags_xml, metadata_xml
+from oso_pipeline.simulation.writers.muscate import Make, product_id, write_texts
+from oso_pipeline.simulation.writers.muscate_metadata import ProductFacts
 
 _FIELD_PX = 18  # fields are squares of 324 pixels; 360 rows hold 20 of them
 _CONTENT = ("FRE", "CLM", "EDG", "SAT", "MG2")
@@ -214,13 +214,8 @@ def _write_product(
         platform=platform, orbit_number=10_000 + number, grid=spec.grid, sun=(40.0, 160.0),
         cloud_percent=round(100 * float(cloud.mean())), snow_percent=0,
     )  # fmt: skip
-    product = folder / name
-    (product / "MASKS").mkdir(parents=True)
-    (product / "DATA").mkdir()
-    text = metadata_xml(facts, content=_CONTENT, is_old=False)
-    (product / f"{name}_MTD_ALL.xml").write_text(text, encoding="utf-8")
-    flags = flags_xml(facts, is_valid=True, with_slope=True)
-    (product / "DATA" / f"{name}_JPI_ALL.xml").write_text(flags, encoding="utf-8")
+    product = write_texts(folder, facts, _CONTENT, Make())
+    (product / "MASKS").mkdir()
     images: dict[Path, Int16 | Bytes] = {
         product / f"{name}_FRE_{band}.tif": image
         for band, image in patch.paint(number, day).items()

@@ -117,13 +117,7 @@ def write_product(folder: Path, facts: ProductFacts, scene: Scene | None, make: 
     Path
         The product's folder, or its zip.
     """
-    product = folder / facts.product_id
-    product.mkdir(parents=True)
-    (product / "DATA").mkdir()
-    flags = flags_xml(facts, is_valid=scene is not None, with_slope=not make.without_fre)
-    (product / "DATA" / f"{facts.product_id}_JPI_ALL.xml").write_text(flags, encoding="utf-8")
-    metadata = metadata_xml(facts, content=_content(facts, scene, make), is_old=make.is_old)
-    (product / f"{facts.product_id}_MTD_ALL.xml").write_text(metadata, encoding="utf-8")
+    product = write_texts(folder, facts, _content(facts, scene, make), make)
     if scene is not None:
         with rasterio.Env(GDAL_PAM_ENABLED=False, GDAL_NUM_THREADS=1):
             _write_images(product, facts, scene, make)
@@ -131,6 +125,28 @@ def write_product(folder: Path, facts: ProductFacts, scene: Scene | None, make: 
             if make.with_optional:
                 _write_quicklook(product, facts, scene)
     return _zipped(product) if make.zipped else product
+
+
+def write_texts(folder: Path, facts: ProductFacts, content: tuple[str, ...], make: Make) -> Path:
+    """Begin a product: write its metadata and flags, and return its folder.
+
+    Parameters
+    ----------
+    folder
+        Where the product's folder is put.
+    facts, content
+        What the metadata tell, and the kinds of files that they list; without any, the scene is
+        not valid.
+    make
+        The variant.
+    """
+    product = folder / facts.product_id
+    (product / "DATA").mkdir(parents=True)
+    flags = flags_xml(facts, is_valid=bool(content), with_slope=not make.without_fre)
+    (product / "DATA" / f"{facts.product_id}_JPI_ALL.xml").write_text(flags, encoding="utf-8")
+    metadata = metadata_xml(facts, content=content, is_old=make.is_old)
+    (product / f"{facts.product_id}_MTD_ALL.xml").write_text(metadata, encoding="utf-8")
+    return product
 
 
 def _content(facts: ProductFacts, scene: Scene | None, make: Make) -> tuple[str, ...]:

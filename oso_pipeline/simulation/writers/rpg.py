@@ -42,9 +42,9 @@ _JOINED_SHARE = 0.45  # of neighbours with one land use; of others:
 _JOINED_MIXED_SHARE = 0.06
 
 
-def write_parcels(land: KnownLand, folder: Path) -> Path:
-    """Write the RPG of the year of the images; return its shapefile."""
-    fields = land.fields((*_ANNUAL, *_PERENNIAL), "rpg", _KNOWN_SHARE)
+def parcels_of(land: KnownLand) -> Batch:
+    """Return the parcels of the year of the images, with the fields of the shapefile."""
+    fields = _declared_fields(land)
     rng = land.rng("rpg", "crops")
     crops = np.array([_crop(KINDS[int(kind)], rng) for kind in land.world.kinds[fields]])
     groups = np.array([str(layouts.CROP_GROUPS[crop]) for crop in crops])
@@ -58,9 +58,14 @@ def write_parcels(land: KnownLand, folder: Path) -> Path:
         "SURF_PARC": surfaces, "CODE_CULTU": crops, "CODE_GROUP": groups,
         "CULTURE_D1": np.where(rng.uniform(size=fields.size) < 0.05, "DTY", ""),
     }  # fmt: skip
-    batch = with_flaws(Batch(geometry, columns), rng, DUPLICATES, INVALID, SLIVERS)
+    return with_flaws(Batch(geometry, columns), rng, DUPLICATES, INVALID, SLIVERS)
+
+
+def write_parcels(land: KnownLand, folder: Path) -> Path:
+    """Write the RPG of the year of the images; return its shapefile."""
     root = layouts.rpg_folder(folder, "SHP", land.world.spec.year, REGION)
-    layouts.RPG_PARCELS.write(root / "PARCELLES_GRAPHIQUES.shp", [batch])
+    layouts.RPG_PARCELS.write(root / "PARCELLES_GRAPHIQUES.shp", [parcels_of(land)])
+    fields = _declared_fields(land)
     ilots = _ilots(land, fields, land.world.kinds[fields], land.rng("rpg", "ilots"))
     shapes = _outlines(land, ilots)
     area_ha = np.round(shapely.area(shapes) / 1e4, 2)
@@ -134,6 +139,10 @@ def _write_ilots(land: KnownLand, declared: _Declared, folder: Path) -> Path:
     content = "\r\n".join([layouts.RPG_GROUPS_HEADER, *lines, ""])
     (root / "ILOTS-ANONYMES-GROUPES-CULTURE.csv").write_bytes(content.encode("ascii"))
     return root / "ILOTS_ANONYMES.shp"
+
+
+def _declared_fields(land: KnownLand) -> Indices:
+    return land.fields((*_ANNUAL, *_PERENNIAL), "rpg", _KNOWN_SHARE)
 
 
 def _crop(kind: Kind, rng: np.random.Generator) -> str:
