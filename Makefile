@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # Tests start hundreds of processes, and each would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: fault-table fuzz soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-scale bench-adaptation adaptation-report
+.PHONY: fault-table fuzz soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-scale bench-adaptation adaptation-report rehearsal
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
@@ -50,6 +50,11 @@ bench-reference: $(VENV)/.installed  ## prepare 100k, 500k and 1.5 million parce
 
 bench-scale: $(VENV)/.installed  ## a national run whose tasks sleep, on 200 workers; writes the table in the docs (12 min)
 	$(BIN)/python -m bench.national
+
+TILES ?=
+KEEP ?=
+rehearsal: $(VENV)/.installed-test  ## France from plan to map on sparse inputs; goes on where it stopped (12 + 15 GB; TILES=9 in small; KEEP=1 leaves the map)
+	$(BIN)/python -m bench.rehearsal $(if $(TILES),--tiles $(TILES)) $(if $(KEEP),--keep)
 
 fault-table: $(VENV)/.installed-test  ## write the tables of injected faults and of faults in use from the tests
 	$(BIN)/python tests/faults/fault_table.py
