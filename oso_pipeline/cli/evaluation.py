@@ -1,7 +1,8 @@
-"""``oso evaluate-adaptation``: what the command line asks for, and the tables on the terminal."""
+"""Studies above a run: what the command line asks for, and the tables on the terminal."""
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import get_args
 
@@ -9,8 +10,9 @@ import typer
 
 from oso_pipeline.cli.console import err, out
 from oso_pipeline.cli.outcome import print_outcome
-from oso_pipeline.cli.running import run_shown
+from oso_pipeline.cli.running import run_shown, run_silently, warned
 from oso_pipeline.config.adaptation import AdaptationMethod
+from oso_pipeline.runtime import session
 from oso_pipeline.studies.adaptation.description import is_evaluation
 from oso_pipeline.studies.adaptation.evaluate import Wish, as_markdown
 from oso_pipeline.studies.adaptation.study import (
@@ -19,6 +21,9 @@ from oso_pipeline.studies.adaptation.study import (
     Years,
     evaluate_adaptation,
 )
+from oso_pipeline.studies.season import study as season
+from oso_pipeline.studies.season.result import as_markdown as season_table
+from oso_pipeline.studies.season.study import Wish as SeasonWish
 
 
 def evaluate(path: Path, overrides: list[str] | None, wish: Wish, years: Years) -> None:
@@ -35,6 +40,44 @@ def evaluate(path: Path, overrides: list[str] | None, wish: Wish, years: Years) 
         out.print(as_markdown(summary, wish), markup=False)
     for file in found.files:
         out.print(file)
+
+
+def evaluate_by_day(
+    path: Path, overrides: list[str] | None, wish: SeasonWish, workers: int | None
+) -> None:
+    """Judge maps of up to each day; print the table and the files written."""
+    config = warned(session.load(path, overrides)).config
+    manner = session.Manner(workers)
+    around = season.Surroundings(
+        lambda planner, selection: run_silently(planner, selection, manner),
+        lambda text: err.print(text, markup=False),
+    )
+    try:
+        summary, files = season.evaluate_season(config, wish, around)
+    except season.DayFailed as failed:
+        print_outcome(failed.config, failed.outcome)
+        raise typer.Exit(int(failed.outcome.exit_code)) from failed
+    out.print(season_table(summary), markup=False)
+    for file in files:
+        out.print(file)
+
+
+def days_of(text: str) -> tuple[date, ...]:
+    """Return days as the command line lists them.
+
+    Raises
+    ------
+    typer.BadParameter
+        If one is not a day.
+    """
+    days = []
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        try:
+            days.append(date.fromisoformat(part))
+        except ValueError as error:
+            message = f"{part} is not a day; write 2018-06-30,2018-09-30"
+            raise typer.BadParameter(message, param_hint="--dates") from error
+    return tuple(days)
 
 
 def methods_of(text: str) -> tuple[str, ...]:

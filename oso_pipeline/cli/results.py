@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from oso_pipeline.cli.console import out
-from oso_pipeline.cli.options import ConfigPath, Overrides, RunPath
+from oso_pipeline.cli.options import ConfigPath, Overrides, RunPath, Workers
 from oso_pipeline.core.errors import ExitCode
 
 Hidden = Literal["annual", "all"]
@@ -105,3 +105,21 @@ def evaluate_adaptation(
 
     wish = Wish(methods_of(methods), seeds, hide, placebo)
     evaluate(config, set_, wish, (years_of(source_years), target_year))
+
+
+def evaluate_season(
+    config: ConfigPath,
+    dates: Annotated[
+        str, typer.Option(metavar="DAYS", help="As 2018-06-30,2018-09-30; month by month if not.")
+    ] = "",
+    reach: Annotated[
+        float, typer.Option(min=0.01, max=1, help="Share of the final accuracy to look for.")
+    ] = 0.95,
+    set_: Overrides = None,
+    workers: Workers = None,
+) -> None:
+    """Train and judge with the images of up to some days; say how early a map is good enough."""
+    from oso_pipeline.cli.evaluation import days_of, evaluate_by_day
+    from oso_pipeline.studies.season.study import Wish
+
+    evaluate_by_day(config, set_, Wish(days_of(dates), reach), workers)

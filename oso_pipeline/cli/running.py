@@ -78,6 +78,13 @@ def run_as_json(
     return _run(planner, selection, manner, [JsonProgress(sys.stdout)])
 
 
+def run_silently(
+    planner: Planner, selection: Selection, manner: session.Manner | None = None
+) -> Outcome:
+    """Run a plan and show nothing; otherwise as `run_shown`."""
+    return _run(planner, selection, manner, [])
+
+
 def _run(
     planner: Planner,
     selection: Selection,

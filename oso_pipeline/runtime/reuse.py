@@ -42,7 +42,29 @@ def begin_with_preparation(other: Path, run_dir: Path, stages: Iterable[Stage] =
     int
         How many files were linked or copied.
     """
-    patterns = [pattern for stage in stages for pattern in stage.reusable]
+    return _taken(other, run_dir, [pattern for stage in stages for pattern in stage.reusable])
+
+
+def begin_with_extracted(other: Path, run_dir: Path, stages: Iterable[Stage] = STAGES) -> int:
+    """Link what was extracted from archives in the run in `other` into `run_dir`.
+
+    An inventory made there compares the files with the archives, and extracts none again.
+
+    Parameters
+    ----------
+    other, run_dir, stages
+        As of `begin_with_preparation`.
+
+    Returns
+    -------
+    int
+        How many files were linked or copied.
+    """
+    folders = {name for stage in stages if stage.makes for name in stage.makes.folders}
+    return _taken(other, run_dir, [f"{name}/**/*" for name in sorted(folders)])
+
+
+def _taken(other: Path, run_dir: Path, patterns: Iterable[str]) -> int:
     found = {path for one in patterns for name in (one, f"{one}.json") for path in other.glob(name)}
     # Temporary files of a run under way begin with a dot.
     whole = sorted(path for path in found if path.is_file() and not path.name.startswith("."))

@@ -1,0 +1,215 @@
+"""``oso evaluate-season``: train and judge with the images of up to each of some days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
+from oso_pipeline.core.wording import counted
+from oso_pipeline.imagery.readers import Readers
+from oso_pipeline.imagery.search import Findings, find_products
+from oso_pipeline.imagery.season_check import check_products, period_of
+from oso_pipeline.reference.split.variants import map_variant, variants
+from oso_pipeline.runtime import session
+from oso_pipeline.runtime.folder import cleaning
+from oso_pipeline.runtime.folder.lock import RunLock
+from oso_pipeline.runtime.folder.ownership import claim
+from oso_pipeline.runtime.outcome import Outcome
+from oso_pipeline.runtime.planner import Planner
+from oso_pipeline.runtime.reuse import begin_with_extracted, begin_with_preparation
+from oso_pipeline.runtime.runner import Selection
+from oso_pipeline.runtime.stages import STAGES
+from oso_pipeline.studies.season.result import (
+    Judged,
+    SeasonSummary,
+    read_judged,
+    summarise,
+    write,
+)
+from oso_pipeline.tasks.stage import summaries
+
+FOLDER = "evaluation/season"
+"""Within the run folder: results, and a run of its own for each day."""
+_GOAL = "validate"
+_TOO_EARLY = "E-IMAGE-AS-OF"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for.
+
+    Parameters
+    ----------
+    days
+        Up to which images count; none for the last day of each month of the season.
+    reach
+        Share of the final accuracy that is looked for, 0 to 1.
+    """
+
+    days: tuple[date, ...] = ()
+    reach: float = 0.95
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """How a study runs what it needs, and who is told how far it is.
+
+    Parameters
+    ----------
+    run
+        Runs the plan of a day.
+    say
+        Is told warnings and progress, as lines for people.
+    """
+
+    run: Callable[[Planner, Selection], Outcome] = session.run
+    say: Callable[[str], object] = lambda text: None
+
+
+class DayFailed(Exception):
+    """The run of a day has failed; its outcome says why."""
+
+    def __init__(self, config: Config, outcome: Outcome) -> None:
+        super().__init__(f"{counted(len(outcome.failures), 'task')} failed or did not end")
+        self.config, self.outcome = config, outcome
+
+
+def evaluate_season(
+    config: Config, wish: Wish, around: Surroundings | None = None
+) -> tuple[SeasonSummary, list[Path]]:
+    """Return how accurate a map is by day, and the files that say so.
+
+    The same polygons train and judge on all days. What is committed of a day is not done again; the
+    samples of a day are removed when it is judged, as they take most of the disk.
+
+    Parameters
+    ----------
+    config
+        A configuration that was checked.
+    wish
+        Days, and the share of the final accuracy that is looked for.
+    around
+        How runs are run and who is told; silent by default.
+
+    Raises
+    ------
+    DayFailed
+        If the run of a day has failed.
+    ConfigError, InputDataError
+        If a day lies outside the season or before the first image, or nothing is held out that
+        could judge.
+    """
+    around = around or Surroundings()
+    if not session.planner_of(config).tasks(_GOAL):
+        message = "no polygon of the season is held out, so nothing can judge a map of a part of it"
+        hint = "give labels of the year of the map, and no `learning.model`"
+        raise ConfigError(Problem("E-SEASON-LABELS", message, None, hint))
+    claim(config.run_dir)
+    days = _days(config, wish, _found(config), around)
+    whole = _judged(config, None, config.run_dir, around)
+    before = _folder(config, None)
+    judged = [_judged(config, day, before, around) for day in days]
+    validation = config.validation
+    summary = summarise(
+        [*judged, whole],
+        (config.name, config.year),
+        wish.reach,
+        (validation.bootstrap, validation.confidence_level, config.seed),
+    )
+    return summary, write(summary, config.run_dir / FOLDER)
+
+
+def month_ends(config: Config) -> tuple[date, ...]:
+    """Return the last day of each month that ends within the season, up to `imagery.as_of`."""
+    day, last, ends = config.season.start, _last(config), list[date]()
+    while day <= config.season.end:
+        following = (day.replace(day=28) + timedelta(days=4)).replace(day=1)
+        end = following - timedelta(days=1)
+        if end <= min(config.season.end, last):
+            ends.append(end)
+        day = following
+    return tuple(ends)
+
+
+def _last(config: Config) -> date:
+    return period_of(config).until
+
+
+def _days(config: Config, wish: Wish, findings: Findings, around: Surroundings) -> tuple[date, ...]:
+    """Return the days to judge, ascending; months before the first image are left out."""
+    if not wish.days:
+        days = []
+        for day in month_ends(config):
+            errors = check_products(_at(config, day), findings).errors
+            if {one.code for one in errors} == {_TOO_EARLY}:
+                around.say(f"{day}: left out, {errors[0].message.partition(': ')[2]}")
+            else:
+                days.append(day)
+        return tuple(days)
+    problems, first, last = Problems(), config.season.start, _last(config)
+    for day in wish.days:
+        if not first <= day <= last:
+            message = f"{day} is no day of the season, {first} to {last}"
+            problems.error("E-SEASON-DAY", message, None, "name days of the season by --dates")
+    problems.raise_errors(ConfigError)
+    for day in wish.days:
+        problems.extend(check_products(_at(config, day), findings))
+    problems.raise_errors(InputDataError)
+    return tuple(sorted(set(wish.days)))
+
+
+def _found(config: Config) -> Findings:
+    problems = Problems()
+    readers = Readers.of(config.imagery.readers)
+    findings = find_products(config.imagery.paths, readers, problems)
+    problems.raise_errors(InputDataError)
+    return findings
+
+
+def _judged(config: Config, day: date | None, before: Path, around: Surroundings) -> Judged:
+    """Train and validate with the images of up to a day, in a run of its own."""
+    seen = _at(config, day).model_copy(update={"run_dir": _folder(config, day)})
+    planner = session.planner_of(seen)
+    if not planner.is_done(_GOAL):
+        planner.forget()
+        begin_with_preparation(before, seen.run_dir)
+        begin_with_extracted(before, seen.run_dir)
+        outcome = around.run(planner, Selection(goal=_GOAL))
+        if outcome.exit_code:
+            raise DayFailed(seen, outcome)
+        if day is not None:
+            _remove_samples(seen.run_dir)
+    used = sum(int(one["used"]) for one in summaries(planner.tasks("inventory")))
+    judged = read_judged(seen.run_dir, day, used, _counting(config))
+    shown = judged.overall["estimate"]
+    told = "-" if shown is None else f"{shown:.3f}"
+    around.say(f"{day or 'the whole season'}: {counted(used, 'product')}, overall accuracy {told}")
+    return judged
+
+
+def _at(config: Config, day: date | None) -> Config:
+    """Return the configuration with the images of up to a day; as it is for None."""
+    if day is None:
+        return config
+    imagery = config.imagery.model_copy(update={"as_of": day})
+    return config.model_copy(update={"imagery": imagery})
+
+
+def _folder(config: Config, day: date | None) -> Path:
+    return config.run_dir / FOLDER / ("whole" if day is None else day.isoformat())
+
+
+def _counting(config: Config) -> Sequence[str]:
+    """Return the variants that the overall accuracy is of: all folds, or the first split."""
+    if config.validation.folds is None:
+        return (map_variant(config),)
+    return tuple(variants(config))
+
+
+def _remove_samples(run_dir: Path) -> None:
+    with RunLock(run_dir):
+        cleaning.remove(run_dir, cleaning.look(run_dir, STAGES, None).kinds["samples"])
