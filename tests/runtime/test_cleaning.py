@@ -89,6 +89,9 @@ def test_a_kind_is_made_again_and_what_was_made_from_it_stays(world: World) -> N
 
 def test_files_of_others_stay(world: World) -> None:
     make(world)
+    within = world.run_dir / "evaluation" / "seasons" / "2017"
+    make_within(world, within)
+    assert [*verify_run(world.run_dir).problems] == []
     numbers = world.run_dir / "numbers"
     (numbers / "1.txt").write_text("mine now")
     (numbers / "notes.txt").write_text("mine")
@@ -99,8 +102,6 @@ def test_files_of_others_stay(world: World) -> None:
     link = numbers / "3.txt"
     kept = link.rename(world.run_dir.parent / "kept.txt")
     link.symlink_to(kept)
-    within = world.run_dir / "evaluation" / "seasons" / "2017"
-    make_within(world, within)
     mine = files(within) | {"1.txt", "notes.txt", "other.json", "2.txt", "2.txt.json", "3.txt"}
     holding = look(world.run_dir, planner_of(world).stages, planned=set())
     assert {path.name for path in holding.changed} == {"1.txt", "3.txt"}

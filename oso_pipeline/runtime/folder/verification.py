@@ -18,6 +18,7 @@ from oso_pipeline.core.commit import is_temporary, sha256_file, sidecar_of
 from oso_pipeline.core.errors import Problem, Problems
 from oso_pipeline.core.json_files import object_in
 from oso_pipeline.core.regular_files import read_regular
+from oso_pipeline.runtime.folder.ownership import MARK
 from oso_pipeline.runtime.stages import STAGES
 from oso_pipeline.tasks.heartbeat import ACTIVITY
 from oso_pipeline.tasks.stage import Stage
@@ -27,7 +28,7 @@ FOLDERS_APART = (ACTIVITY, "batch")
 """They hold what runs tell of themselves; stages name theirs."""
 RECORD_KEYS = {"sha256", "size", "key"}
 _UNCOMMITTED = {"run.json", "config.yaml", "log.jsonl", "run.lock"}
-"""Files at the top of the run folder that tell of the run and are no result of a task."""
+"""Files at the top of a run folder that tell of the run and are no result of a task."""
 
 _MEND = "`oso verify RUN --repair`, then `oso run` makes it again"
 
@@ -162,7 +163,8 @@ def _note_stray(found: Verification, path: Path, records: set[Path], folder: Pat
         message = "left behind by a writer that was killed, or of a run at work"
         found.problems.warn("W-VERIFY-TEMPORARY", message, path, "the next run removes it")
     elif path not in records and sidecar_of(path) not in records:
-        if path.parent == folder and path.name in _UNCOMMITTED:
+        at_top = path.parent == folder or (path.parent / MARK).is_file()
+        if at_top and path.name in _UNCOMMITTED:
             return
         message = "a file without commit record; nothing of the pipeline uses it"
         hint = "the next run replaces it if it is needed; otherwise remove it"
@@ -170,10 +172,10 @@ def _note_stray(found: Verification, path: Path, records: set[Path], folder: Pat
 
 
 def _files_of(folder: Path, apart: Collection[str]) -> Iterator[Path]:
-    """Give the files that belong to the run."""
+    """Give the files that belong to the run, and to runs within it, as those of studies."""
     for root, folders, names in os.walk(folder):
         here = Path(root)
-        if here == folder:
+        if here == folder or MARK in names:
             folders[:] = [name for name in folders if name not in apart]
         yield from (here / name for name in names)
 
