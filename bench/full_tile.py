@@ -97,6 +97,9 @@ def _measured(part: Part, folder: Path, say: Say) -> dict[str, Any]:
             say(f"predict, {count} workers: {_line(predictions[count][-1])}")
     after, _ = _oso(tile)
     say(f"mosaic, validate, report: {after:.0f} s")
+    stages = _stages(folder / "run" / "log.jsonl")
+    for name, one in stages.items():
+        say(f"{name}: {one['core_s']:.1f} s of a core, {one['expected_core_s']:.1f} s expected")
     fastest = min(figures["command_wall_s"] for each in predictions.values() for figures in each)
     return {
         "status": "ok",
@@ -109,6 +112,7 @@ def _measured(part: Part, folder: Path, say: Say) -> dict[str, Any]:
         "until_train_s": round(before, 1),
         "after_predict_s": round(after, 1),
         "end_to_end_s": round(before + fastest + after, 1),
+        "stages": stages,
         "runs": {str(count): _summed(figures) for count, figures in predictions.items()},
     }
 
@@ -180,6 +184,19 @@ def _stage(log: Path) -> tuple[datetime, datetime, list[dict[str, Any]]]:
     ended = next(event for event in events if event["event"] == "stage_ends")
     begun, last = (datetime.fromisoformat(event["ts"]) for event in (events[0], ended))
     return begun, last, tasks
+
+
+def _stages(log: Path) -> dict[str, dict[str, Any]]:
+    """Return what each stage took and was expected to take, the first time that it was done."""
+    found: dict[str, dict[str, Any]] = {}
+    for line in log.read_text(encoding="utf-8").splitlines():
+        event = json.loads(line)
+        for name, needs in event["stages"].items() if event["event"] == "needs" else ():
+            actual, expected = needs["actual"], needs["expected"]
+            if actual["tasks"] == expected["tasks"]:
+                values = {"expected_core_s": expected["core_seconds"]}
+                found.setdefault(name, {"core_s": actual["core_seconds"], **values})
+    return found
 
 
 def _summaries(sidecars: Iterable[Path]) -> list[dict[str, Any]]:

@@ -4,7 +4,9 @@
 into the blocks of a run and hands them to 200 workers of one thread through the executor of a run
 on a cluster. A task sleeps as long as a block takes, divided by ``--faster``: to the scheduler that
 many times more cores. Then it commits a file. Half way through the last run, of 1,000 blocks, 30 %
-of the workers are killed at once. The table goes into docs/performance.md.
+of the workers are killed at once. Beside what a run took stands what the simulation of
+`oso_pipeline.runtime.simulated` says, from the times of its tasks and of the driver; it also says
+where one driver ends. The tables go into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import psutil
@@ -33,10 +36,13 @@ from bench.sleepers import STARTS, SleepJob
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.tiles import Tile
+from oso_pipeline.prediction.stage import STAGE as PREDICT
 from oso_pipeline.runtime.executors import settings, tls
 from oso_pipeline.runtime.executors.dask_base import DaskExecutor
+from oso_pipeline.runtime.planner import StagePlan
+from oso_pipeline.runtime.simulated import SimulatedExecutor, wall_seconds
 from oso_pipeline.tasks.job import Input
-from oso_pipeline.tasks.task import Task
+from oso_pipeline.tasks.task import Task, TaskState
 from oso_pipeline.timeseries.reading.blocking import BLOCK_PIXELS, block_shape
 
 RESULTS = Path(__file__).parent / "national.json"
@@ -46,6 +52,7 @@ SECONDS_PER_PIXEL = 3.8e-6
 """Of a core, measured on a whole tile (docs/performance.md)."""
 PROCESSES, THREADS = 10, 20
 KILLED, BLOCKS_AT_DEATH = 0.3, 1000
+CREWS = (200, 500, 1000, 2000, 4000)
 
 
 def national_blocks(most: int | None = None) -> list[Block]:
@@ -172,23 +179,33 @@ class Watch:
 def measure(executor: ManyWorkers, tasks: Sequence[Task], kill: bool) -> dict[str, Any]:
     """Run tasks, with workers killed half way if asked for."""
     slept = sum(task.job.seconds for task in tasks if isinstance(task.job, SleepJob))
-    workers, failed, first, killed_at = PROCESSES * THREADS, 0, 0.0, 0.0
+    workers, failed, first, killed_at, busy = PROCESSES * THREADS, 0, 0.0, 0.0, 0.0
+    idle: list[float] = []
     alive = workers
     with Watch(executor) as watch:
         cpu, began = time.process_time(), time.perf_counter()
         for done, result in enumerate(executor.run(tasks, f"n{began:.0f}"), start=1):
             first = first or time.perf_counter() - began
             failed += result.status == "failed"
+            busy += result.seconds
+            idle.append(float(result.summary["idle_s"]))
             if kill and done == len(tasks) // 2:
                 killed_at = time.perf_counter() - began
                 alive -= THREADS * executor.kill_some()
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+    handing_over = fmean([seconds for seconds in idle if seconds] or [0.0])
     # Of those killed, what they had until then; of the others, all of it.
     available = alive * wall + (workers - alive) * killed_at
     return {
         "tasks": len(tasks),
         "task_s": round(slept / len(tasks), 2),
         "wall_s": round(wall, 1),
+        "commit_s": round((busy - slept) / len(tasks), 3),
+        "handing_over_s": round(handing_over, 3),
+        "simulated_s": round(
+            simulated(tasks, (busy - slept) / len(tasks) + handing_over, cpu / len(tasks)),
+            1,
+        ),
         "ideal_s": round(wall - (available - slept) / alive, 1),
         "first_s": round(first, 1),
         "commits_per_s": round(len(tasks) / wall, 1),
@@ -202,6 +219,32 @@ def measure(executor: ManyWorkers, tasks: Sequence[Task], kill: bool) -> dict[st
         "failed": failed,
         "uncommitted": sum(task.committed() is None for task in tasks),
     }
+
+
+def simulated(
+    tasks: Sequence[Task], besides_s: float, driver_s: float, workers: int = PROCESSES * THREADS
+) -> float:
+    """Return how long tasks take that sleep, do something besides, and keep the driver busy."""
+
+    def seconds(task: Task) -> float:
+        return besides_s + (task.job.seconds if isinstance(task.job, SleepJob) else 0.0)
+
+    states = tuple(TaskState("new", "never made") for _ in tasks)
+    plan = StagePlan(PREDICT, tuple(tasks), states)
+    return wall_seconds([plan], SimulatedExecutor(workers, seconds, driver_s))
+
+
+def one_driver(tasks: Sequence[Task], driver_s: float) -> list[dict[str, Any]]:
+    """Return how long the blocks of a nation take with more and more workers of one driver."""
+    slept = sum(task.job.seconds for task in tasks if isinstance(task.job, SleepJob))
+    return [
+        {
+            "workers": workers,
+            "wall_s": round(simulated(tasks, 0.0, driver_s, workers), 1),
+            "ideal_s": round(slept / workers, 1),
+        }
+        for workers in CREWS
+    ]
 
 
 def starts(folder: Path) -> int:
@@ -219,19 +262,32 @@ def planning(tasks: Sequence[Task]) -> dict[str, Any]:
 def table(content: dict[str, Any]) -> str:
     """Return the results as a table in Markdown."""
     lines = [
-        "| | s per block | cores this equals | wall (ideal) | time of workers lost | commits/s "
-        "| driver, ms of a core per block | tasks known at most | driver, memory (growth) "
-        "| started again | left undone |",
+        "| | s per block | cores this equals | wall (simulated, ideal) | time of workers lost "
+        "| commits/s | driver, ms of a core per block | tasks known at most "
+        "| driver, memory (growth) | started again | left undone |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     real = content["real_task_s"]
     lines += [
         f"| {name} | {row['task_s']} | {PROCESSES * THREADS * real / row['task_s']:,.0f} "
-        f"| {row['wall_s']:.0f} s ({row['ideal_s']:.0f} s) | {row['lost_percent']:.1f} % "
-        f"| {row['commits_per_s']:.0f} | {row['driver_ms_per_task']:.1f} "
-        f"| {row['most_tasks_known']} | {row['driver_mb']} MB ({row['driver_growth_mb']} MB) "
+        f"| {row['wall_s']:.0f} s ({row['simulated_s']:.0f} s, {row['ideal_s']:.0f} s) "
+        f"| {row['lost_percent']:.1f} % | {row['commits_per_s']:.0f} "
+        f"| {row['driver_ms_per_task']:.1f} | {row['most_tasks_known']} "
+        f"| {row['driver_mb']} MB ({row['driver_growth_mb']} MB) "
         f"| {row['started_again']} | {row['failed'] + row['uncommitted']} |"
         for name, row in content["runs"].items()
+    ]
+    lines += [
+        "",
+        "Simulated: all blocks, one driver that needs as much for each as in the first run.",
+        "",
+        "| workers | wall | if all were busy to the end | time of workers lost |",
+        "|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {one['workers']:,} | {one['wall_s']:.0f} s | {one['ideal_s']:.0f} s "
+        f"| {100 * (1 - one['ideal_s'] / one['wall_s']):.0f} % |"
+        for one in content["one_driver"]
     ]
     return "\n".join(lines)
 
@@ -278,6 +334,9 @@ def main() -> None:
                 content["planning"] = planning(tasks)
                 content["runs"][name] = measure(executor, tasks, kill)
                 print(name, json.dumps(content["runs"][name]), flush=True)
+                if "one_driver" not in content:
+                    driver_s = content["runs"][name]["driver_ms_per_task"] / 1000
+                    content["one_driver"] = one_driver(tasks, driver_s)
                 if options.blocks is None:
                     write(content)
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from oso_pipeline.tasks.job import Input, Job, place, reads
 from oso_pipeline.tasks.task import Summary, Task
 
 STARTS = "starts"
+_OF_WORKER = threading.local()
+"""Each worker has a thread for its tasks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +49,18 @@ class SleepJob(Job):
 def sleep_and_commit(job: SleepJob, task: Task) -> Summary:
     """Take the time of a block and publish a small file.
 
-    Every start is a line in a file of this process, so that what is done twice can be counted.
+    Every start is a line in a file of this process, so that what is done twice can be counted. The
+    summary tells how long the worker had nothing to do since its task before.
     """
+    idle = time.perf_counter() - getattr(_OF_WORKER, "ended", time.perf_counter())
     starts = task.run_dir / STARTS
     starts.mkdir(exist_ok=True)
     with (starts / str(os.getpid())).open("a", encoding="ascii") as file:
         file.write(task.name + "\n")
     time.sleep(job.seconds)
     publish_bytes(task.output(), bytes(200))
-    return {"pixels": 0}
+    _OF_WORKER.ended = time.perf_counter()
+    return {"idle_s": idle}
 
 
 async def _host(address: str, count: int) -> None:

@@ -13,7 +13,6 @@ import typer
 from oso_pipeline.cli.console import out
 from oso_pipeline.cli.options import ConfigPath, Overrides, writing_into
 from oso_pipeline.core.errors import ConfigError, OsoError, Problem
-from oso_pipeline.core.wording import counted
 
 if TYPE_CHECKING:
     from oso_pipeline.runtime.planner import Planner, StagePlan
@@ -67,6 +66,13 @@ def plan(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Measure this machine first (half a minute).")
     ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Tell the time with so many workers.")
+    ] = None,
+    price: Annotated[
+        float | None,
+        typer.Option("--price-per-core-hour", min=0, help="Tell what the run costs."),
+    ] = None,
 ) -> None:
     """Show what a run would do, why, and how long it takes, without doing anything."""
     from oso_pipeline.cli import tables
@@ -86,14 +92,13 @@ def plan(
     if calibrate:
         calibration.remember(calibration.measure())
     plans = plannable(planner)
-    forecast = session.forecast_of(planner.config, None)
+    forecast = session.forecast_of(planner.config, workers)
     if as_json:
         out.print_json(json.dumps([stage.to_json() for stage in plans]))
     else:
         out.print(tables.plan_table(plans, forecast))
-        wall = tables.duration(forecast.wall_seconds(plans))
-        workers = counted(forecast.workers, "worker")
-        out.print(f"about {wall} with {workers} as fast as {forecast.speed.machine}")
+        for line in tables.time_and_cost(plans, forecast, price):
+            out.print(line, highlight=False)
         out.print(str(room_for(planner, planner.stages)))
         for stage in plans:
             for why, count in stage.reasons.most_common(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TextIO
 
 from rich.console import Console
@@ -45,20 +46,30 @@ def headline(plan: StagePlan) -> str:
     return f"{plan.name}: {todo} of {len(plan.tasks)} to do ({count}: {why}{others})"
 
 
+@dataclass
+class _Count:
+    """How far a stage is."""
+
+    todo: int
+    began: float
+    ended: int = 0
+
+
 class PlainProgress:
     """Lines for logs and pipes: one per stage, and one every half minute."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._todo = self._ended = 0
-        self._started = self._last = 0.0
+        self._counts: dict[str, _Count] = {}
+        self._last = 0.0
 
     def notice(self, event: Event) -> None:
         """Say what a stage has to do, how far it is, what fails, and how long it took."""
         match event:
             case StageStarted(plan):
-                self._todo, self._ended = len(plan.todo), 0
-                self._started = self._last = time.monotonic()
+                now = time.monotonic()
+                self._last = self._last if self._counts else now
+                self._counts[plan.name] = _Count(len(plan.todo), now)
                 self._line(headline(plan))
             case TaskEnded(result):
                 self._count(result)
@@ -70,23 +81,31 @@ class PlainProgress:
                 pass
 
     def _count(self, result: TaskResult) -> None:
-        """Say from time to time how far the stage is; say every failure."""
-        self._ended += 1
-        now = time.monotonic()
+        """Say from time to time how far the stages are; say every failure."""
+        self._counts[result.stage].ended += 1
         if result.status == "failed":
             self._line(f"  failed: {result.stage} {result.name}")
-        if now - self._last >= PLAIN_LINE_EVERY_S and self._ended < self._todo:
-            self._last = now
-            seconds = now - self._started
-            left = duration(seconds / self._ended * (self._todo - self._ended))
-            self._line(f"  {self._ended}/{self._todo}, {pace(self._ended, seconds)}, {left} left")
+        if (now := time.monotonic()) - self._last < PLAIN_LINE_EVERY_S:
+            return
+        self._last = now
+        for name, one in self._counts.items():
+            if 0 < one.ended < one.todo:
+                which = f"{name} " if len(self._counts) > 1 else ""
+                seconds = now - one.began
+                left = duration(seconds / one.ended * (one.todo - one.ended))
+                rate = pace(one.ended, seconds)
+                self._line(f"  {which}{one.ended}/{one.todo}, {rate}, {left} left")
 
     def _end(self, event: StageEnded) -> None:
+        count = self._counts.pop(event.plan.name)
         parts = [event.gathered.headline] if event.gathered.headline else []
-        if self._todo:
-            seconds = time.monotonic() - self._started
+        if count.todo:
             failures = f", {event.failed} failed" if event.failed else ""
-            parts.insert(0, f"{event.plan.name} took {seconds:.1f} s{failures}")
+            blocked = f", {event.blocked} lack their input" if event.blocked else ""
+            seconds = time.monotonic() - count.began
+            parts.insert(0, f"{event.plan.name} took {seconds:.1f} s{failures}{blocked}")
+        elif parts and self._counts:  # among lines of other stages
+            parts.insert(0, event.plan.name)
         if parts:
             self._line("  " + ": ".join(parts))
 
@@ -106,9 +125,8 @@ class BarProgress:
             TimeRemainingColumn(),
             console=console,
         )
-        self._bar: TaskID | None = None
-        self._started = 0.0
-        self._ended = 0
+        self._bars: dict[str, TaskID] = {}
+        self._counts: dict[str, _Count] = {}
 
     def __enter__(self) -> BarProgress:
         self._progress.start()
@@ -127,24 +145,29 @@ class BarProgress:
             case TaskStraggles():
                 self._progress.console.print(str(event), style="yellow", markup=False)
             case StageEnded(gathered=gathered) if gathered.headline:
-                self._progress.console.print(f"  {gathered.headline}", markup=False)
+                which = f"{event.plan.name}: " if len(self._counts) > 1 else ""
+                del self._counts[event.plan.name]
+                self._progress.console.print(f"  {which}{gathered.headline}", markup=False)
+            case StageEnded(plan):
+                del self._counts[plan.name]
             case _:
                 pass
 
     def _begin(self, plan: StagePlan) -> None:
         self._progress.console.print(headline(plan), highlight=False)
-        self._started, self._ended = time.monotonic(), 0
-        self._bar = (
-            self._progress.add_task(plan.name, total=len(plan.todo), rate="") if plan.todo else None
-        )
+        self._counts[plan.name] = _Count(len(plan.todo), time.monotonic())
+        if plan.todo:
+            self._bars[plan.name] = self._progress.add_task(
+                plan.name, total=len(plan.todo), rate=""
+            )
 
     def _count(self, result: TaskResult) -> None:
-        self._ended += 1
+        count = self._counts[result.stage]
+        count.ended += 1
         if result.status == "failed":
             self._progress.console.print(f"failed: {result.stage} {result.name}", style="red")
-        if self._bar is not None:
-            rate = pace(self._ended, time.monotonic() - self._started)
-            self._progress.update(self._bar, advance=1, rate=rate)
+        rate = pace(count.ended, time.monotonic() - count.began)
+        self._progress.update(self._bars[result.stage], advance=1, rate=rate)
 
 
 class JsonProgress:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from oso_pipeline.core.plain_text import plain
+from oso_pipeline.core.wording import counted
 from oso_pipeline.learning.model_bank import origin_of
 from oso_pipeline.learning.model_description import Description
 from oso_pipeline.runtime.folder.cleaning import Found
@@ -38,6 +39,34 @@ def plan_table(plans: Sequence[StagePlan], forecast: Forecast) -> Table:
             f"{needs.memory_bytes / 1e9:.2f} GB",
         )
     return table
+
+
+def time_and_cost(plans: Sequence[StagePlan], forecast: Forecast, price: float | None) -> list[str]:
+    """Return in words how long what is to do takes, and what it costs.
+
+    Parameters
+    ----------
+    plans
+        The stages.
+    forecast
+        What to expect.
+    price
+        Of a core-hour, in any currency; None where nobody asks.
+    """
+    wall, core = forecast.wall_seconds(plans), forecast.core_seconds(plans)
+    workers = counted(forecast.workers, "worker")
+    ideal = duration(core / forecast.workers)
+    lines = [
+        f"about {duration(wall)} with {workers} as fast as {forecast.speed.machine}; "
+        f"{ideal} if all were busy to the end"
+    ]
+    if price is not None:
+        held = forecast.core_hours_held(plans)
+        lines.append(
+            f"about {price * held:.2f} at {price:g} a core-hour: {held:.3g} core-hours of workers, "
+            f"{core / 3600:.3g} of them at work"
+        )
+    return lines
 
 
 def models_table(models: Iterable[tuple[Path, Description]]) -> Table:

@@ -43,10 +43,13 @@ class Site(Section):
     """Seconds before the walltime at which a job stops to begin tasks."""
     jobs: int = Field(8, ge=2, le=10_000)
     """Jobs that share the work: elements of an array, or worker jobs of the pilot."""
+    max_queued: int = Field(100, ge=10)
+    """Most jobs in the queue at once, each element of an array counted, as sites limit it for a
+    user. `jobs` is cut to that."""
     running: int | None = Field(None, ge=1)
     """Most elements of an array that run at once."""
     cores: int = Field(8, ge=1)
-    """Cores of a job, each with a worker process."""
+    """Most cores of a job, each with a worker process; a job has no more than its tasks can use."""
     memory_per_worker_gb: float = Field(2.0, ge=0.25)
     """Memory of a worker; a job asks for that of its workers and 1.5 GB more."""
     restarts: int = Field(10, ge=0, le=1000)
@@ -73,10 +76,9 @@ class Site(Section):
         hours, minutes, seconds = (int(part) for part in self.walltime.split(":"))
         return 3600 * hours + 60 * minutes + seconds
 
-    @property
-    def job_memory_mb(self) -> int:
-        """Memory that a job asks for."""
-        return round(1000 * (self.cores * self.memory_per_worker_gb + 1.5))
+    def memory_mb(self, workers: int) -> int:
+        """Return the memory that a job of so many workers asks for."""
+        return round(1000 * (workers * self.memory_per_worker_gb + 1.5))
 
     @model_validator(mode="after")
     def _consistent(self) -> Site:

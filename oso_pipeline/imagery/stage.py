@@ -113,6 +113,7 @@ class InventoryStage(StageBase):
 
     name = "inventory"
     makes = Makes("inventory", folders=(EXTRACTED,))
+    plans_from = ()
     disk_hint = "extract the archives of products yourself"
 
     def check(self, config: Config) -> Problems:

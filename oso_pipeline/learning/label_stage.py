@@ -96,6 +96,7 @@ class LabelsStage(StageBase):
 
     name = "labels"
     makes = Makes("labels", is_result=True)
+    plans_from = ()
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the checks; none where `label_check.enabled` is false or no label holds."""

@@ -42,6 +42,7 @@ class TrainStage(StageBase):
 
     name = "train"
     makes = Makes("models", is_result=True)
+    plans_from = ()
     section = "oso_pipeline.learning.models_section:models_section"
 
     def check(self, config: Config) -> Problems:

@@ -16,12 +16,19 @@ from oso_pipeline.core.commit import verified
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.tasks.task import decided, family_of
 
+BLOCKS = "blocks"
+"""Folder of the run that takes the blocks."""
 BANDS = ("class", "confidence", "validity")
 """Bands that every file has: code, confidence in percent, number of clear dates."""
 BYTES_PER_PIXEL = 1
 """What the three of them take on disk, compressed, as measured."""
 
 Bands = Mapping[str, npt.NDArray[np.uint16]]
+
+
+def file_of(block: Block) -> str:
+    """Return where a block lies, relative to the run folder."""
+    return f"{BLOCKS}/{block.tile}/{block.name}.tif"
 
 
 def block_family(recipe: Mapping[str, Any]) -> str:

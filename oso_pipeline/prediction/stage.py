@@ -25,7 +25,7 @@ from oso_pipeline.learners.registry import late_settings, learner_of
 from oso_pipeline.learning.cost import classifying_need
 from oso_pipeline.learning.jobs import GivenModelJob, TrainJob
 from oso_pipeline.learning.model_file import cached_model
-from oso_pipeline.prediction.block_file import BANDS, BYTES_PER_PIXEL, write_block
+from oso_pipeline.prediction.block_file import BANDS, BYTES_PER_PIXEL, file_of, write_block
 from oso_pipeline.prediction.block_map import outside, predict_pixels
 from oso_pipeline.prediction.series_quality import (
     count_quality,
@@ -100,6 +100,7 @@ class PredictStage(StageBase):
     name = "predict"
     makes = Makes("blocks")
     in_array = True
+    plans_from = ("inventory",)
 
     def check(self, config: Config) -> Problems:
         """Find a learner without a kernel, and an area that cannot be used or lies outside."""
@@ -256,7 +257,7 @@ def _tasks_of(
             name=f"{block.tile}/{block.name}",
             function="oso_pipeline.prediction.stage:predict",
             run_dir=context.run_dir,
-            outputs=(f"blocks/{block.tile}/{block.name}.tif",),
+            outputs=(file_of(block),),
             job=replace(first, block=block),
             cost=_cost(block, memory, need),
         )

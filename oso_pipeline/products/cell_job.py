@@ -14,13 +14,14 @@ from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import NODATA_CODE
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.wording import counted
+from oso_pipeline.prediction.block_file import BLOCKS
 from oso_pipeline.products.cell_layers import CellLayer, strips_of
 from oso_pipeline.products.cells import Cell
 from oso_pipeline.products.committed import BlockCache, TileBlocks, TileWindow, committed_blocks
 from oso_pipeline.products.grid import window_in_tile
 from oso_pipeline.products.layers import CLASS, CONFIDENCE, PixelType
 from oso_pipeline.products.mosaic import Holes, Mosaic
-from oso_pipeline.tasks.job import Input, Job, file_part, place, reads
+from oso_pipeline.tasks.job import Input, Inputs, Job, file_part, place, reads
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.vectors.area_of_interest import AreaOfTask
 
@@ -49,7 +50,7 @@ class CellJob(Job):
     area
         The area of interest; None for whole tiles.
     blocks
-        The folder of the blocks, with the digest of their families.
+        The files of the blocks that reach into the cell, with the digest of their families.
     missing_blocks
         Which blocks are missing, where a map with holes is accepted.
     map_grid, cell
@@ -68,7 +69,7 @@ class CellJob(Job):
     codes: tuple[int, ...]
     ownership: Ownership
     area: AreaOfTask | None = file_part(if_set=True)
-    blocks: Input = reads()
+    blocks: Inputs = reads()
     missing_blocks: Input | None = reads("missing blocks")
     map_grid: GeoBox = place()
     cell: Cell = place()
@@ -125,7 +126,7 @@ def _valued(job: CellJob, layer: CellLayer) -> int:
 
 def _open(job: CellJob, task: Task, tile: str, cache: BlockCache) -> TileBlocks:
     grid, families = job.ownership.grids[tile], job.families[tile]
-    folder = task.path_of(job.blocks) / tile
+    folder = task.run_dir / BLOCKS / tile
     window = TileWindow(*window_in_tile(job.grid, grid))
     shape = job.block_shapes[tile]
     near = committed_blocks(folder, tile, families, lambda path: window.may_hold(path, shape))
@@ -149,7 +150,7 @@ def _check(job: CellJob, task: Task, name: str, layer: CellLayer) -> None:
         problems.error(
             "E-MAP-VALUES",
             f"the blocks hold values {unknown[:10]} that a {name} map cannot have",
-            task.path_of(job.blocks),
+            task.run_dir / BLOCKS,
             "remove the folder of the blocks and run again",
         )
     problems.raise_errors(InputDataError)
@@ -170,7 +171,7 @@ def _refuse_holes(job: CellJob, task: Task, holes: Holes, damaged: Mapping[Any, 
         f"the map would have holes: {counted(holes.pixels, 'pixel')} of "
         f"{counted(len(names), 'missing block')} "
         f"({', '.join(names[:_NAMED_BLOCKS])}{more})",
-        task.path_of(job.blocks),
+        task.run_dir / BLOCKS,
         "run again to make the missing blocks, or accept holes with `map.allow_partial: true`",
     )
     problems.raise_errors(InputDataError)

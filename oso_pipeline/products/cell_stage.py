@@ -15,14 +15,14 @@ from oso_pipeline.core.commit import digest
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.wording import counted
-from oso_pipeline.prediction.block_file import block_family
+from oso_pipeline.prediction.block_file import BLOCKS, block_family, file_of
 from oso_pipeline.prediction.stage import PredictJob
 from oso_pipeline.products import cells as cutting
 from oso_pipeline.products.cell_job import CellJob
 from oso_pipeline.products.cells import Cell, cells_of, levels_inside
 from oso_pipeline.products.grid import cropped, map_grid
 from oso_pipeline.products.layers import LAYERS, PixelType
-from oso_pipeline.tasks.job import Input
+from oso_pipeline.tasks.job import Input, Inputs
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Task
 from oso_pipeline.vectors.area_of_interest import AreaMask, AreaOfTask
@@ -41,6 +41,7 @@ class CellStage(StageBase):
     name = "cells"
     makes = Makes("parts")
     in_array = True
+    plans_from = ()
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the cells, row by row.
@@ -128,7 +129,7 @@ def _tasks(context: PlanContext[Config], by_tile: Mapping[str, list[Task]]) -> l
         codes=nomenclature.codes,
         ownership=ownership,
         area=area,
-        blocks=Input("", "blocks"),
+        blocks=Inputs("", ()),
         missing_blocks=None,
         map_grid=grid,
         cell=Cell(0, 0),
@@ -148,13 +149,14 @@ def _job(
     """Return the job of a cell, which carries the tiles around and no others."""
     grid = cell.crop(common.grid, cutting.CELL_BLOCKS)
     families = {tile: common.families[tile] for tile in near}
-    names = sorted(f"{b.tile}/{b.name}" for ones in near.values() for b in ones if b in missing)
+    blocks = [block for ones in near.values() for block in ones]
+    names = sorted(f"{block.tile}/{block.name}" for block in blocks if block in missing)
     return replace(
         common,
         grid=grid,
         ownership=common.ownership.around(grid, near),
-        blocks=Input(digest(families), "blocks"),
-        missing_blocks=Input(digest(names), "blocks") if names else None,
+        blocks=Inputs(digest(families), tuple(map(file_of, blocks))),
+        missing_blocks=Input(digest(names), BLOCKS) if names else None,
         cell=cell,
         families=families,
         block_shapes={tile: common.block_shapes[tile] for tile in near},

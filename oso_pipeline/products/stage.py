@@ -76,6 +76,7 @@ class MosaicStage(StageBase):
 
     name = "mosaic"
     makes = Makes("maps", is_result=True)
+    plans_from = ()
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the tasks: class, confidence, validity.

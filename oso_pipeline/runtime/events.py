@@ -26,7 +26,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class StageStarted:
-    """A stage was planned; the tasks to do come next."""
+    """A stage was planned; its tasks come next, maybe among those of others."""
 
     plan: StagePlan
 
@@ -78,11 +78,14 @@ class StageEnded:
     gathered
         What the stage tells of itself: values, warnings, headline. Empty where only a part of
         it is done: a shard, some tiles.
+    blocked
+        Tasks that were not done, as what they read was not made.
     """
 
     plan: StagePlan
     failed: int
     gathered: Gathered
+    blocked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

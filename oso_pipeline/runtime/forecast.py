@@ -8,6 +8,7 @@ from typing import Any
 
 from oso_pipeline.runtime.calibration import Speed
 from oso_pipeline.runtime.planner import StagePlan
+from oso_pipeline.runtime.simulated import SimulatedExecutor, wall_seconds
 from oso_pipeline.tasks.task import Task, TaskResult
 
 
@@ -47,11 +48,14 @@ class Forecast:
     speed
         Of a core.
     workers
-        Processes that share the work.
+        Processes that share the work, with a core each.
+    beside
+        Whether stages go beside each other, as they do where the map may have no holes.
     """
 
     speed: Speed
     workers: int
+    beside: bool = True
 
     def needs(self, tasks: Iterable[Task]) -> Needs:
         """Return what `tasks` need together."""
@@ -62,16 +66,21 @@ class Forecast:
             max((cost.memory_bytes for cost in costs), default=0),
         )
 
-    def wall_seconds(self, plans: Sequence[StagePlan]) -> float:
-        """Return how long the stages take one after the other.
+    def core_seconds(self, plans: Iterable[StagePlan]) -> float:
+        """Return the processor time of all that is to do."""
+        return sum(self.needs(plan.todo).core_seconds for plan in plans)
 
-        A stage takes no less than its longest task, however many workers there are.
-        """
-        total = 0.0
-        for plan in plans:
-            seconds = [self.speed.core_seconds(task.cost) for task in plan.todo]
-            total += max(sum(seconds) / self.workers, max(seconds, default=0.0))
-        return total
+    def wall_seconds(self, plans: Sequence[StagePlan]) -> float:
+        """Return how long it takes; longer than if every worker were busy to the end."""
+        return wall_seconds(plans, SimulatedExecutor(self.workers, self._seconds), self.beside)
+
+    def core_hours_held(self, plans: Sequence[StagePlan]) -> float:
+        """Return the core-hours for which workers are there, busy or not."""
+        return self.workers * self.wall_seconds(plans) / 3600
+
+    def _seconds(self, task: Task) -> float:
+        """Return how long a task keeps its worker."""
+        return self.speed.core_seconds(task.cost) / getattr(task.job, "threads", 1)
 
 
 @dataclass(frozen=True)

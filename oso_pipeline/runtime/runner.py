@@ -1,14 +1,11 @@
-"""Run stages one after the other: only what is missing or outdated."""
+"""Run stages: only what is missing or outdated."""
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,62 +17,23 @@ from oso_pipeline.core.commit import (
     temporary_beside,
 )
 from oso_pipeline.core.errors import ConfigError, EnvironmentFailure, InputDataError, Problem
-from oso_pipeline.core.regular_files import real_place
 from oso_pipeline.runtime.checks.disk import refuse_full_disk
 from oso_pipeline.runtime.checks.memory import refuse_memory
-from oso_pipeline.runtime.events import (
-    Event,
-    Observer,
-    RunEnded,
-    RunStarted,
-    StageEnded,
-    StageStarted,
-    TaskEnded,
-)
+from oso_pipeline.runtime.course import Course
+from oso_pipeline.runtime.events import Observer, RunEnded
 from oso_pipeline.runtime.executors import Executor
 from oso_pipeline.runtime.folder import ownership
 from oso_pipeline.runtime.folder.lock import RunLock
 from oso_pipeline.runtime.forecast import Forecast, Ledger
 from oso_pipeline.runtime.outcome import Outcome
-from oso_pipeline.runtime.planner import Planner, StagePlan, is_per_tile
-from oso_pipeline.runtime.shard import Shard
-from oso_pipeline.runtime.stopping import Stop, UntilTold
+from oso_pipeline.runtime.planner import Planner
+from oso_pipeline.runtime.selection import Selection, concerned
+from oso_pipeline.runtime.stopping import Stop
 from oso_pipeline.tasks.heartbeat import forget_signs
 from oso_pipeline.tasks.memory_guard import forget_verdicts
-from oso_pipeline.tasks.past_seasons import of_its_season
-from oso_pipeline.tasks.stage import Gathered, Stage
+from oso_pipeline.tasks.stage import Stage
 
-
-@dataclass(frozen=True)
-class Selection:
-    """Which part of the plan to run; everything by default.
-
-    Parameters
-    ----------
-    until
-        Last stage to run.
-    only
-        The one stage to run; the stages before it must be done.
-    goal
-        A stage to run with those that it reads, and no others.
-    tiles
-        Do only the share of these tiles in stages that work per tile. Stages that need all
-        tiles run when the others are done too.
-    shard
-        Do only this share of each stage. A shard never waits: it ends where a stage needs
-        what other shards have not done yet.
-    """
-
-    until: str | None = None
-    only: str | None = None
-    goal: str | None = None
-    tiles: tuple[str, ...] = ()
-    shard: Shard | None = None
-
-    @property
-    def others(self) -> str | None:
-        """Who else works on the stages, where this is only a part."""
-        return "shards" if self.shard else "tiles" if self.tiles else None
+__all__ = ["Selection", "concerned", "describe_run", "run"]
 
 
 def run(
@@ -88,8 +46,9 @@ def run(
 ) -> Outcome:
     """Run what is to do and return what was done.
 
-    A failed task does not stop the others of its stage. The stages after it are only run
-    when the stage is optional, or the configuration accepts a partial map.
+    A failed task does not stop the others, but what needs its output is not done. What can only be
+    planned when its stage is done follows where the stage is optional, or the configuration accepts
+    a partial map.
 
     Parameters
     ----------
@@ -125,7 +84,7 @@ def run(
     recipe = planner.config.recipe_id
     held = lock or RunLock(planner.run_dir, selection.shard, recipe=recipe)
     stop = Stop(planner.config.runtime.stop_grace_s)
-    course = _Course(planner, executor, observers, selection, held, stop)
+    course = Course(planner, executor, observers, selection, held, stop)
     if forecast is not None:
         course.ledger = Ledger(forecast)
     with stop.listening(), held:
@@ -135,109 +94,12 @@ def run(
         forget_verdicts(planner.run_dir)
         describe_run(planner.config)
         with executor:
-            course.all(_selected(planner, selection))
+            stages = _selected(planner, selection)
+            _foresee(planner, stages, selection)
+            course.all(stages)
         held.require_held()
     course.tell(RunEnded(course.outcome))
     return course.outcome
-
-
-@dataclass
-class _Course:
-    """The way of a run through its stages."""
-
-    planner: Planner
-    executor: Executor
-    observers: Sequence[Observer]
-    selection: Selection
-    lock: RunLock
-    stop: Stop
-    ledger: Ledger | None = None
-    outcome: Outcome = field(default_factory=Outcome)
-
-    def all(self, stages: Sequence[Stage]) -> None:
-        """Run the stages until one does not allow the next to follow."""
-        _foresee(self.planner, stages, self.selection)
-        self.tell(RunStarted(self.planner.run_dir, tuple(stage.name for stage in stages)))
-        for stage in stages:
-            if not self.stage(stage):
-                break
-        if self.ledger is not None:
-            self.outcome.needs = self.ledger.needs()
-
-    def tell(self, event: Event) -> None:
-        """Tell everyone who watches."""
-        for observer in self.observers:
-            observer.notice(event)
-
-    def stage(self, stage: Stage) -> bool:
-        """Run one stage; return whether the next may follow."""
-        self.stop.heed()
-        if self._must_wait(stage):
-            return False
-        plan = self.planner.plan(stage, self.selection.tiles, self.selection.shard)
-        if not plan.tasks:  # the configuration does not ask for it
-            return True
-        if self.ledger is not None:
-            self.ledger.expect(plan)
-        self.tell(StageStarted(plan))
-        failed, ended = self._tasks(plan)
-        self.tell(StageEnded(plan, failed, self._gathered(plan)))
-        self.outcome.up_to_date += plan.count("done")
-        self.planner.forget()
-        if ended < len(plan.todo):
-            self.outcome.stopped = True
-            return False
-        if failed and stage.optional:
-            self.outcome.passed_over.add(stage.name)
-            return True
-        return not failed or self.planner.config.map.allow_partial
-
-    def _tasks(self, plan: StagePlan) -> tuple[int, int]:
-        """Run what is to do; return how many tasks failed and how many ended."""
-        failed = ended = 0
-        # The longest first: begun last, one would keep all other workers waiting.
-        longest_first = sorted(plan.todo, key=lambda task: -task.cost.core_seconds)
-        todo = UntilTold(longest_first, self._is_told)
-        for result in self.executor.run(todo, self._name()):
-            self.stop.heed()
-            ended += 1
-            if result.status == "failed":
-                failed += 1
-                self.outcome.failures.append(result)
-            else:
-                self.outcome.done += 1
-            if self.ledger is not None:
-                self.ledger.add(result)
-            self.tell(TaskEnded(result))
-        return failed, ended
-
-    def _name(self) -> str:
-        """Return what tells the run from others of the same settings on one scheduler."""
-        place = sha256(os.fsencode(real_place(self.planner.run_dir))).hexdigest()[:8]
-        return f"{self.planner.config.run_id}-{place}"
-
-    def _gathered(self, plan: StagePlan) -> Gathered:
-        """Return what the stage tells of itself; a part of it tells nothing."""
-        if self.selection.others:
-            return Gathered()
-        return of_its_season(plan.stage.gather(plan.tasks), plan.stage, self.planner)
-
-    def _is_told(self) -> bool:
-        return self.stop.announced or self.lock.lost
-
-    def _must_wait(self, stage: Stage) -> bool:
-        """Tell whether a part of a run ends here, since others have not done their part."""
-        others = self.selection.others
-        if others is None:
-            return False
-        if others == "tiles" and is_per_tile(self.planner.tasks(stage.name), self.planner.config):
-            return False
-        before = self.planner.upstream(stage)
-        unfinished = [one.name for one in before if self.planner.plan(one).todo]
-        if unfinished:
-            names = ", ".join(unfinished)
-            self.outcome.waiting = f"stage {stage.name} waits for {names} of the other {others}"
-        return bool(unfinished)
 
 
 def _foresee(planner: Planner, stages: Sequence[Stage], selection: Selection) -> None:
@@ -256,23 +118,6 @@ def _selected(planner: Planner, selection: Selection) -> Sequence[Stage]:
     if selection.only is not None:
         planner.require_complete(planner.stage(selection.only))
     return concerned(planner, selection)
-
-
-def concerned(planner: Planner, selection: Selection) -> Sequence[Stage]:
-    """Return the stages that a selection runs.
-
-    Raises
-    ------
-    InputDataError
-        If a goal cannot be planned because its input is missing.
-    """
-    if selection.only is not None:
-        return [planner.stage(selection.only)]
-    if selection.goal is not None:
-        return planner.needed(planner.stage(selection.goal))
-    if selection.until is not None:
-        return planner.stages[: planner.stages.index(planner.stage(selection.until)) + 1]
-    return planner.stages
 
 
 def describe_run(config: Config) -> None:

@@ -12,7 +12,7 @@ from oso_pipeline.config.loader import load_config
 from oso_pipeline.config.site import Site
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.runtime import runner
-from oso_pipeline.runtime.batch import Submission
+from oso_pipeline.runtime.batch import Submission, fitted
 from oso_pipeline.runtime.calibration import NOMINAL, remembered
 from oso_pipeline.runtime.checks import drivers
 from oso_pipeline.runtime.checks.everything import (
@@ -106,9 +106,10 @@ def submission_of(
     ConfigError, InputDataError, EnvironmentFailure
         With everything that was found; and if site and configuration do not go together.
     """
-    jobs = Submission.of(config, site, stages, attempt)
-    found = find_everything_unread(jobs.config, stages, Part(stages, in_jobs=True))
-    return jobs, _without_errors(jobs.config, found)
+    planner = Planner(fitted(config, site), stages)
+    found = find_everything_unread(planner.config, stages, Part(stages, in_jobs=True))
+    loaded = _without_errors(planner.config, found)
+    return Submission.of(planner, site, attempt), loaded
 
 
 def _without_errors(config: Config, found: Findings) -> Loaded:
@@ -165,7 +166,8 @@ def planner_of(config: Config) -> Planner:
 
 def forecast_of(config: Config, workers: int | None = None) -> Forecast:
     """Return what to expect on this machine, or on that of the estimates."""
-    return Forecast(remembered() or NOMINAL, n_workers(config, workers))
+    speed, beside = remembered() or NOMINAL, not config.map.allow_partial
+    return Forecast(speed, n_workers(config, workers), beside)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, overload
-
-from oso_pipeline.tasks.task import Task
+from typing import Any
 
 
 class Terminated(BaseException):
@@ -67,31 +65,3 @@ class Stop:
         if not self.announced:
             self.announced = True
             signal.setitimer(signal.ITIMER_REAL, self.grace_s)
-
-
-class UntilTold(Sequence[Task]):
-    """Tasks that nobody is given any more once `told` says so.
-
-    Executors take tasks one by one as they have room for them; they need not know why there
-    are no more.
-    """
-
-    def __init__(self, tasks: Sequence[Task], told: Callable[[], bool]) -> None:
-        self._tasks = tasks
-        self._told = told
-
-    def __iter__(self) -> Iterator[Task]:
-        for task in self._tasks:
-            if self._told():
-                return
-            yield task
-
-    def __len__(self) -> int:
-        return len(self._tasks)
-
-    @overload
-    def __getitem__(self, index: int) -> Task: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Task]: ...
-    def __getitem__(self, index: int | slice) -> Task | Sequence[Task]:
-        return self._tasks[index]

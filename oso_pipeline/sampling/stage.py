@@ -61,6 +61,7 @@ class SamplesStage(StageBase):
     makes = Makes("samples")
     reusable = ("samples/**/*",)
     in_array = True
+    plans_from = ("inventory",)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the tiles that have images; none with given models, which nothing trains."""

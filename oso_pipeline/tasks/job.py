@@ -204,6 +204,15 @@ class Job:
                 found |= {pattern.format(one): read.key for one, read in value.items()}
         return found
 
+    @property
+    def paths_read(self) -> Iterator[str]:
+        """Where the inputs lie: files and folders, relative to the run folder or absolute."""
+        for _, role, value in self._fields():
+            if role.kind != "reads" or value is None:
+                continue
+            for read in value.values() if isinstance(value, Mapping) else (value,):
+                yield from read.paths if isinstance(read, Inputs) else (read.path,)
+
     def _fields(self) -> Iterator[tuple[str, _Role, Any]]:
         for field in dataclasses.fields(self):
             role = field.metadata.get(_ROLE) or _Role("decides")

@@ -135,6 +135,12 @@ class PastStage:
         """That of the stage."""
         return self.stage.optional
 
+    @property
+    def plans_from(self) -> tuple[str, ...] | None:
+        """Those of the stage, of the past seasons."""
+        names = self.stage.plans_from
+        return None if names is None else tuple(PREFIX + name for name in names)
+
     def check(self, config: Config) -> Problems:
         """Find what is wrong with the past seasons."""
         problems = Problems()

@@ -8,7 +8,8 @@ write ``name`` and ``plan``, and the function that does a task::
     plan(context)   -> tasks      pure: decides from the config and what is committed
     do(job, task)   -> a summary  the function that a task names; commits the outputs
     gather(tasks)   -> Gathered   values, warnings and a headline of what was committed
-    reusable, unverified, makes, section, in_array, disk_hint, optional   see `Stage`
+    reusable, unverified, makes, section, in_array, disk_hint, optional, plans_from
+                    see `Stage`
 
 **A national file** is made of parts of bounded size, and no driver has to be there to put it
 together. It is a stage of its own, with one task whose inputs are the keys of all parts. Every
@@ -152,6 +153,16 @@ class Stage(Protocol):
         """Whether the stages after it are done though it failed; they say that it is missing."""
         ...
 
+    @property
+    def plans_from(self) -> tuple[str, ...] | None:
+        """Stages whose committed files decide what is planned; None for all stages before.
+
+        The keys of other tasks do not count: they are known before anything has run. While the
+        stages named here are done, tasks of this stage do not begin; beside all others a task
+        begins as soon as the files that its job reads are there.
+        """
+        ...
+
     def check(self, config: Any) -> Problems:
         """Find what is wrong with the input before any work, from metadata.
 
@@ -171,7 +182,7 @@ class Stage(Protocol):
 
 MEMBERS = (
     *("name", "reusable", "unverified", "makes", "section", "in_array", "disk_hint", "optional"),
-    *("check", "plan", "gather"),
+    *("plans_from", "check", "plan", "gather"),
 )
 
 
@@ -185,6 +196,7 @@ class StageBase:
     in_array: ClassVar[bool] = False
     disk_hint: ClassVar[str] = ""
     optional: ClassVar[bool] = False
+    plans_from: ClassVar[tuple[str, ...] | None] = None
 
     def check(self, config: Any) -> Problems:
         """Find nothing."""

@@ -101,6 +101,7 @@ class IndependentStage(StageBase):
     name = "independent"
     makes = Makes("validation", is_result=True)
     optional = True
+    plans_from = ()
 
     def check(self, config: Config) -> Problems:
         """Find what is wrong with the set and with the maps to compare, before any work."""

@@ -104,6 +104,7 @@ class ValidateStage(StageBase):
     name = "validate"
     makes = Makes("validation", is_result=True)
     optional = True
+    plans_from = ()
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """List the one task; it reads the samples of all tiles and the models but the map's own.

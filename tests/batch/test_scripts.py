@@ -53,7 +53,7 @@ def test_script_is_as_it_was_read_against_the_manual(system: str, link: Link) ->
 @pytest.mark.parametrize("system", ["slurm", "pbs"])
 def test_script_of_a_pilot_is_as_it_was_read_against_the_manual(system: str) -> None:
     site = full_site(system).model_copy(update={"mode": "pilot", "insecure_network": True})
-    (driver,) = chain_of(STAGES, site)
+    (driver,) = chain_of(STAGES, site, {})
     written = script_of(driver, site, FOLDER)
     assert written == (SNAPSHOTS / f"{system}-driver.sh").read_text()
     subprocess.run(["bash", "-n"], input=written, text=True, check=True)
@@ -95,7 +95,7 @@ def test_the_words_of_the_command_survive_the_shell() -> None:
 
 def test_a_chain_takes_turns() -> None:
     site = full_site("slurm")
-    links = chain_of(STAGES, site)
+    links = chain_of(STAGES, site, {})
     assert [link.name for link in links] == [
         "until-reference",
         "samples",
@@ -109,7 +109,38 @@ def test_a_chain_takes_turns() -> None:
     names = [stage.name for stage in STAGES]
     assert links[2].arguments == ("--until", names[names.index("predict") - 1])
     pilot = site.model_copy(update={"mode": "pilot"})
-    assert [link.name for link in chain_of(STAGES, pilot)] == ["driver"]
+    assert [link.name for link in chain_of(STAGES, pilot, {})] == ["driver"]
+
+
+def test_jobs_ask_for_no_more_than_their_tasks_can_use() -> None:
+    site = full_site("slurm")
+    known = {
+        "inventory": 1,
+        "polygons": 2,
+        "reference": 1,
+        "samples": 1,
+        "predict": 500,
+        "cells": 30,
+    }
+    links = chain_of(STAGES, site, {**dict.fromkeys((s.name for s in STAGES), 0), **known})
+    assert [(link.name, link.elements, link.workers) for link in links] == [
+        (links[0].name, None, 2),  # and the samples, an array of one
+        ("predict", 20, None),
+        ("until-predict", None, None),
+        ("cells", 20, 2),
+        ("finish", None, 1),
+    ]
+    one_core = script_of(links[-1], site, FOLDER)
+    assert "#SBATCH --cpus-per-task=1\n#SBATCH --mem=3500M\n" in one_core
+    assert " --workers 1 " in one_core
+
+
+@pytest.mark.parametrize(("most", "elements"), [(100, 32), (40, 12), (1000, 40)])
+def test_no_more_jobs_wait_in_the_queue_than_the_site_allows(most: int, elements: int) -> None:
+    site = full_site("slurm").model_copy(update={"jobs": 40, "max_queued": most})
+    links = chain_of(STAGES, site, {})
+    assert {link.elements for link in links} == {None, elements}
+    assert sum(link.elements or 1 for link in links) <= most
 
 
 @pytest.mark.parametrize(
@@ -270,7 +301,7 @@ def test_a_job_of_pbs_that_begins_too_late_stops_at_once(tmp_path: Path) -> None
 @pytest.mark.parametrize("path", sorted(SITES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_site_that_is_shipped_is_read(path: Path) -> None:
     site = load_site(path)
-    for link in chain_of(STAGES, site):
+    for link in chain_of(STAGES, site, {}):
         text = script_of(link, site, FOLDER)
         subprocess.run(["bash", "-n"], input=text, text=True, check=True)
     if "like" in path.stem:

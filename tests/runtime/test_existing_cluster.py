@@ -25,6 +25,7 @@ from oso_pipeline.runtime.executors import executor_of, existing, packed_task
 from oso_pipeline.runtime.executors.existing import ExistingExecutor
 from oso_pipeline.runtime.executors.tls import make_keys, worker_variables
 from oso_pipeline.runtime.folder.log_file import LogFile
+from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
 
 HERE = Path(__file__).parent
@@ -113,7 +114,9 @@ def test_no_file_of_an_encrypted_run_tells_the_key(world: World, cluster: Cluste
     assert (outcome.done, len(outcome.failures)) == (3, 1)
     # What a pilot at a batch system leaves there as well: configuration, site, scripts.
     site = Site(system="slurm", mode="pilot", tls=cluster.keys)
-    batch.Submission.of(planner.config, site, planner.stages, 0).write()
+    batch.Submission.of(
+        Planner(batch.fitted(planner.config, site), planner.stages), site, 0
+    ).write()
     told = [path for path in world.run_dir.rglob("*.yaml") if "keys" in path.read_text()]
     assert {path.name for path in told} == {"config.yaml", "site.yaml"}, "the path, not the key"
     assert log.path.read_text().count("task_ended") == 4

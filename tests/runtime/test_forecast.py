@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from toy_stages import Total
 
-from oso_pipeline.cli.tables import duration, needs_table, plan_table
+from oso_pipeline.cli.tables import duration, needs_table, plan_table, time_and_cost
 from oso_pipeline.runtime import calibration
 from oso_pipeline.runtime.calibration import NOMINAL, Speed
 from oso_pipeline.runtime.forecast import Forecast, Ledger
 from oso_pipeline.runtime.planner import StagePlan
+from oso_pipeline.runtime.simulated import SimulatedExecutor, wall_seconds
 from oso_pipeline.tasks.task import Cost, Task, TaskResult, TaskState
+
+
+class Beside(Total):
+    """A stage whose plan needs nothing that others commit."""
+
+    name = "beside"
+    plans_from = ()
 
 
 def task(number: int, cost: Cost) -> Task:
@@ -35,10 +44,40 @@ def test_decoding_and_computing_scale_apart() -> None:
     assert fast.core_seconds(Cost(core_seconds=8.0, decode_seconds=5.0)) == pytest.approx(11.5)
 
 
-@pytest.mark.parametrize(("workers", "expected"), [(1, 12.0), (2, 6.0), (4, 5.0)])
-def test_a_stage_takes_no_less_than_its_longest_task(workers: int, expected: float) -> None:
-    plan = plan_of(Cost(core_seconds=5.0), Cost(core_seconds=4.0), Cost(core_seconds=3.0))
-    assert Forecast(NOMINAL, workers).wall_seconds([plan]) == pytest.approx(expected)
+@pytest.mark.parametrize(("workers", "expected"), [(1, 12.0), (2, 7.0), (4, 5.0)])
+def test_the_time_is_that_of_tasks_which_workers_do_one_after_the_other(
+    workers: int, expected: float
+) -> None:
+    plan = plan_of(Cost(core_seconds=3.0), Cost(core_seconds=5.0), Cost(core_seconds=4.0))
+    forecast = Forecast(NOMINAL, workers)
+    assert forecast.wall_seconds([plan]) == pytest.approx(expected, abs=0.02)
+    held = forecast.core_hours_held([plan])
+    assert held == pytest.approx(workers * expected / 3600, rel=0.01)
+    said = time_and_cost([plan], forecast, 0.5)
+    assert said[0].startswith(f"about {expected:.1f} s" if expected < 10 else "about 12 s")
+    assert said[1].startswith(f"about {0.5 * held:.2f} at 0.5 a core-hour")
+    assert len(time_and_cost([plan], forecast, None)) == 1
+
+
+@pytest.mark.parametrize(("workers", "slower"), [(10, 1.0), (1000, 5.0)])
+def test_one_driver_ends_where_workers_end_tasks_faster_than_it_hands_them_out(
+    workers: int, slower: float
+) -> None:
+    plan = plan_of(*[Cost(core_seconds=2.0)] * 5000)
+    executor = SimulatedExecutor(workers, lambda task: 2.0, driver_s=0.01)
+    wall = wall_seconds([plan], executor)
+    assert wall / (5000 * 2.0 / workers) == pytest.approx(slower, rel=0.1)
+
+
+def test_a_stage_that_goes_with_another_fills_its_gaps() -> None:
+    first = plan_of(Cost(core_seconds=5.0))
+    second = plan_of(Cost(core_seconds=4.0))
+    other = StagePlan(
+        Beside(), tuple(replace(t, stage="beside") for t in second.tasks), second.states
+    )
+    assert Forecast(NOMINAL, 2).wall_seconds([first, other]) == pytest.approx(5.0, abs=0.02)
+    apart = Forecast(NOMINAL, 2, beside=False)
+    assert apart.wall_seconds([first, other]) == pytest.approx(9.0, abs=0.02)
 
 
 def test_ledger_compares_expected_with_actual() -> None:

@@ -263,7 +263,7 @@ def test_cluster_bounds_its_queue_listens_on_loopback_and_survives_deaths(
     assert world.total() == 2 * sum(range(30))
     assert watch.listening == {"127.0.0.1"}
     assert 1 <= watch.most_tasks <= 12, "the scheduler holds a bounded window"
-    assert max(watch.groups) <= 2, "one group per stage, or dask sends every task at once"
+    assert max(watch.groups) == 1, "one group for all, or dask sends every task at once"
 
 
 @pytest.mark.fault(

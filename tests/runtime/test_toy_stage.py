@@ -200,8 +200,11 @@ def test_shards_make_the_national_file_without_a_driver(planner: Planner) -> Non
 
 def test_submit_gives_it_an_array(planner: Planner) -> None:
     site = Site(system="slurm", jobs=7, python="python")
-    jobs = Submission.of(planner.config, site, planner.stages, 0)
-    assert [(link.name, link.elements) for link in jobs.links] == [("counts", 7), ("finish", None)]
+    jobs = Submission.of(planner, site, 0)
+    assert [(one.name, one.elements, one.workers) for one in jobs.links] == [
+        ("counts", 4, 1),
+        ("finish", None, 1),
+    ], "no more elements than tasks, and a core for each of these"
     assert "--stage counts" in jobs.text()
 
 

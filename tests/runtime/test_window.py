@@ -94,7 +94,7 @@ def test_a_result_that_does_not_come_is_read_from_the_commit(
 class Handed:
     """A future of a task that was handed over."""
 
-    def __init__(self, key: tuple[str, str, int]) -> None:
+    def __init__(self, key: tuple[str, str, str, int]) -> None:
         self.key, self.status = key, "pending"
 
     def release(self) -> None:
@@ -115,12 +115,12 @@ class Sender:
         self._send = handler
 
     def map(self, function: object, tasks: list[Any], key: list[Any], **options: Any) -> list[Any]:
-        self.graphs.append([name for _, name, _ in key])
+        self.graphs.append([name for _, _, name, _ in key])
         futures = [Handed(one) for one in key]
         self._flying = [one for one in self._flying if one.status == "pending"] + futures
         self.most = max(self.most, len(self._flying))
-        for one in [("predict-run", "of before", 0), *key]:
-            self._send((0.0, pickle.dumps((one, TaskResult("predict", one[1], "done")))))
+        for one in [("run", "predict", "of before", 0), *key]:
+            self._send((0.0, pickle.dumps((one, TaskResult(*one[1:3], "done")))))
         return futures
 
     def processing(self) -> dict[str, list[str]]:

@@ -95,6 +95,7 @@ class PolygonsStage(StageBase):
     name: str = "polygons"
     makes = Makes("polygons")
     reusable = ("reference/**/*",)
+    plans_from = ()
 
     def check(self, config: Config) -> Problems:
         """Find what is wrong with the sources of the season, and with strata.

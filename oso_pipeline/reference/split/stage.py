@@ -58,6 +58,7 @@ class ReferenceStage(StageBase):
     name: str = "reference"
     makes = Makes("reference")
     reusable = (OUTPUT,)
+    plans_from = ()
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
         """Return the task ``reference``, none with given models; see `no_labels` for no label.

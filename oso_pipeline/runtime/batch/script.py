@@ -90,8 +90,8 @@ def _slurm(link: Link, site: Site, folder: JobFolder) -> Iterator[str]:
         f"--time={site.walltime}",
         "--nodes=1",
         "--ntasks=1",
-        f"--cpus-per-task={_cores(site)}",
-        f"--mem={_memory_mb(site)}M",
+        f"--cpus-per-task={_cores(link, site)}",
+        f"--mem={_memory_mb(link, site)}M",
         "--requeue",
         f"--signal=B:USR1@{site.notice_s}",
     ]
@@ -109,7 +109,7 @@ def _pbs(link: Link, site: Site, folder: JobFolder) -> Iterator[str]:
         "-o logs/",
         *(f"-q {site.queue}" for _ in [0] if site.queue),
         *(f"-A {site.account}" for _ in [0] if site.account),
-        f"-l select=1:ncpus={_cores(site)}:mem={_memory_mb(site)}mb",
+        f"-l select=1:ncpus={_cores(link, site)}:mem={_memory_mb(link, site)}mb",
         f"-l walltime={site.walltime}",
         "-r y",
     ]
@@ -135,6 +135,8 @@ def _surroundings(site: Site) -> Iterator[str]:
 
 def _run(link: Link, site: Site, folder: JobFolder) -> Iterator[str]:
     command = _command(site, "run", str(folder.config), *link.arguments)
+    if link.workers is not None:
+        command += f" --workers {link.workers}"
     command += f" --wait-lock {LOCK_PATIENCE_S}"
     if link.elements is not None:
         index = {"slurm": "SLURM_ARRAY_TASK_ID", "pbs": "PBS_ARRAY_INDEX", "shell": "OSO_ELEMENT"}
@@ -187,10 +189,10 @@ def _job_name(link: Link, folder: JobFolder) -> str:
     return f"{folder.run_name[:60]}.{link.name}"
 
 
-def _cores(site: Site) -> int:
+def _cores(link: Link, site: Site) -> int:
     """Return the cores of a job; the driver of a pilot only hands out tasks."""
-    return 1 if site.mode == "pilot" else site.cores
+    return 1 if site.mode == "pilot" else link.workers or site.cores
 
 
-def _memory_mb(site: Site) -> int:
-    return 4000 if site.mode == "pilot" else site.job_memory_mb
+def _memory_mb(link: Link, site: Site) -> int:
+    return 4000 if site.mode == "pilot" else site.memory_mb(_cores(link, site))

@@ -18,9 +18,9 @@ from oso_pipeline.config.section import Section
 from oso_pipeline.config.site import Site
 from oso_pipeline.core.commit import publish_bytes, staged
 from oso_pipeline.core.errors import ConfigError, EnvironmentFailure, ExitCode, Problem
-from oso_pipeline.runtime.batch.chain import Link, chain_of
+from oso_pipeline.runtime.batch.chain import Link, chain_of, widths_of
 from oso_pipeline.runtime.batch.script import JobFolder, script_of
-from oso_pipeline.tasks.stage import Stage
+from oso_pipeline.runtime.planner import Planner
 
 _JOB_ID = {"slurm": r"[0-9]+", "pbs": r"[0-9]+(\[\])?(\.\S+)?"}
 _SUBMIT_S = 120
@@ -63,11 +63,14 @@ class Submission:
     folder: JobFolder
 
     @classmethod
-    def of(cls, config: Config, site: Site, stages: Sequence[Stage], attempt: int) -> Submission:
-        """Return the jobs that do `stages`; `attempt` counts how often that was begun before."""
-        config = fitted(config, site)
+    def of(cls, planner: Planner, site: Site, attempt: int) -> Submission:
+        """Return the jobs that do all stages; `attempt` counts how often that was begun before.
+
+        `planner` plans what the jobs run, see `fitted`.
+        """
+        config = planner.config
         folder = JobFolder(config.run_dir / "batch", config.name, attempt)
-        return cls(config, site, chain_of(stages, site), folder)
+        return cls(config, site, chain_of(planner.stages, site, widths_of(planner)), folder)
 
     def text(self) -> str:
         """Return the scripts, and how they would be submitted, for people."""
@@ -140,7 +143,8 @@ def fitted(config: Config, site: Site) -> Config:
         qos = (f"--qos={site.qos}",) if site.qos else ()
         cluster = {
             "kind": "pilot",
-            **site.model_dump(include={"system", "queue", "account", "walltime", "jobs"}),
+            **site.model_dump(include={"system", "queue", "account", "walltime"}),
+            "jobs": min(site.jobs, site.max_queued - 1),  # the driver waits in the queue too
             **site.model_dump(include={"prologue", "tls", "insecure_network"}),
             "directives": (*site.directives, *qos),
             "workers_per_job": site.cores,

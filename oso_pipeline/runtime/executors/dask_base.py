@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Self
 
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
@@ -49,15 +50,16 @@ class DaskExecutor:
         if self._client is not None:
             self._client.close(timeout=10)
 
-    def run(self, tasks: Sequence[Task], run_id: str) -> Iterator[TaskResult]:
+    def run(self, tasks: Iterable[Task | None], run_id: str) -> Iterator[TaskResult]:
         """Run the tasks; see `Executor`."""
-        if not tasks:
+        waiting = iter(tasks)
+        if (first := next(waiting, None)) is None:
             return
         if self._client is None:
             logging.getLogger("distributed").setLevel(logging.CRITICAL)
             self._client = self._start()
         self._last_worker = time.monotonic()
-        yield from Window(self._client, self, self.limits, run_id).run(tasks)
+        yield from Window(self._client, self, self.limits, run_id).run(chain([first], waiting))
 
     def expected_workers(self) -> int:
         """Return how many workers there are, or will be soon; the window follows it."""

@@ -68,7 +68,7 @@ class Window:
         self.run_id = run_id
         self.flying: dict[Future, tuple[Task, float]] = {}
         self._answers = Answers(client, f"results of {run_id}")
-        self._late: set[str] = set()
+        self._late: set[tuple[str, str]] = set()
         self._unanswered: dict[Future, float] = {}
         self._started: dict[tuple[str, Any], float] = {}
         self._looked = 0.0
@@ -104,9 +104,9 @@ class Window:
         """Hand over tasks, rather to these workers."""
         if not tasks:
             return
-        # A tuple key keeps all tasks of a stage in one group, which dask then queues;
-        # with plain strings it sends every task to a worker at once.
-        keys = [(f"{t.stage}-{self.run_id}", t.name, int(t.name in self._late)) for t in tasks]
+        # Tuples that begin alike keep all tasks in one group, which dask then queues;
+        # with plain strings, or a small group, it sends every task to a worker at once.
+        keys = [(self.run_id, t.stage, t.name, int((t.stage, t.name) in self._late)) for t in tasks]
         rather = {"workers": list(workers), "allow_other_workers": True} if workers else {}
         futures = self.client.map(
             do_here,
@@ -190,8 +190,8 @@ class Window:
             self.client.restart_workers([worker], timeout=60, raise_for_error=False)
         except Exception:  # noqa: BLE001 - it has just gone by itself, or has no nanny
             self._require_scheduler()
-        if task.name not in self._late:
-            self._late.add(task.name)
+        if (task.stage, task.name) not in self._late:
+            self._late.add((task.stage, task.name))
             self._submit([task], _elsewhere(worker, workers))
             return None
         return _lost(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,14 +26,17 @@ class Limits:
 
 
 class Executor(Protocol):
-    """Runs tasks of one stage and gives their results in the order they end."""
+    """Runs tasks and gives their results in the order they end."""
 
     def __enter__(self) -> Executor: ...
 
     def __exit__(self, *error: object) -> None: ...
 
-    def run(self, tasks: Sequence[Task], run_id: str) -> Iterator[TaskResult]:
+    def run(self, tasks: Iterable[Task | None], run_id: str) -> Iterator[TaskResult]:
         """Run the tasks; every task gives exactly one result.
+
+        They are taken one by one as there are workers for them. Where the next is None it has to
+        wait until the caller has seen another result, and is asked for again then.
 
         Raises
         ------

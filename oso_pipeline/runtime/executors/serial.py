@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from oso_pipeline.tasks.task import Task, TaskResult
 from oso_pipeline.tasks.worker import do, vanished
@@ -26,7 +26,7 @@ class SerialExecutor:
     def __exit__(self, *error: object) -> None:
         return None
 
-    def run(self, tasks: Sequence[Task], run_id: str) -> Iterator[TaskResult]:
+    def run(self, tasks: Iterable[Task | None], run_id: str) -> Iterator[TaskResult]:
         """Run the tasks in the order given.
 
         Raises
@@ -35,6 +35,8 @@ class SerialExecutor:
             If the run folder has vanished between two tasks; the next would make it anew.
         """
         for task in tasks:
+            if task is None:  # none is under way here that it could wait for
+                return
             if not task.run_dir.is_dir():
                 raise vanished("the run", task.run_dir)
             yield do(task, self.memory_bytes)

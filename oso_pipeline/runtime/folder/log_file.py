@@ -84,9 +84,10 @@ def record_of(event: Event) -> dict[str, Any] | None:
             return {"event": "task_ended", **_of_task(result)}
         case TaskStraggles():
             return {"event": "straggler", **_of_straggler(event)}
-        case StageEnded(plan, failed, gathered):
+        case StageEnded(plan, failed, gathered, blocked):
             told = {"headline": gathered.headline, "warnings": list(gathered.warnings)}
-            return {"event": "stage_ends", "stage": plan.name, "failed": failed, **told}
+            ends = {"event": "stage_ends", "stage": plan.name, "failed": failed}
+            return {**ends, "blocked": blocked, **told}
         case RunEnded(outcome) if outcome.needs:
             stages = {name: needs.to_json() for name, needs in outcome.needs.items()}
             return {"event": "needs", "stages": stages}

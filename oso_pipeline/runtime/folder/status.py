@@ -70,32 +70,39 @@ class ProgressFile:
 
     def __init__(self, run_dir: Path, shard: Shard | None) -> None:
         self.path = run_dir / ACTIVITY / f"{file_stem(shard)}.json"
-        self._now = Progress("", 0, 0, 0, 0.0)
-        self._began = self._written = 0.0
+        self._now: dict[str, Progress] = {}
+        self._began: dict[str, float] = {}
+        self._written = 0.0
 
     def notice(self, event: Event) -> None:
-        """Note the stage, count its tasks; the file follows once a second and at the end."""
+        """Note the stage, count its tasks; the file follows once a second and at the end.
+
+        Of stages that go together it tells of the one that began first.
+        """
         match event:
             case StageStarted(plan):
-                self._began = time.monotonic()
-                self._note(Progress(plan.name, len(plan.todo), 0, 0, 0.0))
+                self._began[plan.name] = time.monotonic()
+                self._now[plan.name] = Progress(plan.name, len(plan.todo), 0, 0, 0.0)
+                self._note()
             case TaskEnded(result):
                 self._count(result)
-            case StageEnded():
-                self._note(self._now)
+            case StageEnded(plan):
+                self._note(plan.name)
+                del self._now[plan.name]
             case _:
                 pass
 
     def _count(self, result: TaskResult) -> None:
-        seconds = time.monotonic() - self._began
-        failed = self._now.failed + (result.status == "failed")
-        one = Progress(self._now.stage, self._now.todo, self._now.ended + 1, failed, seconds)
+        now = self._now[result.stage]
+        seconds = time.monotonic() - self._began[result.stage]
+        failed = now.failed + (result.status == "failed")
+        self._now[now.stage] = Progress(now.stage, now.todo, now.ended + 1, failed, seconds)
         if time.monotonic() - self._written >= WRITE_EVERY_S:
-            self._note(one)
-        self._now = one
+            self._note()
 
-    def _note(self, progress: Progress) -> None:
-        self._now, self._written = progress, time.monotonic()
+    def _note(self, stage: str | None = None) -> None:
+        progress = self._now[stage] if stage else next(iter(self._now.values()))
+        self._written = time.monotonic()
         with suppress(OSError):  # only for watching
             self.path.parent.mkdir(exist_ok=True)
             draft = temporary_beside(self.path)

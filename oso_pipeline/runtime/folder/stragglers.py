@@ -85,7 +85,7 @@ class StragglerWatch:
         self.usual, self.every_s, self.host = usual or Usual(), every_s, host
         self._planned: dict[tuple[str, str], float] = {}
         self._open: set[tuple[str, str]] = set()
-        self._took: list[tuple[float, float]] = []
+        self._took: dict[str, list[tuple[float, float]]] = {}
         self._seen: dict[Sign, float] = {}
         self._ended = threading.Event()
 
@@ -103,30 +103,34 @@ class StragglerWatch:
                 self._begin(plan)
             case TaskEnded(result):
                 self._add(result)
-            case StageEnded():  # nothing to watch until the next stage begins
-                self._open = set()
+            case StageEnded(plan):
+                self._open = {task for task in self._open if task[0] != plan.name}
             case _:
                 pass
 
     def look(self) -> list[TaskStraggles]:
         """Return the tasks that have become slow since the last look."""
-        now, took = time.monotonic(), list(self._took)
+        now = time.monotonic()
         mine = [
             sign
             for sign in living_signs(self.run_dir, self.longest_s, self.host)
             if (sign.stage, sign.task) in self._open
         ]
         self._seen = {sign: self._seen.get(sign, now) for sign in mine}
-        if len(took) < self.usual.peers:
-            return []
-        usual_s = median(seconds for seconds, _ in took)
-        usually_planned = median(planned for _, planned in took)
+        usual = {
+            stage: tuple(map(median, zip(*list(took), strict=True)))
+            for stage, took in list(self._took.items())
+            if len(took) >= self.usual.peers
+        }
         # A worker that was killed leaves its sign; only the latest attempt at a task counts.
         latest = {
             (sign.stage, sign.task): sign for sign in sorted(mine, key=self._seen.__getitem__)
         }
         found = []
         for task, sign in latest.items():
+            if sign.stage not in usual:
+                continue
+            usual_s, usually_planned = usual[sign.stage]
             larger = max(1.0, self._planned[task] / usually_planned) if usually_planned else 1.0
             allowed_s = max(self.usual.least_s, self.usual.times * usual_s * larger)
             if (seconds := now - self._seen[sign]) > allowed_s:
@@ -136,15 +140,16 @@ class StragglerWatch:
 
     def _begin(self, plan: StagePlan) -> None:
         """Note which tasks are to come, and how long each was planned to be."""
-        self._planned = {(task.stage, task.name): task.cost.core_seconds for task in plan.todo}
-        self._took = []
-        self._open = set(self._planned)
+        planned = {(task.stage, task.name): task.cost.core_seconds for task in plan.todo}
+        self._planned |= planned
+        self._took[plan.name] = []
+        self._open = self._open | set(planned)
 
     def _add(self, result: TaskResult) -> None:
         task = (result.stage, result.name)
         self._open.discard(task)
         if result.status == "done":
-            self._took.append((result.seconds, self._planned.get(task, 0.0)))
+            self._took[result.stage].append((result.seconds, self._planned.get(task, 0.0)))
 
     def _keep_looking(self) -> None:
         while not self._ended.wait(self.every_s):

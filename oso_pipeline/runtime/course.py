@@ -1,0 +1,199 @@
+"""The way of a run through its stages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from oso_pipeline.core.errors import InputDataError
+from oso_pipeline.core.regular_files import real_place
+from oso_pipeline.runtime.events import (
+    Event,
+    Observer,
+    RunStarted,
+    StageEnded,
+    StageStarted,
+    TaskEnded,
+)
+from oso_pipeline.runtime.executors import Executor
+from oso_pipeline.runtime.folder.lock import RunLock
+from oso_pipeline.runtime.forecast import Ledger
+from oso_pipeline.runtime.outcome import Outcome
+from oso_pipeline.runtime.planner import Planner, StagePlan, is_per_tile
+from oso_pipeline.runtime.ready_tasks import ReadyTasks, goes_with
+from oso_pipeline.runtime.selection import Selection
+from oso_pipeline.runtime.stopping import Stop
+from oso_pipeline.tasks.past_seasons import of_its_season
+from oso_pipeline.tasks.stage import Gathered, Stage
+from oso_pipeline.tasks.task import TaskResult
+
+
+@dataclass
+class _Part:
+    """A stage and how far it is.
+
+    Parameters
+    ----------
+    plan
+        What is to do.
+    todo, ended, failed
+        Tasks to do, those that have ended, and those of them that failed.
+    begun, over
+        What the observers were told.
+    """
+
+    plan: StagePlan
+    todo: int
+    ended: int = 0
+    failed: int = 0
+    begun: bool = False
+    over: bool = False
+
+
+@dataclass
+class Course:
+    """The way of a run through its stages.
+
+    Stages whose plans are known go together: a task begins when what it reads is there, whatever
+    else is left of the stages before. A stage stands alone where its plan needs what those before
+    it committed, where the map may have holes, and in a part of a run, which waits for nobody.
+    """
+
+    planner: Planner
+    executor: Executor
+    observers: Sequence[Observer]
+    selection: Selection
+    lock: RunLock
+    stop: Stop
+    ledger: Ledger | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def all(self, stages: Sequence[Stage]) -> None:
+        """Run the stages until some do not allow the next to follow."""
+        self.tell(RunStarted(self.planner.run_dir, tuple(stage.name for stage in stages)))
+        left = list(stages)
+        while left:
+            self.stop.heed()
+            if self._must_wait(left[0]):
+                break
+            plans = self._together(left)
+            del left[: len(plans)]
+            if not self._do([plan for plan in plans if plan.tasks]):
+                break
+        if self.ledger is not None:
+            self.outcome.needs = self.ledger.needs()
+
+    def tell(self, event: Event) -> None:
+        """Tell everyone who watches."""
+        for observer in self.observers:
+            observer.notice(event)
+
+    def _together(self, stages: Sequence[Stage]) -> list[StagePlan]:
+        """Plan the first stage, and those behind it whose plans what it does cannot change."""
+        plans: list[StagePlan] = []
+        for stage in stages:
+            if plans and not self._goes_with(stage, plans):
+                break
+            try:
+                plan = self.planner.plan(stage, self.selection.tiles, self.selection.shard)
+            except InputDataError:
+                if not plans:
+                    raise
+                break  # what can be done is done before that is told
+            plans.append(plan)
+        return plans
+
+    def _goes_with(self, stage: Stage, plans: Sequence[StagePlan]) -> bool:
+        apart = self.selection.others or self.planner.config.map.allow_partial
+        return not apart and goes_with(stage, plans)
+
+    def _do(self, plans: Sequence[StagePlan]) -> bool:
+        """Do what is to do of stages that go together; return whether the next may follow."""
+        tasks = ReadyTasks(plans, self._is_told)
+        parts = {plan.name: _Part(plan, len(plan.todo)) for plan in plans}
+        self._announce(parts, tasks)
+        for result in self.executor.run(tasks, self._name()):
+            self.stop.heed()
+            tasks.ended(result)
+            self._note(result, parts[result.stage])
+            self._announce(parts, tasks)
+        for part in parts.values():
+            if part.begun and not part.over:
+                self._end(part, tasks)
+        self.planner.forget()
+        left = sum(part.todo - part.ended for part in parts.values())
+        return self._may_go_on(list(parts.values()), left - tasks.blocked.total())
+
+    def _note(self, result: TaskResult, part: _Part) -> None:
+        """Count a task that has ended, and tell of it."""
+        part.ended += 1
+        if result.status == "failed":
+            part.failed += 1
+            self.outcome.failures.append(result)
+        else:
+            self.outcome.done += 1
+        if self.ledger is not None:
+            self.ledger.add(result)
+        self.tell(TaskEnded(result))
+
+    def _announce(self, parts: dict[str, _Part], tasks: ReadyTasks) -> None:
+        """Tell which stages have begun and which are over."""
+        all_over = True
+        for name, part in parts.items():
+            if not part.begun and (name in tasks.begun or (all_over and not part.todo)):
+                self._begin(part)
+            if part.begun and not part.over and part.todo == part.ended + tasks.blocked[name]:
+                self._end(part, tasks)
+            all_over &= part.over
+
+    def _begin(self, part: _Part) -> None:
+        part.begun = True
+        if self.ledger is not None:
+            self.ledger.expect(part.plan)
+        self.tell(StageStarted(part.plan))
+
+    def _end(self, part: _Part, tasks: ReadyTasks) -> None:
+        part.over = True
+        blocked = tasks.blocked[part.plan.name]
+        self.tell(StageEnded(part.plan, part.failed, self._gathered(part.plan), blocked))
+
+    def _may_go_on(self, parts: Sequence[_Part], left: int) -> bool:
+        """Tell whether the stages behind these may follow; `left` tasks were not begun in time."""
+        self.outcome.up_to_date += sum(part.plan.count("done") for part in parts if part.begun)
+        if left:
+            self.outcome.stopped = True
+            return False
+        failed = [part.plan.stage for part in parts if part.failed]
+        self.outcome.passed_over |= {stage.name for stage in failed if stage.optional}
+        needed = [stage for stage in failed if not stage.optional]
+        return not needed or self.planner.config.map.allow_partial
+
+    def _name(self) -> str:
+        """Return what tells the run from others of the same settings on one scheduler."""
+        place = sha256(os.fsencode(real_place(self.planner.run_dir))).hexdigest()[:8]
+        return f"{self.planner.config.run_id}-{place}"
+
+    def _gathered(self, plan: StagePlan) -> Gathered:
+        """Return what the stage tells of itself; a part of it tells nothing."""
+        if self.selection.others:
+            return Gathered()
+        return of_its_season(plan.stage.gather(plan.tasks), plan.stage, self.planner)
+
+    def _is_told(self) -> bool:
+        return self.stop.announced or self.lock.lost
+
+    def _must_wait(self, stage: Stage) -> bool:
+        """Tell whether a part of a run ends here, since others have not done their part."""
+        others = self.selection.others
+        if others is None:
+            return False
+        if others == "tiles" and is_per_tile(self.planner.tasks(stage.name), self.planner.config):
+            return False
+        before = self.planner.upstream(stage)
+        unfinished = [one.name for one in before if self.planner.plan(one).todo]
+        if unfinished:
+            names = ", ".join(unfinished)
+            self.outcome.waiting = f"stage {stage.name} waits for {names} of the other {others}"
+        return bool(unfinished)
