@@ -127,8 +127,15 @@ class Ownership(TileGeometry):
     def owns_any(self, tile: str, block: GeoBox) -> bool:
         """Return whether :meth:`owned` is true anywhere in `block`.
 
-        Halves are looked at until they certainly have one answer: hundreds of times faster.
+        The pixel in the middle mostly tells. Else halves are looked at until they certainly have
+        one answer: hundreds of times faster.
         """
+        rows, columns = block.shape
+        middle = block.affine @ (columns // 2 + 0.5, rows // 2 + 0.5)
+        owner = int(self.owner_of(*self._to_map_of(tile).transform(*middle)))
+        return owner == self.tiles.index(tile) or self._owns_any_part(tile, block)
+
+    def _owns_any_part(self, tile: str, block: GeoBox) -> bool:
         to_map, margin_m = self._to_map_of(tile), MARGIN_PIXELS * abs(block.resolution.x)
         certain = self._decide(tile, *self._map_cell(block, to_map), margin_m)
         if certain is not None:
@@ -141,7 +148,7 @@ class Ownership(TileGeometry):
             halves = (block[: rows // 2, :], block[rows // 2 :, :])
         else:
             halves = (block[:, : columns // 2], block[:, columns // 2 :])
-        return any(self.owns_any(tile, half) for half in halves)
+        return any(self._owns_any_part(tile, half) for half in halves)
 
     def _by_cells(self, tile: str, block: GeoBox, margin_m: float) -> Mask:
         to_map = self._to_map_of(tile)
