@@ -30,8 +30,13 @@ def places(crs: CRS) -> bool:
 
     Those of engineering systems (``LOCAL_CS["Unknown"]``) and of heights do not.
     """
-    if not (crs.is_projected or crs.is_geographic):
-        return False
+    # The hundreds of files of a nation name few systems, and a transformer is slow to make.
+    return (crs.is_projected or crs.is_geographic) and _is_placed(crs.to_wkt())
+
+
+@lru_cache(maxsize=64)
+def _is_placed(wkt: str) -> bool:
+    crs = CRS.from_wkt(wkt)
     try:
         Transformer.from_crs(crs, _WGS84, always_xy=True)
     except ProjError:
