@@ -107,11 +107,15 @@ def _tiles(plan: StagePlan) -> str:
     return f" ({', '.join(tiles)})"
 
 
+def _is_input(reason: str) -> bool:
+    return reason.startswith("input ")
+
+
 def _why(plan: StagePlan) -> str:
     """Return the reasons of a stage, the most frequent first."""
-    if plan.name.endswith("inventory"):
-        return "other products, or elsewhere"
     reasons = [text for text, _ in plan.reasons.most_common()]
+    if plan.name.endswith("inventory"):  # which products, the lines of the tiles say
+        reasons = [*dict.fromkeys("products" if _is_input(text) else text for text in reasons)]
     more = f", and {len(reasons) - _REASONS} more reasons" if len(reasons) > _REASONS else ""
     return "; ".join(reasons[:_REASONS]) + more
 

@@ -119,6 +119,7 @@ def make_within(world: World, folder: Path) -> None:
     run(Planner(make_config(folder), stages), SerialExecutor(), [], Selection())
 
 
+@pytest.mark.slow
 def test_killed_anywhere_the_same_command_and_the_next_run_go_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
