@@ -194,6 +194,7 @@ def measure(executor: ManyWorkers, tasks: Sequence[Task], kill: bool) -> dict[st
                 alive -= THREADS * executor.kill_some()
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
     handing_over = fmean([seconds for seconds in idle if seconds] or [0.0])
+    besides_s = (busy - slept) / len(tasks) + handing_over
     # Of those killed, what they had until then; of the others, all of it.
     available = alive * wall + (workers - alive) * killed_at
     return {
@@ -202,10 +203,7 @@ def measure(executor: ManyWorkers, tasks: Sequence[Task], kill: bool) -> dict[st
         "wall_s": round(wall, 1),
         "commit_s": round((busy - slept) / len(tasks), 3),
         "handing_over_s": round(handing_over, 3),
-        "simulated_s": round(
-            simulated(tasks, (busy - slept) / len(tasks) + handing_over, cpu / len(tasks)),
-            1,
-        ),
+        "simulated_s": None if kill else simulated(tasks, besides_s, cpu / len(tasks)),
         "ideal_s": round(wall - (available - slept) / alive, 1),
         "first_s": round(first, 1),
         "commits_per_s": round(len(tasks) / wall, 1),
@@ -231,7 +229,7 @@ def simulated(
 
     states = tuple(TaskState("new", "never made") for _ in tasks)
     plan = StagePlan(PREDICT, tuple(tasks), states)
-    return wall_seconds([plan], SimulatedExecutor(workers, seconds, driver_s))
+    return round(wall_seconds([plan], SimulatedExecutor(workers, seconds, driver_s)), 1)
 
 
 def one_driver(tasks: Sequence[Task], driver_s: float) -> list[dict[str, Any]]:
@@ -240,7 +238,7 @@ def one_driver(tasks: Sequence[Task], driver_s: float) -> list[dict[str, Any]]:
     return [
         {
             "workers": workers,
-            "wall_s": round(simulated(tasks, 0.0, driver_s, workers), 1),
+            "wall_s": simulated(tasks, 0.0, driver_s, workers),
             "ideal_s": round(slept / workers, 1),
         }
         for workers in CREWS
@@ -270,7 +268,7 @@ def table(content: dict[str, Any]) -> str:
     real = content["real_task_s"]
     lines += [
         f"| {name} | {row['task_s']} | {PROCESSES * THREADS * real / row['task_s']:,.0f} "
-        f"| {row['wall_s']:.0f} s ({row['simulated_s']:.0f} s, {row['ideal_s']:.0f} s) "
+        f"| {row['wall_s']:.0f} s ({_seconds(row.get('simulated_s'))}, {row['ideal_s']:.0f} s) "
         f"| {row['lost_percent']:.1f} % | {row['commits_per_s']:.0f} "
         f"| {row['driver_ms_per_task']:.1f} | {row['most_tasks_known']} "
         f"| {row['driver_mb']} MB ({row['driver_growth_mb']} MB) "
@@ -290,6 +288,10 @@ def table(content: dict[str, Any]) -> str:
         for one in content["one_driver"]
     ]
     return "\n".join(lines)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} s"
 
 
 def write(content: dict[str, Any]) -> None:

@@ -52,14 +52,15 @@ def sleep_and_commit(job: SleepJob, task: Task) -> Summary:
     Every start is a line in a file of this process, so that what is done twice can be counted. The
     summary tells how long the worker had nothing to do since its task before.
     """
-    idle = time.perf_counter() - getattr(_OF_WORKER, "ended", time.perf_counter())
+    before = getattr(_OF_WORKER, "ended", {}).get(task.run_dir, time.perf_counter())
+    idle = time.perf_counter() - before
     starts = task.run_dir / STARTS
     starts.mkdir(exist_ok=True)
     with (starts / str(os.getpid())).open("a", encoding="ascii") as file:
         file.write(task.name + "\n")
     time.sleep(job.seconds)
     publish_bytes(task.output(), bytes(200))
-    _OF_WORKER.ended = time.perf_counter()
+    _OF_WORKER.ended = {task.run_dir: time.perf_counter()}
     return {"idle_s": idle}
 
 
