@@ -31,6 +31,8 @@ CONFIGS = Path(__file__).resolve().parent / "data" / "0.1" / "configs"
 RECORDED = Path(__file__).resolve().parent / "data" / "keys"
 AFTER_PREDICT = frozenset({"cells", "mosaic", "validate", "independent", "report"})
 """Stages whose keys may change: tags of the map hold an id of the whole configuration."""
+ADDED = frozenset({"draw", "pixels", "past_draw", "past_pixels"})
+"""Stages that 0.1 did not have; the keys of what is made from them do not follow theirs."""
 
 _TRUTH = "validation.independent.path={root}/demo/world/truth/fields.geojson"
 _PARCELS = "reference.sources.0.path={{root}}/shared/data/flanders_{}/reference/parcels.geojson"

@@ -21,6 +21,9 @@ from oso_pipeline.core.tiles import Tile
 from oso_pipeline.imagery.acquisition import Acquisition, Asset
 from oso_pipeline.imagery.inventory import Inventory, write_inventory
 from oso_pipeline.imagery.muscate.quality import rules_of
+from oso_pipeline.sampling.draw_stage import STAGE as DRAW
+from oso_pipeline.sampling.pixel_stage import STAGE as PIXELS
+from oso_pipeline.sampling.stage import STAGE as SAMPLES
 from oso_pipeline.tasks.job import Input, Job, reads
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
@@ -85,6 +88,14 @@ class TinyRun:
             result = do(task)
             assert result.status == "done", result.error
         return self.stages[stage.name]
+
+    def plan_samples(self) -> tuple[Task, ...]:
+        """Plan the stages from the draw to the samples; return the tasks of the last."""
+        return [self.plan(stage) for stage in (DRAW, PIXELS, SAMPLES)][-1]
+
+    def sample(self) -> tuple[Task, ...]:
+        """Do the stages from the draw to the samples; return the tasks of the last."""
+        return [self.run(stage) for stage in (DRAW, PIXELS, SAMPLES)][-1]
 
     def classes(self) -> npt.NDArray[np.int32]:
         """Return the true class of each pixel: quarters of the tile, codes 1, 2, 5 and 1."""

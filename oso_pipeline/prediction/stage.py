@@ -41,6 +41,7 @@ from oso_pipeline.timeseries.reading.blocking import (
     block_cost,
     block_shape,
     most_pixels,
+    owned_blocks,
     tiles_to_read,
 )
 from oso_pipeline.timeseries.reading.memory import WorkerMemory
@@ -278,15 +279,12 @@ def _cost(block: Block, memory: WorkerMemory, need: Need) -> Cost:
 def _owned_blocks(
     ownership: str, tile: str, shape: tuple[int, int], area: AreaOfTask | None
 ) -> tuple[Block, ...]:
-    """Return the blocks with an owned pixel of the area.
-
-    They are kept, since plans are made again and again.
-    """
+    """Return the blocks with an owned pixel of the area; kept as `owned_blocks` are."""
+    if area is None:
+        return owned_blocks(ownership, tile, shape)
     rule = Ownership.from_json(json.loads(ownership))
     grid = rule.grids[tile]
     blocks = blocks_of(tile, (int(grid.shape[0]), int(grid.shape[1])), shape)
-    if area is None:
-        return tuple(block for block in blocks if rule.owns_any(tile, block.crop(grid)))
     mask = area.mask(grid)
     asked = ((block, mask.block(block)) for block in blocks)
     return tuple(

@@ -12,6 +12,8 @@ from oso_pipeline.reference.polygons.stage import STAGE as POLYGONS
 from oso_pipeline.reference.split.past_seasons import beside_the_map
 from oso_pipeline.reference.split.stage import STAGE as REFERENCE
 from oso_pipeline.report.stage import STAGE as REPORT
+from oso_pipeline.sampling.draw_stage import STAGE as DRAW
+from oso_pipeline.sampling.pixel_stage import STAGE as PIXELS
 from oso_pipeline.sampling.stage import STAGE as SAMPLES
 from oso_pipeline.tasks.past_seasons import PastStage
 from oso_pipeline.tasks.stage import Stage
@@ -22,10 +24,14 @@ STAGES: tuple[Stage, ...] = (
     INVENTORY,
     POLYGONS,
     REFERENCE,
+    DRAW,
+    PIXELS,
     SAMPLES,
     PastStage(INVENTORY),
     PastStage(POLYGONS),
     PastStage(REFERENCE, beside_the_map),
+    PastStage(DRAW),
+    PastStage(PIXELS),
     PastStage(SAMPLES),
     LABELS,
     TRAIN,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas
@@ -47,30 +47,22 @@ class Polygons:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Pixels of a block whose centre lies in a polygon and that the tile owns.
+    """Pixels of a block that the tile owns, each with the polygon that holds its centre.
 
     Parameters
     ----------
     row, column
         Place in the grid of the tile, int64, shape ``(pixels,)``.
-    x, y
-        Pixel centres in the coordinate system of the tile, metres.
     polygon
         Row of the polygon in :class:`Polygons`, int64.
     """
 
     row: npt.NDArray[np.int64]
     column: npt.NDArray[np.int64]
-    x: npt.NDArray[np.float64]
-    y: npt.NDArray[np.float64]
     polygon: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.row)
-
-    def take(self, rows: npt.NDArray[np.intp]) -> Candidates:
-        """Return some of the pixels."""
-        return Candidates(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 class CandidateFinder:
@@ -120,9 +112,7 @@ class CandidateFinder:
     ) -> Candidates:
         row, column = np.nonzero(chosen)
         polygon = burnt[row, column].astype(np.int64)
-        row, column = row + block.row, column + block.column
-        x, y = self.grid.affine @ (column + 0.5, row + 0.5)
-        return Candidates(row, column, x, y, polygon)
+        return Candidates(row + block.row, column + block.column, polygon)
 
     def owns_middle(self, geometries: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
         """Return which polygons have their middle, a point within, where the tile owns."""

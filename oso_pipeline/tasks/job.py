@@ -149,6 +149,14 @@ def file_part(name: str | None = None, *, if_set: bool = False, default: Any = _
     return dataclasses.field(default=default, metadata={_ROLE: _Role("file", name, if_set)})
 
 
+def follows(*, default: Any = _NOTHING) -> Any:
+    """Declare an input that follows from what is in the key already, so that its own is not.
+
+    As parts that only serve to make the output: it is the same however these are cut.
+    """
+    return dataclasses.field(default=default, metadata={_ROLE: _Role("follows")})
+
+
 def place(*, default: Any = _NOTHING) -> Any:
     """Declare a field that does not change the output."""
     return dataclasses.field(default=default, metadata={_ROLE: _Role("place")})
@@ -208,7 +216,7 @@ class Job:
     def paths_read(self) -> Iterator[str]:
         """Where the inputs lie: files and folders, relative to the run folder or absolute."""
         for _, role, value in self._fields():
-            if role.kind != "reads" or value is None:
+            if role.kind not in ("reads", "follows") or value is None:
                 continue
             for read in value.values() if isinstance(value, Mapping) else (value,):
                 yield from read.paths if isinstance(read, Inputs) else (read.path,)

@@ -10,6 +10,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import past_config, past_years
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.tasks.file_digests import FileDigests
+from oso_pipeline.tasks.part_task import PartTask
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, Stage
 from oso_pipeline.tasks.task import Task
 
@@ -172,9 +173,12 @@ class PastStage:
         )
 
     def _of(self, task: Task, year: int) -> Task:
-        return replace(
+        past = replace(
             task,
-            stage=self.name,
+            stage=PREFIX + task.stage,
             name=f"{task.name}/{year}",
             outputs=tuple(f"past/{year}/{output}" for output in task.outputs),
         )
+        if isinstance(past, PartTask) and past.whole is not None:
+            return replace(past, whole=self._of(past.whole, year))
+        return past

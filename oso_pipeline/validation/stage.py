@@ -223,8 +223,8 @@ def predict_variant(
 def candidates(paths: Sequence[Path]) -> dict[str, Any]:
     """Return how many pixels of polygons there were, and how many were not clear often enough.
 
-    The sampling leaves the latter out before it looks at the split, so the counts are of
-    training and validation polygons together.
+    The counts are of training and validation polygons together; the latter of those pixels that
+    were drawn to be read.
     """
     records = [read_sidecar(path) for path in paths]
     found = [record.get("summary", {}) for record in records if record is not None]
@@ -235,7 +235,7 @@ def candidates(paths: Sequence[Path]) -> dict[str, Any]:
     return {
         "pixels": counts["candidates"],
         "not_clear": counts["not_clear"],
-        "note": "pixels of training and validation polygons; not_clear were never sampled",
+        "note": "pixels of training and validation polygons; not_clear were drawn but not sampled",
     }
 
 

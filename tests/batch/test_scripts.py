@@ -97,8 +97,8 @@ def test_a_chain_takes_turns() -> None:
     site = full_site("slurm")
     links = chain_of(STAGES, site, {})
     assert [link.name for link in links] == [
-        "until-reference",
-        "samples",
+        "until-draw",
+        "pixels",
         links[2].name,
         "predict",
         "until-predict",
@@ -118,13 +118,13 @@ def test_jobs_ask_for_no_more_than_their_tasks_can_use() -> None:
         "inventory": 1,
         "polygons": 2,
         "reference": 1,
-        "samples": 1,
+        "pixels": 1,
         "predict": 500,
         "cells": 30,
     }
     links = chain_of(STAGES, site, {**dict.fromkeys((s.name for s in STAGES), 0), **known})
     assert [(link.name, link.elements, link.workers) for link in links] == [
-        (links[0].name, None, 2),  # and the samples, an array of one
+        (links[0].name, None, 2),  # and the pixels, an array of one
         ("predict", 20, None),
         ("until-predict", None, None),
         ("cells", 20, 2),

@@ -57,7 +57,7 @@ def test_arrays_make_the_same_map_though_elements_run_out_of_time_and_are_cancel
     site.write_text(SITE)
     told = oso("submit", config, "--site", site)
     jobs = dict(line.split(": job ") for line in told.splitlines() if ": job " in line)
-    samples, predict = (jobs[name].split(",")[0] for name in ("samples", "predict"))
+    pixels, predict = (jobs[name].split(",")[0] for name in ("pixels", "predict"))
 
     def words() -> str:
         logs = sorted((run / "batch" / "logs").glob("*.log"))
@@ -66,19 +66,19 @@ def test_arrays_make_the_same_map_though_elements_run_out_of_time_and_are_cancel
     # As Slurm does some minutes before the walltime: the element stops and is put back.
     first = lock_path(run, Shard(1, 2))
     wait_until(first.exists, 400, words)
-    slurm.call("scancel", "--signal=USR1", "--batch", f"{samples}_1")
+    slurm.call("scancel", "--signal=USR1", "--batch", f"{pixels}_1")
     wait_until(lambda: "stopped before all was done" in words(), 60, words)
-    show = ("scontrol", "show", "job", f"{samples}_1")
+    show = ("scontrol", "show", "job", f"{pixels}_1")
     wait_until(lambda: "Restarts=1" in slurm.call(*show), 60, words)
     # Slurm waits for two minutes before it begins a job again: the credential of one that began
     # in the same seconds as the last was ended would count as revoked.
     time.sleep(5)
-    slurm.call("scontrol", "update", f"JobId={samples}_1", "StartTime=now")
+    slurm.call("scontrol", "update", f"JobId={pixels}_1", "StartTime=now")
     # An element that is lost: the driver behind the array does its share.
     wait_until(lambda: any(job.startswith(predict) for job in _running(slurm)), 400, words)
     slurm.call("scancel", f"{predict}_2")
     wait_until(lambda: not slurm.jobs(), 500, words)
-    (log,) = (run / "batch" / "logs").glob("samples-*_1.log")
+    (log,) = (run / "batch" / "logs").glob("pixels-*_1.log")
     assert "1 task done" in log.read_text().partition("stopped before")[2], "it went on"
 
     alone = write_config(tmp_path / "alone", small_world, QUICK)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import typer
 from planned_keys import AFTER_PREDICT
@@ -86,6 +87,18 @@ def contents(run: Path) -> dict[str, tuple[bytes, bytes]]:
     patterns = ("blocks/*/*.tif", "models/*/*/*.npz", "samples/*.parquet", "reference.parquet")
     files = [path for pattern in patterns for path in run.glob(pattern)]
     return {str(path): (path.read_bytes(), sidecar_of(path).read_bytes()) for path in files}
+
+
+@pytest.mark.slow
+def test_samples_are_those_of_0_1_where_limits_bind(old_run: Path) -> None:
+    fresh = old_run.parent / "fresh"
+    command = ["run", str(old_run), "--until", "samples", "--set", f"run_dir={fresh}"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    made, old = (
+        pq.read_table(run / "samples" / "31UCU.parquet") for run in (fresh, old_run.parent / "run")
+    )
+    assert len(made) > 100
+    assert made.equals(old)
 
 
 def test_a_run_folder_is_continued(old_run: Path) -> None:

@@ -16,7 +16,6 @@ from tile_factory import SIZE, TinyRun, tile_grid
 from oso_pipeline.core.errors import ConfigError
 from oso_pipeline.learning.train_stage import STAGE as TRAIN
 from oso_pipeline.prediction.stage import STAGE
-from oso_pipeline.sampling.stage import STAGE as SAMPLES
 from oso_pipeline.timeseries.reading.reader import BlockReader
 
 AFFINE = tile_grid("31TCJ").affine
@@ -36,7 +35,7 @@ def in_pixels(shape: Any) -> npt.NDArray[np.bool_]:
 def run_in(folder: Path, **sections: Any) -> TinyRun:
     run = TinyRun(folder, strips=False, sections=sections)
     run.standard_reference()
-    run.run(SAMPLES)
+    run.sample()
     run.run(TRAIN)
     return run
 
@@ -76,7 +75,7 @@ def test_inside_as_in_the_full_map_and_nothing_outside(
         read.clear()
         sections = {"map": draw(tmp_path / "area.gpkg", SHAPE), "runtime": {"block_pixels": pixels}}
         run.config = run.configured(**sections)
-        assert [task.key for task in run.plan(SAMPLES)] == samples  # labels outside still teach
+        assert [task.key for task in run.plan_samples()] == samples  # labels outside still teach
         run.run(STAGE)
         np.testing.assert_array_equal(layers(run), np.where(inside, full, 0))
         rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))

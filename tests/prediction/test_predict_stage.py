@@ -40,7 +40,7 @@ from oso_pipeline.prediction.series_quality import (
     total_quality,
 )
 from oso_pipeline.prediction.stage import STAGE
-from oso_pipeline.sampling.stage import STAGE as SAMPLES
+from oso_pipeline.sampling.pixel_stage import STAGE as PIXELS
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -56,7 +56,7 @@ Array = npt.NDArray[Any]
 def trained(folder: Path, **arguments: Any) -> TinyRun:
     run = TinyRun(folder, **arguments)
     run.standard_reference()
-    run.run(SAMPLES)
+    run.sample()
     run.run(TRAIN)
     return run
 
@@ -272,7 +272,7 @@ def test_each_stratum_has_its_own_model(tmp_path: Path) -> None:
     middle = frame.to_crs(32631).representative_point()
     frame["stratum"] = np.where(middle.x > (affine @ (half, 0))[0], "east", "west")
     run.write_reference(frame)
-    run.run(SAMPLES)
+    run.sample()
     assert {task.name for task in run.run(TRAIN)} == {"run0/east", "run0/west"}
     run.run(STAGE)
     code, _, validity = mosaic(run)
@@ -291,7 +291,7 @@ def test_a_changed_strata_file_outdates_the_blocks(tmp_path: Path) -> None:
     run.stages["reference"] = (
         Task("reference", "reference", "-", run.run_dir, ("reference.parquet",)),
     )
-    run.plan(SAMPLES)
+    run.plan_samples()
     run.plan(TRAIN)
     assert {task.state().status for task in run.plan(STAGE)} == {"done"}
     regions = geopandas.read_file(tmp_path / "strata.gpkg")
@@ -313,7 +313,7 @@ def test_only_blocks_with_owned_pixels_are_tasks(tmp_path: Path) -> None:
     with (
         mock.patch("oso_pipeline.timeseries.reading.blocking.tile_layout", layout),
     ):
-        run.plan(SAMPLES)
+        run.plan_samples()
         run.plan(TRAIN)
         tasks = run.plan(STAGE)
     for tile, grid in grids.items():
@@ -368,7 +368,7 @@ def test_blocks_fit_the_memory_of_a_worker(tmp_path: Path) -> None:
     assert all(a <= b for a, b in pairwise(sizes))
 
 
-@pytest.mark.parametrize("stage", [SAMPLES, STAGE])
+@pytest.mark.parametrize("stage", [PIXELS, STAGE])
 def test_row_62_a_block_that_exceeds_the_memory_is_refused(tmp_path: Path, stage: Any) -> None:
     run = trained(tmp_path)
     run.config = run.configured(runtime={"block_pixels": 10**9, "memory_per_worker_gb": 1})

@@ -1,14 +1,20 @@
-"""Pixels drawn by area: exactly those with the lowest numbers, whatever the blocks."""
+"""Pixels drawn by area: exactly those with the lowest numbers, whatever the blocks and clouds."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,9 +22,12 @@ from tile_factory import SIZE, tile_grid
 
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.sampling.by_area import IN_NO_POLYGON, AreaDraw, AreaLimits
-from oso_pipeline.sampling.collect import Pixels
+from oso_pipeline.sampling.by_area import AreaDraw, AreaLimits
+from oso_pipeline.sampling.chosen import Choice
+from oso_pipeline.sampling.drawn import Drawn, Lowest
 from oso_pipeline.sampling.polygons import CandidateFinder, Polygons, draw_numbers
+from oso_pipeline.sampling.sample_files import IN_NO_POLYGON, write_unlabelled
+from oso_pipeline.sampling.second_round import asked_of
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 LAYOUT = FeatureLayout.optical(("B4",), (date(2018, 1, 1),))
@@ -26,8 +35,28 @@ GRID = tile_grid("31TCJ")
 SEED = 7
 
 
-def drawn(tmp_path: Path, shape: tuple[int, int], size: int, cloudy: np.ndarray) -> pa.Table:
-    """Return what is drawn with blocks of `shape`; `cloudy` pixels are not usable."""
+@dataclass
+class ReadParts:
+    """What was read of the blocks, as `PartReader` gives it, without files."""
+
+    number: npt.NDArray[np.int64]
+    values: npt.NDArray[np.int16]
+    n_features: int = 1
+
+    def places(self) -> tuple[npt.NDArray[np.int64], ...]:
+        rows = np.arange(len(self.number))
+        return self.number, np.ones_like(rows), np.zeros_like(rows), rows
+
+    def features(self, part: Any, row: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+        return self.values[row]
+
+
+def features_of(pixels: Drawn) -> npt.NDArray[np.int16]:
+    return (pixels.row * SIZE + pixels.column).astype(np.int16)[:, np.newaxis]
+
+
+def drawn(shape: tuple[int, int], size: int, cloudy: npt.NDArray[np.bool_]) -> tuple[Choice, Any]:
+    """Return the choice with blocks of `shape`; `cloudy` pixels are not usable."""
     ownership = Ownership({"31TCJ": GRID}, 2154)
     left = shapely.box(*GRID[:, : SIZE // 4].boundingbox.bbox)
     table = pa.table(
@@ -38,18 +67,23 @@ def drawn(tmp_path: Path, shape: tuple[int, int], size: int, cloudy: np.ndarray)
     polygons = Polygons(table, np.array([left, right]))
     finder = CandidateFinder("31TCJ", ownership, polygons)
     draw = AreaDraw(finder, polygons, strata_of, AreaLimits(("run0",), ("a", "b"), size, SEED))
-    for block in blocks_of("31TCJ", (SIZE, SIZE), shape):
-        place, numbers = draw.find(block)
-        clear = np.flatnonzero(~cloudy[place.row, place.column])
-        validity = np.ones(len(place), np.uint16)
-        features = (place.row * SIZE + place.column).astype(np.int16)[:, np.newaxis]
-        draw.add(Pixels(place, numbers, validity, features).take(clear))
-        draw.close_block()
-    draw.write(tmp_path / "drawn.parquet", 2018, LAYOUT)
-    return pq.read_table(tmp_path / "drawn.parquet")
+    kept = Lowest([role.with_margin() for role in draw.roles], draw.n_groups)
+    blocks = blocks_of("31TCJ", (SIZE, SIZE), shape)
+    for block in blocks:
+        kept.add(draw.find(block))
+    pixels = kept.result()
+    usable = np.flatnonzero(~cloudy[pixels.row, pixels.column])
+    parts: Any = ReadParts(usable, features_of(pixels.take(usable)))
+    choice = Choice(draw, pixels, parts)
+    for block in blocks if choice.more.roles else ():
+        asked = asked_of(choice, block, SIZE, min_validity=1)
+        validity = (~cloudy[asked.row, asked.column]).astype(np.uint16)
+        values = (asked.row * SIZE + asked.column).astype(np.int16)[:, np.newaxis]
+        asked.take(np.arange(len(asked.row)), validity, values)
+    return choice, polygons
 
 
-def strata_of(block: Block) -> np.ndarray:
+def strata_of(block: Block) -> npt.NDArray[np.int32]:
     """Return stratum 0 in the upper half, 1 below, none in the last row."""
     rows = np.arange(block.row, block.row + block.height)
     label = np.where(rows < SIZE // 2, 0, 1)
@@ -57,7 +91,7 @@ def strata_of(block: Block) -> np.ndarray:
     return np.repeat(label[:, np.newaxis], block.width, axis=1).astype(np.int32)
 
 
-def expected(size: int, cloudy: np.ndarray) -> set[tuple[int, int]]:
+def expected(size: int, cloudy: npt.NDArray[np.bool_]) -> set[tuple[int, int]]:
     """Return the places by sorting all pixels of the tile at once."""
     row, column = (array.ravel() for array in np.indices((SIZE, SIZE)))
     numbers = draw_numbers(SEED, np.zeros(SIZE * SIZE, np.int64), row, column)
@@ -70,26 +104,41 @@ def expected(size: int, cloudy: np.ndarray) -> set[tuple[int, int]]:
     return places
 
 
+@contextmanager
+def margin(pixels: int) -> Iterator[None]:
+    where = "oso_pipeline.sampling.drawn"
+    with mock.patch(f"{where}.LEAST_MARGIN", pixels), mock.patch(f"{where}.MARGIN_SHARE", 0.0):
+        yield
+
+
 @settings(max_examples=12, deadline=None)
 @given(
     height=st.integers(1, SIZE // 2),
     width=st.integers(1, SIZE // 2),
     size=st.integers(1, SIZE * SIZE),
     cloud=st.floats(0, 1),
+    more=st.sampled_from([0, 1, 100]),
 )
-def test_the_lowest_numbers_of_each_stratum_are_drawn_whatever_the_blocks(
-    tmp_path_factory: pytest.TempPathFactory, height: int, width: int, size: int, cloud: float
+def test_the_lowest_numbers_of_each_stratum_are_drawn_whatever_blocks_and_margin(
+    height: int, width: int, size: int, cloud: float, more: int
 ) -> None:
     cloudy = np.random.default_rng(0).random((SIZE, SIZE)) < cloud
-    table = drawn(tmp_path_factory.mktemp("area"), (2 * height, 2 * width), size, cloudy)
-    column, row = ~GRID.affine @ (table["x"].to_numpy(), table["y"].to_numpy())
-    places = set(zip(row.astype(int).tolist(), column.astype(int).tolist(), strict=True))
+    with margin(more):
+        chosen = drawn((2 * height, 2 * width), size, cloudy)[0].chosen()
+    pixels = chosen.pixels
+    places = set(zip(pixels.row.tolist(), pixels.column.tolist(), strict=True))
     assert places == expected(size, cloudy)
-    assert len(places) == len(table)
+    assert len(places) == len(pixels)
+    np.testing.assert_array_equal(chosen.features(0, len(pixels)), features_of(pixels))
 
 
 def test_pixels_know_their_polygon_and_season_and_none_judges_the_map(tmp_path: Path) -> None:
-    table = drawn(tmp_path, (8, 8), SIZE * SIZE, np.zeros((SIZE, SIZE), bool)).to_pandas()
+    choice, polygons = drawn((8, 8), SIZE * SIZE, np.zeros((SIZE, SIZE), bool))
+    job: Any = SimpleNamespace(
+        grid=GRID, season=2018, layout=LAYOUT, unlabelled=SimpleNamespace(ordered_strata=("a", "b"))
+    )
+    write_unlabelled(tmp_path / "drawn.parquet", choice.chosen(), polygons, job)
+    table = pq.read_table(tmp_path / "drawn.parquet").to_pandas()
     column = (~GRID.affine @ (table["x"].to_numpy(), table["y"].to_numpy()))[0]
     assert set(table["polygon_id"]) == {42, IN_NO_POLYGON}
     assert ((column >= SIZE // 2) == (table["polygon_id"] == 42)).all()

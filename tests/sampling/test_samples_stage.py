@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -15,9 +16,13 @@ import shapely
 from tile_factory import EPSG, SIZE, TinyRun, tile_grid
 
 from oso_pipeline.core.blocks import Block
+from oso_pipeline.core.commit import sidecar_of
+from oso_pipeline.core.errors import ExitCode
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.reference.split.variants import variants
+from oso_pipeline.sampling.pixel_stage import STAGE as PIXELS
 from oso_pipeline.sampling.stage import STAGE
+from oso_pipeline.tasks.worker import do
 from oso_pipeline.timeseries import plain_numpy as plain
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.reading.reader import BlockReader
@@ -37,7 +42,7 @@ def samples(run: TinyRun, tile: str = "31TCJ") -> geopandas.GeoDataFrame:
 
 
 def test_columns_and_types(tiny: TinyRun) -> None:
-    tiny.run(STAGE)
+    tiny.sample()
     table = pq.read_table(tiny.run_dir / "samples" / "31TCJ.parquet")
     layout = FeatureLayout.of(tiny.config)
     light = ["polygon_id", "x", "y", "code", "stratum", "season", "validity", "draw"]
@@ -52,7 +57,7 @@ def test_columns_and_types(tiny: TinyRun) -> None:
 
 def test_every_clear_pixel_inside_a_polygon_is_there(tiny: TinyRun) -> None:
     """Centres inside polygons, found by shapely over the whole tile."""
-    tiny.run(STAGE)
+    tiny.sample()
     polygons = geopandas.read_parquet(tiny.run_dir / "reference.parquet")
     grid = tile_grid("31TCJ")
     column, row = np.meshgrid(np.arange(SIZE) + 0.5, np.arange(SIZE) + 0.5)
@@ -75,7 +80,7 @@ def test_every_clear_pixel_inside_a_polygon_is_there(tiny: TinyRun) -> None:
 
 
 def test_features_are_those_of_the_plain_definition(tiny: TinyRun) -> None:
-    tiny.run(STAGE)
+    tiny.sample()
     layout = FeatureLayout.of(tiny.config)
     files = [tiny.folder / f"31TCJ_{number}" for number in range(6)]
     layers = {}
@@ -102,7 +107,7 @@ def test_blocks_of_any_shape_give_the_same_bytes(tmp_path: Path, strips: bool) -
         runtime = {"block_pixels": pixels}
         run = TinyRun(tmp_path / f"{number}", strips=strips, sections={"runtime": runtime})
         run.standard_reference()
-        (task,) = run.run(STAGE)
+        (task,) = run.sample()
         made.append((task.key, task.output().read_bytes()))
     assert made[0] == made[1] == made[2]
 
@@ -110,11 +115,11 @@ def test_blocks_of_any_shape_give_the_same_bytes(tmp_path: Path, strips: bool) -
 def test_caps_keep_the_lowest_draws(tmp_path: Path) -> None:
     run = TinyRun(tmp_path)
     run.standard_reference()
-    run.run(STAGE)
+    run.sample()
     everything = samples(run)
     run.config = run.configured(sampling={"max_train_pixels": 30, "max_validation_pixels": 11})
-    with mock.patch("oso_pipeline.sampling.collect._FIRST_TRIM", 50):
-        run.run(STAGE)
+    with mock.patch("oso_pipeline.sampling.drawn._FIRST_TRIM", 50):
+        run.sample()
     groups = everything.sort_values("draw").groupby(["code", "split_0"])
     limits = {"train": 30, "validation": 11}
     expected = {d for key, group in groups for d in group["draw"].head(limits[key[1]])}
@@ -126,10 +131,10 @@ def test_folds_keep_what_any_fold_may_draw(tmp_path: Path) -> None:
     sampling = {"max_train_pixels": 20, "max_validation_pixels": 5}
     run = TinyRun(tmp_path, sections={"validation": {"folds": 2}})
     run.standard_reference()
-    run.run(STAGE)
+    run.sample()
     everything = samples(run).sort_values("draw")
     run.config = run.configured(sampling=sampling)
-    run.run(STAGE)
+    run.sample()
     assert variants(run.config) == ("map", "fold0", "fold1")
     expected = set(everything.groupby("code").head(20)["draw"])
     for fold in (0, 1):
@@ -138,10 +143,10 @@ def test_folds_keep_what_any_fold_may_draw(tmp_path: Path) -> None:
 
 
 def test_least_validity(tiny: TinyRun) -> None:
-    tiny.run(STAGE)
+    tiny.sample()
     before = samples(tiny)
     tiny.config = tiny.configured(sampling={"min_validity": 5})
-    (task,) = tiny.run(STAGE)
+    (task,) = tiny.sample()
     after = samples(tiny)
     assert set(after["draw"]) == set(before[before["validity"] >= 5]["draw"])
     record = task.committed()
@@ -153,7 +158,7 @@ def test_least_validity(tiny: TinyRun) -> None:
 def test_row_27_a_pixel_never_clear_is_no_sample(tmp_path: Path) -> None:
     run = TinyRun(tmp_path, cloudy=(slice(0, 32), slice(0, 32)))
     run.standard_reference()
-    run.run(STAGE)
+    run.sample()
     column, row = ~tile_grid("31TCJ").affine @ (samples(run)["x"], samples(run)["y"])
     assert not ((row < 32) & (column < 32)).any()
     assert (samples(run)["validity"] > 0).all()
@@ -170,7 +175,7 @@ def test_only_blocks_with_candidates_are_read(tmp_path: Path) -> None:
         return original(self, block, wanted)
 
     with mock.patch.object(BlockReader, "read", noted):
-        run.run(STAGE)
+        run.sample()
     # Of a block only what lies around the candidates, from an even row and column on.
     assert read == [(8, 2, 3, 3), (40, 30, 2, 1)]
 
@@ -183,7 +188,7 @@ def test_a_pixel_counts_in_the_tile_that_owns_it(tmp_path: Path) -> None:
     twin = Ownership(grids, EPSG)
     with mock.patch("oso_pipeline.timeseries.reading.blocking.tile_layout") as layout:
         layout.side_effect = lambda _, tile: mock.Mock(grid=grids[tile], block_shape=(1, SIZE))
-        run.run(STAGE)
+        run.sample()
     per_tile = [samples(run, tile) for tile in ("31TCJ", "31TDJ")]
     for index, table in enumerate(per_tile):
         there = table.to_crs(EPSG).geometry
@@ -204,7 +209,7 @@ def test_row_38_lost_polygons_are_counted_per_class(tmp_path: Path) -> None:
             (4, 5, run.square(62, 62, 5)),  # reaches into the image
         ]
     )
-    tasks = run.run(STAGE)
+    tasks = run.sample()
     gathered = STAGE.gather(tasks)
     summary = gathered.summary
     assert summary["outside_images"] == {"2": 1, "5": 1}
@@ -220,15 +225,100 @@ def test_row_38_lost_polygons_are_counted_per_class(tmp_path: Path) -> None:
 def test_a_tile_without_polygons_commits_an_empty_table(tmp_path: Path) -> None:
     run = TinyRun(tmp_path)
     run.reference([(0, 1, run.square(500, 500, 5))])
-    (task,) = run.run(STAGE)
+    (task,) = run.sample()
     assert len(samples(run)) == 0
     assert task.committed() is not None
-    assert STAGE.gather((task,)).summary["blocks_read"] == 0
+    assert PIXELS.gather(run.stages["pixels"]).summary["blocks_read"] == 0
 
 
 def test_cost_is_planned(tiny: TinyRun) -> None:
-    (task,) = tiny.plan(STAGE)
-    assert task.cost.pixels == SIZE * SIZE
-    assert task.cost.bytes_read > 0
-    assert task.cost.memory_bytes > 0
-    assert task.cost.core_seconds > 0
+    tiny.plan_samples()
+    costs = {name: tiny.stages[name][0].cost for name in ("draw", "pixels", "samples")}
+    assert costs["draw"].pixels == costs["pixels"].pixels == SIZE * SIZE
+    assert costs["pixels"].bytes_read > costs["samples"].bytes_read == 0
+    assert all(cost.memory_bytes > 0 and cost.core_seconds > 0 for cost in costs.values())
+    assert all(cost.bytes_written > 0 for cost in costs.values())
+
+
+def test_samples_wait_for_all_parts_but_do_not_follow_their_keys(
+    tmp_path: Path,
+) -> None:
+    keys = []
+    for pixels in (256, 100_000):
+        runtime = {"block_pixels": pixels}
+        run = TinyRun(tmp_path / str(pixels), sections={"runtime": runtime})
+        run.standard_reference()
+        (task,) = run.plan_samples()
+        parts = {o for name in ("draw", "pixels") for t in run.stages[name] for o in t.outputs}
+        assert parts <= set(task.job.paths_read)
+        keys.append(task.key)
+    assert keys[0] == keys[1]
+
+
+def test_rows_of_files_without_a_drawn_pixel_are_not_decoded(tmp_path: Path) -> None:
+    run = TinyRun(tmp_path)
+    run.reference([(0, 1, run.square(3, 3, 2)), (1, 2, run.square(41, 30, 2))])
+    read = []
+    original = BlockReader.read
+
+    def noted(self: BlockReader, block: Block, wanted: Any) -> Any:
+        read.append((block.row, block.height))
+        return original(self, block, wanted)
+
+    where = "oso_pipeline.timeseries.reading.pieces.GAP_PIXELS"
+    with mock.patch.object(BlockReader, "read", noted), mock.patch(where, 20 * SIZE):
+        run.sample()
+    assert read == [(2, 3), (40, 3)]
+
+
+@pytest.mark.parametrize("more", [0, 3])
+def test_samples_do_not_depend_on_the_margin(tmp_path: Path, more: int) -> None:
+    """Much of the tile is never clear, so that a small margin holds too few pixels."""
+    limits = {"max_train_pixels": 60, "max_validation_pixels": None}
+    run = TinyRun(tmp_path, cloudy=(slice(0, 64), slice(0, 40)), sections={"sampling": limits})
+    run.standard_reference()
+    made = []
+    for pixels in (SIZE * SIZE, more):
+        where = "oso_pipeline.sampling.drawn"
+        with mock.patch(f"{where}.LEAST_MARGIN", pixels), mock.patch(f"{where}.MARGIN_SHARE", 0):
+            (task,) = run.sample()
+        record = task.committed()
+        assert record is not None
+        made.append((task.output().read_bytes(), record["summary"]["second_round"]))
+    (expected, none), (found, some) = made
+    assert found == expected
+    assert some > none == 0
+
+
+def test_parts_count_as_done_with_the_samples_though_they_are_gone(tiny: TinyRun) -> None:
+    (task,) = tiny.sample()
+    parts = (*tiny.stages["draw"], *tiny.stages["pixels"])
+    for part in parts:
+        for output in part.outputs:
+            (tiny.run_dir / output).unlink()
+    assert [part.state().status for part in parts] == ["done"] * len(parts)
+    assert pickle.loads(pickle.dumps(parts[0])).whole is None
+    task.output().unlink()
+    assert {part.state().status for part in parts} == {"new"}
+
+
+def test_a_damaged_part_is_refused_and_made_again(tiny: TinyRun) -> None:
+    (task,) = tiny.sample()
+    expected = task.output().read_bytes()
+    task.output().unlink()
+    (part,) = tiny.stages["pixels"]
+    damaged = bytearray(part.output().read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    part.output().write_bytes(damaged)
+    result = do(task)
+    assert result.status == "failed"
+    assert "E-FAULT-024" in str(result.error)
+    assert str(part.output()) in str(result.error)
+    sidecar_of(part.output()).unlink()
+    assert part.state().status == "new"
+    refused = do(task)
+    assert (refused.status, refused.exit_code) == ("failed", ExitCode.INPUT)
+    assert "E-RUN-STAGE" in str(refused.error)
+    assert "1 of 1 parts are missing" in str(refused.error)
+    assert do(part).status == do(task).status == "done"
+    assert task.output().read_bytes() == expected

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from math import ceil, isqrt, lcm
 from typing import TYPE_CHECKING
 
 from oso_pipeline.config.check import check_block
+from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import ConfigError
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.imagery.stage import tile_layout
@@ -15,7 +18,6 @@ from oso_pipeline.timeseries.reading.memory import SHARE_OF_MEMORY, WorkerMemory
 
 if TYPE_CHECKING:
     from oso_pipeline.config.model import Config
-    from oso_pipeline.core.blocks import Block
     from oso_pipeline.imagery.tile_grid import TileLayout
     from oso_pipeline.tasks.stage import PlanContext
 
@@ -96,6 +98,27 @@ def block_shape(
         across = min(across, ceil(units**0.5))
     down = max(1, units // across)
     return min(height * down, rows), min(width * across, columns)
+
+
+@lru_cache(maxsize=256)
+def owned_blocks(ownership: str, tile: str, shape: tuple[int, int]) -> tuple[Block, ...]:
+    """Return the blocks of a tile that hold a pixel which the map may take from it.
+
+    They are kept, since plans are made again and again.
+
+    Parameters
+    ----------
+    ownership
+        How the tile and its neighbours share the map, as JSON text.
+    tile
+        Name of the tile.
+    shape
+        Rows and columns of a block.
+    """
+    rule = Ownership.from_json(json.loads(ownership))
+    grid = rule.grids[tile]
+    blocks = blocks_of(tile, (int(grid.shape[0]), int(grid.shape[1])), shape)
+    return tuple(block for block in blocks if rule.owns_any(tile, block.crop(grid)))
 
 
 def block_cost(block: Block, memory: WorkerMemory) -> Cost:

@@ -1,0 +1,142 @@
+"""What is planned for each tile, by the stages ``draw``, ``pixels`` and ``samples`` alike."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.core.blocks import Block
+from oso_pipeline.core.nomenclature import load_nomenclature
+from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.imagery.tile_grid import TileLayout
+from oso_pipeline.reference.split.variants import split_columns, variants
+from oso_pipeline.sampling.drawn import with_margin
+from oso_pipeline.sampling.draws import Unlabelled
+from oso_pipeline.sampling.jobs import SampleJob
+from oso_pipeline.sampling.sample_files import samples_files
+from oso_pipeline.tasks.job import Input
+from oso_pipeline.tasks.stage import PlanContext
+from oso_pipeline.tasks.task import Cost, Task, tile_of
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
+from oso_pipeline.timeseries.reading.blocking import (
+    block_shape,
+    most_pixels,
+    owned_blocks,
+    tiles_to_read,
+)
+from oso_pipeline.timeseries.reading.memory import WorkerMemory
+from oso_pipeline.timeseries.reading.reader import ReadSpec
+
+_LABELLED = 0.1
+"""Share of the pixels of a tile that is taken for labelled where nobody has looked yet."""
+_BYTES_PER_VALUE = 1.7
+"""Of a feature in the file, compressed, as measured."""
+_LIBRARIES_BYTES, _BYTES_PER_PIXEL = 450_000_000, 150
+_ROWS_IN_MEMORY = 5 * 65_536
+_SECONDS_PER_VALUE = 2.8e-8
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """What is planned for a tile.
+
+    Parameters
+    ----------
+    job, sample
+        What the samples are, and the task that puts them together, which lacks draw and parts.
+    drawn
+        How many pixels are drawn, as far as is known beforehand.
+    memory
+        Of a worker that reads blocks.
+    """
+
+    job: SampleJob
+    sample: Task
+    drawn: int
+    memory: WorkerMemory
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks that hold an owned pixel."""
+        near = json.dumps(self.job.ownership.to_json())
+        return owned_blocks(near, self.job.tile, self.job.block_shape)
+
+
+def tile_plans(context: PlanContext[Config]) -> list[TilePlan]:
+    """Return what is planned for the tiles that have images; nothing with given models."""
+    if context.config.learning.model is not None:
+        return []
+    inventories = context.tasks("inventory")
+    layouts, ownership = tiles_to_read(context)
+    return [
+        _plan(context, inventory, layouts[tile_of(inventory)], ownership)
+        for inventory in inventories
+    ]
+
+
+def _plan(
+    context: PlanContext[Config],
+    inventory: Task,
+    tile: TileLayout,
+    ownership: Ownership,
+) -> TilePlan:
+    config = context.config
+    (reference,) = context.tasks("reference")
+    layout, name, unlabelled = FeatureLayout.of(config), tile_of(inventory), Unlabelled.of(config)
+    memory = WorkerMemory.of(config, len(inventory.inputs), layout, tile.block_shape)
+    rows, columns = (int(size) for size in tile.grid.shape)
+    drawn = _expected_pixels(config, rows * columns)
+    job = SampleJob(
+        tile=name,
+        grid=tile.grid,
+        ownership=ownership.neighbours(name),
+        read=ReadSpec.of(config),
+        layout=layout,
+        columns=tuple(split_columns(config)),
+        variants=tuple(variants(config)),
+        max_train=config.sampling.max_train_pixels,
+        max_validation=config.sampling.max_validation_pixels,
+        min_validity=config.sampling.min_validity,
+        seed=config.seed,
+        season=config.year,
+        unlabelled=unlabelled,
+        unlabelled_regions=unlabelled.file if unlabelled else None,
+        inventory=Input.of(inventory),
+        reference=Input.of(reference),
+        block_shape=block_shape((rows, columns), tile.block_shape, most_pixels(config, memory)),
+        memory_bytes=memory.allowed_bytes,
+    )
+    sample = Task(
+        stage="samples",
+        name=name,
+        function="oso_pipeline.sampling.stage:sample",
+        run_dir=context.run_dir,
+        outputs=samples_files(name)[: 2 if unlabelled else 1],
+        version=2,
+        job=job,
+        cost=_cost(drawn, layout),
+    )
+    return TilePlan(job, sample, drawn, memory)
+
+
+def _expected_pixels(config: Config, pixels: int) -> int:
+    """Return how many pixels of a tile of that many are drawn, as far as is known beforehand."""
+    labelled = int(_LABELLED * pixels)
+    limits = (config.sampling.max_train_pixels, config.sampling.max_validation_pixels)
+    drawn = [with_margin(limit) for limit in limits]
+    if None not in drawn:
+        groups = len(load_nomenclature(config.nomenclature).codes) * len(variants(config))
+        labelled = min(labelled, groups * sum(limit for limit in drawn if limit is not None))
+    by_area = config.adaptation.target_sample_size if config.adaptation else 0
+    return labelled + (with_margin(by_area) or 0 if by_area else 0)
+
+
+def _cost(drawn: int, layout: FeatureLayout) -> Cost:
+    rows = min(drawn, _ROWS_IN_MEMORY)
+    return Cost(
+        pixels=drawn,
+        memory_bytes=_LIBRARIES_BYTES + _BYTES_PER_PIXEL * drawn + 2 * layout.size * rows,
+        core_seconds=1.0 + _SECONDS_PER_VALUE * layout.size * drawn,
+        bytes_written=int(_BYTES_PER_VALUE * layout.size * drawn),
+    )
