@@ -34,7 +34,7 @@ def test_print_script_writes_and_submits_nothing(small_world: Path, tmp_path: Pa
     shown = oso("submit", config, "--site", write_site(tmp_path), "--print-script")
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.count("#!/bin/bash") == 5, "the map is one cell: no array"
-    assert "qsub -W depend=afterok:<until-reference>" in shown.stdout
+    assert "qsub -W depend=afterok:<until-draw>" in shown.stdout
     assert not (tmp_path / "run").exists()
 
 

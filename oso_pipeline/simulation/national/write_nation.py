@@ -13,8 +13,8 @@ from typing import Any
 from oso_pipeline.simulation.national import databases
 from oso_pipeline.simulation.national.nation import NationSpec
 from oso_pipeline.simulation.national.regions import regions
-from oso_pipeline.simulation.national.sparse_products import write_products
 from oso_pipeline.simulation.world.reference_polygons import write_vector
+from oso_pipeline.simulation.writers.sparse_products import write_products
 
 REGIONS = "eco_climatic_regions.gpkg"
 _UNFINISHED = "unfinished"
