@@ -82,7 +82,7 @@ def test_a_driver_that_runs_out_of_time_begins_the_chain_anew(
     assert told != spooled.read_text()
     spooled.write_text(told)
     history = pbs.drain()
-    assert history[0] in (("until-reference", [75]), ("until-reference", [0]))
+    assert history[0] in (("until-draw", [75]), ("until-draw", [0]))
     if history[0][1] == [75]:
         assert [codes for _, codes in history[1:5]] == ["deleted"] * 4
         assert [codes for _, codes in history[5:]] == [[0], [0, 0], [0], [0, 0], [0]]

@@ -99,7 +99,7 @@ def test_bad_input_ends_the_chain_and_nothing_waits_for_ever(
     oso("submit", config, "--site", site, *bad)
     wait_until(lambda: not slurm.jobs(), 300, slurm.logs)
     assert not (tmp_path / "run" / "samples").exists()
-    (log,) = (tmp_path / "run" / "batch" / "logs").glob("until-reference-*.log")
+    (log,) = (tmp_path / "run" / "batch" / "logs").glob("until-draw-*.log")
     assert "E-INPUT-048" in log.read_text()
 
 
