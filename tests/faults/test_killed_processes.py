@@ -157,9 +157,10 @@ def wait_for(condition, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, -2), pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow)],
+    [(signal.SIGINT, -2), (signal.SIGTERM, 1)],
 )
 @pytest.mark.fault(
     row=6, injected="SIGINT, SIGTERM to a driver with workers", outcome="no process is left behind"

@@ -131,7 +131,7 @@ def test_times_of_the_input_do_not_matter(small_world: Path, tmp_path: Path) -> 
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     st.one_of(

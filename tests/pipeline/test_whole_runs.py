@@ -206,7 +206,7 @@ def test_maps_do_not_depend_on_block_size(
 
 
 @pytest.mark.fault(row=47, injected="1 and 2 workers", outcome="maps equal byte for byte")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_maps_do_not_depend_on_workers(
     finished: Path, small_world: Path, tmp_path: Path, workers: int
 ) -> None:
@@ -282,6 +282,7 @@ def test_an_area_is_the_full_map_cut_out(finished: Path, tmp_path: Path) -> None
     assert overall_accuracy(tmp_path / "run") == overall_accuracy(run_dir(finished))
 
 
+@pytest.mark.slow
 def test_non_ascii_paths_and_c_locale(small_world: Path, tmp_path: Path) -> None:
     folder = tmp_path / "été 2018"
     config = write_config(folder, small_world)
