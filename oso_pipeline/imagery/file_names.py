@@ -80,7 +80,7 @@ def is_text(name: str) -> bool:
 def is_folder(entry: os.DirEntry[str]) -> bool:
     """Tell whether an entry is a folder, a link to one, or a link that may not be followed.
 
-    Whoever opens the last learns why it cannot be opened. A link that leads nowhere is none.
+    The last cannot be opened, and the error tells why. A link that leads nowhere is none.
     """
     try:
         return entry.is_dir()

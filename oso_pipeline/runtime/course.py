@@ -75,7 +75,7 @@ class Course:
         self.tell(RunStarted(self.planner.run_dir, tuple(stage.name for stage in stages)))
         left = list(stages)
         while left:
-            self.stop.heed()
+            self.stop.raise_if_asked()
             if self._must_wait(left[0]):
                 break
             plans = self._together(left)
@@ -115,7 +115,7 @@ class Course:
         parts = {plan.name: _Part(plan, len(plan.todo)) for plan in plans}
         self._announce(parts, tasks)
         for result in self.executor.run(tasks, self._name()):
-            self.stop.heed()
+            self.stop.raise_if_asked()
             tasks.ended(result)
             self._note(result, parts[result.stage])
             self._announce(parts, tasks)

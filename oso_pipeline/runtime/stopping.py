@@ -31,7 +31,7 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear SIGUSR1, SIGTERM and Ctrl-C while the body runs; only in the main thread."""
+        """Handle SIGUSR1, SIGTERM and Ctrl-C while the body runs; only in the main thread."""
         handlers: dict[int, Callable[[int, FrameType | None], Any]] = {
             signal.SIGUSR1: self._announce,
             signal.SIGALRM: self._ends_with(OutOfTime),
@@ -46,7 +46,7 @@ class Stop:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def heed(self) -> None:
+    def raise_if_asked(self) -> None:
         """End now if that was asked for where nothing can be raised.
 
         Python ignores what a signal raises inside of a finaliser or a callback of C code.

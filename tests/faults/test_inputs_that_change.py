@@ -81,6 +81,8 @@ def test_an_image_that_is_not_as_it_was(
     assert saboteur.band.parent.name in (first.failures[0].error or "")
     assert list((tmp_path / "run" / "pixels" / "31UCU").glob("*.parquet.json"))
     assert not list((tmp_path / "run" / "pixels" / "30UYD").glob("*.parquet"))
+    assert (tmp_path / "run" / "samples" / "31UCU.parquet.json").exists()
+    assert not (tmp_path / "run" / "samples" / "30UYD.parquet").exists()
     # Now the inventory meets the product as it is, and leaves the date out where it must.
     assert run_until_samples(config, []).exit_code == ExitCode.OK
 

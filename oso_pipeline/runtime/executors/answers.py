@@ -47,7 +47,7 @@ class Answers:
         self._come: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def subscribe(self) -> None:
-        """Ask for the results, in place of whoever asked before."""
+        """Ask for the results; an earlier subscription ends."""
         self.client.subscribe_topic(self.topic, lambda event: self._come.put(event[1]))
 
     def wait(self, seconds: float, more_s: float = 0.0) -> dict[Any, TaskResult]:
