@@ -7,6 +7,8 @@ import json
 from oso_pipeline.cli.console import err, out
 from oso_pipeline.config import Config
 from oso_pipeline.config.seasons import has_labels
+from oso_pipeline.core.commit import require_sound
+from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.core.wording import counted
 from oso_pipeline.runtime.outcome import Outcome
 
@@ -43,7 +45,13 @@ def print_outcome(config: Config, outcome: Outcome) -> None:
 
 
 def _print_accuracy(config: Config) -> None:
-    """Say how accurate the map is and by which classes, and how other maps compare."""
+    """Say how accurate the map is and by which classes, and how other maps compare.
+
+    Raises
+    ------
+    InputDataError
+        If a file of it has changed since it was committed (``E-FAULT-024``).
+    """
     from oso_pipeline.core.coverage import covered_in_words
 
     folder, judged = config.run_dir / "validation", [("independent/", "the independent set")]
@@ -57,7 +65,8 @@ def _print_accuracy(config: Config) -> None:
         path = folder / f"{name}accuracy.json"
         if not path.exists():
             continue
-        content = json.loads(path.read_text(encoding="utf-8"))
+        require_sound(path)
+        content = json.loads(read_regular(path))
         overall = content["overall_accuracy"]
         low, high = overall["low"], overall["high"]
         interval = "" if low is None else f" ({low:.3f} to {high:.3f})"

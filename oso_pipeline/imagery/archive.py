@@ -283,6 +283,8 @@ def _infos(archive: Path) -> list[zipfile.ZipInfo]:
 
 
 def _opened(archive: Path) -> zipfile.ZipFile:
+    if archive.is_symlink() and not archive.exists():
+        raise ArchiveError("is a link that leads nowhere")
     size = archive.stat().st_size
     if is_odd(archive):
         raise ArchiveError("is no regular file")

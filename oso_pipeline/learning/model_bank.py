@@ -9,7 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from oso_pipeline.core.commit import publish_bytes, publish_json, read_sidecar, sidecar_of
+from oso_pipeline.core.commit import (
+    publish_bytes,
+    publish_json,
+    read_sidecar,
+    require_sound,
+    sidecar_of,
+)
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.json_files import ODD_VALUES, read_object
 from oso_pipeline.core.regular_files import read_regular
@@ -237,6 +243,7 @@ def _accuracy(run: Path, folder: Path, record: Mapping[str, Any]) -> dict[str, A
     folds = bool((recipe.get("params") or {}).get("folds"))
     if key != record.get("key") and not (folds and key is None):
         return None
+    require_sound(run / _ACCURACY)
     content = json.loads(read_regular(run / _ACCURACY))
     names = ("overall_accuracy", "kappa", "pixels", "polygons")
     return {name: content[name] for name in names if name in content}

@@ -19,6 +19,7 @@ PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 """Extensions of the files of a shapefile that determine what is read."""
 _HEADER_BYTES = 100
 _RECORD_HEADER_BYTES = 8
+_BOX, _BOX_AT = struct.Struct("<4d"), slice(36, 68)
 _DBF_HEADER = struct.Struct("<4xIHH")
 _DBF_LANGUAGE_BYTE = 29
 _UNSAID = {0x00, 0x03, 0x57}
@@ -74,6 +75,42 @@ def _page_count_holds(path: Path, head: bytes) -> bool:
     return head[24:28] == head[92:96] and not path.with_name(f"{path.name}-wal").exists()
 
 
+def box_of(shp: Path) -> tuple[float, float, float, float] | None:
+    """Return left, bottom, right and top of all features, as a shapefile states them.
+
+    None where its index is missing or states another box, or where the box has no extent, as
+    some programs leave it.
+    """
+    if companion(shp, ".shx") is None or boxes_differ(shp):
+        return None
+    left, bottom, right, top = _BOX.unpack(_head_of(shp)[_BOX_AT])
+    return (left, bottom, right, top) if left < right and bottom < top else None
+
+
+def boxes_differ(shp: Path) -> bool:
+    """Tell whether a shapefile and its index, where it has one, state different boxes."""
+    shx = companion(shp, ".shx")
+    return shx is not None and _head_of(shp)[_BOX_AT] != _head_of(shx)[_BOX_AT]
+
+
+def index_with_both_boxes(shp: Path, shx: Path) -> bytes:
+    """Return the content of an index, whose box holds that of the shapefile as well.
+
+    GDAL reads nothing where the box of the index misses the window, so a damaged one hides
+    features.
+    """
+    content = bytearray(shx.read_bytes())
+    boxes = np.array([_BOX.unpack(_head_of(path)[_BOX_AT]) for path in (shp, shx)])
+    low, high = np.fmin(*boxes[:, :2]), np.fmax(*boxes[:, 2:])
+    content[_BOX_AT] = _BOX.pack(*low, *high)
+    return bytes(content)
+
+
+def _head_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEADER_BYTES)
+
+
 def index_of(shp: Path) -> bytes:
     """Return the content of the ``.shx`` of a shapefile, from the headers of its records.
 
@@ -114,7 +151,7 @@ def index_fits(shp: Path) -> bool:
     return _index_fits(shp, shx, (state.st_size, state.st_mtime_ns, file.st_size, file.st_mtime_ns))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)  # all layers of all departments, which each cell asks for
 def _index_fits(shp: Path, shx: Path, state: tuple[int, ...]) -> bool:
     content = shx.read_bytes()
     size = 2 * struct.unpack_from(">i", content, 24)[0] if len(content) >= _HEADER_BYTES else -1

@@ -12,7 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from oso_pipeline.vectors.formats import only_as_named
-from oso_pipeline.vectors.shapefiles import companion, index_of
+from oso_pipeline.vectors.shapefiles import (
+    boxes_differ,
+    companion,
+    index_of,
+    index_with_both_boxes,
+)
 
 _PARTS_OF_SHAPEFILE = (".shx", ".dbf", ".prj", ".cpg")
 _SPATIAL_INDEXES = (".qix", ".sbn")
@@ -25,9 +30,10 @@ def readable(path: Path) -> Iterator[Path]:
     """Yield a path that GDAL may open, with the drivers of its extension only.
 
     It is `path` itself, or of the same name in a temporary folder: links to a shapefile without
-    ``.shx``, with an index made anew, or with a spatial index that may be of other data; to GML,
-    whose schema GDAL would write beside it; or a copy of a GeoPackage with a write-ahead log,
-    which cannot be read without files of SQLite beside it.
+    ``.shx``, with an index made anew, or whose index states another box, which then gets one that
+    holds both, or with a spatial index that may be of other data; to GML, whose schema GDAL would
+    write beside it; or a copy of a GeoPackage with a write-ahead log, which cannot be read without
+    files of SQLite beside it.
 
     Raises
     ------
@@ -51,7 +57,8 @@ def _filler(path: Path) -> Callable[[Path, Path], None] | None:
     suffix = path.suffix.lower()
     if suffix == ".shp":
         indexed = any(companion(path, one) for one in _SPATIAL_INDEXES)
-        return _link_shapefile if indexed or companion(path, ".shx") is None else None
+        stands_in = indexed or companion(path, ".shx") is None or boxes_differ(path)
+        return _link_shapefile if stands_in else None
     if suffix == ".gml":
         return _link_gml
     return _copy_database if suffix == ".gpkg" and _has_log(path) else None
@@ -60,8 +67,12 @@ def _filler(path: Path) -> Callable[[Path, Path], None] | None:
 def _link_shapefile(path: Path, stand_in: Path) -> None:
     stand_in.symlink_to(path.resolve())
     _link(path, stand_in, _PARTS_OF_SHAPEFILE)
-    if companion(path, ".shx") is None:
-        stand_in.with_suffix(".shx").write_bytes(index_of(path))
+    index = stand_in.with_suffix(".shx")
+    if (shx := companion(path, ".shx")) is None:
+        index.write_bytes(index_of(path))
+    elif boxes_differ(path):
+        index.unlink()
+        index.write_bytes(index_with_both_boxes(path, shx))
 
 
 def _link_gml(path: Path, stand_in: Path) -> None:

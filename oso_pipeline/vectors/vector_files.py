@@ -30,6 +30,7 @@ from oso_pipeline.vectors.parquet_files import parquet_schema, read_parquet_wind
 from oso_pipeline.vectors.shapefiles import (
     BYTES_AS_THEY_ARE,
     PARTS,
+    box_of,
     companion,
     decoded,
     files_of_folder,
@@ -214,6 +215,16 @@ class VectorFile:
             report_unreadable(self.path, error, problems)
             return None
         return without_damaged(frame, self.path, problems)
+
+    def misses(self, window: Window, schema: Schema) -> bool:
+        """Tell whether it is known without a search that no feature meets a window."""
+        if schema.crs is None or self.path.suffix.lower() != ".shp":
+            return False
+        asked, stated = window.bounds_in(schema.crs), box_of(self.path)
+        if asked is None or stated is None:
+            return False
+        left, bottom, right, top = stated
+        return asked[0] > right or asked[2] < left or asked[1] > top or asked[3] < bottom
 
     def read_regions(
         self, columns: Sequence[str], problems: Problems

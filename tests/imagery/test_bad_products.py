@@ -389,6 +389,17 @@ def test_2_7_a_band_that_is_a_link_to_nowhere_is_missing(images: Path, home: Pat
     assert "FRE B4 missing" in warning
 
 
+@pytest.mark.parametrize("target", [f"{A}.zip", "nowhere"], ids=["itself", "nothing"])
+def test_an_archive_that_is_a_link_to_nowhere_is_left_out(images: Path, target: str):
+    Muscate(B).write(images)
+    (images / f"{A}.zip").symlink_to(target)
+    inventory, warnings = build(images, may_be_empty=False)
+    assert [item.product_id for item in inventory.acquisitions] == [B]
+    assert [item.product_id for item in inventory.skipped] == [A]
+    assert "is a link that leads nowhere" in "\n".join(warnings)
+    assert "is a link that leads nowhere" in refused(images, incomplete="error")
+
+
 def test_row_69_a_companion_file_cannot_change_what_is_read(images: Path, home: Path):
     path = band(home, "B2")
     path.with_name(path.name + ".aux.xml").write_text(

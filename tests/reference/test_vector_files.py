@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.reference.databases.deliveries import Layer
+from oso_pipeline.reference.databases.features import Reach, read_features
 from oso_pipeline.vectors.field_names import find_field
 from oso_pipeline.vectors.shapefiles import decoded, index_of, lacking_bytes
 from oso_pipeline.vectors.vector_files import VectorFile
@@ -294,3 +297,57 @@ def test_a_file_that_changes_is_described_anew(tmp_path: Path) -> None:
     problems = Problems()
     assert VectorFile(path).schema(problems) is None
     assert "2 layers" in str(problems.errors[0])
+
+
+def test_a_cell_opens_only_the_deliveries_that_it_meets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = []
+    for name, x in (("near", 0.0), ("far", 5e5)):
+        shapes = shapely.box(x + np.arange(3) * 100, 0, x + np.arange(3) * 100 + 50, 50)
+        frame = geopandas.GeoDataFrame({"ID": [f"{name}{i}" for i in range(3)]}, geometry=shapes)
+        frame.set_crs(2154).to_file(tmp_path / f"{name}.shp")
+        layers.append(Layer(name, None, "layer", VectorFile(tmp_path / f"{name}.shp")))
+    opened = []
+    read = VectorFile._read
+    monkeypatch.setattr(VectorFile, "_read", lambda self, *a: opened.append(self) or read(self, *a))
+    cell = Window(-10, -10, 1000, 1000, 2154)
+    problems = Problems()
+
+    found = read_features(layers, [], Reach(cell, cell), problems)
+
+    assert found is not None
+    assert [*found.table["ID"]] == ["near0", "near1", "near2"]
+    assert [file.path.stem for file in opened] == ["near"]
+    beyond = Window(1e6, 0, 2e6, 1e6, 2154)
+    nothing = read_features(layers, [], Reach(beyond, beyond), problems)
+    assert nothing is not None
+    assert not len(nothing)
+    assert not problems
+
+
+@pytest.mark.parametrize("suffix", [".shp", ".shx"])
+def test_a_damaged_box_hides_no_feature(tmp_path: Path, suffix: str) -> None:
+    shapes = shapely.box(np.arange(3) * 100, 0, np.arange(3) * 100 + 50, 50)
+    frame = geopandas.GeoDataFrame({"ID": [*"abc"]}, geometry=shapes, crs=2154)
+    frame.to_file(tmp_path / "a.shp")
+    path = tmp_path / f"a{suffix}"
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<4d", content, 36, 7e5, 7e5, 8e5, 8e5)
+    path.write_bytes(content)
+    file, problems = VectorFile(tmp_path / "a.shp"), Problems()
+    schema = file.schema(problems)
+
+    assert schema is not None
+    assert not file.misses(Window(0, 0, 10, 10, 2154), schema)
+    assert len(read(file, "ID", window=Window(0, 0, 300, 100, 2154))) == 3
+
+
+def test_a_box_without_extent_says_nothing(tmp_path: Path) -> None:
+    point = geopandas.GeoDataFrame({"ID": ["a"]}, geometry=[shapely.Point(5, 5)], crs=2154)
+    point.to_file(tmp_path / "a.shp")
+    file = VectorFile(tmp_path / "a.shp")
+    schema = file.schema(Problems())
+
+    assert schema is not None
+    assert not file.misses(Window(100, 100, 200, 200, 2154), schema)

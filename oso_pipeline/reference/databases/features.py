@@ -106,18 +106,22 @@ def read_features(
     without identifiers gets the numbers of its features. The coordinate system is that of the
     deliveries, or that of the map where they differ.
 
+    Deliveries that the window misses are not opened: a nation has a hundred, a cell meets a few.
+
     Problems are those of `VectorFile.read`; None where anything could not be read.
     """
-    found = []
-    for layer in layers:
-        schema = layer.file.schema(problems)
-        known = None if schema is None else resolved(schema, [ID, *fields], names)
-        found.append(None if known is None else _read(layer, known, reach.read, problems))
+    schemas = {layer: layer.file.schema(problems) for layer in layers}
+    known = {layer: schema for layer, schema in schemas.items() if schema is not None}
+    met = [one for one, schema in known.items() if not one.file.misses(reach.read, schema)]
+    found = [
+        _read(layer, resolved(known[layer], [ID, *fields], names), reach.read, problems)
+        for layer in met or list(known)[:1]
+    ]
     frames = [frame for frame in found if frame is not None]
-    if not frames or len(frames) < len(found):
+    if not frames or len(frames) < len(found) or len(known) < len(layers):
         return None
     crs = frames[0].crs
-    if any(frame.crs != crs for frame in frames):
+    if any(schema.crs != crs for schema in known.values()):
         crs = CRS.from_epsg(reach.read.epsg)
     geometries = [projected(np.asarray(frame.geometry), frame.crs, crs) for frame in frames]
     tables = [pd.DataFrame(frame.drop(columns="geometry"), dtype=object) for frame in frames]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.core.commit import digest, publish_bytes, write_sidecar
+from oso_pipeline.core.commit import digest, publish_bytes, require_sound, write_sidecar
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.studies.season.page import page_of
 from oso_pipeline.validation.exact_intervals import FEW_POLYGONS
@@ -181,6 +181,8 @@ def _share(counts: npt.NDArray[np.float64], rng: np.random.Generator) -> float:
 def read_judged(run_dir: Path, day: date | None, products: int, variants: Sequence[str]) -> Judged:
     """Return what the validation of a run has committed, of the variants that count."""
     folder = run_dir / "validation"
+    for name in ("accuracy.json", "polygons.csv"):
+        require_sound(folder / name)
     accuracy = json.loads((folder / "accuracy.json").read_text(encoding="utf-8"))
     right, pixels = dict[int, int](), dict[int, int]()
     with (folder / "polygons.csv").open(encoding="utf-8", newline="") as stream:
