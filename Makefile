@@ -33,8 +33,8 @@ lint: $(VENV)/.installed-lint  ## format, style, types, layers
 schema: $(VENV)/.installed  ## write configs/schema.json and docs/config.md from the models
 	$(BIN)/python -m oso_pipeline.config.schema
 
-bench: $(VENV)/.installed  ## measure against the peers; writes bench/results.json and the README (35 min)
-	$(BIN)/python -m bench --readme
+bench: $(VENV)/.installed  ## measure against the peers; writes bench/results.json and docs/performance.md (35 min)
+	$(BIN)/python -m bench --publish
 
 bench-quick: $(VENV)/.installed  ## the same in small: do results agree? (under 5 min, no peers by apt)
 	$(BIN)/python -m bench --quick

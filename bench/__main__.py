@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import PROJECT, RESULTS, WORK, comparisons, environments, full_tile, table
+from bench import RESULTS, WORK, comparisons, environments, full_tile, table
 from bench.machine import describe, peer_versions
 from bench.material import Size, material
 
@@ -38,7 +38,7 @@ def main() -> int:
         if not stored:
             print(f"{RESULTS} is not there: nothing has been measured yet, run `make bench`")
             return 2
-        table.write(PROJECT / "README.md", table.table(stored, _stored(full_tile.RESULT)))
+        table.write(table.PAGE, table.table(stored, _stored(full_tile.RESULT)))
         return 0
     machine = describe()
     environments.install(say, environments.SMALL if options.quick else None)
@@ -69,8 +69,8 @@ def main() -> int:
     content = table.table(results, _stored(full_tile.RESULT))
     target = RESULTS if not options.quick and not options.only else WORK / "quick.json"
     target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    if options.readme:
-        table.write(PROJECT / "README.md", content)
+    if options.publish:
+        table.write(table.PAGE, content)
     say(f"results in {target}\n\n{content}\n")
     for fault in results["faults"]:
         say(f"FAULT: {fault}")
@@ -89,7 +89,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, few peers")
     parser.add_argument("--only", nargs="+", choices=list(_STEPS), help="only these comparisons")
-    parser.add_argument("--readme", action="store_true", help="write the table into README.md")
+    parser.add_argument("--publish", action="store_true", help="write the table into the docs")
     parser.add_argument("--table", action="store_true", help="only write the table anew")
     return parser.parse_args()
 

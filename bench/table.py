@@ -1,10 +1,13 @@
-"""Writes the results into README.md, between two markers."""
+"""Writes the results into docs/performance.md, between two markers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from bench import PROJECT
+
+PAGE = PROJECT / "docs" / "performance.md"
 BEGIN = "<!-- bench: begin, written by `make bench` -->"
 END = "<!-- bench: end -->"
 
@@ -21,8 +24,8 @@ def table(results: dict[str, Any], whole_tile: dict[str, Any] | None = None) -> 
     """
     lines = [
         _machine(results["machine"], f"{results['kind']} bench"),
-        "Times: how many times our processor time the other takes for the same work, one thread "
-        "each, medians of rounds in turn.",
+        "Times: CPU time of the other program divided by ours, for the same work with one thread "
+        "each; medians of alternating rounds.",
         "",
         "| what | times (least to greatest) | reach / aim | ours | peak memory, ours / theirs "
         "| results |",
@@ -43,7 +46,7 @@ def table(results: dict[str, Any], whole_tile: dict[str, Any] | None = None) -> 
     return "\n".join(lines)
 
 
-def write(readme: Path, content: str) -> bool:
+def write(page: Path, content: str) -> bool:
     """Put `content` between the markers; return whether the file changed.
 
     Raises
@@ -51,15 +54,15 @@ def write(readme: Path, content: str) -> bool:
     ValueError
         If the file does not hold both markers once, in their order.
     """
-    text = readme.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise ValueError(f"{readme} must hold {BEGIN!r} and, after it, {END!r}, once each")
+        raise ValueError(f"{page} must hold {BEGIN!r} and, after it, {END!r}, once each")
     head, rest = text.split(BEGIN)
     _, tail = rest.split(END)
     changed = f"{head}{BEGIN}\n{content}\n{END}{tail}"
     if changed == text:
         return False
-    readme.write_text(changed, encoding="utf-8")
+    page.write_text(changed, encoding="utf-8")
     return True
 
 

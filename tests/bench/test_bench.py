@@ -68,9 +68,8 @@ def test_a_file_without_markers_is_left_alone(tmp_path: Path, text: str) -> None
     assert readme.read_text(encoding="utf-8") == text
 
 
-def test_the_project_has_the_markers() -> None:
-    readme = Path(__file__).parents[2] / "README.md"
-    text = readme.read_text(encoding="utf-8")
+def test_the_page_has_the_markers() -> None:
+    text = table.PAGE.read_text(encoding="utf-8")
     assert text.count(table.BEGIN) == text.count(table.END) == 1
 
 
