@@ -23,12 +23,12 @@ def section(figures: dict[str, object]) -> str:
     lines = [
         f"{figures['minutes']} minutes on {figures['cores']} core(s) at commit "
         f"`{figures['commit']}`, begun {figures['begun']}, seed {figures['seed']}; a clean run "
-        f"took {figures['clean_run_seconds']} s there.",
+        f"took {figures['clean_run_seconds']} s.",
         "",
         f"**{figures['loops']} loops, {figures['attempts']} runs, {sum(faults.values())} faults; "
-        f"{len(lost)} loops ended otherwise than they should.**",
+        f"{len(lost)} loops with an unexpected end.**",
         "",
-        "| fault that struck | times |",
+        "| fault | times |",
         "|---|---|",
         *(f"| {name} | {times} |" for name, times in faults.items()),
         "",

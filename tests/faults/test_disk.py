@@ -51,7 +51,7 @@ def noise(side: int) -> tuple[dict[str, np.ndarray], GeoBox]:
 @pytest.mark.fault(
     row=14,
     injected="a raster of 4 MB on a disk of 2 MB, also with GDAL_NUM_THREADS=2",
-    outcome="E-DISK names the file and the room left; no file, no temporary",
+    outcome="E-DISK names the file and the free space; no file, no temporary file",
 )
 def test_a_full_disk_under_gdal(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch, threads: str | None
@@ -70,7 +70,7 @@ def test_a_full_disk_under_gdal(
 @pytest.mark.fault(
     row=13,
     injected="an output of 3 MB on a disk of 2 MB",
-    outcome="E-DISK: what was written, what is free; no final file; done once there is room",
+    outcome="E-DISK names bytes written and free space; no final file; done after space is freed",
 )
 def test_a_full_disk_is_named_with_the_room_that_is_left(small_disk: Path) -> None:
     final = small_disk / "big.bin"
@@ -85,7 +85,7 @@ def test_a_full_disk_is_named_with_the_room_that_is_left(small_disk: Path) -> No
 @pytest.mark.fault(
     row=13,
     injected="the disk of the run folder full, by a limit on files",
-    outcome="exit 6, no traceback; the same command goes on once there is room",
+    outcome="exit 6, no traceback; the same command continues after space is freed",
 )
 def test_a_run_on_a_full_disk_goes_on_when_there_is_room(toy: Toy) -> None:
     def limit() -> None:
@@ -102,8 +102,8 @@ def test_a_run_on_a_full_disk_goes_on_when_there_is_room(toy: Toy) -> None:
 
 @pytest.mark.fault(
     row=13,
-    injected="no room for the third of six outputs (ENOSPC)",
-    outcome="that unit fails with exit 6, the others are done; the next run does it",
+    injected="no space for the third of six outputs (ENOSPC)",
+    outcome="that task fails with exit 6, the others are done; the next run does it",
 )
 def test_one_unit_without_room(toy: Toy) -> None:
     ended = toy.run(fault="after_write@3.txt:disk_full")
@@ -171,8 +171,8 @@ def remove(folder: Path) -> None:
 @pytest.mark.parametrize("replaced", [False, True], ids=["gone", "replaced"])
 @pytest.mark.fault(
     row=18,
-    injected="run folder removed, or another put into its place, while a task works",
-    outcome="E-RUN-FOLDER, exit 6; no commit in a folder that came into its place",
+    injected="run folder removed or replaced by another while a task runs",
+    outcome="E-RUN-FOLDER, exit 6; no commit in the replacement folder",
 )
 def test_the_run_folder_vanishes(
     world: World, monkeypatch: pytest.MonkeyPatch, replaced: bool
@@ -211,7 +211,7 @@ class Vandal:
 @pytest.mark.fault(
     row=18,
     injected="run folder removed between two tasks",
-    outcome="E-RUN-FOLDER, exit 6; it is not made anew",
+    outcome="E-RUN-FOLDER, exit 6; it is not created again",
 )
 def test_the_run_folder_vanishes_between_two_tasks(world: World) -> None:
     with pytest.raises(EnvironmentFailure, match=r"E-RUN-FOLDER.*vanished"):

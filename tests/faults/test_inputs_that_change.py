@@ -60,12 +60,12 @@ class Saboteur:
 @pytest.mark.fault(
     row=19,
     injected="a band deleted between inventory and use",
-    outcome="its unit fails with the file and exit 4, the other tile goes on",
+    outcome="its task fails with the file and exit 4, the other tile continues",
 )
 @pytest.mark.fault(
     row=20,
-    injected="a band rewritten, or cut, between inventory and use",
-    outcome="noticed by its size; its unit fails, nothing mixed; the next run takes it as it is",
+    injected="a band rewritten or truncated between inventory and use",
+    outcome="noticed by its size; its task fails, nothing is mixed; the next run uses the new file",
 )
 def test_an_image_that_is_not_as_it_was(
     small_world: Path, tmp_path: Path, act: Callable[[Path], None], code: str

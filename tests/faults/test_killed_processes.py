@@ -27,7 +27,7 @@ def sound(toy: Toy) -> None:
 
 
 @pytest.mark.fault(
-    row=1, injected="SIGKILL in the task, once", outcome="run again elsewhere; all done, exit 0"
+    row=1, injected="SIGKILL in the task, once", outcome="repeated elsewhere; all done, exit 0"
 )
 def test_a_worker_killed_in_a_task(toy: Toy) -> None:
     ended = toy.run("local", "in_unit@numbers/n2:kill")
@@ -87,7 +87,7 @@ for attempt in range(50):
 @pytest.mark.fault(
     row=2,
     injected="SIGKILL at 50 random moments of writing blocks",
-    outcome="no file under its final name, or a whole one; temporaries swept by the next run",
+    outcome="no file under its final name, or a complete one; the next run removes temporary files",
 )
 def test_killed_while_it_writes_a_raster(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", KILL_WINDOWS, str(tmp_path)], check=True, timeout=120)
@@ -98,7 +98,9 @@ def test_killed_while_it_writes_a_raster(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(
-    row=2, injected="SIGKILL between write and rename", outcome="temporary swept, unit made again"
+    row=2,
+    injected="SIGKILL between write and rename",
+    outcome="temporary file removed, task repeated",
 )
 def test_temporaries_of_killed_writers_are_swept(toy: Toy) -> None:
     assert toy.run(fault="after_write@3.txt:kill").code == -signal.SIGKILL
@@ -127,7 +129,7 @@ def test_killed_between_file_and_commit(toy: Toy, point: str) -> None:
 @pytest.mark.fault(
     row=3,
     injected="SIGKILL between rename and sidecar of a file that replaces an older one",
-    outcome="the older commit is withdrawn first: a return to its configuration makes it again",
+    outcome="the older commit is withdrawn first: with its configuration, the file is made again",
 )
 def test_an_old_commit_never_covers_a_new_file(toy: Toy) -> None:
     toy.run()
@@ -140,7 +142,7 @@ def test_an_old_commit_never_covers_a_new_file(toy: Toy) -> None:
 
 
 @pytest.mark.fault(
-    row=4, injected="SIGKILL of the driver in the fourth task", outcome="the rest is done, no more"
+    row=4, injected="SIGKILL of the driver in the fourth task", outcome="only the rest is done"
 )
 def test_a_killed_driver(toy: Toy) -> None:
     assert toy.run(fault="in_unit@numbers/n4:kill").code == -signal.SIGKILL
@@ -182,7 +184,7 @@ def test_signals_leave_no_process_behind(toy: Toy, number: signal.Signals, code:
 @pytest.mark.fault(
     row=7,
     injected="one task in ten kills its worker, by SIGKILL or by exit, 60 tasks",
-    outcome="the run ends; whatever it lists as failed, the next run does",
+    outcome="the run ends; the next run does all tasks that it lists as failed",
 )
 def test_random_deaths(toy: Toy) -> None:
     toy.count = 60
@@ -199,8 +201,8 @@ def test_random_deaths(toy: Toy) -> None:
 @pytest.mark.slow
 @pytest.mark.fault(
     row=8,
-    injected="a segmentation fault whenever one unit is tried",
-    outcome="that unit fails after four workers, all others are done, exit 5",
+    injected="a segmentation fault in every attempt of one task",
+    outcome="the task fails after four workers, all others are done, exit 5",
 )
 def test_a_unit_that_crashes_its_process(toy: Toy) -> None:
     ended = toy.run("local", "in_unit@numbers/n3:segfault:1.0")
@@ -234,7 +236,7 @@ def test_a_worker_that_stops(toy: Toy) -> None:
 @pytest.mark.fault(
     row=10,
     injected="one task is 20 times slower",
-    outcome="the others go on meanwhile; it is named once, in the log, before it ends",
+    outcome="the others continue; it is named once in the log, before it ends",
 )
 def test_a_straggler_stalls_nobody(toy: Toy) -> None:
     toy.count = 16
@@ -277,8 +279,8 @@ print(result.status, result.error)
 )
 @pytest.mark.fault(
     row=41,
-    injected="a worker stopped in a unit, continued after another one has done it",
-    outcome="both end well with the same bytes and one commit",
+    injected="a worker stopped in a task, continued after another worker has done the task",
+    outcome="both succeed with the same bytes and one commit",
 )
 def test_two_workers_at_one_unit(toy: Toy, point: str) -> None:
     toy.run_dir.mkdir()
@@ -355,7 +357,7 @@ if number < {times}:
 @pytest.mark.fault(
     row=1,
     injected="SIGKILL while the workers start, once and every time",
-    outcome="started again, all done; after three times exit 6 with the reason",
+    outcome="restarted, all done; after three times exit 6 with the reason",
 )
 def test_a_worker_killed_while_it_starts(toy: Toy, times: int, done: bool) -> None:
     deaths = toy.folder / "deaths"

@@ -30,8 +30,8 @@ class Context:
 
 @pytest.mark.fault(
     row=44,
-    injected="samples cut short, with and without commit, when training is planned",
-    outcome="the plan is made from commit records alone (the soak found a traceback here)",
+    injected="truncated samples, with and without commit, when training is planned",
+    outcome="the plan uses commit records only (the soak test found a traceback here)",
 )
 def test_cut_samples_do_not_stop_the_plan(tmp_path: Path) -> None:
     task = Task("samples", "31TCJ", "nowhere:nothing", tmp_path, ("31TCJ.parquet",))

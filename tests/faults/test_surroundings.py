@@ -46,7 +46,7 @@ def greedy(job: Job, task: Task) -> dict[str, int]:
 @pytest.mark.fault(
     row=12,
     injected="RLIMIT_AS: an allocation beyond the limit of the process",
-    outcome="the unit fails with exit 6 and names memory and the knob; no hang",
+    outcome="the task fails with exit 6 and names memory and the setting; no hang",
 )
 def test_memory_beyond_the_limit_of_the_process(tmp_path: Path) -> None:
     task = Task("toy", "greedy", f"{__name__}:greedy", tmp_path, ("out.txt",))
@@ -64,8 +64,8 @@ def test_memory_beyond_the_limit_of_the_process(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.fault(
     row=16,
-    injected="1000 units in one process",
-    outcome="open files and memory stay flat, no temporary is left",
+    injected="1000 tasks in one process",
+    outcome="open files and memory stay constant, no temporary file is left",
 )
 def test_a_thousand_units_leave_nothing_behind(world: World) -> None:
     world.values = list(range(1000))
@@ -82,7 +82,9 @@ def test_a_thousand_units_leave_nothing_behind(world: World) -> None:
 
 
 @pytest.mark.fault(
-    row=16, injected="no further file may be opened", outcome="the unit fails with exit 6 and why"
+    row=16,
+    injected="no further file can be opened",
+    outcome="the task fails with exit 6 and the reason",
 )
 def test_too_few_files(world: World) -> None:
     world.run_dir.mkdir()
@@ -185,7 +187,7 @@ def test_commit_records_of_other_versions(world: World, old: dict[str, object]) 
 @pytest.mark.fault(
     row=49,
     injected="standard output closed after the first line",
-    outcome="the run goes on, exit 0",
+    outcome="the run continues, exit 0",
 )
 @pytest.mark.parametrize("options", [(), pytest.param(("--json-log",), marks=pytest.mark.slow)])
 def test_a_closed_pipe(small_world: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
@@ -224,7 +226,7 @@ def test_odd_paths_and_locales(small_world: Path, tmp_path: Path, locale: str) -
 
 @pytest.mark.parametrize("driver", ["COG", pytest.param("GTiff", marks=pytest.mark.slow)])
 @pytest.mark.fault(
-    row=54, injected="GDAL_SKIP takes a driver away", outcome="E-RUN-DRIVER before any task, exit 6"
+    row=54, injected="GDAL_SKIP removes a driver", outcome="E-RUN-DRIVER before any task, exit 6"
 )
 def test_a_driver_that_gdal_lacks(small_world: Path, tmp_path: Path, driver: str) -> None:
     config = write_config(tmp_path, small_world, tiles=TILE)

@@ -116,7 +116,7 @@ DAMAGES = [
 
 @pytest.mark.fault(
     row=21,
-    injected="a band cut or missing when the inventory is made",
+    injected="a band truncated or missing when the inventory is made",
     outcome="date left out, or run refused, as configured; file named",
 )
 @pytest.mark.parametrize(("damage", "finding"), DAMAGES)

@@ -144,7 +144,7 @@ def test_only_needed_members_are_taken_and_none_leaves_the_folder(tmp_path: Path
 
 @pytest.mark.fault(
     row=25,
-    injected="archives cut, with links, with doubles",
+    injected="archives that are truncated or contain links or duplicates",
     outcome="refused before anything is extracted",
 )
 def test_links_doubles_and_cut_archives_are_refused(tmp_path: Path):

@@ -92,7 +92,7 @@ def test_cached_by_key(saved: Path) -> None:
 
 @pytest.mark.fault(
     row=46,
-    injected="model files cut or changed",
+    injected="model files truncated or changed",
     outcome="refused by their SHA-256 before they are used",
 )
 @pytest.mark.parametrize("name", ["model.json", "forest.npz"])

@@ -183,7 +183,7 @@ def described_anew(**changed: Any) -> Callable[[Path], None]:
 
 @pytest.mark.fault(
     row=46,
-    injected="a given model or bank damaged, altered, cut or of another version",
+    injected="a given model or bank damaged, altered, truncated or of another version",
     outcome="refused by `oso check` before any work",
 )
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def finish(config: Path, *arguments: str) -> str:
 @pytest.mark.fault(
     row=6,
     injected="SIGINT and SIGTERM during a run",
-    outcome="exit 130 and 143, says how to go on, lock removed",
+    outcome="exit 130 and 143, a message how to continue, lock removed",
 )
 @pytest.mark.parametrize(
     ("number", "code"),

@@ -221,8 +221,8 @@ for attempt in range(20):
 @pytest.mark.slow
 @pytest.mark.fault(
     row=2,
-    injected="SIGKILL at 20 random moments of putting a map together",
-    outcome="no file under its final name, or a whole one; temporaries are swept",
+    injected="SIGKILL at 20 random moments while a map is assembled",
+    outcome="no file under its final name, or a complete one; temporary files are removed",
 )
 def test_killed_while_a_map_is_put_together(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", KILLS, str(tmp_path)], check=True, timeout=120)

@@ -349,7 +349,7 @@ def test_the_cache_of_blocks_is_bounded(world: World, monkeypatch: pytest.Monkey
 @pytest.mark.fault(
     row=13,
     injected="parts of the map beyond a limit on the size of files",
-    outcome="exit 6, no part left; made once there is room",
+    outcome="exit 6, no part left; made after space is freed",
 )
 @pytest.mark.parametrize("most_bytes", [300, 3_000])
 def test_a_full_disk_leaves_no_part_behind(world: World, most_bytes: int) -> None:
@@ -367,7 +367,7 @@ def test_a_full_disk_leaves_no_part_behind(world: World, most_bytes: int) -> Non
 @pytest.mark.fault(
     row=13,
     injected="maps beyond a limit on the size of files",
-    outcome="exit 6, no map left; made once there is room",
+    outcome="exit 6, no map left; made after space is freed",
 )
 @pytest.mark.parametrize("most_bytes", [1_000, 3_000, 6_000, 12_000])
 def test_a_full_disk_leaves_nothing_behind(world: World, most_bytes: int) -> None:

@@ -128,7 +128,7 @@ def test_no_file_of_an_encrypted_run_tells_the_key(world: World, cluster: Cluste
 @pytest.mark.fault(
     row=5,
     injected="SIGKILL of a scheduler in a process of its own while tasks are in flight",
-    outcome="the run ends with exit code 6 and says so; the same command goes on",
+    outcome="the run ends with exit code 6 and a message; the same command continues",
 )
 def test_killed_scheduler_ends_the_run_with_a_message(
     world: World, cluster: Cluster, tmp_path: Path

@@ -107,7 +107,7 @@ class TestMark:
     @pytest.mark.fault(
         row=11,
         injected="a task that is killed for its memory again and again",
-        outcome="comes back with less, then fails; memory, task, limit and knob are named",
+        outcome="repeated with less memory, then fails; memory, task, limit and setting are named",
     )
     def test_comes_back_with_less_and_then_fails_by_name(self, tmp_path: Path) -> None:
         task = task_of(tmp_path, "fill_all_memory", reading(600e6))
@@ -151,7 +151,7 @@ class TestEnforced:
     @pytest.mark.fault(
         row=11,
         injected="a task that takes more memory than its worker may",
-        outcome="killed; comes back once with smaller pieces; done",
+        outcome="killed; repeated once with smaller pieces; done",
     )
     def test_a_killed_task_comes_back_with_smaller_pieces(self, tmp_path: Path) -> None:
         task = task_of(tmp_path, "fill_memory", reading(800e6))

@@ -77,8 +77,8 @@ def start(planner: Planner, selection: Selection | None = None) -> int:
 
 @pytest.mark.fault(
     row=13,
-    injected="less room than half of what the run is expected to write (statvfs)",
-    outcome="E-RUN-DISK before any task, exit 6: what is needed, what is free, what to do",
+    injected="free space below half of the expected output (statvfs)",
+    outcome="E-RUN-DISK before any task, exit 6: required space, free space, what to do",
 )
 def test_a_run_that_cannot_fit_is_refused_before_any_task(tmp_path: Path, disk: Disk) -> None:
     disk.free_bytes = int(2.9 * GB)

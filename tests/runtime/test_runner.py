@@ -73,7 +73,7 @@ def test_only_what_depends_on_a_new_input_runs_again(world: World) -> None:
 @pytest.mark.fault(
     row=43,
     injected="a parameter changed between runs",
-    outcome="the stages that it concerns are outdated, with the reason",
+    outcome="the affected stages are outdated, with the reason",
 )
 def test_changed_parameter_outdates_the_chain_before_anything_runs(world: World) -> None:
     world.run()
@@ -86,7 +86,9 @@ def test_changed_parameter_outdates_the_chain_before_anything_runs(world: World)
 
 
 @pytest.mark.fault(
-    row=44, injected="output or commit record cut or gone", outcome="that unit alone is made again"
+    row=44,
+    injected="output or commit record truncated or missing",
+    outcome="only that task is repeated",
 )
 @pytest.mark.parametrize("damage", ["output gone", "sidecar gone", "sidecar cut", "output cut"])
 def test_what_is_missing_or_damaged_is_made_again(world: World, damage: str) -> None:
@@ -172,8 +174,8 @@ def test_strays_of_killed_writers_are_swept(world: World) -> None:
 
 @pytest.mark.fault(
     row=39,
-    injected="a second run in the folder of a run at work",
-    outcome="refused; process and host of the holder named",
+    injected="a second run in the folder of an active run",
+    outcome="refused; process and host of the active run are named",
 )
 def test_second_run_in_one_folder_is_refused(world: World) -> None:
     with (
@@ -186,7 +188,7 @@ def test_second_run_in_one_folder_is_refused(world: World) -> None:
 
 
 @pytest.mark.fault(
-    row=40, injected="the lock of a process that is gone", outcome="recognised and taken over"
+    row=40, injected="the lock of a process that has ended", outcome="recognised and taken over"
 )
 def test_lock_of_a_dead_process_is_taken_over(world: World) -> None:
     world.run_dir.mkdir()
@@ -269,7 +271,7 @@ def test_cluster_bounds_its_queue_listens_on_loopback_and_survives_deaths(
 @pytest.mark.fault(
     row=9,
     injected="a task that sleeps for ever",
-    outcome="given up at its deadline and named; the others are done",
+    outcome="abandoned at its deadline and named; the others are done",
 )
 def test_task_that_hangs_is_given_up_and_the_others_end(world: World, local: LocalExecutor) -> None:
     (world.trouble / "hang-3").touch()
@@ -282,8 +284,8 @@ def test_task_that_hangs_is_given_up_and_the_others_end(world: World, local: Loc
 
 @pytest.mark.fault(
     row=11,
-    injected="a task that kills each worker that tries it",
-    outcome="named, with memory as the usual cause and the knob; the others are done",
+    injected="a task that kills every worker that tries it",
+    outcome="named, with memory as the usual cause and the setting; the others are done",
 )
 @pytest.mark.slow
 def test_task_that_kills_every_worker_is_blamed(world: World, local: LocalExecutor) -> None:

@@ -158,7 +158,7 @@ def held_elsewhere(run_dir: Path, silent_s: float, role: str = "driver") -> Path
 
 
 @pytest.mark.fault(
-    row=40, injected="a lock of another host that nobody renews", outcome="taken over"
+    row=40, injected="a lock of another host that is not renewed", outcome="taken over"
 )
 @pytest.mark.parametrize("role", ["driver", "shard 1/2"])
 def test_a_lock_that_is_not_renewed_is_taken_over(world: World, role: str) -> None:
@@ -190,7 +190,7 @@ def test_patience_waits_until_the_holder_is_taken_for_dead(
 
 
 @pytest.mark.fault(
-    row=40, injected="--break-lock while a run works", outcome="the run that lost its lock stops"
+    row=40, injected="--break-lock during a run", outcome="the run that lost its lock stops"
 )
 def test_a_broken_lock_stops_the_run_that_held_it(
     world: World, monkeypatch: pytest.MonkeyPatch

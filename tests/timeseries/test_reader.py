@@ -258,7 +258,7 @@ def refused(products, *bands: str, **options) -> InputDataError:
 
 @pytest.mark.fault(
     row=21,
-    injected="an image cut to a share of its size, while it is read",
+    injected="an image truncated while it is read",
     outcome="E-FAULT-021 names the file",
 )
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.01, 0])
@@ -287,7 +287,7 @@ def test_a_truncated_image_is_named(products, share: float, which: str) -> None:
 
 @pytest.mark.fault(
     row=22,
-    injected="HTML and nothing in place of a TIFF, while it is read",
+    injected="HTML or an empty file in place of a TIFF, while it is read",
     outcome="E-FAULT-021 names the file",
 )
 def test_something_else_than_a_tiff_is_named(products) -> None:
@@ -340,8 +340,8 @@ def test_row_006_all_products_without_a_needed_band_or_mask_are_named_at_once(pr
 
 @pytest.mark.fault(
     row=20,
-    injected="a mask longer than in the inventory, a band gone",
-    outcome="both named at once",
+    injected="a mask longer than in the inventory, a missing band",
+    outcome="both named together",
 )
 def test_products_changed_since_the_inventory_are_named_at_once(products) -> None:
     changed = products.add("2018-05-01T10:00:00", {"B4": 100})

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fuzz.damage import DAMAGES, Damage
-from fuzz.outcome import CLEAN, OTHER, SAME, TOLD, Outcome, changed, forbidden, snapshot
+from fuzz.outcome import CLEAN, OTHER, REPORTED, SAME, Outcome, changed, forbidden, snapshot
 from fuzz.reading import OTHER as READS_OTHER
 from fuzz.reading import verdict
 from fuzz.texts import TEXT_DAMAGES
@@ -91,7 +91,7 @@ class DamagedDatabase:
             clean = "error[E-" in said and (file.stem in said or place.name in said)
             return Outcome(CLEAN) if clean else forbidden(f"no coded message of a file: {said!r}")
         if "warning[W-" in said:
-            return Outcome(TOLD)
+            return Outcome(REPORTED)
         expected = _whole(case.target, whole)
         if expected is not None and len(frame) == len(expected) and _alike(frame, expected):
             return Outcome(SAME)

@@ -15,8 +15,8 @@ from fuzz.command import run_until
 from fuzz.ground import Ground
 from fuzz.outcome import (
     OTHER,
+    REPORTED,
     SAME,
-    TOLD,
     Outcome,
     changed,
     crash,
@@ -60,7 +60,7 @@ class DamagedProduct:
         if case.target == "delivery" and deliveries.has_other_tile(config.parent / "products"):
             return Outcome(OTHER)
         told = is_told(ended, names)
-        return Outcome(TOLD) if told else forbidden(f"{n_used} products used, no word", ended)
+        return Outcome(REPORTED) if told else forbidden(f"{n_used} products used, no word", ended)
 
 
 def _damage(case: Case, world: Path) -> set[str]:

@@ -16,7 +16,7 @@ from fuzz.case import Case
 from fuzz.command import oso
 from fuzz.damage import DAMAGES, TIFF_DAMAGES, Damage
 from fuzz.ground import Ground, differ, layers_of
-from fuzz.outcome import CLEAN, SAME, TOLD, Ended, Outcome, crash, forbidden, refused
+from fuzz.outcome import CLEAN, REPORTED, SAME, Ended, Outcome, crash, forbidden, refused
 from fuzz.texts import JSON_DAMAGES, TEXT_DAMAGES
 
 _PARTS: dict[str, tuple[str, Mapping[str, Damage]]] = {
@@ -207,7 +207,7 @@ def _mended(config: Path, ground: Ground, first: Ended) -> Outcome:
         return refused(again, {run_dir.name})
     if unlike := differ(ground.layers, layers_of(run_dir)):
         return forbidden(f"silent change, also after a repair: {unlike}", said)
-    return Outcome(TOLD if first.code == 0 else CLEAN)
+    return Outcome(REPORTED if first.code == 0 else CLEAN)
 
 
 def _run(config: Path) -> Ended:

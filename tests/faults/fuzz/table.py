@@ -10,7 +10,7 @@ from fault_table import PAGE, ROOT, replaced
 BEGIN = "<!-- fuzz: begin, written by `make fuzz` -->"
 END = "<!-- fuzz: end -->"
 FIGURES = ROOT / "docs" / "fuzz.json"
-_VERDICTS = ("clean error", "same result", "told", "another input", "forbidden")
+_VERDICTS = ("clean error", "same result", "reported", "another input", "forbidden")
 
 
 def section(figures: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ import pyogrio
 from fuzz.case import Case
 from fuzz.damage import DAMAGES, Damage
 from fuzz.ground import Ground
-from fuzz.outcome import CLEAN, OTHER, SAME, TOLD, Outcome, changed, forbidden, snapshot
+from fuzz.outcome import CLEAN, OTHER, REPORTED, SAME, Outcome, changed, forbidden, snapshot
 from fuzz.texts import JSON_DAMAGES, TEXT_DAMAGES
 
 _SETS: dict[str, Mapping[str, Damage]] = {
@@ -105,9 +105,9 @@ def _judged(path: Path, found: Any, said: str) -> Outcome:
         return Outcome(CLEAN) if clean else forbidden(f"no coded message with the file: {said!r}")
     if "warning[W-" in said:
         named = path.stem in said
-        return Outcome(TOLD) if named else forbidden(f"a warning without the file: {said!r}")
+        return Outcome(REPORTED) if named else forbidden(f"a warning without the file: {said!r}")
     if found.frame.geometry.isna().any():  # the stage of the polygons counts them: W-INPUT-036
-        return Outcome(TOLD)
+        return Outcome(REPORTED)
     try:
         theirs = _theirs(path)
     except Exception as error:  # noqa: BLE001 - whatever a foreign library raises

@@ -13,8 +13,8 @@ from fuzz.damage import DAMAGES, TIFF_DAMAGES, ZIP_DAMAGES, Damage
 from fuzz.ground import Ground, differ, layers_of
 from fuzz.outcome import (
     OTHER,
+    REPORTED,
     SAME,
-    TOLD,
     Ended,
     Outcome,
     changed,
@@ -98,7 +98,7 @@ def _well(ended: Ended, names: set[str], reads: str, ground: Ground, config: Pat
     if not unlike:
         return Outcome(SAME)
     if is_told(ended, names):
-        return Outcome(TOLD)
+        return Outcome(REPORTED)
     if reads == READS_OTHER:
         return Outcome(OTHER)
     return forbidden(f"silent change: {unlike} (the file reads as {reads})", ended)
