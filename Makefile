@@ -62,7 +62,7 @@ fault-table: $(VENV)/.installed-test  ## write the tables of injected faults and
 
 MINUTES ?= 20
 soak: $(VENV)/.installed-test  ## the demo in a loop under random faults; writes the figures into the docs
-	$(BIN)/python tests/faults/soak.py --minutes $(MINUTES) --write
+	$(BIN)/python tests/faults/run_soak.py --minutes $(MINUTES) --write
 
 SEED ?= 0
 fuzz: $(VENV)/.installed-test  ## damaged inputs, configurations and runs for MINUTES; writes the figures into the docs

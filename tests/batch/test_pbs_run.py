@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_pbs import FakePbs
-from pipeline_tools import digests, write_config
+from support.fake_pbs import FakePbs
+from support.pipeline_tools import digests, write_config
 
 ROOT = Path(__file__).parents[2]
 QUICK = "label_check: {enabled: false}\n"

@@ -9,8 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from test_runner import World
-from test_shards import held_elsewhere
+from support.toy_world import World, held_elsewhere
 from typer.testing import CliRunner
 
 import oso_pipeline

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_runner import World
-from toys import Toy
+from support.toy_world import World
+from support.toys import Toy
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from machine_tools import files_of_at_most
 from odc.geo.geobox import GeoBox
-from test_runner import World
-from toys import Toy
+from support.machine_tools import files_of_at_most
+from support.toy_world import World
+from support.toys import Toy
 
 from oso_pipeline.core.commit import publish_bytes, staged
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode
@@ -183,7 +183,7 @@ def test_the_run_folder_vanishes(
             world.run_dir.mkdir()  # often under the same number
         publish_bytes(final, content)
 
-    monkeypatch.setattr("toy_stages.publish_bytes", publish)
+    monkeypatch.setattr("support.toy_stages.publish_bytes", publish)
     text = ""
     try:
         outcome = run(world.planner(), SerialExecutor(), [LogFile(world.run_dir)], Selection())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import rasterio
-from pipeline_tools import write_config
+from support.pipeline_tools import write_config
 
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import ExitCode

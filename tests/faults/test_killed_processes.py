@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from pipeline_tools import digests, write_config
-from toys import ROOT, Toy
+from support import PYTHONPATH, ROOT, TESTS
+from support.pipeline_tools import digests, write_config
+from support.toys import Toy
 
 from oso_pipeline.core.commit import read_sidecar, sidecar_of
 from oso_pipeline.runtime.folder.verification import verify_run
@@ -258,8 +259,8 @@ def test_a_straggler_stalls_nobody(toy: Toy) -> None:
 TWO_WORKERS = """
 import sys
 from pathlib import Path
-from toy_config import make_config
-from toy_stages import Numbers
+from support.toy_config import make_config
+from support.toy_stages import Numbers
 from oso_pipeline.tasks.worker import do
 from oso_pipeline.runtime.planner import Planner
 
@@ -286,9 +287,7 @@ def test_two_workers_at_one_unit(toy: Toy, point: str) -> None:
     toy.run_dir.mkdir()
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(
-            str(ROOT / part) for part in ("", "tests/runtime", "tests/faults/hook")
-        ),
+        "PYTHONPATH": os.pathsep.join((PYTHONPATH, str(TESTS / "faults/hook"))),
         "FAULT_STATE": str(toy.folder / "state"),
     }
 
@@ -337,7 +336,7 @@ def test_workers_are_spawned(toy: Toy) -> None:
         process.communicate()
     workers = [text for text in commands if "spawn_main" in text]
     assert len(workers) == 2
-    assert all("toy_run.py" not in text for text in commands), "no fork of the driver"
+    assert all("toy_run" not in text for text in commands), "no fork of the driver"
 
 
 DIES_AT_START = """

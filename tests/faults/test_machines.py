@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from machine_tools import NOBODY, as_nobody, in_process, open_folder, oso
-from pipeline_tools import write_config
-from toy_config import make_config
+from support.machine_tools import NOBODY, as_nobody, in_process, open_folder, oso
+from support.pipeline_tools import write_config
+from support.toy_config import make_config
 
 from oso_pipeline.core import machine, own_data
 from oso_pipeline.core.errors import ExitCode, InputDataError, Problem

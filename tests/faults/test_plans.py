@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from toy_config import make_config
+from support.toy_config import make_config
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import write_sidecar

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from soak import Lost, compare, is_allowed
-from soak_commands import COMMANDS, LEFT_HALF
-from soak_contents import same_content
-from soak_run import ATTACKS, HOOK, ROOT, Attempt, Ended
+from soak.commands import COMMANDS, LEFT_HALF
+from soak.contents import same_content
+from soak.loop import is_allowed
+from soak.run import ATTACKS, HOOK, Attempt, Ended
+from support import ROOT
+from support.commit_checks import Lost, compare
 
 
 @pytest.mark.parametrize(

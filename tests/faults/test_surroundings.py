@@ -16,9 +16,10 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pipeline_tools import write_config
-from test_runner import World
-from toys import ROOT, Toy
+from support import ROOT
+from support.pipeline_tools import write_config
+from support.toy_world import World
+from support.toys import Toy
 
 from oso_pipeline.core.commit import sidecar_of
 from oso_pipeline.core.errors import ExitCode

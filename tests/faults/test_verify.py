@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from soak_damage import DAMAGES
-from test_runner import World
+from soak.damage import DAMAGES
+from support.toy_world import World
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app

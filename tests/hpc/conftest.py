@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from slurm import Slurm
+from support.slurm import Slurm
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from pipeline_tools import digests, write_config
-from slurm import Slurm, wait_until
+from support import ROOT
+from support.pipeline_tools import digests, write_config
+from support.slurm import Slurm, wait_until
 
 from oso_pipeline.config.site import Site
 from oso_pipeline.runtime.batch.chain import Link
@@ -20,7 +21,6 @@ from oso_pipeline.runtime.folder.lock import lock_path
 from oso_pipeline.runtime.shard import Shard
 
 pytestmark = [pytest.mark.hpc, pytest.mark.timeout(1200)]
-ROOT = Path(__file__).resolve().parents[2]
 QUICK = "label_check: {enabled: false}\n"
 SITE = """\
 system: slurm

@@ -8,8 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from napping import Naps
-from slurm import Slurm, wait_until
+from support import PYTHONPATH
+from support.napping import Naps
+from support.slurm import Slurm, wait_until
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import EnvironmentFailure
@@ -20,7 +21,6 @@ from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
 
 pytestmark = [pytest.mark.hpc, pytest.mark.timeout(600)]
-HERE = Path(__file__).parent
 PILOT = {"kind": "pilot", "system": "slurm", "host": "127.0.0.1"}
 
 
@@ -40,7 +40,7 @@ def config_of(folder: Path, **cluster: object) -> Config:
 
 @pytest.fixture(autouse=True)
 def workers_find_the_stage(monkeypatch: pytest.MonkeyPatch, slurm: Slurm) -> None:
-    paths = [str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = [PYTHONPATH, os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     monkeypatch.setattr(PilotExecutor, "TEND_EVERY_S", 2.0)
 

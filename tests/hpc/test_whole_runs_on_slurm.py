@@ -11,16 +11,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from key_search import told_of_keys
-from pipeline_tools import digests
-from slurm import Slurm, wait_until
+from support import ROOT
+from support.key_search import told_of_keys
+from support.pipeline_tools import digests
+from support.slurm import Slurm, wait_until
 
 from oso_pipeline.runtime.executors.tls import make_keys
 from oso_pipeline.simulation import WorldSpec
 from oso_pipeline.simulation.demo import prepare_demo
 
 pytestmark = [pytest.mark.hpc, pytest.mark.timeout(1500)]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def start(*words: object) -> subprocess.Popen[str]:

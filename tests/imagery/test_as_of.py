@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from muscate_factory import Muscate
+from support.muscate_factory import Muscate
 from test_inventory import Context, make_config, run
 
 from oso_pipeline.config import Config

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from muscate_factory import BANDS_20M, MASKS, Muscate, rewrite
+from support.muscate_factory import BANDS_20M, MASKS, Muscate, rewrite
 
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.sensors import SENTINEL2

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from muscate_factory import Muscate
+from support.muscate_factory import Muscate
 from test_identity import A, B, ids
 from test_inventory import Context, make_config, run
 

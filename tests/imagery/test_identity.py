@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from muscate_factory import Muscate
+from support.muscate_factory import Muscate
 from test_inventory import make_config, run
 
 from oso_pipeline.core.errors import Problems

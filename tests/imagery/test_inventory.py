@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from muscate_factory import Muscate
+from support.muscate_factory import Muscate
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import read_sidecar, write_sidecar

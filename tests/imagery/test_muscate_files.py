@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from muscate_factory import Muscate
+from support.muscate_factory import Muscate
 
 from oso_pipeline.imagery.archive import ArchiveError, ZipContents
 from oso_pipeline.imagery.muscate.files import NEEDED

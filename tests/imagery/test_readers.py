@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from muscate_factory import Muscate
+from support.muscate_factory import Muscate
 
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problems
 from oso_pipeline.core.plugins import Plugin

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import rasterio
-from outside_package import files_of_page, install, oso_with, python_with, write_files
-from pipeline_tools import overall_accuracy, write_config
+from support.outside_package import files_of_page, install, oso_with, python_with, write_files
+from support.pipeline_tools import overall_accuracy, write_config
 
 PAGE = files_of_page("write_your_own_learner.md")
 LEARNER = "oso_centroid/learner.py"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from learning_tools import fitted_forest
 from sklearn.ensemble import RandomForestClassifier
+from support.learning_tools import fitted_forest
 
 from oso_pipeline.learners.forest.forest import LEAF, Forest
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from learning_tools import LAYOUT
+from support.learning_tools import LAYOUT
 
 from oso_pipeline.learning.label_check import Verdicts, believed, check_labels, deal
 from oso_pipeline.learning.label_stage import Judge, LabelsJob, excluded_polygons

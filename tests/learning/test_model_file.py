@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from learning_tools import LAYOUT, small_forest, small_model
+from support.learning_tools import LAYOUT, small_forest, small_model
 
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.errors import ExitCode, InputDataError

@@ -13,7 +13,7 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
-from learning_tools import GRID, LAYOUT, small_model, train_job
+from support.learning_tools import GRID, LAYOUT, small_model, train_job
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app

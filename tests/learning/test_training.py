@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from learning_tools import GRID, LAYOUT, train_job
+from support.learning_tools import GRID, LAYOUT, train_job
 
 from oso_pipeline.core import lowest_draws, parquet_pieces
 from oso_pipeline.core.errors import ExitCode, InputDataError

@@ -11,8 +11,8 @@ import geopandas
 import pytest
 import rasterio
 import shapely
-from pipeline_tools import write_config
 from rasterio.crs import CRS
+from support.pipeline_tools import write_config
 
 from oso_pipeline import cli
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from click.testing import Result
-from two_seasons import write_two_seasons
+from support.two_seasons import write_two_seasons
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import pytest
-from pipeline_tools import overall_accuracy
+from support.pipeline_tools import overall_accuracy
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app

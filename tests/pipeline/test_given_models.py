@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from pipeline_tools import CONFIG, digests, write_config
-from test_whole_runs import oso
+from support.pipeline_tools import CONFIG, digests, oso, write_config
 
 pytestmark = pytest.mark.slow
 TILES = "30UYD, 31UCU"

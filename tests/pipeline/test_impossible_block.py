@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pipeline_tools import write_config
+from support.pipeline_tools import write_config
 
 from oso_pipeline import cli
 

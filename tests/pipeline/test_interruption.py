@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pipeline_tools import digests, write_config
+from support.pipeline_tools import digests, write_config
 
 
 def start(config: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import typer
-from planned_keys import AFTER_PREDICT
+from support.planned_keys import AFTER_PREDICT
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from two_seasons import write_two_seasons
+from support.two_seasons import write_two_seasons
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app

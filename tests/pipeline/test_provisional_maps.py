@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 import rasterio
-from pipeline_tools import digests, write_config
-from test_whole_runs import oso
+from support.pipeline_tools import digests, oso, write_config
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app

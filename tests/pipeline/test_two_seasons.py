@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from pipeline_tools import digests
-from two_seasons import write_two_seasons
+from support.pipeline_tools import digests
+from support.two_seasons import write_two_seasons
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app

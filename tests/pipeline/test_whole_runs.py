@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
-from machine_tools import as_nobody, readable_by_all
-from machine_tools import oso as command_of_user
-from pipeline_tools import digests, overall_accuracy, write_config
 from rasterio.windows import from_bounds
-from soak import check_commits, check_complete
+from support.commit_checks import check_commits, check_complete
+from support.machine_tools import as_nobody, readable_by_all
+from support.machine_tools import oso as command_of_user
+from support.pipeline_tools import digests, oso, overall_accuracy, write_config
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
@@ -30,12 +30,6 @@ from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.stages import STAGES
 
 LAYERS = ("OCS_2018.tif", "OCS_2018_confidence.tif", "OCS_2018_validity.tif")
-
-
-def oso(*arguments: object) -> str:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
-    return result.output
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from muscate_factory import Muscate, rewrite, write_raster
-from outside_package import ROOT, files_of_page, install, python_with, write_files
 from rasterio import Affine
+from support import ROOT
+from support.muscate_factory import Muscate, rewrite, write_raster
+from support.outside_package import files_of_page, install, python_with, write_files
 
 PAGE = "write_your_own_reader.md"
 NAME = "31TCJ_20180{month}05"

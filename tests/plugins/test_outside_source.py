@@ -7,7 +7,7 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pytest
-from outside_package import files_of_page, install, oso_with, python_with, write_files
+from support.outside_package import files_of_page, install, oso_with, python_with, write_files
 
 PAGE = files_of_page("write_your_own_source.md")
 CONFIG = """\

@@ -6,15 +6,15 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from learning_tools import LAYOUT, small_model
 from sklearn.ensemble import RandomForestClassifier
+from support import PYTHONPATH
+from support.learning_tools import LAYOUT, small_model
 
 from oso_pipeline.learners.forest.classifier import ForestClassifier
 from oso_pipeline.learners.forest.forest import LEAF, Forest
@@ -342,7 +342,7 @@ def test_blocks_refuse_what_does_not_fit() -> None:
 
 _COUNTED = """
 import numpy as np
-from learning_tools import LAYOUT, small_model
+from support.learning_tools import LAYOUT, small_model
 from oso_pipeline.learners.forest.classifier import ForestClassifier
 from oso_pipeline.learners.protocol import BlockPixels
 from oso_pipeline.prediction.kernel import classify_block
@@ -374,10 +374,8 @@ print(sum(sum(f.stats.cache_misses.values()) for f in functions))
 
 def test_a_second_process_compiles_nothing() -> None:
     """A worker that starts later reads the kernels from the disk."""
-    tests = Path(__file__).parents[1]
-    paths = os.pathsep.join([str(tests), str(tests.parent)])
     command = [sys.executable, "-c", _COUNTED]
-    environment = {**os.environ, "PYTHONPATH": paths}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     for _ in range(2):  # the first one compiles what no process before it needed
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     loaded, compiled = done.stdout.split()

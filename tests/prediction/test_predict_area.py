@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 import rasterio
 import shapely
-from tile_factory import SIZE, TinyRun, tile_grid
+from support.tile_factory import SIZE, TinyRun, tile_grid
 
 from oso_pipeline.core.errors import ConfigError
 from oso_pipeline.learning.train_stage import STAGE as TRAIN

@@ -19,8 +19,8 @@ import rasterio
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from learning_tools import LAYOUT, small_model
-from tile_factory import EPSG, SIZE, TinyRun, tile_grid
+from support.learning_tools import LAYOUT, small_model
+from support.tile_factory import EPSG, SIZE, TinyRun, tile_grid
 
 from oso_pipeline.core.blocks import blocks_of
 from oso_pipeline.core.dates import days_since_epoch

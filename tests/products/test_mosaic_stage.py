@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
-from machine_tools import files_of_at_most
 from pyproj import Transformer
 from rasterio.warp import Resampling, reproject
 from rio_cogeo import cog_validate
+from support.machine_tools import files_of_at_most
 
 from oso_pipeline.core.commit import sidecar_of
 from oso_pipeline.core.errors import ExitCode, InputDataError

@@ -12,8 +12,8 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
-from muscate_factory import Muscate
 from ruamel.yaml import YAML
+from support.muscate_factory import Muscate
 
 from oso_pipeline import cli
 from oso_pipeline.core.errors import ConfigError, ExitCode, OsoError

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_runner import World
-from toy_config import make_config
-from toy_stages import Numbers, Total
+from support.toy_config import make_config
+from support.toy_stages import Numbers, Total
+from support.toy_world import World
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app

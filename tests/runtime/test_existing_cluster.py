@@ -14,8 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from key_search import told_of_keys
-from test_runner import World
+from support import PYTHONPATH
+from support.key_search import told_of_keys
+from support.toy_world import World
 
 from oso_pipeline.config.cluster import ExistingCluster
 from oso_pipeline.config.site import Site
@@ -27,8 +28,6 @@ from oso_pipeline.runtime.executors.tls import make_keys, worker_variables
 from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
-
-HERE = Path(__file__).parent
 
 
 class Cluster:
@@ -64,7 +63,7 @@ class Cluster:
         return ExistingExecutor(cluster, deadline_s=60)
 
     def _start(self, what: str, options: list[str], variables: dict[str, str], stream) -> None:
-        paths = os.pathsep.join([str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
+        paths = os.pathsep.join([PYTHONPATH, os.environ.get("PYTHONPATH", "")])
         self.processes.append(
             subprocess.Popen(
                 [sys.executable, "-m", "dask", what, *options],

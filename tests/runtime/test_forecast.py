@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from toy_stages import Total
+from support.toy_stages import Total
 
 from oso_pipeline.cli.tables import duration, needs_table, plan_table, time_and_cost
 from oso_pipeline.runtime import calibration

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from limit_tasks import HangJob
-from toy_config import make_config
+from support import TESTS
+from support.limit_tasks import HangJob
+from support.toy_config import make_config
 
 from oso_pipeline.core.errors import ConfigError, ExitCode
 from oso_pipeline.runtime.executors import LocalExecutor
@@ -28,7 +29,7 @@ from oso_pipeline.tasks.worker import do
 
 def task_of(folder: Path, function: str, job: Job | None = None, name: str = "31TCJ/r0") -> Task:
     outputs = (f"{name}.bin",)
-    return Task("predict", name, f"limit_tasks:{function}", folder, outputs, job or Job())
+    return Task("predict", name, f"support.limit_tasks:{function}", folder, outputs, job or Job())
 
 
 def reading(memory_bytes: float) -> ReadingJob:
@@ -37,7 +38,7 @@ def reading(memory_bytes: float) -> ReadingJob:
 
 @pytest.fixture
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
 
 
 class TestDeclared:
@@ -94,7 +95,7 @@ class TestMark:
             f"do(pickle.loads({pickle.dumps(task)!r}), {self.LIMIT})"
         )
         before = {path: path.read_text() for path in self.marks(task.run_dir)}
-        with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent) as process:
+        with subprocess.Popen([sys.executable, "-c", code], cwd=TESTS) as process:
             while {path: path.read_text() for path in self.marks(task.run_dir)} == before:
                 assert process.poll() is None, "the process ended by itself"
                 time.sleep(0.05)
@@ -121,7 +122,7 @@ class TestMark:
             assert word in failed.error
         # The next run tries once more, with little memory; a larger worker as if nothing had been.
         forget_verdicts(tmp_path)
-        fits = replace(task, function="limit_tasks:fill_memory", job=reading(300e6))
+        fits = replace(task, function="support.limit_tasks:fill_memory", job=reading(300e6))
         assert do(fits, self.LIMIT).summary == {"held": 7}
         assert self.marks(tmp_path) == []
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from machine_tools import ROOT
-from toy_config import make_config
-from toy_stages import Numbers
+from support import PYTHONPATH
+from support.toy_config import make_config
+from support.toy_stages import Numbers
 
 from oso_pipeline.runtime.executors import LocalExecutor
 from oso_pipeline.runtime.planner import Planner
@@ -39,7 +39,7 @@ def test_a_worker_that_dask_gives_up_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dask gives up a worker for good that dies before it is known, or is slow to start."""
-    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests' / 'runtime'}")
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     (tmp_path / "run").mkdir()
     planner = Planner(make_config(tmp_path / "run"), [Numbers([1, 2], tmp_path)])
     first, second = planner.tasks("numbers")

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from machine_tools import ROOT
-from test_runner import World
+from support import ROOT
+from support.toy_world import World
 
 from oso_pipeline.cli import status_text
 from oso_pipeline.core import processes

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from national_world import planned, write_nation
+from support.national_world import planned, write_nation
 
 from oso_pipeline.core.commit import write_sidecar
 from oso_pipeline.reference.databases.bdtopo import BdTopo

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from machine_tools import oso
-from pipeline_tools import write_config
-from test_runner import World
+from support.machine_tools import oso
+from support.pipeline_tools import write_config
+from support.toy_world import World
 
 from oso_pipeline.core.commit import sweep_temporaries, temporary_beside
 from oso_pipeline.core.errors import ConfigError, InputDataError

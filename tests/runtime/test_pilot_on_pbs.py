@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from test_runner import World
+from support import PYTHONPATH
+from support.toy_world import World
 
 from oso_pipeline.config import Config
 from oso_pipeline.config.cluster import PilotCluster
@@ -54,11 +55,13 @@ def pbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 def test_jobs_of_pbs_do_the_work_and_a_lost_one_is_replaced(pbs: Path, tmp_path: Path) -> None:
     world = World(tmp_path)
-    here = Path(__file__).parent
-    paths = os.pathsep.join([str(here), str(here.parents[1])])
     runtime = {
         "memory_per_worker_gb": 0.5,
-        "cluster": {**CLUSTER, "prologue": [f"export PYTHONPATH={paths}"], "walltime": "04:00:00"},
+        "cluster": {
+            **CLUSTER,
+            "prologue": [f"export PYTHONPATH={PYTHONPATH}"],
+            "walltime": "04:00:00",
+        },
     }
     (world.trouble / "kill-job-2").touch()
     config: Config = world.planner(runtime=runtime).config

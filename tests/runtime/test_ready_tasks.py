@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from test_runner import World
-from toy_config import make_config
-from toy_stages import Numbers
+from support import TESTS
+from support.toy_config import make_config
+from support.toy_stages import Numbers
+from support.toy_world import World
 
 from oso_pipeline.core.commit import publish_bytes
 from oso_pipeline.core.errors import ExitCode
@@ -136,7 +137,7 @@ def test_where_holes_are_accepted_stages_follow_each_other(world: World) -> None
 
 @pytest.mark.slow
 def test_workers_make_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=":")
+    monkeypatch.setenv("PYTHONPATH", f"{TESTS}:{Path(__file__).parent}", prepend=":")
     world.values = list(range(20))
     outcome, _ = go(world, LocalExecutor(2, 60))
     assert (outcome.done, outcome.failures, sheet(world)) == (31, [], 2 * sum(range(20)))

@@ -7,8 +7,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from pipeline_tools import write_config
-from toy_config import make_config
+from support.pipeline_tools import write_config
+from support.toy_config import make_config
 
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.commit import publish_bytes

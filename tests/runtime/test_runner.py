@@ -11,8 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from toy_config import make_config
-from toy_stages import Numbers, Total
+from support import PYTHONPATH
+from support.toy_config import make_config
+from support.toy_stages import Numbers, Total
+from support.toy_world import World
 
 from oso_pipeline.core import processes
 from oso_pipeline.core.commit import sidecar_of, staged
@@ -27,27 +29,6 @@ from oso_pipeline.runtime.stages import STAGES
 from oso_pipeline.tasks.past_seasons import of_its_season
 from oso_pipeline.tasks.stage import Gathered
 from oso_pipeline.tasks.task import TaskResult
-
-
-class World:
-    """A run folder with toy stages, and ways to make their tasks fail."""
-
-    def __init__(self, folder: Path) -> None:
-        self.trouble = folder / "trouble"
-        self.trouble.mkdir()
-        self.run_dir = folder / "run"
-        self.values = [1, 2, 3, 4]
-
-    def run(self, executor=None, selection: Selection | None = None, **changes: object) -> Outcome:
-        planner = self.planner(**changes)
-        return run(planner, executor or SerialExecutor(), [], selection or Selection())
-
-    def planner(self, **changes: object) -> Planner:
-        stages = [Numbers(self.values, self.trouble), Total()]
-        return Planner(make_config(self.run_dir, **changes), stages)
-
-    def total(self) -> int:
-        return int((self.run_dir / "total.txt").read_text())
 
 
 @pytest.fixture
@@ -219,11 +200,11 @@ def test_exit_code_of_failures(codes: list[int], expected: int) -> None:
 
 @pytest.fixture
 def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalExecutor]:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     with LocalExecutor(workers=2, deadline_s=60) as executor:
         first = Planner(make_config(tmp_path / "first"), [Numbers([1], tmp_path)])
         list(executor.run(first.tasks("numbers"), "first"))
-        executor._client.run(import_module, "toy_stages")
+        executor._client.run(import_module, "support.toy_stages")
         # Workers that have loaded all they need do a task of nothing in time, however busy.
         executor.limits = replace(executor.limits, deadline_s=3)
         yield executor

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_runner import World
-from toy_config import make_config
-from toy_stages import Numbers, Total
+from support import PYTHONPATH
+from support.toy_config import make_config
+from support.toy_stages import Numbers, Total
+from support.toy_world import World, held_elsewhere
 
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode
 from oso_pipeline.runtime.events import Event, TaskEnded
@@ -147,16 +148,6 @@ def test_2_20_what_decides_the_tasks_tells_shards_apart(
     assert (recipe(world, **changes) == recipe(world)) is same
 
 
-def held_elsewhere(run_dir: Path, silent_s: float, role: str = "driver") -> Path:
-    shard = None if role == "driver" else Shard.parse(role.removeprefix("shard "))
-    path = lock_path(run_dir, shard)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    holder = {"role": role, "host": "node17", "pid": 1, "job": "42"}
-    path.write_text(json.dumps(holder))
-    os.utime(path, (time.time() - silent_s,) * 2)
-    return path
-
-
 @pytest.mark.fault(
     row=40, injected="a lock of another host that is not renewed", outcome="taken over"
 )
@@ -257,8 +248,8 @@ def test_an_end_that_python_ignores_is_heeded(
 HANGING = """
 import sys
 from pathlib import Path
-from test_runner import World
-from toy_config import make_config
+from support.toy_world import World
+from support.toy_config import make_config
 from oso_pipeline.cli.running import run_shown
 from oso_pipeline.runtime.runner import Selection
 world = World.__new__(World)
@@ -272,8 +263,7 @@ run_shown(planner, Selection())
 @pytest.mark.parametrize("executor", ["serial", "local"])
 def test_what_does_not_end_within_the_grace_is_dropped(world: World, executor: str) -> None:
     (world.trouble / "hang-2").touch()
-    folders = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     command = [sys.executable, "-c", HANGING, str(world.trouble), str(world.run_dir), executor]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     for _ in range(1200):

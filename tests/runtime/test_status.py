@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from test_runner import World
-from test_shards import held_elsewhere
+from support.toy_world import World, held_elsewhere
 
 from oso_pipeline.cli import status_text
 from oso_pipeline.core.commit import sidecar_of

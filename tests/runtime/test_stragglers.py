@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from test_runner import World
+from support.toy_world import World
 
 from oso_pipeline.cli import status_text
 from oso_pipeline.cli.progress import BarProgress, JsonProgress, PlainProgress

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_runner import World
-from toy_config import make_config
+from support.toy_config import make_config
+from support.toy_world import World
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import ConfigError, InputDataError

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tile_factory import SIZE, tile_grid
+from support.tile_factory import SIZE, tile_grid
 
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.ownership import Ownership

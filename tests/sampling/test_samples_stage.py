@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import rasterio
 import shapely
-from tile_factory import EPSG, SIZE, TinyRun, tile_grid
+from support.tile_factory import EPSG, SIZE, TinyRun, tile_grid
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.commit import sidecar_of

@@ -12,9 +12,10 @@ from urllib.request import urlopen
 
 import psutil
 import pytest
-from machine_tools import ROOT, as_nobody, in_process
-from toy_config import make_config
-from toy_stages import Numbers
+from support import PYTHONPATH
+from support.machine_tools import as_nobody, in_process
+from support.toy_config import make_config
+from support.toy_stages import Numbers
 
 from oso_pipeline.core.errors import EnvironmentFailure
 from oso_pipeline.runtime.executors import LocalExecutor
@@ -42,7 +43,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]
     folder = tmp_path_factory.mktemp("local")
     (folder / "run").mkdir()
     with pytest.MonkeyPatch.context() as patch, LocalExecutor(1, deadline_s=60) as executor:
-        patch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests' / 'runtime'}")
+        patch.setenv("PYTHONPATH", PYTHONPATH)
         planner = Planner(make_config(folder / "run"), [Numbers([1], folder)])
         (result,) = executor.run(planner.tasks("numbers"), "first")
         assert result.status == "done", result.error

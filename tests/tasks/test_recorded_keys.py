@@ -10,7 +10,15 @@ import json
 from pathlib import Path
 
 import pytest
-from planned_keys import ADDED, AFTER_PREDICT, RECORDED, RUNS, config_of, lay_out, planned_keys
+from support.planned_keys import (
+    ADDED,
+    AFTER_PREDICT,
+    RECORDED,
+    RUNS,
+    config_of,
+    lay_out,
+    planned_keys,
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from report_tools import (
+from support.report_tools import (
     EVIL,
     OSO17,
     OUTPUTS,

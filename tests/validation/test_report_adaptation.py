@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_tools import EVIL, commit, make_tables, page_of
+from support.report_tools import EVIL, commit, make_tables, page_of
 
 from oso_pipeline.adaptation.record import (
     AdaptationRecord,

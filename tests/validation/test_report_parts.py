@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_tools import (
+from support.report_tools import (
     EVIL,
     OSO17,
     OUTPUTS,

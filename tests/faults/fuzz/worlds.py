@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 from affine import Affine
-from muscate_factory import ORIGINS, Muscate, write_raster
+from support.muscate_factory import ORIGINS, Muscate, write_raster
 
 TILE = "31TCJ"
 SIDE = 60

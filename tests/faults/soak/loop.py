@@ -8,7 +8,6 @@ about its file. After the last one: every file has its commit, and all are those
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -18,24 +17,18 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from soak_commands import ALSO_ALLOWED, COMMANDS
-from soak_contents import same_content
-from soak_damage import DAMAGES
-from soak_run import ATTACKS, CONFIG, ROOT, Attempt, Ended, attempt, verify
-from soak_table import write_figures
-
-UNCOMMITTED = {"run.json", "config.yaml", "log.jsonl", "run.lock"}
-CHANGING = {"report.html"}
-"""What tells of the run itself, as how long it took."""
-
-APART = {"activity", "extracted", "batch"}
-"""Folders that tell who works, or hold what is read from archives; nothing there is a result."""
+from soak.commands import ALSO_ALLOWED, COMMANDS
+from soak.contents import same_content
+from soak.damage import DAMAGES
+from soak.run import ATTACKS, CONFIG, Attempt, Ended, attempt, verify
+from soak.table import write_figures
+from support import ROOT
+from support.commit_checks import Lost, check_commits, check_complete, compare, digests
 
 ATTACKS |= COMMANDS
 ALLOWED_CODES = {0, 5, 6, 130, 143}
@@ -48,10 +41,6 @@ DEATHS = {
     -signal.SIGSEGV: {"hook segfault"},
 }
 """How the driver itself may die, and of which attacks; it commits a file or two of its own."""
-
-
-class Lost(AssertionError):
-    """An invariant does not hold."""
 
 
 @dataclass
@@ -158,66 +147,6 @@ def is_allowed(attack: str, ended: Ended) -> bool:
     if ended.code in ALLOWED_CODES | ALSO_ALLOWED.get(attack, set()):
         return True
     return attack in DEATHS.get(ended.code, ()) and any(ended.struck.values())
-
-
-def committed_files(run_dir: Path) -> dict[Path, dict[str, Any]]:
-    """Return the files with a commit record that counts, by plain reading."""
-    found = {}
-    for file in run_dir.rglob("*"):
-        record = file.with_name(f"{file.name}.json")
-        apart = APART & set(file.relative_to(run_dir).parts)
-        if apart or not record.is_file() or not file.is_file():
-            continue
-        try:
-            content = json.loads(record.read_bytes())
-        except ValueError:
-            continue  # damaged by us; counts for nothing
-        if isinstance(content, dict) and content.get("size") == file.stat().st_size:
-            found[file] = content
-    return found
-
-
-def check_commits(run_dir: Path) -> None:
-    """Raise Lost if the content of a committed file is not what was committed."""
-    for file, record in committed_files(run_dir).items():
-        if hashlib.sha256(file.read_bytes()).hexdigest() != record["sha256"]:
-            raise Lost(f"a commit does not tell the truth: {file}")
-
-
-def check_complete(run_dir: Path) -> None:
-    """Raise Lost if a file of a finished run has no commit."""
-    committed = committed_files(run_dir)
-    records = {file.with_name(f"{file.name}.json") for file in committed}
-    for file in run_dir.rglob("*"):
-        known = file in committed or file in records or file.name in UNCOMMITTED
-        apart = APART & set(file.relative_to(run_dir).parts)
-        if file.is_file() and not known and not apart:
-            raise Lost(f"a file without commit: {file}")
-
-
-def digests(run_dir: Path) -> dict[str, str]:
-    """Return the committed SHA-256 of everything that must not depend on what went wrong."""
-    return {
-        str(file.relative_to(run_dir)): record["sha256"]
-        for file, record in committed_files(run_dir).items()
-        if file.name not in CHANGING
-    }
-
-
-def compare(
-    expected: dict[str, str],
-    found: dict[str, str],
-    is_same: Callable[[str], bool] | None = None,
-) -> None:
-    """Raise Lost unless all files are those of the clean run, or the same by another measure."""
-    differ = sorted(
-        name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
-    )
-    if is_same is not None:
-        both = expected.keys() & found.keys()
-        differ = [name for name in differ if name not in both or not is_same(name)]
-    if differ:
-        raise Lost(f"other files than those of the clean run: {differ[:10]}")
 
 
 def prepare(folder: Path) -> tuple[dict[str, str], float]:

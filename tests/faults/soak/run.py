@@ -18,9 +18,9 @@ from pathlib import Path
 
 import psutil
 from hook.fault_injection import POINTS
+from support import ROOT
 
-HOOK = Path(__file__).parent / "hook"
-ROOT = Path(__file__).parents[2]
+HOOK = Path(__file__).parents[1] / "hook"
 CONFIG = "soak.yaml"
 DEADLINE_S = 900
 _OPTIONS = ("--workers", "2", "--set", "runtime.task_deadline_s=180")

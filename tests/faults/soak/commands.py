@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from soak_run import CONFIG, HOOK, ROOT, Attempt, Ended, Run, environment
+from soak.run import CONFIG, HOOK, Attempt, Ended, Run, environment
+from support import ROOT
 
 LEFT_HALF = -101
 """The code of an attack after which something was not as it has to be."""

@@ -3,7 +3,7 @@
 The keys in ``tests/data/keys`` were written by the code of 0.1 (commit fba1a48), installed in an
 environment of its own, with this very file::
 
-    PYTHONPATH=tests path/to/0.1/bin/python tests/planned_keys.py tests/data/keys
+    PYTHONPATH=tests path/to/0.1/bin/python -m support.planned_keys tests/data/keys
 
 Those of Flanders were recorded again when names and colours of a user's own classes left the keys
 of models: their tasks of `train`, and what follows, have other keys since.
@@ -20,15 +20,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from fixed_world import write_fixed_world
-
 from oso_pipeline.config import Config
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.stages import STAGES
+from support import TESTS
+from support.fixed_world import write_fixed_world
 
-CONFIGS = Path(__file__).resolve().parent / "data" / "0.1" / "configs"
-RECORDED = Path(__file__).resolve().parent / "data" / "keys"
+CONFIGS = TESTS / "data" / "0.1" / "configs"
+RECORDED = TESTS / "data" / "keys"
 AFTER_PREDICT = frozenset({"cells", "mosaic", "validate", "independent", "report"})
 """Stages whose keys may change: tags of the map hold an id of the whole configuration."""
 ADDED = frozenset({"draw", "pixels", "past_draw", "past_pixels"})

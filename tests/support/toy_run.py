@@ -1,4 +1,4 @@
-"""A run of toy stages as a command of its own: ``toy_run.py FOLDER EXECUTOR COUNT``.
+"""A run of toy stages as a command of its own: ``python -m support.toy_run FOLDER EXECUTOR COUNT``.
 
 Ends with the exit code of a run and one line of JSON: tasks done, up to date, and the failures.
 """
@@ -9,15 +9,14 @@ import json
 import sys
 from pathlib import Path
 
-from toy_config import make_config
-from toy_stages import Numbers, Total
-
 from oso_pipeline.core.errors import OsoError
 from oso_pipeline.runtime.executors import LocalExecutor, SerialExecutor
 from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.folder.stragglers import StragglerWatch, Usual
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
+from support.toy_config import make_config
+from support.toy_stages import Numbers, Total
 
 DEADLINE_S = 5
 

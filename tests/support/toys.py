@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-_PATHS = (ROOT, ROOT / "tests" / "runtime", ROOT / "tests" / "faults", ROOT / "tests/faults/hook")
+from support import PYTHONPATH, TESTS
+
+_PATHS = (PYTHONPATH, TESTS / "faults" / "hook")
 
 
 @dataclass
@@ -59,9 +60,8 @@ class Toy:
         if prepare is not None:
             # Below a limit on the size of files Python leaves cut .pyc files for all who follow.
             environment["PYTHONDONTWRITEBYTECODE"] = "1"
-        script = ROOT / "tests" / "faults" / "toy_run.py"
         return subprocess.Popen(
-            [sys.executable, str(script), str(self.folder), kind, str(self.count)],
+            [sys.executable, "-m", "support.toy_run", str(self.folder), kind, str(self.count)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -16,6 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support import TESTS
+
 HANDED_ON = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR")
 
 
@@ -72,9 +74,11 @@ class FakePbs:
         for made in (self.spool, self.bin):
             made.mkdir(parents=True)
         command = self.bin / "qsub"
-        here = shlex.quote(str(Path(__file__).parent))
+        here = shlex.quote(str(TESTS))
         python = shlex.quote(sys.executable)
-        text = f"import sys; sys.path.insert(0, {here!r}); import fake_pbs; fake_pbs.qsub()"
+        text = (
+            f"import sys; sys.path.insert(0, {here!r}); from support.fake_pbs import qsub; qsub()"
+        )
         command.write_text(
             f"#!/bin/bash\nexport FAKE_PBS={shlex.quote(str(self.spool))}\n"
             f'exec {python} -c {shlex.quote(text)} "$@"\n'

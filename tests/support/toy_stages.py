@@ -71,7 +71,7 @@ class Numbers(StageBase):
             Task(
                 "numbers",
                 f"n{value}",
-                "toy_stages:write_number",
+                "support.toy_stages:write_number",
                 context.run_dir,
                 (f"numbers/{value}.txt",),
                 NumberJob(value=value, seed=context.config.seed, trouble=self.trouble),
@@ -88,4 +88,6 @@ class Total(StageBase):
 
     def plan(self, context: PlanContext) -> list[Task]:
         job = TotalJob(numbers={task.name: Input.of(task) for task in context.tasks("numbers")})
-        return [Task("total", "sum", "toy_stages:add_up", context.run_dir, ("total.txt",), job)]
+        return [
+            Task("total", "sum", "support.toy_stages:add_up", context.run_dir, ("total.txt",), job)
+        ]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from fixed_world import write_databases, write_geojson
 
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.config.model import Config
@@ -18,8 +17,10 @@ from oso_pipeline.runtime.checks.memory import memory_problems
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.stages import STAGES
 from oso_pipeline.tasks.file_digests import StateDigests
+from support import ROOT
+from support.fixed_world import write_databases, write_geojson
 
-NATIONAL = Path(__file__).resolve().parents[1] / "configs" / "national.yaml"
+NATIONAL = ROOT / "configs" / "national.yaml"
 REGIONS = 10
 _WEST, _SOUTH, _EAST, _NORTH = 100_000.0, 6_000_000.0, 1_250_000.0, 7_150_000.0
 

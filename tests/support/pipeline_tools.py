@@ -7,6 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from oso_pipeline.cli import app
+
 CONFIG = """\
 year: 2018
 run_dir: {run_dir}
@@ -47,3 +51,10 @@ def overall_accuracy(run_dir: Path) -> float:
     """Return the estimate in ``validation/accuracy.json``."""
     content: dict[str, Any] = json.loads((run_dir / "validation" / "accuracy.json").read_text())
     return float(content["overall_accuracy"]["estimate"])
+
+
+def oso(*arguments: object) -> str:
+    """Run the command in this process; it must end well."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
+    return result.output

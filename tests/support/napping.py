@@ -49,7 +49,7 @@ class Naps(StageBase):
             Task(
                 "naps",
                 f"t{number}",
-                "napping:nap",
+                "support.napping:nap",
                 context.run_dir,
                 (f"naps/{number}.txt",),
                 NapJob(number=number, seconds=self.seconds, notes=self.notes),
