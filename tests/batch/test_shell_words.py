@@ -115,7 +115,7 @@ def test_2_3_only_the_prologue_of_a_pilot_is_shell(tmp_path: Path, system: str) 
 
 def test_2_3_the_page_names_every_key_that_reaches_a_shell() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    section = page[page.index("**A configuration is code**") : page.index("**Loopback is no")]
+    section = page[page.index("**A configuration is code**") : page.index("**Loopback does not")]
     named = set(re.findall(r"`([a-z_]+)`", section))
     assert {*text_keys(Site), *text_keys(PilotCluster)} - {"system", "mode", "kind"} <= named
     table = dict(re.findall(r"^\| (.*?) \| (.*?) \|$", section, re.MULTILINE))
