@@ -1,4 +1,4 @@
-# Two commands are all a newcomer needs: `make demo` and `make test`.
+# A newcomer needs two commands: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
 
-# Files of tests go to two processes in the order of collection, so that no long one comes last.
+# Test files go to two processes in the order of collection, so that no long one comes last.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-test  ## run the tests (the slow ones: make slow)
@@ -21,7 +21,7 @@ test: $(VENV)/.installed-test  ## run the tests (the slow ones: make slow)
 slow: $(VENV)/.installed-test  ## run the tests that take minutes
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow --timeout 1800
 
-test-hpc: $(VENV)/.installed-hpc  ## run what needs a real Slurm; as root, starts its daemons on loopback
+test-hpc: $(VENV)/.installed-hpc  ## run the tests that need a real Slurm; as root, starts its daemons on loopback
 	$(BIN)/python -m pytest -m hpc tests/hpc
 
 lint: $(VENV)/.installed-lint  ## format, style, types, layers
@@ -33,10 +33,10 @@ lint: $(VENV)/.installed-lint  ## format, style, types, layers
 schema: $(VENV)/.installed  ## write configs/schema.json and docs/config.md from the models
 	$(BIN)/python -m oso_pipeline.config.schema
 
-bench: $(VENV)/.installed  ## measure against the peers; writes bench/results.json and docs/performance.md (35 min)
+bench: $(VENV)/.installed  ## measure against other programs; writes bench/results.json and docs/performance.md (35 min)
 	$(BIN)/python -m bench --publish
 
-bench-quick: $(VENV)/.installed  ## the same in small: do results agree? (under 5 min, no peers by apt)
+bench-quick: $(VENV)/.installed  ## a small bench: do results agree? (under 5 min, no programs from apt)
 	$(BIN)/python -m bench --quick
 
 bench-full-tile: $(VENV)/.installed  ## write a tile of 10980 x 10980 pixels, 40 dates, map it, delete it
@@ -53,19 +53,19 @@ bench-scale: $(VENV)/.installed  ## a national run whose tasks sleep, on 200 wor
 
 TILES ?=
 KEEP ?=
-rehearsal: $(VENV)/.installed-test  ## France from plan to map on sparse inputs; goes on where it stopped (12 + 15 GB; TILES=9 in small; KEEP=1 leaves the map)
+rehearsal: $(VENV)/.installed-test  ## France from plan to map on sparse inputs; continues after an interruption (12 + 15 GB; TILES=9 takes nine tiles; KEEP=1 keeps the map)
 	$(BIN)/python -m bench.rehearsal $(if $(TILES),--tiles $(TILES)) $(if $(KEEP),--keep)
 
-fault-table: $(VENV)/.installed-test  ## write the tables of injected faults and of faults in use from the tests
+fault-table: $(VENV)/.installed-test  ## write the tables of injected faults and of faults found in use from the tests
 	$(BIN)/python tests/faults/fault_table.py
 	$(BIN)/python tests/faults/field_faults_table.py
 
 MINUTES ?= 20
-soak: $(VENV)/.installed-test  ## the demo in a loop under random faults; writes the figures into the docs
+soak: $(VENV)/.installed-test  ## run the demo in a loop under random faults; writes the figures into the docs
 	$(BIN)/python tests/faults/run_soak.py --minutes $(MINUTES) --write
 
 SEED ?= 0
-fuzz: $(VENV)/.installed-test  ## damaged inputs, configurations and runs for MINUTES; writes the figures into the docs
+fuzz: $(VENV)/.installed-test  ## damage inputs, configurations and runs for MINUTES; writes the figures into the docs
 	$(BIN)/python tests/faults/run_fuzz.py --minutes $(MINUTES) --seed $(SEED) --write
 
 adaptation-report: $(VENV)/.installed  ## measure adaptation on real pairs of years; writes the tables of docs/adaptation.md

@@ -260,9 +260,9 @@ def planning(tasks: Sequence[Task]) -> dict[str, Any]:
 def table(content: dict[str, Any]) -> str:
     """Return the results as a table in Markdown."""
     lines = [
-        "| | s per block | cores this equals | wall (simulated, ideal) | time of workers lost "
-        "| commits/s | driver, ms of a core per block | tasks known at most "
-        "| driver, memory (growth) | started again | left undone |",
+        "| | s per block | equivalent cores | wall (simulated, ideal) | lost time of workers "
+        "| commits/s | driver, ms of a core per block | most tasks at a time "
+        "| driver, memory (growth) | repeated | not done |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     real = content["real_task_s"]
@@ -277,9 +277,9 @@ def table(content: dict[str, Any]) -> str:
     ]
     lines += [
         "",
-        "Simulated: all blocks, one driver that needs as much for each as in the first run.",
+        "Simulated: all blocks, with one driver and its time per block from the first run.",
         "",
-        "| workers | wall | if all were busy to the end | time of workers lost |",
+        "| workers | wall | ideal wall | lost time of workers |",
         "|---:|---:|---:|---:|",
     ]
     lines += [

@@ -107,14 +107,14 @@ def table(content: dict[str, Any]) -> str:
     machine, found = content["machine"], content["found"]
     lines = [
         f"Measured {machine['measured']}, {machine['processor']}, {content['workers']} workers"
-        f"{'' if machine['otherwise_idle'] else ', other work beside it'}: "
+        f"{'' if machine['otherwise_idle'] else ', busy with other work'}: "
         f"{content['tiles']} tiles, "
         f"{content['inputs']['size'] / 1e9:.1f} GB of inputs in {content['inputs']['files']:,} "
         f"files, {content['run']['size'] / 1e9:.1f} GB of run folder in "
         f"{content['run']['files']:,} files, a map of {found['map_pixels'] / 1e9:.1f}e9 pixels. "
         f"{100 * found['true_share']:.1f} % of the clear pixels have their true class.",
         "",
-        "| step | by the clock | core time | memory of the largest process |",
+        "| step | wall time | core time | memory of the largest process |",
         "|---|---:|---:|---:|",
     ]
     for name, took in content["steps"].items():
