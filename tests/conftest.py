@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from support import ROOT
+from support.real_data import real_data
 
 if TYPE_CHECKING:
     from oso_pipeline.simulation import WorldSpec
@@ -16,21 +18,13 @@ if TYPE_CHECKING:
 settings.register_profile("oso", deadline=None)  # machines are shared: no test asserts a time
 settings.load_profile("oso")
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Return the folder of real sample data, which lies beside the checkout.
-
-    A test that needs it is skipped on a machine without it, but fails in continuous
-    integration, where its absence would hide a broken promise.
-    """
-    if not SHARED_DATA.is_dir():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"real sample data is missing: {SHARED_DATA}")
-        pytest.skip(f"real sample data is not there: {SHARED_DATA}")
-    return SHARED_DATA
+    """Return the folder of real sample data, which lies beside the checkout."""
+    return real_data(SHARED_DATA)
 
 
 @pytest.fixture(scope="session")
