@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.minimal_config import MINIMAL_YAML
 
 from oso_pipeline.config.check import check_block, check_paths
 from oso_pipeline.config.loader import load_config
@@ -15,18 +16,14 @@ from oso_pipeline.config.model import Config
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     (tmp_path / "products").mkdir()
-    (tmp_path / "parcels.gpkg").write_bytes(b"x")
+    (tmp_path / "reference.gpkg").write_bytes(b"x")
     return with_keys(tmp_path)
 
 
 def with_keys(folder: Path, *overrides: str) -> Config:
     path = folder / "mine.yaml"
     path.write_text(
-        "year: 2018\n"
-        "season: {start: 2018-01-01, end: 2018-12-31}\n"
-        "imagery: {paths: [products], tiles: [31TCJ]}\n"
-        "reference: {sources: [{path: parcels.gpkg}]}\n"
-        + "".join(f"{line}\n" for line in overrides),
+        MINIMAL_YAML + "".join(f"{line}\n" for line in overrides),
         encoding="utf-8",
     )
     return load_config(path, (), {})
@@ -43,12 +40,12 @@ def test_good_paths_have_no_findings(config: Config) -> None:
 def test_row_58_missing_wrong_kind_and_nomenclature_at_once(tmp_path: Path, config: Config) -> None:
     (tmp_path / "products").rmdir()
     (tmp_path / "products").write_bytes(b"a file")
-    (tmp_path / "parcels.gpkg").unlink()
+    (tmp_path / "reference.gpkg").unlink()
     bad = with_keys(tmp_path, "nomenclature: own.csv", "strata: {path: deep/er.shp, field: f}")
     messages = {message.split(":")[0]: (code, message) for code, message in found(bad)}
     assert {code for code, _ in messages.values()} == {"E-INPUT-058"}
     assert messages["imagery.paths[0]"][1].endswith("found a file, expected a folder")
-    assert str(tmp_path / "parcels.gpkg") in messages["reference.sources[0].path"][1]
+    assert str(tmp_path / "reference.gpkg") in messages["reference.sources[0].path"][1]
     assert messages["strata.path"][1].endswith(f"the part that exists is {tmp_path}")
     assert len(messages) == 4
     assert any(str(tmp_path / "own.csv") in str(problem.where) for problem in check_paths(bad))
@@ -84,7 +81,7 @@ def test_row_58_no_permission(
         ("products", "run_dir: is the same folder as imagery.paths[0]"),
         ("products/runs/a", "run_dir: lies inside imagery.paths[0]"),
         ("link/a", "run_dir: lies inside imagery.paths[0]"),
-        ("parcels.gpkg", "run_dir: is the same as reference.sources[0].path"),
+        ("reference.gpkg", "run_dir: is the same as reference.sources[0].path"),
     ],
 )
 def test_row_59_run_folder_among_the_input(

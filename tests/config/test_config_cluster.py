@@ -5,22 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.minimal_config import MINIMAL_YAML
 
 from oso_pipeline.config.cluster import ExistingCluster, LocalCluster, PilotCluster, SerialCluster
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import ConfigError, Problem
 
-BASE = """\
-year: 2018
-season: {start: 2018-01-01, end: 2018-12-31}
-imagery: {paths: [products], tiles: [31TCJ]}
-reference: {sources: [{path: reference.gpkg}]}
-"""
-
 
 def written(folder: Path, runtime: str = "") -> Path:
     path = folder / "run.yaml"
-    path.write_text(BASE + (f"runtime: {runtime}\n" if runtime else ""))
+    path.write_text(MINIMAL_YAML + (f"runtime: {runtime}\n" if runtime else ""))
     return path
 
 

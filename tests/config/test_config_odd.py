@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from test_config_loader import GOOD, load, refused, write
+from support.config_files import GOOD, load, refused, write
 
 from oso_pipeline.config.layers import MAX_CHAIN
 from oso_pipeline.config.loader import load_config

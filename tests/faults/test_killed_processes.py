@@ -259,13 +259,13 @@ def test_a_straggler_stalls_nobody(toy: Toy) -> None:
 TWO_WORKERS = """
 import sys
 from pathlib import Path
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 from support.toy_stages import Numbers
 from oso_pipeline.tasks.worker import do
 from oso_pipeline.runtime.planner import Planner
 
 folder = Path(sys.argv[1])
-planner = Planner(make_config(folder / "run"), [Numbers([1], folder / "trouble")])
+planner = Planner(minimal_config(folder / "run"), [Numbers([1], folder / "trouble")])
 result = do(planner.tasks("numbers")[0])
 print(result.status, result.error)
 """

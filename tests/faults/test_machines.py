@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import rasterio
 from support.machine_tools import NOBODY, as_nobody, in_process, open_folder, oso
+from support.minimal_config import minimal_config
 from support.pipeline_tools import write_config
-from support.toy_config import make_config
 
 from oso_pipeline.core import machine, own_data
 from oso_pipeline.core.errors import ExitCode, InputDataError, Problem
@@ -161,7 +161,7 @@ def test_1_13_limits_of_a_container_count_everywhere(
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)))
     monkeypatch.setattr(machine, "ROOT", root_of(tmp_path, files))
     assert (machine.cores(), machine.memory_bytes()) == (1, 1_000_000_000)
-    config = make_config(tmp_path / "run")
+    config = minimal_config(tmp_path / "run")
     assert n_workers(config) == 1
     assert _threads(config, n_tasks=1) == 1
 
@@ -181,7 +181,7 @@ def test_1_13_memory_bounds_the_workers_unless_they_are_named(
 ) -> None:
     monkeypatch.setattr(machine, "cores", lambda: 64)
     monkeypatch.setattr(machine, "memory_bytes", lambda: 8_000_000_000)
-    config = make_config(tmp_path / "run")
+    config = minimal_config(tmp_path / "run")
     each = config.runtime.memory_per_worker_bytes
     assert n_workers(config) == 8_000_000_000 // each
     assert n_workers(config, 20) == 20

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import write_sidecar
@@ -35,7 +35,7 @@ class Context:
 )
 def test_cut_samples_do_not_stop_the_plan(tmp_path: Path) -> None:
     task = Task("samples", "31TCJ", "nowhere:nothing", tmp_path, ("31TCJ.parquet",))
-    context = Context(make_config(tmp_path), (task,))
+    context = Context(minimal_config(tmp_path), (task,))
     unknown = training_cost(context, None, context.config.learning)
     task.output().write_bytes(b"PAR1 and no more")
     assert training_cost(context, None, context.config.learning) == unknown
@@ -47,6 +47,6 @@ def test_cut_samples_do_not_stop_the_plan(tmp_path: Path) -> None:
 def test_label_checks_declare_what_they_were_seen_to_use(tmp_path: Path) -> None:
     """Even a small one used 795 MB in a worker that had read images before."""
     task = Task("samples", "31TCJ", "nowhere:nothing", tmp_path, ("31TCJ.parquet",))
-    checks = LABELS.plan(Context(make_config(tmp_path), (task,)))
+    checks = LABELS.plan(Context(minimal_config(tmp_path), (task,)))
     assert checks
     assert all(check.cost.memory_bytes > 795e6 for check in checks)

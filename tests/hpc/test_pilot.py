@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import PYTHONPATH
+from support.minimal_config import minimal_config
 from support.napping import Naps
 from support.slurm import Slurm, wait_until
 
@@ -26,16 +27,7 @@ PILOT = {"kind": "pilot", "system": "slurm", "host": "127.0.0.1"}
 
 def config_of(folder: Path, **cluster: object) -> Config:
     runtime = {"cluster": {**PILOT, **cluster}, "memory_per_worker_gb": 0.5}
-    content = {
-        "name": "naps",
-        "year": 2018,
-        "run_dir": folder / "run",
-        "season": {"start": "2018-01-01", "end": "2018-12-31"},
-        "imagery": {"paths": ["products"], "tiles": ["31TCJ"]},
-        "reference": {"sources": [{"path": "reference.gpkg"}]},
-        "runtime": runtime,
-    }
-    return Config.model_validate(content)
+    return minimal_config(folder / "run", runtime=runtime)
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.inventories import Context, make_config, run
 from support.muscate_factory import Muscate
-from test_inventory import Context, make_config, run
 
 from oso_pipeline.config import Config
 from oso_pipeline.config.loader import load_config

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.inventories import A, B, Context, ids, make_config, run
 from support.muscate_factory import Muscate
-from test_identity import A, B, ids
-from test_inventory import Context, make_config, run
 
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.imagery.damage import damage_as

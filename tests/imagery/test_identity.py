@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from support.inventories import A, B, ids, make_config, run
 from support.muscate_factory import Muscate
-from test_inventory import make_config, run
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.imagery.inventory import Inventory
@@ -21,8 +21,6 @@ from oso_pipeline.imagery.muscate.settings import MuscateSettings
 from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.search import MAX_DEPTH, find_products
 
-A = "SENTINEL2A_20180105-105435-457_L2A_T31TCJ_C_V2-2"
-B = "SENTINEL2B_20180110-105421-123_L2A_T31TCJ_C_V2-2"
 C = "SENTINEL2A_20180115-105435-457_L2A_T31TCJ_C_V2-2"
 NAMES = (A, B, C)
 JUNK = b"\0\5\26\7" + bytes(200)
@@ -80,10 +78,6 @@ def used(images: Path) -> Inventory:
                 with rasterio.open(item.bands["B4"].path) as source:
                     assert np.all(source.read(1) == 100 + 100 * number)
     return inventory
-
-
-def ids(inventory: Inventory) -> list[str]:
-    return [item.product_id for item in inventory.acquisitions]
 
 
 LAYOUTS: dict[str, Callable[[tuple[Path, ...], Path], None]] = {

@@ -6,62 +6,25 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.inventories import A, B, Context, make_config, run
 from support.muscate_factory import Muscate
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import read_sidecar, write_sidecar
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.tiles import Tile
-from oso_pipeline.imagery.inventory import Inventory, read_inventory
+from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.imagery.stage import STAGE, tile_layout
 from oso_pipeline.runtime.folder.verification import repair, verify_run
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 from oso_pipeline.timeseries.reading.rasters import OpenRasters
-
-A = "SENTINEL2A_20180105-105435-457_L2A_T31TCJ_C_V2-2"
-B = "SENTINEL2B_20180110-105421-123_L2A_T31TCJ_C_V2-2"
-
-
-def make_config(folder: Path, tiles: tuple[str, ...] = ("31TCJ",), **imagery: Any) -> Config:
-    return Config.model_validate(
-        {
-            "name": "test",
-            "year": 2018,
-            "run_dir": folder / "run",
-            "season": {"start": "2018-01-01", "end": "2018-12-31"},
-            "imagery": {"paths": [folder / "images"], "tiles": tiles, **imagery},
-            "reference": {"sources": [{"path": "none.gpkg"}]},
-        }
-    )
-
-
-@dataclass
-class Context:
-    config: Config
-
-    @property
-    def run_dir(self) -> Path:
-        return self.config.run_dir
-
-    def tasks(self, stage: str) -> tuple[Task, ...]:
-        assert stage == "inventory"
-        return tuple(STAGE.plan(self))
-
-
-def run(config: Config) -> tuple[Inventory, dict[str, Any]]:
-    (task,) = STAGE.plan(Context(config))
-    result = do(task)
-    assert result.status == "done", result.error
-    return read_inventory(task.output()), result.summary
 
 
 @pytest.fixture

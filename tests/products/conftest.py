@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.minimal_config import minimal_config
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import Block, blocks_of
@@ -33,15 +34,8 @@ TILES = ("30UYD", "31UCU")  # their upper-left corners overlap across the border
 
 
 def config_of(run_dir: Path, **changes: Any) -> Config:
-    content: dict[str, Any] = {
-        "name": "two_zones",
-        "year": 2018,
-        "run_dir": run_dir,
-        "season": {"start": "2018-01-01", "end": "2018-12-31"},
-        "imagery": {"paths": ["images"], "tiles": list(TILES)},
-        "reference": {"sources": [{"path": "parcels.gpkg"}]},
-    }
-    return Config.model_validate(content | changes)
+    imagery = {"paths": ["images"], "tiles": list(TILES)}
+    return minimal_config(run_dir, **{"name": "two_zones", "imagery": imagery, **changes})
 
 
 def made(task: Task) -> Task:

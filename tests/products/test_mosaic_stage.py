@@ -169,7 +169,7 @@ def test_2_19_maps_are_the_same_whatever_the_run_is_called_and_wherever_its_data
     elsewhere = {
         "name": "renamed",
         "imagery": {"paths": ["/other/disk/images", "more"], "tiles": list(world.grids)},
-        "reference": {"sources": [{"path": "/elsewhere/parcels.gpkg"}]},
+        "reference": {"sources": [{"path": "/elsewhere/reference.gpkg"}]},
         "runtime": {"workers": 7},
     }
     for name, task in world.plan(tasks, **elsewhere).all_made().items():

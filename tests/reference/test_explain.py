@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import World, square
 from rich.console import Console
+from support.reference_world import World, square
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app

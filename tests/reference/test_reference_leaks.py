@@ -13,7 +13,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
-from test_reference_split import rules
+from support.reference_world import rules
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.polygons.attach_strata import attach_strata

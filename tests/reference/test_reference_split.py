@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.reference_world import rules
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.split.rare_classes import check_sides
-from oso_pipeline.reference.split.split import SplitRules, add_split, polygon_table, verify_split
+from oso_pipeline.reference.split.split import add_split, polygon_table, verify_split
 
 CLASSES = [(11, "a"), (12, "a"), (11, "b"), (222, "b")]
-
-
-def rules(**more: Any) -> SplitRules:
-    plain = {
-        "method": "random",
-        "train_share": 0.7,
-        "block_size_m": 1000.0,
-        "buffer_m": 0.0,
-        "runs": 1,
-        "folds": None,
-        "seed": 0,
-    }
-    return SplitRules(**{**plain, **more})
 
 
 def table_of(counts: list[int], seed: int = 0) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 from support.toy_stages import Numbers, Total
 from support.toy_world import World
 from typer.testing import CliRunner
@@ -36,7 +36,7 @@ def world(tmp_path: Path) -> World:
 
 def planner_of(world: World) -> Planner:
     stages = [Parts(world.values, world.trouble), Total()]
-    return Planner(make_config(world.run_dir), stages)
+    return Planner(minimal_config(world.run_dir), stages)
 
 
 def make(world: World) -> int:
@@ -116,7 +116,7 @@ def test_files_of_others_stay(world: World) -> None:
 
 def make_within(world: World, folder: Path) -> None:
     stages = [Parts(world.values, world.trouble), Total()]
-    run(Planner(make_config(folder), stages), SerialExecutor(), [], Selection())
+    run(Planner(minimal_config(folder), stages), SerialExecutor(), [], Selection())
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support import TESTS
 from support.limit_tasks import HangJob
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 
 from oso_pipeline.core.errors import ConfigError, ExitCode
 from oso_pipeline.runtime.executors import LocalExecutor
@@ -57,7 +57,7 @@ class TestDeclared:
             ]
 
     def test_a_task_larger_than_a_worker_is_refused_before_the_run(self, tmp_path: Path) -> None:
-        planner = Planner(make_config(tmp_path / "run"), [self.Greedy()])
+        planner = Planner(minimal_config(tmp_path / "run"), [self.Greedy()])
         with pytest.raises(ConfigError) as refused:
             run(planner, LocalExecutor(1, 10), [], Selection())
         said = str(refused.value)
@@ -66,7 +66,7 @@ class TestDeclared:
         assert "set runtime.memory_per_worker_gb to 3.0" in said
 
     def test_a_worker_that_is_large_enough_may_begin(self, tmp_path: Path) -> None:
-        config = make_config(tmp_path / "run", runtime={"memory_per_worker_gb": 3.5})
+        config = minimal_config(tmp_path / "run", runtime={"memory_per_worker_gb": 3.5})
         outcome = run(Planner(config, [self.Greedy()]), _Nobody(), [], Selection())
         assert outcome.failures == []
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 from support import PYTHONPATH
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 from support.toy_stages import Numbers
 
 from oso_pipeline.runtime.executors import LocalExecutor
@@ -41,7 +41,7 @@ def test_a_worker_that_dask_gives_up_comes_back(
     """Dask gives up a worker for good that dies before it is known, or is slow to start."""
     monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     (tmp_path / "run").mkdir()
-    planner = Planner(make_config(tmp_path / "run"), [Numbers([1, 2], tmp_path)])
+    planner = Planner(minimal_config(tmp_path / "run"), [Numbers([1, 2], tmp_path)])
     first, second = planner.tasks("numbers")
     with LocalExecutor(1, deadline_s=60) as executor:
         assert [result.status for result in executor.run([first], "run")] == ["done"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import TESTS
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 from support.toy_stages import Numbers
 from support.toy_world import World
 
@@ -93,7 +93,7 @@ def go(
     world: World, executor: Executor | None = None, **changes: object
 ) -> tuple[Outcome, Recorder]:
     stages = [KnownNumbers(world.values, world.trouble), Pairs(), Sheet()]
-    planner, seen = Planner(make_config(world.run_dir, **changes), stages), Recorder()
+    planner, seen = Planner(minimal_config(world.run_dir, **changes), stages), Recorder()
     return run(planner, executor or SerialExecutor(), [seen], Selection()), seen
 
 

@@ -7,8 +7,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support.minimal_config import minimal_config
 from support.pipeline_tools import write_config
-from support.toy_config import make_config
 
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.commit import publish_bytes
@@ -68,7 +68,7 @@ class Large(StageBase):
 
 def planner_in(folder: Path) -> Planner:
     imagery = {"paths": ["products"], "tiles": ["31TCJ", "31TDJ"]}
-    return Planner(make_config(folder / "run", imagery=imagery), [Large()])
+    return Planner(minimal_config(folder / "run", imagery=imagery), [Large()])
 
 
 def start(planner: Planner, selection: Selection | None = None) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support import PYTHONPATH
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 from support.toy_stages import Numbers, Total
 from support.toy_world import World
 
@@ -202,7 +202,7 @@ def test_exit_code_of_failures(codes: list[int], expected: int) -> None:
 def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalExecutor]:
     monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     with LocalExecutor(workers=2, deadline_s=60) as executor:
-        first = Planner(make_config(tmp_path / "first"), [Numbers([1], tmp_path)])
+        first = Planner(minimal_config(tmp_path / "first"), [Numbers([1], tmp_path)])
         list(executor.run(first.tasks("numbers"), "first"))
         executor._client.run(import_module, "support.toy_stages")
         # Workers that have loaded all they need do a task of nothing in time, however busy.
@@ -286,7 +286,7 @@ class Extra(Numbers):
 @pytest.fixture
 def extra(world: World) -> Planner:
     stages = [Extra(world.values, world.trouble), Total()]
-    return Planner(make_config(world.run_dir), stages)
+    return Planner(minimal_config(world.run_dir), stages)
 
 
 def test_3_9_an_optional_stage_that_fails_stops_nothing(world: World, extra: Planner) -> None:
@@ -320,6 +320,6 @@ def test_3_15_warnings_of_the_map_name_its_season_beside_those_of_past_ones(
         (None, "warning[W-TOY] odd"),
         ({"sources": [past]}, "season 2018: warning[W-TOY] odd"),
     ):
-        planner = Planner(make_config(tmp_path, adaptation=adaptation), STAGES)
+        planner = Planner(minimal_config(tmp_path, adaptation=adaptation), STAGES)
         assert of_its_season(found, planner.stage("reference"), planner).warnings == (expected,)
         assert of_its_season(found, planner.stage("train"), planner) == found

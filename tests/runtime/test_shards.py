@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import PYTHONPATH
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 from support.toy_stages import Numbers, Total
 from support.toy_world import World, held_elsewhere
 
@@ -105,7 +105,7 @@ def test_shards_coexist_but_not_with_a_driver_nor_with_themselves(world: World) 
 
 
 def recipe(world: World, **changes: object) -> str:
-    return make_config(world.run_dir, **changes).recipe_id
+    return minimal_config(world.run_dir, **changes).recipe_id
 
 
 def test_2_20_a_shard_of_another_configuration_is_refused_with_both_ids(world: World) -> None:
@@ -249,7 +249,7 @@ HANGING = """
 import sys
 from pathlib import Path
 from support.toy_world import World
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 from oso_pipeline.cli.running import run_shown
 from oso_pipeline.runtime.runner import Selection
 world = World.__new__(World)
@@ -278,7 +278,7 @@ def test_what_does_not_end_within_the_grace_is_dropped(world: World, executor: s
 
 
 def test_logs_of_shards_lie_apart(world: World) -> None:
-    config = make_config(world.run_dir)
+    config = minimal_config(world.run_dir)
     planner = Planner(config, [Numbers(world.values, world.trouble), Total()])
     shard = Shard(1, 2)
     lock_path(world.run_dir, shard).parent.mkdir(parents=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 from support.toy_world import World
 
 from oso_pipeline.config import Config
@@ -25,7 +25,7 @@ def changed(config: Config, section: str, **values: Any) -> Config:
 def test_the_same_map_with_other_images_and_machines_is_one_to_update(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.run()
-    before = make_config(world.run_dir)
+    before = minimal_config(world.run_dir)
     config = changed(before, "imagery", as_of=before.season.start, paths=[tmp_path / "more"])
     config = changed(config, "runtime", workers=3, memory_per_worker_gb=7.5)
     assert configuration_before(config).seed == before.seed
@@ -43,9 +43,9 @@ def test_the_same_map_with_other_images_and_machines_is_one_to_update(tmp_path: 
 def test_the_folder_of_another_map_is_refused_with_all_that_differs(tmp_path: Path) -> None:
     world = World(tmp_path)
     with pytest.raises(InputDataError, match=r"E-INPUT-058. there is nothing to update"):
-        configuration_before(make_config(world.run_dir))
+        configuration_before(minimal_config(world.run_dir))
     world.run()
-    config = make_config(world.run_dir, seed=1)
+    config = minimal_config(world.run_dir, seed=1)
     config = changed(config, "learning", n_trees=7)
     with pytest.raises(ConfigError) as refused:
         configuration_before(config)

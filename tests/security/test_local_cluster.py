@@ -14,7 +14,7 @@ import psutil
 import pytest
 from support import PYTHONPATH
 from support.machine_tools import as_nobody, in_process
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 from support.toy_stages import Numbers
 
 from oso_pipeline.core.errors import EnvironmentFailure
@@ -44,7 +44,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalExecutor]
     (folder / "run").mkdir()
     with pytest.MonkeyPatch.context() as patch, LocalExecutor(1, deadline_s=60) as executor:
         patch.setenv("PYTHONPATH", PYTHONPATH)
-        planner = Planner(make_config(folder / "run"), [Numbers([1], folder)])
+        planner = Planner(minimal_config(folder / "run"), [Numbers([1], folder)])
         (result,) = executor.run(planner.tasks("numbers"), "first")
         assert result.status == "done", result.error
         yield executor
@@ -88,7 +88,7 @@ def test_1_14_the_reason_why_no_process_starts_is_shown(
         raise error
 
     monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refuse)
-    planner = Planner(make_config(tmp_path / "run"), [Numbers([1], tmp_path)])
+    planner = Planner(minimal_config(tmp_path / "run"), [Numbers([1], tmp_path)])
     with LocalExecutor(1, deadline_s=60) as executor, pytest.raises(EnvironmentFailure) as caught:
         list(executor.run(planner.tasks("numbers"), "first"))
     said = str(caught.value)

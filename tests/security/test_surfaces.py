@@ -15,6 +15,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 import rasterio
+from support.minimal_config import minimal_config
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import publish_bytes
@@ -181,13 +182,4 @@ def test_every_test_that_the_page_names_is_there() -> None:
 
 
 def config_of(folder: Path) -> Config:
-    return Config.model_validate(
-        {
-            "name": "toy",
-            "year": 2018,
-            "run_dir": folder / "run",
-            "season": {"start": "2018-01-01", "end": "2018-12-31"},
-            "imagery": {"paths": ["products"], "tiles": ["31TCJ"]},
-            "reference": {"sources": [{"path": "reference.gpkg"}]},
-        }
-    )
+    return minimal_config(folder / "run")

@@ -14,6 +14,12 @@ import rasterio
 import shapely
 from rasterio.transform import from_origin
 
+from oso_pipeline.adaptation.record import (
+    AdaptationRecord,
+    GateRecord,
+    Profiles,
+    ShiftRecord,
+)
 from oso_pipeline.core.commit import publish_json, write_sidecar
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.report.stage import ReportJob
@@ -221,3 +227,42 @@ def page_of(folder: Path, nomenclature: Nomenclature = OSO17, name: str = "demo"
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert all(image.get("alt") for image in page.images)
     return page
+
+
+MODEL = "models/run0/all/model.json"
+DAYS = tuple(range(0, 360, 10))
+
+
+def record(adapted: bool = True) -> AdaptationRecord:
+    wave = np.sin(np.array(DAYS) / 60)
+    profiles = [
+        Profiles(
+            name, DAYS,
+            tuple((wave * size).tolist()), tuple((wave * size + 1).tolist()),
+            tuple((wave * size + 2).tolist()),
+        )
+        for name, size in (("B4", 300), ("NDVI", 900))
+    ]  # fmt: skip
+    return AdaptationRecord(
+        method="student",
+        gate=GateRecord("auto", adapted, "the seasons are 11.6 days apart", 11.6, 0.123,
+                        0.034, 4.0, 0.2, 0.05, 0.6, 321, 30),
+        source_samples=12_345, target_samples=20_000, anchor_samples=4_321,
+        shift=ShiftRecord(11.6, 2.5, (5.0, 10.0, 15.0, 20.0), (0.1, 0.5, 0.3, 0.1)),
+        agreement=0.876,
+        proportions_before={"11": 0.30, "12": 0.20, "31": 0.50},
+        proportions_after={"11": 0.22, "12": 0.28, "31": 0.50},
+        total_variation=0.08,
+        pseudo_labels={"11": 1111, "12": 2222},
+        perennial_from_target=("31",),
+        never_predicted=("34",),
+        profiles=tuple(profiles),
+        warnings=("few unlabelled samples",),
+    )  # fmt: skip
+
+
+def with_record(folder: Path, content: Any) -> Path:
+    make_tables(folder)
+    publish_json(folder / MODEL, {"format": 3, "adaptation": content})
+    commit(folder / MODEL, {"variant": "run0", "stratum": "all", "pixels": {"11": 5000}})
+    return folder

@@ -27,6 +27,7 @@ from oso_pipeline.sampling.stage import STAGE as SAMPLES
 from oso_pipeline.tasks.job import Input, Job, reads
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
+from support.minimal_config import minimal_config
 
 SIZE = 64
 BANDS = ("B4", "B8")
@@ -62,9 +63,6 @@ class TinyRun:
 
     def configured(self, **sections: Any) -> Config:
         content = {
-            "name": "tiny",
-            "year": 2018,
-            "run_dir": self.run_dir,
             "seed": 3,
             "season": {"start": "2018-03-01", "end": "2018-04-30", "step_days": 20},
             "imagery": {"paths": [self.folder], "tiles": self.tiles, "bands": BANDS},
@@ -74,7 +72,7 @@ class TinyRun:
             **self.sections,
             **sections,
         }
-        return Config.model_validate(content)
+        return minimal_config(self.run_dir, **content)
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
         return self.stages[stage]

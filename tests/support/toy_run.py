@@ -15,7 +15,7 @@ from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.folder.stragglers import StragglerWatch, Usual
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 from support.toy_stages import Numbers, Total
 
 DEADLINE_S = 5
@@ -24,7 +24,7 @@ DEADLINE_S = 5
 def main() -> int:
     folder, kind, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     stages = [Numbers(list(range(1, count + 1)), folder / "trouble"), Total()]
-    config = make_config(folder / "run")
+    config = minimal_config(folder / "run")
     executor = SerialExecutor() if kind == "serial" else LocalExecutor(2, DEADLINE_S)
     log = LogFile(config.run_dir)
     # Tasks of a moment are slow sooner than those of a country.

@@ -13,7 +13,7 @@ from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.runtime.shard import Shard
-from support.toy_config import make_config
+from support.minimal_config import minimal_config
 from support.toy_stages import Numbers, Total
 
 
@@ -32,7 +32,7 @@ class World:
 
     def planner(self, **changes: object) -> Planner:
         stages = [Numbers(self.values, self.trouble), Total()]
-        return Planner(make_config(self.run_dir, **changes), stages)
+        return Planner(minimal_config(self.run_dir, **changes), stages)
 
     def total(self) -> int:
         return int((self.run_dir / "total.txt").read_text())

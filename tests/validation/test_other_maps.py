@@ -13,6 +13,7 @@ import shapely
 from rasterio.transform import from_origin
 from scipy.stats import binomtest, bootstrap
 from sklearn.metrics import f1_score
+from support.minimal_config import MINIMAL
 
 from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.config.loader import load_config
@@ -176,12 +177,8 @@ def test_the_stage_writes_the_comparison(truth: np.ndarray, tmp_path: Path) -> N
 
 
 def test_paths_of_maps_begin_at_the_configuration(tmp_path: Path) -> None:
-    content = {
-        "year": 2018, "run_dir": "run", "season": {"start": "2018-01-01", "end": "2018-12-31"},
-        "imagery": {"paths": ["products"], "tiles": ["31TCJ"]},
-        "reference": {"sources": [{"path": "parcels.gpkg"}]},
-        "validation": {"independent": {"path": "p.gpkg", "compare": {"past": "other/map.tif"}}},
-    }  # fmt: skip
+    independent_set = {"path": "p.gpkg", "compare": {"past": "other/map.tif"}}
+    content = {**MINIMAL, "validation": {"independent": independent_set}}
     (tmp_path / "oso.yaml").write_text(json.dumps(content), encoding="utf-8")
     independent = load_config(tmp_path / "oso.yaml", (), {}).validation.independent
     assert independent is not None

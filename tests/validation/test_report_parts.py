@@ -106,7 +106,7 @@ def test_3_9_a_section_of_a_stage_that_fails_leaves_the_others(full: Path) -> No
 def test_3_9_a_chart_that_fails_is_left_out_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from test_report_adaptation import record, with_record
+    from support.report_tools import record, with_record
 
     monkeypatch.setattr(adaptation, "line_chart", broken)
     shown = page_of(with_record(tmp_path, record().to_json())).text

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.minimal_config import minimal_config
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import ConfigError
@@ -29,15 +30,8 @@ EVIL = "<b>evil</b>"
 
 
 def config_of(**changes: Any) -> Config:
-    content: dict[str, Any] = {
-        "name": "test",
-        "year": 2018,
-        "run_dir": "run",
-        "season": {"start": "2017-11-15", "end": "2018-04-15"},
-        "imagery": {"paths": ["none"], "tiles": ["31TCJ"]},
-        "reference": {"sources": [{"path": "none.gpkg"}]},
-    }
-    return Config.model_validate({**content, **changes})
+    season = {"start": "2017-11-15", "end": "2018-04-15"}
+    return minimal_config(**{"run_dir": Path("run"), "season": season, **changes})
 
 
 def judged(day: str | None, right: list[int], pixels: list[int]) -> Judged:

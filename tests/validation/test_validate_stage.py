@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 from sklearn.ensemble import RandomForestClassifier
+from support.minimal_config import minimal_config
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import write_sidecar
@@ -286,15 +287,7 @@ class Plan:
 
 
 def config(run_dir: Path, **changes: Any) -> Config:
-    content: dict[str, Any] = {
-        "name": "demo",
-        "year": 2018,
-        "run_dir": run_dir,
-        "season": {"start": "2018-01-01", "end": "2018-12-31"},
-        "imagery": {"paths": [run_dir], "tiles": ["31TCJ"]},
-        "reference": {"sources": [{"path": run_dir / "polygons.gpkg"}]},
-    }
-    return Config.model_validate(content | changes)
+    return minimal_config(run_dir, **changes)
 
 
 def test_plan_with_folds_leaves_out_the_model_of_the_map(tmp_path: Path) -> None:

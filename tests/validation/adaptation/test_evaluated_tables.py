@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_evaluate_command import DAYS, YAML, changed, table
+from support.evaluated_table import DAYS, YAML, changed, table
 
 from oso_pipeline.core.errors import ConfigError, InputDataError
 from oso_pipeline.studies.adaptation.description import load_evaluation
