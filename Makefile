@@ -33,7 +33,7 @@ lint: $(VENV)/.installed-lint  ## format, style, types, layers
 schema: $(VENV)/.installed  ## write configs/schema.json and docs/config.md from the models
 	$(BIN)/python -m oso_pipeline.config.schema
 
-bench: $(VENV)/.installed  ## measure against other programs; writes bench/results.json and docs/performance.md (35 min)
+bench: $(VENV)/.installed  ## measure against other programs; writes bench/results/comparisons.json and docs/performance.md (35 min)
 	$(BIN)/python -m bench --publish
 
 bench-quick: $(VENV)/.installed  ## a small bench: do results agree? (under 5 min, no programs from apt)

@@ -11,8 +11,8 @@ PROJECT = HERE.parent
 """Folder of the project: what the contenders import from."""
 WORK = Path(os.environ.get("OSO_BENCH_WORK", HERE / "work"))
 """Everything the bench makes and can make again; ignored by git."""
-RESULTS = HERE / "results.json"
-"""What the last run measured."""
+RESULTS = HERE / "results"
+"""What the last runs of all commands measured, the soak and the fuzz of the tests included."""
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",

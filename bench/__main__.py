@@ -13,6 +13,7 @@ from bench import RESULTS, WORK, comparisons, environments, full_tile, table
 from bench.machine import describe, peer_versions
 from bench.material import Size, material
 
+COMPARISONS = RESULTS / "comparisons.json"
 _STEPS = {
     "forests": comparisons.forests,
     "gap_filling": comparisons.gap_filling,
@@ -34,9 +35,9 @@ def main() -> int:
         print(f"[{time.perf_counter() - started:6.0f} s] {text}", flush=True)
 
     if options.table:
-        stored = _stored(RESULTS)
+        stored = _stored(COMPARISONS)
         if not stored:
-            print(f"{RESULTS} is not there: nothing has been measured yet, run `make bench`")
+            print(f"{COMPARISONS} is not there: nothing has been measured yet, run `make bench`")
             return 2
         table.write(table.PAGE, table.table(stored, _stored(full_tile.RESULT)))
         return 0
@@ -67,7 +68,7 @@ def main() -> int:
         results["tile"] = full_tile.measure(full_tile.Part(rows=732, rounds=_TILE_ROUNDS), say)
         results["seconds"]["tile"] = round(time.perf_counter() - before)
     content = table.table(results, _stored(full_tile.RESULT))
-    target = RESULTS if not options.quick and not options.only else WORK / "quick.json"
+    target = COMPARISONS if not options.quick and not options.only else WORK / "quick.json"
     target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if options.publish:
         table.write(table.PAGE, content)

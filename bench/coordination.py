@@ -20,13 +20,14 @@ from typing import Any
 
 import psutil
 
+from bench import RESULTS
 from bench.machine import describe
 from oso_pipeline.core.commit import publish_bytes
 from oso_pipeline.runtime.executors import LocalExecutor
 from oso_pipeline.tasks.job import Input, Job, reads
 from oso_pipeline.tasks.task import Summary, Task
 
-RESULTS = Path(__file__).parent / "coordination.json"
+RESULT = RESULTS / "coordination.json"
 PIXELS_PER_BLOCK = 44 * 10_980
 """Rows of strips that 1.5 GB of memory allow at 40 dates."""
 SECONDS_PER_PIXEL = 5e-6
@@ -164,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     content = {"machine": describe(), "real_block_pixels": PIXELS_PER_BLOCK, "found": found}
-    RESULTS.write_text(json.dumps({**content, "driver_peak_mb": peak}, indent=2) + "\n", "utf-8")
+    RESULT.write_text(json.dumps({**content, "driver_peak_mb": peak}, indent=2) + "\n", "utf-8")
     return 0
 
 

@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench import HERE, PROJECT, WORK
+from bench import PROJECT, RESULTS, WORK
 from bench.figures import Spread
 from bench.machine import describe
 from bench.processes import Watch
@@ -29,7 +29,7 @@ from oso_pipeline.simulation.writers.full_tile import FullTile, FullTileSpec, wr
 
 Say = Callable[[str], None]
 _SPARE_BYTES = 5e9
-RESULT = HERE / "full_tile.json"
+RESULT = RESULTS / "full_tile.json"
 """What the last run of a whole tile measured."""
 
 

@@ -30,7 +30,7 @@ import psutil
 from distributed import Client, LocalCluster
 from ruamel.yaml import YAML
 
-from bench import PROJECT
+from bench import PROJECT, RESULTS
 from bench.machine import describe
 from bench.sleepers import STARTS, SleepJob
 from oso_pipeline.core.blocks import Block, blocks_of
@@ -45,7 +45,7 @@ from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.task import Task, TaskState
 from oso_pipeline.timeseries.reading.blocking import BLOCK_PIXELS, block_shape
 
-RESULTS = Path(__file__).parent / "national.json"
+RESULT = RESULTS / "national.json"
 PAGE = PROJECT / "docs" / "performance.md"
 BEGIN, END = "<!-- national: begin -->", "<!-- national: end -->"
 SECONDS_PER_PIXEL = 3.8e-6
@@ -296,7 +296,7 @@ def _seconds(value: float | None) -> str:
 
 def write(content: dict[str, Any]) -> None:
     """Keep the figures, and put the table where the page has room for it."""
-    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     PAGE.write_text(f"{before}{BEGIN}\n\n{table(content)}\n\n{END}{after}", encoding="utf-8")

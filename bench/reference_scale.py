@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from bench import PROJECT, WORK
+from bench import PROJECT, RESULTS, WORK
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.reference.polygons.cells import Cell, footprint
@@ -37,7 +37,7 @@ from oso_pipeline.tasks.task import Task, TaskResult
 from oso_pipeline.tasks.worker import do
 
 PAGE = PROJECT / "docs" / "reference_databases.md"
-RESULTS = PROJECT / "bench" / "reference_scale.json"
+RESULT = RESULTS / "reference_scale.json"
 WORKERS = 2
 _BEGIN, _END = "<!-- scale: written by make bench-reference -->", "<!-- end of scale -->"
 
@@ -170,7 +170,7 @@ def main() -> None:
         rows.append(measure(parcels, options.folder))
         sys.stdout.write(json.dumps(rows[-1]) + "\n")
         sys.stdout.flush()
-        RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        RESULT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
         write(rows)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from bench import HERE, PROJECT, WORK
+from bench import PROJECT, RESULTS, WORK
 from bench.machine import describe
 from bench.rehearsal_checks import examined
 from bench.rehearsal_figures import size_of, stages_of
@@ -28,7 +28,7 @@ from oso_pipeline.simulation.national.nation import NationSpec, ground
 from oso_pipeline.simulation.national.write_nation import REGIONS, write_nation
 
 NATIONAL = PROJECT / "configs" / "national.yaml"
-RESULT = HERE / "rehearsal.json"
+RESULT = RESULTS / "rehearsal.json"
 PAGE = PROJECT / "docs" / "operations.md"
 BEGIN, END = "<!-- rehearsal: written by make rehearsal -->", "<!-- end of rehearsal -->"
 PLANNING_S, PLANNING_MB = 60, 1000

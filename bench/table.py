@@ -18,9 +18,9 @@ def table(results: dict[str, Any], whole_tile: dict[str, Any] | None = None) -> 
     Parameters
     ----------
     results
-        Machine, rows, part of a tile and exponents, as ``bench/results.json`` holds them.
+        Machine, rows, part of a tile and exponents: ``bench/results/comparisons.json``.
     whole_tile
-        What ``bench/full_tile.json`` holds, if there is one.
+        What ``bench/results/full_tile.json`` holds, if there is one.
     """
     lines = [
         _machine(results["machine"], f"{results['kind']} bench"),

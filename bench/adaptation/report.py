@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import ONE_THREAD, PROJECT, WORK
 from bench.adaptation import flanders
-from bench.adaptation.page import PAGE, RESULTS, write
+from bench.adaptation.page import FIGURES, PAGE, write
 from bench.adaptation.settings import all_settings
 from oso_pipeline.studies.adaptation.summary import SettingSummary, summarise
 from oso_pipeline.studies.adaptation.trial import CONTENDERS, Protocol, run_trial
@@ -59,5 +59,5 @@ def main() -> None:
     if not options.only:
         summaries = [found[name] for name in names]
         write(summaries, options.seeds)
-        sys.stdout.write(f"wrote {PAGE} and {RESULTS}\n")
+        sys.stdout.write(f"wrote {PAGE} and {FIGURES}\n")
     sys.stdout.write(f"{time.perf_counter() - started:.0f} s\n")

@@ -10,7 +10,7 @@ from fault_table import PAGE, ROOT, replaced
 
 BEGIN = "<!-- soak: begin, written by `make soak` -->"
 END = "<!-- soak: end -->"
-FIGURES = ROOT / "docs" / "soak.json"
+FIGURES = ROOT / "bench" / "results" / "soak.json"
 
 
 def section(figures: dict[str, object]) -> str:
@@ -42,7 +42,7 @@ def section(figures: dict[str, object]) -> str:
 
 
 def write_figures(path: Path) -> None:
-    """Keep the figures beside the docs and write them into the page."""
+    """Keep the figures with those of the bench and write them into the page."""
     if path.resolve() != FIGURES.resolve():
         shutil.copyfile(path, FIGURES)
     text = section(json.loads(FIGURES.read_text(encoding="utf-8")))
