@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.regular_files import real_place
 from oso_pipeline.runtime.events import (
     Event,
@@ -22,7 +21,7 @@ from oso_pipeline.runtime.folder.lock import RunLock
 from oso_pipeline.runtime.forecast import Ledger
 from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import Planner, StagePlan, is_per_tile
-from oso_pipeline.runtime.ready_tasks import ReadyTasks, goes_with
+from oso_pipeline.runtime.ready_tasks import ReadyTasks, plans_together
 from oso_pipeline.runtime.selection import Selection
 from oso_pipeline.runtime.stopping import Stop
 from oso_pipeline.tasks.past_seasons import of_its_season
@@ -78,7 +77,7 @@ class Course:
             self.stop.raise_if_asked()
             if self._must_wait(left[0]):
                 break
-            plans = self._together(left)
+            plans = plans_together(self.planner, left, self.selection)
             del left[: len(plans)]
             if not self._do([plan for plan in plans if plan.tasks]):
                 break
@@ -89,25 +88,6 @@ class Course:
         """Tell everyone who watches."""
         for observer in self.observers:
             observer.notice(event)
-
-    def _together(self, stages: Sequence[Stage]) -> list[StagePlan]:
-        """Plan the first stage, and those behind it whose plans what it does cannot change."""
-        plans: list[StagePlan] = []
-        for stage in stages:
-            if plans and not self._goes_with(stage, plans):
-                break
-            try:
-                plan = self.planner.plan(stage, self.selection.tiles, self.selection.shard)
-            except InputDataError:
-                if not plans:
-                    raise
-                break  # what can be done is done before that is told
-            plans.append(plan)
-        return plans
-
-    def _goes_with(self, stage: Stage, plans: Sequence[StagePlan]) -> bool:
-        apart = self.selection.others or self.planner.config.map.allow_partial
-        return not apart and goes_with(stage, plans)
 
     def _do(self, plans: Sequence[StagePlan]) -> bool:
         """Do what is to do of stages that go together; return whether the next may follow."""

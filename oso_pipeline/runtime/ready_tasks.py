@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from pathlib import PurePosixPath
 
-from oso_pipeline.runtime.planner import StagePlan
+from oso_pipeline.core.errors import InputDataError
+from oso_pipeline.runtime.planner import Planner, StagePlan
+from oso_pipeline.runtime.selection import Selection
 from oso_pipeline.tasks.stage import Stage
 from oso_pipeline.tasks.task import Task, TaskResult
 
@@ -17,6 +19,32 @@ def goes_with(stage: Stage, plans: Sequence[StagePlan]) -> bool:
     looked_at = stage.plans_from
     busy = {plan.name for plan in plans if plan.todo}
     return not busy if looked_at is None else busy.isdisjoint(looked_at)
+
+
+def plans_together(
+    planner: Planner, stages: Sequence[Stage], selection: Selection
+) -> list[StagePlan]:
+    """Plan the first stage, and those behind it whose plans what it does cannot change.
+
+    Raises
+    ------
+    InputDataError
+        If the first stage cannot be planned. A later one ends the list: what stands before it is
+        done first.
+    """
+    apart = bool(selection.others) or planner.config.map.allow_partial
+    plans: list[StagePlan] = []
+    for stage in stages:
+        if plans and (apart or not goes_with(stage, plans)):
+            break
+        try:
+            plan = planner.plan(stage, selection.tiles, selection.shard)
+        except InputDataError:
+            if not plans:
+                raise
+            break
+        plans.append(plan)
+    return plans
 
 
 class ReadyTasks:
@@ -38,7 +66,7 @@ class ReadyTasks:
         self._tasks = [task for plan in plans for task in plan.todo]
         self._told = told
         self._numbers = {(task.stage, task.name): n for n, task in enumerate(self._tasks)}
-        needed = _needed(self._tasks)
+        needed = makers_of(self._tasks)
         self._open = [len(before) for before in needed]
         self._dependents: list[list[int]] = [[] for _ in self._tasks]
         for number, before in enumerate(needed):
@@ -105,7 +133,7 @@ class ReadyTasks:
         return found
 
 
-def _needed(tasks: Sequence[Task]) -> list[set[int]]:
+def makers_of(tasks: Sequence[Task]) -> list[set[int]]:
     """Return for each task the numbers of those of earlier stages that make its inputs."""
     makers: defaultdict[str, list[int]] = defaultdict(list)
     for number, task in enumerate(tasks):

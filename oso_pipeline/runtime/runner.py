@@ -28,6 +28,7 @@ from oso_pipeline.runtime.forecast import Forecast, Ledger
 from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.selection import Selection, concerned
+from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.runtime.stopping import Stop
 from oso_pipeline.tasks.heartbeat import forget_signs
 from oso_pipeline.tasks.memory_guard import forget_verdicts
@@ -80,7 +81,7 @@ def run(
     OutOfTime
         If what ran when SIGUSR1 announced the end did not end within the grace.
     """
-    _prepare_folder(planner.run_dir)
+    prepare_folder(planner.run_dir)
     recipe = planner.config.recipe_id
     held = lock or RunLock(planner.run_dir, selection.shard, recipe=recipe)
     stop = Stop(planner.config.runtime.stop_grace_s)
@@ -88,11 +89,7 @@ def run(
     if forecast is not None:
         course.ledger = Ledger(forecast)
     with stop.listening(), held:
-        if selection.shard is None:  # other shards write files just now
-            sweep_temporaries(planner.run_dir)
-            forget_signs(planner.run_dir)
-        forget_verdicts(planner.run_dir)
-        describe_run(planner.config)
+        begin(planner.config, selection.shard)
         with executor:
             stages = _selected(planner, selection)
             _foresee(planner, stages, selection)
@@ -137,7 +134,25 @@ def describe_run(config: Config) -> None:
     publish_bytes(config.run_dir / ownership.CONFIG, text.encode())
 
 
-def _prepare_folder(run_dir: Path) -> None:
+def begin(config: Config, shard: Shard | None = None) -> None:
+    """Remove what runs before left behind, and describe this one; the folder is locked."""
+    if shard is None:  # other shards write files just now
+        sweep_temporaries(config.run_dir)
+        forget_signs(config.run_dir)
+    forget_verdicts(config.run_dir)
+    describe_run(config)
+
+
+def prepare_folder(run_dir: Path) -> None:
+    """Make the run folder where it is missing.
+
+    Raises
+    ------
+    ConfigError
+        If the folder belongs to something else.
+    EnvironmentFailure
+        If it cannot be written.
+    """
     ownership.check_own(run_dir).raise_errors(ConfigError)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)

@@ -56,11 +56,16 @@ def _require_fit(task: Task) -> None:
                 "start workers with: dask worker --nthreads 1 --nworkers N ADDRESS",
             )
         )
+    require_run_folder(task)
+
+
+def require_run_folder(task: Task) -> None:
+    """Raise EnvironmentFailure if this worker does not see the run folder of a task."""
     if not task.run_dir.is_dir():
         raise EnvironmentFailure(
             Problem(
                 "E-CLUSTER-FOLDER",
-                f"worker on {host} does not see the run folder",
+                f"worker on {socket.gethostname()} does not see the run folder",
                 str(task.run_dir),
                 "set `run_dir` to a folder that all machines see under the same path",
             )

@@ -152,6 +152,14 @@ class RunLock:
             self.lost = self.lost or (holder is not None and holder != self.holder)
 
 
+def require_unlocked(run_dir: Path) -> None:
+    """Raise EnvironmentFailure if a driver or a shard works in the run folder (``E-RUN-LOCK``)."""
+    for path in (lock_path(run_dir, None), *shard_locks(run_dir)):
+        holder = Holder.read(path)
+        if path.exists() and not is_abandoned(path, holder):
+            raise _refusal(path, holder, Holder.here(None, ""))
+
+
 def lock_path(run_dir: Path, shard: Shard | None) -> Path:
     """Return where the lock of a driver or of a shard lies."""
     if shard is None:
@@ -162,6 +170,11 @@ def lock_path(run_dir: Path, shard: Shard | None) -> Path:
 def shard_locks(run_dir: Path) -> Iterator[Path]:
     """Yield the locks of shards that are there."""
     return (run_dir / ACTIVITY).glob("shard-*.lock")
+
+
+def shard_logs(run_dir: Path) -> Iterator[Path]:
+    """Yield the logs of shards that are there."""
+    return (run_dir / ACTIVITY).glob("shard-*.jsonl")
 
 
 def file_stem(shard: Shard | None) -> str:
