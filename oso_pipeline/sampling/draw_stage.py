@@ -14,7 +14,7 @@ from oso_pipeline.core.wording import counted
 from oso_pipeline.sampling.drawn import Lowest
 from oso_pipeline.sampling.draws import by_area_beside, draws_of, parts_of, write_drawn
 from oso_pipeline.sampling.jobs import DrawJob
-from oso_pipeline.sampling.planning import TilePlan, tile_plans
+from oso_pipeline.sampling.planning import FEWER_PIXELS, TilePlan, tile_plans
 from oso_pipeline.sampling.polygons import CandidateFinder, Polygons, read_polygons
 from oso_pipeline.tasks.part_task import PartTask
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries
@@ -30,6 +30,7 @@ class DrawStage(StageBase):
 
     name = "draw"
     makes = Makes("pixels")
+    memory_hint = FEWER_PIXELS
     plans_from = ("inventory",)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:

@@ -35,6 +35,11 @@ _BYTES_PER_VALUE = 1.7
 _LIBRARIES_BYTES, _BYTES_PER_PIXEL = 450_000_000, 150
 _ROWS_IN_MEMORY = 5 * 65_536
 _SECONDS_PER_VALUE = 2.8e-8
+FEWER_PIXELS = (
+    "or draw fewer pixels: sampling.max_train_pixels and sampling.max_validation_pixels, "
+    "for example 10000; null takes all"
+)
+"""What a user can do against a lack of memory."""
 
 
 @dataclass(frozen=True)

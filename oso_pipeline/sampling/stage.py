@@ -18,7 +18,7 @@ from oso_pipeline.sampling.draw_stage import by_code, count
 from oso_pipeline.sampling.draws import by_area_beside, draws_of, read_drawn
 from oso_pipeline.sampling.jobs import SampleJob
 from oso_pipeline.sampling.parts import PartReader, part_files
-from oso_pipeline.sampling.planning import TilePlan, tile_plans
+from oso_pipeline.sampling.planning import FEWER_PIXELS, TilePlan, tile_plans
 from oso_pipeline.sampling.polygons import CandidateFinder, count_outside, read_polygons
 from oso_pipeline.sampling.sample_files import write_labelled, write_unlabelled
 from oso_pipeline.sampling.second_round import read_more
@@ -34,6 +34,7 @@ class SamplesStage(StageBase):
     name = "samples"
     makes = Makes("samples")
     reusable = ("samples/**/*",)
+    memory_hint = FEWER_PIXELS
     plans_from = ("inventory",)
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:

@@ -132,6 +132,11 @@ class PastStage:
         return self.stage.disk_hint
 
     @property
+    def memory_hint(self) -> str:
+        """That of the stage."""
+        return self.stage.memory_hint
+
+    @property
     def optional(self) -> bool:
         """That of the stage."""
         return self.stage.optional

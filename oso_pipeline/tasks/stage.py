@@ -8,8 +8,8 @@ write ``name`` and ``plan``, and the function that does a task::
     plan(context)   -> tasks      pure: decides from the config and what is committed
     do(job, task)   -> a summary  the function that a task names; commits the outputs
     gather(tasks)   -> Gathered   values, warnings and a headline of what was committed
-    reusable, unverified, makes, section, in_array, disk_hint, optional, plans_from
-                    see `Stage`
+    reusable, unverified, makes, section, in_array, disk_hint, memory_hint, optional,
+    plans_from      see `Stage`
 
 **A national file** is made of parts of bounded size, and no driver has to be there to put it
 together. It is a stage of its own, with one task whose inputs are the keys of all parts. Every
@@ -149,6 +149,11 @@ class Stage(Protocol):
         ...
 
     @property
+    def memory_hint(self) -> str:
+        """What the user can do where its tasks need more memory than a worker has, else empty."""
+        ...
+
+    @property
     def optional(self) -> bool:
         """Whether the stages after it are done though it failed; they say that it is missing."""
         ...
@@ -181,8 +186,8 @@ class Stage(Protocol):
 
 
 MEMBERS = (
-    *("name", "reusable", "unverified", "makes", "section", "in_array", "disk_hint", "optional"),
-    *("plans_from", "check", "plan", "gather"),
+    *("name", "reusable", "unverified", "makes", "section", "in_array", "disk_hint"),
+    *("memory_hint", "optional", "plans_from", "check", "plan", "gather"),
 )
 
 
@@ -195,6 +200,7 @@ class StageBase:
     section: ClassVar[str | None] = None
     in_array: ClassVar[bool] = False
     disk_hint: ClassVar[str] = ""
+    memory_hint: ClassVar[str] = ""
     optional: ClassVar[bool] = False
     plans_from: ClassVar[tuple[str, ...] | None] = None
 

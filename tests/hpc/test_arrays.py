@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,11 +19,16 @@ from oso_pipeline.config.site import Site
 from oso_pipeline.runtime.batch.chain import Link
 from oso_pipeline.runtime.batch.script import JobFolder, script_of
 from oso_pipeline.runtime.batch.submit import submit
+from oso_pipeline.runtime.executors.tls import make_keys
 from oso_pipeline.runtime.folder.lock import lock_path
 from oso_pipeline.runtime.shard import Shard
 
 pytestmark = [pytest.mark.hpc, pytest.mark.timeout(1200)]
-QUICK = "label_check: {enabled: false}\n"
+FINE = """\
+label_check: {enabled: false}
+map: {resolution_m: 0.2}
+"""
+"""So fine that the map consists of several cells."""
 SITE = """\
 system: slurm
 jobs: 2
@@ -51,7 +58,7 @@ def test_arrays_make_the_same_map_though_elements_run_out_of_time_and_are_cancel
     slurm: Slurm, small_world: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "l'été à venir"
-    config = write_config(folder, small_world, QUICK)
+    config = write_config(folder, small_world, FINE)
     run = folder / "run"
     site = folder / "site.yaml"
     site.write_text(SITE)
@@ -81,9 +88,21 @@ def test_arrays_make_the_same_map_though_elements_run_out_of_time_and_are_cancel
     (log,) = (run / "batch" / "logs").glob("pixels-*_1.log")
     assert "1 task done" in log.read_text().partition("stopped before")[2], "it went on"
 
-    alone = write_config(tmp_path / "alone", small_world, QUICK)
+    parts = [*(run / "batch" / "logs").glob("cells-*.log")]
+    assert len(parts) == 2, f"an array makes the cells: {words()}"
+    made = digests(run)
+
+    shutil.rmtree(run / "mosaic")
+    shutil.rmtree(run / "maps")
+    make_keys(folder / "keys")
+    cluster = {"kind": "pilot", "system": "slurm", "host": "127.0.0.1", "jobs": 2}
+    tls = {"tls": str(folder / "keys")}
+    oso("run", config, "--set", f"runtime.cluster={json.dumps({**cluster, **tls})}")
+    assert digests(run) == made, "pilots make the same cells"
+
+    alone = write_config(tmp_path / "alone", small_world, FINE)
     oso("run", alone)
-    assert digests(run) == digests(tmp_path / "alone" / "run"), words()
+    assert made == digests(tmp_path / "alone" / "run"), words()
     assert "nobody is at work" not in oso("status", run)
     assert not [*run.rglob("*.lock")]
 

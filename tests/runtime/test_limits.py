@@ -46,6 +46,7 @@ class TestDeclared:
 
     class Greedy(StageBase):
         name = "predict"
+        memory_hint = "or draw fewer pixels"
 
         def plan(self, context) -> list[Task]:
             small = task_of(context.run_dir, "no_memory", name="small")
@@ -64,6 +65,7 @@ class TestDeclared:
         for word in ("E-RUN-MEMORY", "predict 31TCJ/huge", "3.0 GB", "1 more", "1.5"):
             assert word in said
         assert "set runtime.memory_per_worker_gb to 3.0" in said
+        assert "draw fewer pixels" in said
 
     def test_a_worker_that_is_large_enough_may_begin(self, tmp_path: Path) -> None:
         config = minimal_config(tmp_path / "run", runtime={"memory_per_worker_gb": 3.5})

@@ -312,7 +312,7 @@ def test_what_does_not_obey_the_contract_is_named(planner: Planner) -> None:
     with pytest.raises(StageError) as refused:
         Planner(planner.config, [Half(), Counts(), Counts()])
     said = str(refused.value)
-    lacking = "reusable, unverified, makes, section, in_array, disk_hint, optional"
+    lacking = "reusable, unverified, makes, section, in_array, disk_hint, memory_hint, optional"
     assert f"E-STAGE-MEMBER] stage half lacks {lacking}" in said
     assert "test_toy_stage.test_what" in said
     assert "E-STAGE-NAME] two stages are called counts" in said

@@ -48,6 +48,6 @@ def memory_problems(planner: Planner, stages: Iterable[Stage]) -> Problems:
             + (f"; so do {len(todo) - 1} more of its stage" if len(todo) > 1 else ""),
             None,
             f"set runtime.memory_per_worker_gb to {needed:.1f}, with fewer runtime.workers where "
-            "the machine has no more",
+            "the machine has no more" + (f"; {stage.memory_hint}" if stage.memory_hint else ""),
         )
     return problems

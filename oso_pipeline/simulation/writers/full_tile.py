@@ -266,6 +266,6 @@ season: {{start: {spec.year}-01-01, end: {spec.year}-12-20, step_days: 10}}
 imagery: {{paths: [products], tiles: [{spec.tile}]}}
 reference:
   sources: [{{path: reference.gpkg, code_field: code}}]
-sampling: {{max_train_pixels: 3000}}
+sampling: {{max_train_pixels: 3000, max_validation_pixels: 3000}}
 learning: {{n_trees: 100, min_samples_leaf: 25}}
 """
