@@ -9,7 +9,7 @@ from fault_table import PAGE, ROOT, replaced
 
 BEGIN = "<!-- fuzz: begin, written by `make fuzz` -->"
 END = "<!-- fuzz: end -->"
-FIGURES = ROOT / "docs" / "fuzz.json"
+FIGURES = ROOT / "bench" / "results" / "fuzz.json"
 _VERDICTS = ("clean error", "same result", "reported", "another input", "forbidden")
 
 
@@ -34,7 +34,7 @@ def section(figures: dict[str, Any]) -> str:
 
 
 def write_figures(figures: dict[str, Any]) -> None:
-    """Keep the figures beside the docs and write them into the page."""
+    """Keep the figures with those of the bench and write them into the page."""
     text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
     FIGURES.write_text(text, encoding="utf-8")
     page = PAGE.read_text(encoding="utf-8")
