@@ -11,7 +11,14 @@ from oso_pipeline.cli.console import err, open_streams, out
 from oso_pipeline.cli.models import apply, export_models, models, train
 from oso_pipeline.cli.options import StagesNamed
 from oso_pipeline.cli.prepare import check, cluster_keys, init, plan
-from oso_pipeline.cli.results import evaluate_adaptation, evaluate_season, report, status, verify
+from oso_pipeline.cli.results import (
+    evaluate_adaptation,
+    evaluate_season,
+    experiment,
+    report,
+    status,
+    verify,
+)
 from oso_pipeline.cli.runs import reference, run, submit
 from oso_pipeline.cli.upkeep import clean, update
 from oso_pipeline.cli.worlds import demo, simulate
@@ -67,7 +74,7 @@ COMMANDS = (
         reference,
     ),
     *(models, export_models),
-    *(evaluate_adaptation, evaluate_season, simulate, cluster_keys, demo),
+    *(experiment, evaluate_adaptation, evaluate_season, simulate, cluster_keys, demo),
 )
 for _command in COMMANDS:
     app.command(cls=StagesNamed if _command is run else None)(_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import get_args
@@ -12,15 +13,15 @@ from oso_pipeline.cli.console import err, out
 from oso_pipeline.cli.outcome import print_outcome
 from oso_pipeline.cli.running import run_shown, run_silently, warned
 from oso_pipeline.config.adaptation import AdaptationMethod
+from oso_pipeline.config.experiment import load_experiment
 from oso_pipeline.runtime import session
 from oso_pipeline.studies.adaptation.description import is_evaluation
 from oso_pipeline.studies.adaptation.evaluate import Wish, as_markdown
-from oso_pipeline.studies.adaptation.study import (
-    SeasonFailed,
-    Surroundings,
-    Years,
-    evaluate_adaptation,
-)
+from oso_pipeline.studies.adaptation.study import Years, evaluate_adaptation
+from oso_pipeline.studies.experiment.result import as_markdown as experiment_table
+from oso_pipeline.studies.experiment.study import check as check_experiment
+from oso_pipeline.studies.experiment.study import run as run_experiment
+from oso_pipeline.studies.goal_runs import GoalFailed, Surroundings
 from oso_pipeline.studies.season import study as season
 from oso_pipeline.studies.season.result import as_markdown as season_table
 from oso_pipeline.studies.season.study import Wish as SeasonWish
@@ -30,10 +31,13 @@ def evaluate(path: Path, overrides: list[str] | None, wish: Wish, years: Years) 
     """Compare methods on what a file describes; print the tables and the files written."""
     if overrides and is_evaluation(path):
         raise typer.BadParameter("the description of a table has no overrides", param_hint="--set")
-    around = Surroundings(run_shown, lambda text: err.print(text, markup=False))
+    around = Surroundings(
+        lambda planner, selection, _: run_shown(planner, selection),
+        lambda text: err.print(text, markup=False),
+    )
     try:
         found = evaluate_adaptation(path, overrides, wish, years, around)
-    except SeasonFailed as failed:
+    except GoalFailed as failed:
         print_outcome(failed.config, failed.outcome)
         raise typer.Exit(int(failed.outcome.exit_code)) from failed
     for summary in found.summaries:
@@ -48,17 +52,39 @@ def evaluate_by_day(
     """Judge maps of up to each day; print the table and the files written."""
     config = warned(session.load(path, overrides)).config
     manner = session.Manner(workers)
-    around = season.Surroundings(
-        lambda planner, selection: run_silently(planner, selection, manner),
+    around = Surroundings(
+        lambda planner, selection, seen: run_silently(planner, selection, manner, seen),
         lambda text: err.print(text, markup=False),
     )
     try:
         summary, files = season.evaluate_season(config, wish, around)
-    except season.DayFailed as failed:
+    except GoalFailed as failed:
         print_outcome(failed.config, failed.outcome)
         raise typer.Exit(int(failed.outcome.exit_code)) from failed
     out.print(season_table(summary), markup=False)
     for file in files:
+        out.print(file)
+
+
+def compare_variants(path: Path, price: float | None, workers: int | None) -> None:
+    """Run the variants of an experiment; print the table and the files written."""
+    asked = load_experiment(path)
+    if price is not None:
+        asked = replace(asked, price=price)
+    for warning in check_experiment(asked):
+        err.print(str(warning), markup=False)
+    manner = session.Manner(workers)
+    around = Surroundings(
+        lambda planner, selection, seen: run_silently(planner, selection, manner, seen),
+        lambda text: err.print(text, markup=False),
+    )
+    try:
+        result = run_experiment(asked, around)
+    except GoalFailed as failed:
+        print_outcome(failed.config, failed.outcome)
+        raise typer.Exit(int(failed.outcome.exit_code)) from failed
+    out.print(experiment_table(result), markup=False)
+    for file in result.files:
         out.print(file)
 
 

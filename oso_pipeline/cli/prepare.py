@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oso_pipeline.cli.console import out
+from oso_pipeline.cli.console import err, out
 from oso_pipeline.cli.options import ConfigPath, Overrides, writing_into
 from oso_pipeline.core.errors import ConfigError, OsoError, Problem
 
@@ -44,12 +44,31 @@ def init(
 def check(config: ConfigPath, set_: Overrides = None) -> None:
     """Check the configuration and its input as far as it can be told without reading it whole."""
     from oso_pipeline.cli.running import warned
+    from oso_pipeline.config.experiment import is_experiment
     from oso_pipeline.runtime import session
 
+    if is_experiment(config):
+        check_experiment(config, set_)
+        return
     loaded = warned(session.load(config, set_))
     for note in shortened(loaded.notes):
         out.print(note, markup=False)
     out.print(f"{config}: ok; the run folder is {loaded.config.run_dir}")
+
+
+def check_experiment(path: Path, overrides: Sequence[str] | None) -> None:
+    """Check the file of an experiment and the input of its variants."""
+    from oso_pipeline.config.experiment import load_experiment
+    from oso_pipeline.studies.experiment.study import check as check_variants
+
+    if overrides:
+        message = "an experiment has no overrides; write them into its variants"
+        raise typer.BadParameter(message, param_hint="--set")
+    asked = load_experiment(path)
+    for warning in check_variants(asked):
+        err.print(str(warning), markup=False)
+    names = ", ".join(variant.name for variant in asked.variants)
+    out.print(f"{path}: ok; variants {names}; results go to {asked.folder}", markup=False)
 
 
 def shortened(notes: Sequence[str], most: int = 12) -> list[str]:

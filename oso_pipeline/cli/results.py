@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -105,6 +106,20 @@ def evaluate_adaptation(
 
     wish = Wish(methods_of(methods), seeds, hide, placebo)
     evaluate(config, set_, wish, (years_of(source_years), target_year))
+
+
+def experiment(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file of the experiment.")],
+    price: Annotated[
+        float | None,
+        typer.Option("--price-per-core-hour", min=0, help="In place of that of the file."),
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Train and validate variants of one configuration; compare their accuracy, time and cost."""
+    from oso_pipeline.cli.evaluation import compare_variants
+
+    compare_variants(file, price, workers)
 
 
 def evaluate_season(

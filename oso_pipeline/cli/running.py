@@ -79,10 +79,13 @@ def run_as_json(
 
 
 def run_silently(
-    planner: Planner, selection: Selection, manner: session.Manner | None = None
+    planner: Planner,
+    selection: Selection,
+    manner: session.Manner | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Outcome:
-    """Run a plan and show nothing; otherwise as `run_shown`."""
-    return _run(planner, selection, manner, [])
+    """Run a plan and show nothing, but tell observers; otherwise as `run_shown`."""
+    return _run(planner, selection, manner, observers)
 
 
 def _run(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from oso_pipeline.config.describe import (
@@ -58,6 +59,35 @@ def findings(errors: Iterable[ErrorDetails], tree: Node) -> list[Problem]:
         for path, found in places.items()
         if not _echo(path, found, wrong)
     ]
+
+
+def section_findings(error: ValidationError, tree: Node, hint: str) -> list[Problem]:
+    """Turn the errors of a section that is no part of a configuration into findings."""
+    errors = [(path_of(one, tree), one) for one in error.errors(include_url=False)]
+    wrong = {path for path, _ in errors}
+    return [
+        _section_finding(path, one, tree, hint)
+        for path, one in errors
+        if one["type"] != "too_short" or not _echo(path, [one], wrong)
+    ]
+
+
+def _section_finding(place: Path, error: ErrorDetails, tree: Node, hint: str) -> Problem:
+    unknown = error["type"] == "extra_forbidden"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "missing":
+        message = "is missing"
+    elif unknown:
+        message = "unknown key"
+    elif error["type"] == "too_short":
+        message = "found {actual_length} of at least {min_length}".format(**error["ctx"])
+    elif error["type"] != "value_error":
+        message = f"found {shown(error['input'])}; {message}"
+    name = dotted(place)
+    code = "E-INPUT-055" if unknown else "E-INPUT-057"
+    return Problem(
+        code, f"{name}: {message}" if name else message, where(tree, place, unknown), hint
+    )
 
 
 def nearest(word: str, words: Iterable[str], likeness: float = 0.6) -> str | None:

@@ -147,6 +147,13 @@ def apply_overrides(tree: Node, overrides: Sequence[str], problems: Problems) ->
     return tree
 
 
+def apply_settings(tree: Node, settings: Mapping[str, Node]) -> Node:
+    """Lay values under dotted keys over everything else; each says where it is written."""
+    for name, value in settings.items():
+        tree = put(tree, name.split("."), value)
+    return tree
+
+
 def resolve_paths(tree: Node, environ: Mapping[str, str], problems: Problems) -> Node:
     """Make the paths absolute, each relative to the folder of the file that gave it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from oso_pipeline.config.layers import (
     ENVIRONMENT_PREFIX,
     apply_environment,
     apply_overrides,
+    apply_settings,
     read_files,
     resolve_paths,
 )
@@ -67,6 +68,36 @@ def load_config(
         With every problem found: ``file:line:column``, or the variable or option, in
         `where`, and ``key: what was found, what is allowed`` as message.
     """
+    return _loaded(path, environ, lambda tree, problems: apply_overrides(tree, overrides, problems))
+
+
+def load_with(
+    path: Path, settings: Mapping[str, Node], environ: Mapping[str, str] | None = None
+) -> Config:
+    """Load a configuration with settings of another file, as `load_config` does with `overrides`.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+    settings
+        Values by dotted key. Paths are relative to the folder of their file, and messages name the
+        place where the value is written.
+    environ
+        Environment variables; those of the process by default.
+
+    Raises
+    ------
+    ConfigError
+        With every problem found.
+    """
+    return _loaded(path, environ, lambda tree, _: apply_settings(tree, settings))
+
+
+def _loaded(
+    path: Path, environ: Mapping[str, str] | None, lay_over: Callable[[Node, Problems], Node]
+) -> Config:
+    """Load the files and the environment, lay the last layer over them, and check the whole."""
     environ = os.environ if environ is None else environ
     path = Path(os.path.abspath(os.path.expanduser(path)))
     problems = Problems()
@@ -74,7 +105,7 @@ def load_config(
     if tree is None:  # then a problem says why
         raise ConfigError(*problems.errors)
     tree = apply_environment(tree, _settings(environ), problems)
-    tree = apply_overrides(tree, overrides, problems)
+    tree = lay_over(tree, problems)
     tree = in_present_words(_with_names(tree, path), problems)
     tree = without_reference(resolve_paths(tree, environ, problems))
     problems.extend(_problems_of(tree))
@@ -93,12 +124,17 @@ def _settings(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def name_from(path: Path) -> str:
+    """Return the name of a run that follows from the name of its file."""
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem).lstrip("_.-") or "run"
+    return stem[:MAX_NAME]
+
+
 def _with_names(tree: Node, path: Path) -> Node:
     """Add the name and the run folder that follow from the name of the file."""
     given = dict(tree.value)
     if "name" not in given:
-        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem).lstrip("_.-") or "run"
-        given["name"] = Node(stem[:MAX_NAME], f"{path}:1:1", path.parent)
+        given["name"] = Node(name_from(path), f"{path}:1:1", path.parent)
     if "run_dir" not in given:
         run_dir = f"runs/{given['name'].value}"
         given["run_dir"] = Node(run_dir, f"{path}:1:1", path.parent)

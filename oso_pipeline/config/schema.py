@@ -19,6 +19,7 @@ from oso_pipeline.config.describe import (
     own_kinds,
     texts_of_kinds,
 )
+from oso_pipeline.config.experiment import Experiment
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.plugin_section import OwnKinds
 from oso_pipeline.config.template import written
@@ -108,12 +109,26 @@ def reference_page() -> str:
     return "\n".join([_INTRODUCTION, *_tables()])
 
 
-def write(root: Path) -> tuple[Path, Path]:
-    """Write ``configs/schema.json`` and ``docs/config.md`` below `root`."""
-    schema_path, page_path = root / "configs" / "schema.json", root / "docs" / "config.md"
-    schema_path.write_text(schema_text(), encoding="utf-8")
-    page_path.write_text(reference_page(), encoding="utf-8")
-    return schema_path, page_path
+def write(root: Path) -> tuple[Path, ...]:
+    """Write both schemas into ``configs/`` and ``docs/config.md`` below `root`."""
+    texts = {
+        root / "configs" / "schema.json": schema_text(),
+        root / "configs" / "experiment_schema.json": experiment_schema_text(),
+        root / "docs" / "config.md": reference_page(),
+    }
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    return tuple(texts)
+
+
+def experiment_schema_text() -> str:
+    """Return the JSON schema of the file of an experiment."""
+    content = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Experiment.model_json_schema(),
+        "title": "Experiment of oso_pipeline",
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def schema_text() -> str:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from oso_pipeline.core.commit import temporary_beside
+from oso_pipeline.core.commit import read_sidecar, temporary_beside, withdraw_unless
+from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.runtime.folder.ownership import claim
+from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.stages import STAGES
 from oso_pipeline.tasks.stage import Stage
+from oso_pipeline.tasks.task import Task
 
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
@@ -43,6 +46,68 @@ def begin_with_preparation(other: Path, run_dir: Path, stages: Iterable[Stage] =
         How many files were linked or copied.
     """
     return _taken(other, run_dir, [pattern for stage in stages for pattern in stage.reusable])
+
+
+def begin_with_equal(planner: Planner, stages: Iterable[Stage], others: Sequence[Path]) -> int:
+    """Link what other runs committed under the keys of the tasks to do.
+
+    Two tasks with one key make the same outputs. What is outdated here is replaced.
+
+    Parameters
+    ----------
+    planner
+        Of the run that is to begin.
+    stages
+        Its stages that count. A stage that cannot be planned yet is passed over, and so is one that
+        leaves folders beside its outputs: these name files that lie there.
+    others
+        Folders of runs; the first that has the outputs of a task gives them.
+
+    Returns
+    -------
+    int
+        How many tasks have their outputs from another run.
+    """
+    count = 0
+    for stage in stages:
+        if stage.makes is not None and stage.makes.folders:
+            continue
+        with suppress(InputDataError):
+            for task in planner.plan(stage).todo:
+                count += _taken_from_first(task, others)
+    planner.forget()
+    return count
+
+
+def _taken_from_first(task: Task, others: Sequence[Path]) -> bool:
+    other = next((one for one in others if is_committed_in(task, one)), None)
+    if other is None:
+        return False
+    claim(task.run_dir)
+    for output in task.outputs:
+        withdraw_unless(task.run_dir / output, task.key)
+    # The records come last, as of every commit.
+    for name in (*task.outputs, *(f"{output}.json" for output in task.outputs)):
+        _replace_by_link(other / name, task.run_dir / name)
+    return True
+
+
+def is_committed_in(task: Task, other: Path) -> bool:
+    """Tell whether another run committed the outputs of a task under its key."""
+    records = [read_sidecar(other / output) for output in task.outputs]
+    return bool(records) and all(
+        record is not None
+        and record.get("key") == task.key
+        and record.get("layout", 1) == task.layout
+        for record in records
+    )
+
+
+def _replace_by_link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = temporary_beside(target)
+    _linked(source, partial)
+    partial.replace(target)
 
 
 def begin_with_extracted(other: Path, run_dir: Path, stages: Iterable[Stage] = STAGES) -> int:

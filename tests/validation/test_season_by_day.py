@@ -13,6 +13,7 @@ from support.minimal_config import minimal_config
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import ConfigError
+from oso_pipeline.studies.held_out import Resampling
 from oso_pipeline.studies.season.result import (
     Judged,
     Row,
@@ -38,7 +39,7 @@ def judged(day: str | None, right: list[int], pixels: list[int]) -> Judged:
     share = sum(right) / sum(pixels)
     overall: dict[str, float | None] = {"estimate": share, "low": share - 0.1, "high": share + 0.1}
     of_each = [dict(enumerate(numbers)) for numbers in (right, pixels)]
-    return Judged(date.fromisoformat(day) if day else None, 3, overall, *of_each)
+    return Judged(overall, *of_each, date.fromisoformat(day) if day else None, 3)
 
 
 def test_months_end_within_the_season_and_before_the_day_that_is_set() -> None:
@@ -54,7 +55,7 @@ def test_the_interval_of_a_share_is_that_of_a_paired_bootstrap() -> None:
     final = rng.binomial(pixels, 0.9)
     early = rng.binomial(final, 0.8)  # what is right early is right in the end
     one, whole = judged("2018-03-31", [*early], [*pixels]), judged(None, [*final], [*pixels])
-    found = share_interval(one, whole, 1500, 0.95, seed=0)
+    found = share_interval(one, whole, Resampling(1500, 0.95, 0))
     share = early.sum() / final.sum()
     # The delta method for a ratio of sums over polygons.
     error = np.sqrt(len(pixels) * np.var(early - share * final, ddof=1)) / final.sum()
@@ -62,9 +63,9 @@ def test_the_interval_of_a_share_is_that_of_a_paired_bootstrap() -> None:
     assert found.high is not None
     assert found.low == pytest.approx(share - 1.96 * error, abs=0.2 * error)
     assert found.high == pytest.approx(share + 1.96 * error, abs=0.2 * error)
-    assert share_interval(whole, whole, 50, 0.95, seed=0) == Interval(1.0, 1.0)
+    assert share_interval(whole, whole, Resampling(50, 0.95, 0)) == Interval(1.0, 1.0)
     few = judged("2018-03-31", [1] * 9, [2] * 9)
-    assert share_interval(few, few, 50, 0.95, seed=0) == UNDEFINED
+    assert share_interval(few, few, Resampling(50, 0.95, 0)) == UNDEFINED
 
 
 def summary_of(*shares: tuple[str, float, float | None]) -> SeasonSummary:
@@ -107,7 +108,7 @@ def test_files_hold_every_day_and_the_page_escapes(tmp_path: Path) -> None:
         judged(day, [*rng.integers(10, 18, 20)], [20] * 20) for day in ("2018-03-31", "2018-04-30")
     ]
     whole = judged(None, [18] * 20, [20] * 20)
-    summary = summarise([*days, whole], (EVIL, 2018), 0.95, (50, 0.95, 0))
+    summary = summarise([*days, whole], (EVIL, 2018), 0.95, Resampling(50, 0.95, 0))
     paths = write(summary, tmp_path)
     assert [path.name for path in paths] == ["season.json", "season.md", "season.html"]
     content = json.loads(paths[0].read_text())

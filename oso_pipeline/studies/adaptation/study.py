@@ -15,11 +15,8 @@ from oso_pipeline.config.seasons import (
     target_config,
 )
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
-from oso_pipeline.core.wording import counted
 from oso_pipeline.runtime import session
 from oso_pipeline.runtime.folder.ownership import claim
-from oso_pipeline.runtime.outcome import Outcome
-from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection
 from oso_pipeline.studies.adaptation.description import is_evaluation, load_evaluation
 from oso_pipeline.studies.adaptation.domain import Domain
@@ -35,6 +32,7 @@ from oso_pipeline.studies.adaptation.setting import Rule
 from oso_pipeline.studies.adaptation.summary import SettingSummary
 from oso_pipeline.studies.adaptation.table_reader import read_seasons
 from oso_pipeline.studies.adaptation.trial import Protocol
+from oso_pipeline.studies.goal_runs import GoalFailed, Surroundings
 
 Years = tuple[tuple[int, ...], int | None]
 """Past years and the target year in place of those of the file; none and None where not."""
@@ -58,32 +56,6 @@ class Evaluation:
 
     summaries: tuple[SettingSummary, ...]
     files: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """How a study runs what it needs, and who is told how far it is.
-
-    Parameters
-    ----------
-    run
-        Runs the plan that draws the samples of a season.
-    say
-        Is told warnings and progress, as lines for people.
-    """
-
-    run: Callable[[Planner, Selection], Outcome] = session.run
-    say: Callable[[str], object] = lambda text: None
-
-
-class SeasonFailed(Exception):
-    """The samples of a season could not be drawn; the outcome of their run says why."""
-
-    def __init__(self, config: Config, outcome: Outcome) -> None:
-        super().__init__(
-            f"{counted(len(outcome.failures), 'task')} of the season {config.year} failed"
-        )
-        self.config, self.outcome = config, outcome
 
 
 def evaluate_adaptation(
@@ -110,7 +82,7 @@ def evaluate_adaptation(
 
     Raises
     ------
-    SeasonFailed
+    GoalFailed
         If the samples of a season could not be drawn.
     OsoError
         As for every command.
@@ -200,9 +172,9 @@ def _sampled(config: Config, year: int, around: Surroundings) -> dict[str, Domai
     # A run of its own with all labels of its year: nothing of it serves the map.
     folder = config.run_dir / FOLDER / "seasons" / str(year)
     alone = seen.model_copy(update={"run_dir": folder, "adaptation": None})
-    outcome = around.run(session.planner_of(alone), Selection(until="samples"))
+    outcome = around.run(session.planner_of(alone), Selection(until="samples"), ())
     if outcome.failures:
-        raise SeasonFailed(alone, outcome)
+        raise GoalFailed(alone, outcome)
     return read_run_season(alone, year)
 
 

@@ -5,25 +5,17 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from oso_pipeline.report.charts import Chart, line_chart
+from oso_pipeline.studies.result_files import html_page
 
 if TYPE_CHECKING:
     from oso_pipeline.studies.season.result import SeasonSummary
 
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:820px;margin:32px auto;padding:0 20px}"
-    "svg{width:100%;height:auto}text{font-size:9px;fill:#5b6762}.grid{stroke:#d9dfda}"
-    "polyline{fill:none;stroke-width:1.6}.overall{stroke:#1f7a4d}.low,.high{stroke:#9cc7b0}"
-    ".wanted{stroke:#d07a1f;stroke-dasharray:4 3}table{border-collapse:collapse}"
-    "td,th{padding:4px 10px;text-align:left;border-bottom:1px solid #d9dfda}.quiet{color:#5b6762}"
-)
-
 
 def page_of(summary: SeasonSummary, found: str, design: str) -> str:
     """Return the page; every text is escaped."""
-    title = escape(f"{summary.name}, {summary.year}: accuracy by day")
     rows = Markup("").join(
         Markup("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>").format(
             row.day or "the whole season",
@@ -33,16 +25,15 @@ def page_of(summary: SeasonSummary, found: str, design: str) -> str:
         )
         for row in summary.rows
     )
-    return Markup(
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv='
-        "\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        "<title>{0}</title><style>{1}</style></head><body><h1>{0}</h1><p>{2}</p>{3}"
+    table = Markup(
         '<p class="quiet">Overall accuracy by the day up to which images count, in days after the '
         "first of the table; thin: its interval; dashed: the share of the final accuracy that is "
         "looked for.</p><table><thead><tr><th>Images up to</th><th>Images</th>"
-        "<th>Overall accuracy</th><th>Share of the final one</th></tr></thead><tbody>{4}</tbody>"
-        '</table><p class="quiet">{5}</p></body></html>\n'
-    ).format(title, Markup(_STYLE), found, _figure(summary), rows, design)
+        "<th>Overall accuracy</th><th>Share of the final one</th></tr></thead><tbody>{}</tbody>"
+        '</table><p class="quiet">{}</p>'
+    ).format(rows, design)
+    title = f"{summary.name}, {summary.year}: accuracy by day"
+    return html_page(title, Markup("<p>{}</p>").format(found), _figure(summary), table)
 
 
 def _figure(summary: SeasonSummary) -> Markup:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from oso_pipeline.core.commit import digest, publish_bytes, require_sound, write_sidecar
-from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.studies.held_out import HeldOut, Resampling, paired_interval, share_of
+from oso_pipeline.studies.result_files import write_results
 from oso_pipeline.studies.season.page import page_of
-from oso_pipeline.validation.exact_intervals import FEW_POLYGONS
 from oso_pipeline.validation.intervals import UNDEFINED, Interval
 
 DESIGN = (
@@ -29,26 +23,21 @@ DESIGN = (
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judged(HeldOut):
     """How right a map of a day is.
 
     Parameters
     ----------
+    overall, right, pixels
+        As of `HeldOut`.
     day
         Up to which images count; None for the whole season.
     products
         Images used, of all tiles.
-    overall
-        Overall accuracy, 0 to 1, with its interval as in ``accuracy.json``.
-    right, pixels
-        Of each held-out polygon: pixels that are right, and all of them.
     """
 
     day: date | None
     products: int
-    overall: dict[str, float | None]
-    right: dict[int, int]
-    pixels: dict[int, int]
 
 
 @dataclass(frozen=True)
@@ -122,7 +111,7 @@ class SeasonSummary:
 
 
 def summarise(
-    judged: Sequence[Judged], about: tuple[str, int], reach: float, sampling: tuple[int, float, int]
+    judged: Sequence[Judged], about: tuple[str, int], reach: float, resampling: Resampling
 ) -> SeasonSummary:
     """Compare the days with the whole season, which comes last.
 
@@ -134,64 +123,23 @@ def summarise(
         Name of the run and year of the map.
     reach
         Share that is looked for.
-    sampling
-        Resamples, level and seed of the intervals.
+    resampling
+        How intervals are found.
     """
     final = judged[-1]
     whole = final.overall["estimate"] or float("nan")
     rows = []
     for one in judged:
         share = (one.overall["estimate"] or 0.0) / whole
-        interval = UNDEFINED if one is final else share_interval(one, final, *sampling)
+        interval = UNDEFINED if one is final else share_interval(one, final, resampling)
         day = None if one.day is None else one.day.isoformat()
         rows.append(Row(day, one.products, one.overall, share, interval))
-    return SeasonSummary(*about, reach, sampling[1], tuple(rows))
+    return SeasonSummary(*about, reach, resampling.level, tuple(rows))
 
 
-def share_interval(
-    one: Judged, final: Judged, replicates: int, level: float, seed: int
-) -> Interval:
-    """Return the interval of an accuracy as a share of the final one, by resampling polygons.
-
-    Undefined with fewer than `FEW_POLYGONS` polygons: so few do not tell how polygons differ.
-    """
-    polygons = sorted(one.pixels.keys() | final.pixels.keys())
-    if len(polygons) < FEW_POLYGONS:
-        return UNDEFINED
-    columns = [one.right, one.pixels, final.right, final.pixels]
-    counts = np.array([[column.get(p, 0) for p in polygons] for column in columns], np.float64)
-    rng = np.random.default_rng(derived_seed(seed, "season", str(one.day)))
-    shares = np.array([_share(counts, rng) for _ in range(replicates)])
-    shares = shares[np.isfinite(shares)]
-    if not shares.size:
-        return UNDEFINED
-    low, high = np.quantile(shares, [0.5 - level / 2, 0.5 + level / 2])
-    return Interval(float(low), float(high))
-
-
-def _share(counts: npt.NDArray[np.float64], rng: np.random.Generator) -> float:
-    """Return the share in one resample of the polygons, NaN where it is not defined."""
-    drawn = rng.integers(0, counts.shape[1], counts.shape[1])
-    right, pixels, final_right, final_pixels = counts[:, drawn].sum(axis=1)
-    if not (pixels and final_pixels and final_right):
-        return float("nan")
-    return float((right / pixels) / (final_right / final_pixels))
-
-
-def read_judged(run_dir: Path, day: date | None, products: int, variants: Sequence[str]) -> Judged:
-    """Return what the validation of a run has committed, of the variants that count."""
-    folder = run_dir / "validation"
-    for name in ("accuracy.json", "polygons.csv"):
-        require_sound(folder / name)
-    accuracy = json.loads((folder / "accuracy.json").read_text(encoding="utf-8"))
-    right, pixels = dict[int, int](), dict[int, int]()
-    with (folder / "polygons.csv").open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            if row["variant"] in variants:
-                polygon = int(row["polygon_id"])
-                right[polygon] = right.get(polygon, 0) + int(row["right"])
-                pixels[polygon] = pixels.get(polygon, 0) + int(row["pixels"])
-    return Judged(day, products, accuracy["overall_accuracy"], right, pixels)
+def share_interval(one: Judged, final: Judged, resampling: Resampling) -> Interval:
+    """Return the interval of an accuracy as a share of the final one."""
+    return paired_interval(one, final, share_of, resampling, "season", str(one.day))
 
 
 def as_markdown(summary: SeasonSummary) -> str:
@@ -228,19 +176,14 @@ def found_in_words(summary: SeasonSummary) -> str:
 
 def write(summary: SeasonSummary, folder: Path) -> list[Path]:
     """Write the comparison as JSON, Markdown and a page with a figure, committed."""
-    content = summary.to_json()
-    files = {
-        "season.json": json.dumps(content, indent=1, sort_keys=True) + "\n",
-        "season.md": as_markdown(summary),
-        "season.html": page_of(summary, found_in_words(summary), DESIGN),
-    }
-    paths = []
-    for name, text in files.items():
-        path = folder / name
-        publish_bytes(path, text.encode())
-        write_sidecar(path, {"stage": "evaluate-season", "key": digest(content)})
-        paths.append(path)
-    return paths
+    return write_results(
+        folder,
+        "season",
+        "evaluate-season",
+        summary.to_json(),
+        as_markdown(summary),
+        page_of(summary, found_in_words(summary), DESIGN),
+    )
 
 
 def _with_ends(value: float | None, low: float | None, high: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,23 +12,14 @@ from oso_pipeline.core.wording import counted
 from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.search import Findings, find_products
 from oso_pipeline.imagery.season_check import check_products, period_of
-from oso_pipeline.reference.split.variants import map_variant, variants
 from oso_pipeline.runtime import session
 from oso_pipeline.runtime.folder import cleaning
 from oso_pipeline.runtime.folder.lock import RunLock
 from oso_pipeline.runtime.folder.ownership import claim
-from oso_pipeline.runtime.outcome import Outcome
-from oso_pipeline.runtime.planner import Planner
-from oso_pipeline.runtime.reuse import begin_with_extracted, begin_with_preparation
-from oso_pipeline.runtime.runner import Selection
 from oso_pipeline.runtime.stages import STAGES
-from oso_pipeline.studies.season.result import (
-    Judged,
-    SeasonSummary,
-    read_judged,
-    summarise,
-    write,
-)
+from oso_pipeline.studies.goal_runs import Surroundings, reach
+from oso_pipeline.studies.held_out import Resampling, counting_variants, read_held_out
+from oso_pipeline.studies.season.result import Judged, SeasonSummary, summarise, write
 from oso_pipeline.tasks.stage import summaries
 
 FOLDER = "evaluation/season"
@@ -54,30 +44,6 @@ class Wish:
     reach: float = 0.95
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """How a study runs what it needs, and who is told how far it is.
-
-    Parameters
-    ----------
-    run
-        Runs the plan of a day.
-    say
-        Is told warnings and progress, as lines for people.
-    """
-
-    run: Callable[[Planner, Selection], Outcome] = session.run
-    say: Callable[[str], object] = lambda text: None
-
-
-class DayFailed(Exception):
-    """The run of a day has failed; its outcome says why."""
-
-    def __init__(self, config: Config, outcome: Outcome) -> None:
-        super().__init__(f"{counted(len(outcome.failures), 'task')} failed or did not end")
-        self.config, self.outcome = config, outcome
-
-
 def evaluate_season(
     config: Config, wish: Wish, around: Surroundings | None = None
 ) -> tuple[SeasonSummary, list[Path]]:
@@ -97,7 +63,7 @@ def evaluate_season(
 
     Raises
     ------
-    DayFailed
+    GoalFailed
         If the run of a day has failed.
     ConfigError, InputDataError
         If a day lies outside the season or before the first image, or nothing is held out that
@@ -113,12 +79,11 @@ def evaluate_season(
     whole = _judged(config, None, config.run_dir, around)
     before = _folder(config, None)
     judged = [_judged(config, day, before, around) for day in days]
-    validation = config.validation
     summary = summarise(
         [*judged, whole],
         (config.name, config.year),
         wish.reach,
-        (validation.bootstrap, validation.confidence_level, config.seed),
+        Resampling.of(config),
     )
     return summary, write(summary, config.run_dir / FOLDER)
 
@@ -174,17 +139,11 @@ def _judged(config: Config, day: date | None, before: Path, around: Surroundings
     """Train and validate with the images of up to a day, in a run of its own."""
     seen = _at(config, day).model_copy(update={"run_dir": _folder(config, day)})
     planner = session.planner_of(seen)
-    if not planner.is_done(_GOAL):
-        planner.forget()
-        begin_with_preparation(before, seen.run_dir)
-        begin_with_extracted(before, seen.run_dir)
-        outcome = around.run(planner, Selection(goal=_GOAL))
-        if outcome.exit_code:
-            raise DayFailed(seen, outcome)
-        if day is not None:
-            _remove_samples(seen.run_dir)
+    if reach(_GOAL, planner, [before], around) and day is not None:
+        _remove_samples(seen.run_dir)
     used = sum(int(one["used"]) for one in summaries(planner.tasks("inventory")))
-    judged = read_judged(seen.run_dir, day, used, _counting(config))
+    found = read_held_out(seen.run_dir, counting_variants(config))
+    judged = Judged(found.overall, found.right, found.pixels, day, used)
     shown = judged.overall["estimate"]
     told = "-" if shown is None else f"{shown:.3f}"
     around.say(f"{day or 'the whole season'}: {counted(used, 'product')}, overall accuracy {told}")
@@ -201,13 +160,6 @@ def _at(config: Config, day: date | None) -> Config:
 
 def _folder(config: Config, day: date | None) -> Path:
     return config.run_dir / FOLDER / ("whole" if day is None else day.isoformat())
-
-
-def _counting(config: Config) -> Sequence[str]:
-    """Return the variants that the overall accuracy is of: all folds, or the first split."""
-    if config.validation.folds is None:
-        return (map_variant(config),)
-    return tuple(variants(config))
 
 
 def _remove_samples(run_dir: Path) -> None:

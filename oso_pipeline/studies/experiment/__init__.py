@@ -1,0 +1,1 @@
+"""Variants of one configuration side by side: accuracy, time and cost."""
