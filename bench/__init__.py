@@ -8,7 +8,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 """Folder of the bench."""
 PROJECT = HERE.parent
-"""Folder of the project: what the contenders import from."""
+"""Folder of the project: what the methods import from."""
 WORK = Path(os.environ.get("OSO_BENCH_WORK", HERE / "work"))
 """Everything the bench makes and can make again; ignored by git."""
 RESULTS = HERE / "results"
@@ -24,4 +24,4 @@ ONE_THREAD = {
     "OTB_LOGGER_LEVEL": "WARNING",
     "GDAL_NUM_THREADS": "1",
 }
-"""Environment that keeps every contender to one thread."""
+"""Environment that keeps every method to one thread."""

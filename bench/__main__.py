@@ -27,7 +27,7 @@ _TILE_ROUNDS = 3
 
 
 def main() -> int:
-    """Run what the arguments ask for; return 1 where results that must agree do not."""
+    """Run the requested comparisons; return 1 if results that must agree do not."""
     options = _options()
     started = time.perf_counter()
 
@@ -52,7 +52,7 @@ def main() -> int:
         "kind": "Quick" if options.quick else "Full",
         "machine": machine,
         "rows": [],
-        "contenders": {},
+        "methods": {},
         "faults": [],
         "seconds": {"setup and training": round(time.perf_counter() - started)},
     }
@@ -60,7 +60,7 @@ def main() -> int:
         before = time.perf_counter()
         outcome = comparisons.file_of(_STEPS[name](bench))
         results["rows"] += outcome["rows"]
-        results["contenders"] |= outcome["contenders"]
+        results["methods"] |= outcome["methods"]
         results["faults"] += outcome["faults"]
         results["seconds"][name] = round(time.perf_counter() - before)
     if not options.quick and not options.only:
@@ -91,7 +91,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes, few peers")
     parser.add_argument("--only", nargs="+", choices=list(_STEPS), help="only these comparisons")
     parser.add_argument("--publish", action="store_true", help="write the table into the docs")
-    parser.add_argument("--table", action="store_true", help="only write the table anew")
+    parser.add_argument("--table", action="store_true", help="only write the table again")
     return parser.parse_args()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench import WORK
 from bench.environments import Peer
-from bench.figures import Spread, exponent
+from bench.figures import RoundStatistics, exponent
 from bench.material import Material, save_block
 from bench.rounds import Entry, Run, against, compete, here
 
@@ -43,7 +43,7 @@ class Row:
     """
 
     what: str
-    times: Spread | None
+    times: RoundStatistics | None
     reach: float | None
     aim: float | None
     ours: str = ""
@@ -66,7 +66,7 @@ class Outcome:
     rows
         Rows of the table.
     runs
-        Figures of every contender, by name.
+        Figures of every method, by name.
     faults
         Results that had to agree and do not.
     """
@@ -85,13 +85,13 @@ class Bench:
     say: Say
 
     def entry(self, name: str, function: str, peer: str | None = None, **case: Any) -> Entry:
-        """Return a contender: one of ours or scikit-learn without `peer`."""
+        """Return a method: one of ours or scikit-learn without `peer`."""
         common = {"block": str(self.material.block), "samples": str(self.material.samples)}
         found = Peer(here()) if peer is None else self.peers[peer]
         return Entry(name, function, found.python, {**common, **case}, found.reason)
 
     def compete(self, entries: list[Entry], outcome: Outcome) -> dict[str, Run]:
-        """Run contenders and take their figures into the outcome."""
+        """Run methods and take their figures into the outcome."""
         runs = compete(entries, self.material.size.rounds)
         for name, run in runs.items():
             outcome.runs[name] = run.to_json()
@@ -277,7 +277,7 @@ def growth(bench: Bench) -> Outcome:
         ]
         runs = bench.compete(entries, outcome)
         if all(run.status == "ok" for run in runs.values()):
-            costs = [Spread.of(runs[name].cpu).median for name in names.values()]
+            costs = [RoundStatistics.of(runs[name].cpu).median for name in names.values()]
             outcome.runs[f"exponent of {what}"] = {
                 "status": "ok", "sizes": list(sizes), "cpu_s": costs,
                 "exponent": round(exponent(list(sizes), costs), 3),
@@ -292,7 +292,7 @@ def _row(
     failed = [f"{name}: {runs[name].status}" for name in (ours, peer) if runs[name].status != "ok"]
     row = Row(what, against(runs, ours, peer), *goal, agreement=agreement)
     if runs[ours].status == "ok":
-        cost = Spread.of(runs[ours].cpu_per_unit).median
+        cost = RoundStatistics.of(runs[ours].cpu_per_unit).median
         row.ours = f"{cost / 1000:.3g} ms/tree" if unit == "ms/tree" else f"{cost:.3g} {unit}"
     if failed:
         row.status = failed[0]
@@ -306,7 +306,7 @@ def _codes(forest: str) -> np.ndarray:
 
 
 def _hard_agreement(run: Run, forest: str, bench: Bench, outcome: Outcome) -> str:
-    """Compare the votes with those of every scikit-learn tree, asked one by one."""
+    """Compare the votes with those of every single scikit-learn tree."""
     if run.result is None:
         return ""
     fitted = joblib.load(forest)
@@ -373,6 +373,6 @@ def file_of(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as JSON values."""
     return {
         "rows": [row.to_json() for row in outcome.rows],
-        "contenders": outcome.runs,
+        "methods": outcome.runs,
         "faults": outcome.faults,
     }

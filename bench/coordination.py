@@ -121,14 +121,14 @@ def measure(tasks: Sequence[Task], workers: int) -> Cost:
     with LocalExecutor(workers, 600.0) as executor:
         for _ in executor.run(tasks[: 4 * workers], "warm"):
             pass
-        crew = [child for child in me.children(recursive=True) if child.is_running()]
-        before, began = _seconds(crew), time.perf_counter()
+        workers = [child for child in me.children(recursive=True) if child.is_running()]
+        before, began = _seconds(workers), time.perf_counter()
         driver = time.process_time()
         for done, _ in enumerate(executor.run(tasks, "bench"), start=1):
             if done % (len(tasks) // 10) == 0:
                 memory.append(round(me.memory_info().rss / 1e6))
         wall = time.perf_counter() - began
-        driver, working = time.process_time() - driver, _seconds(crew) - before
+        driver, working = time.process_time() - driver, _seconds(workers) - before
     real = len(tasks) * PIXELS_PER_BLOCK * SECONDS_PER_PIXEL
     each = 1000 / len(tasks)
     share = 100 * (driver + working) / real

@@ -62,7 +62,7 @@ def install(say: Callable[[str], None], only: tuple[str, ...] | None = None) -> 
     Parameters
     ----------
     say
-        Is told what happens.
+        Called with progress messages.
     only
         Names of the environments wanted; OTB and the others are then left out.
     """
@@ -119,7 +119,7 @@ def _environment(name: str, packages: tuple[str, ...], modules: str) -> dict[str
 
 
 def _wanted(frozen: list[str], packages: tuple[str, ...]) -> list[str]:
-    """Return the lines of ``pip list`` that belong to what was asked for, and NumPy."""
+    """Return the lines of ``pip list`` of the requested packages, and NumPy."""
     names = {package.split("==")[0].split("[")[0].lower() for package in packages} | {"numpy"}
     return sorted(line for line in frozen if line.split("==")[0].lower() in names)
 

@@ -11,13 +11,13 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Spread:
+class RoundStatistics:
     """Median, least and greatest of some rounds.
 
     Examples
     --------
-    >>> Spread.of([3.0, 1.0, 2.0])
-    Spread(median=2.0, least=1.0, greatest=3.0, rounds=3)
+    >>> RoundStatistics.of([3.0, 1.0, 2.0])
+    RoundStatistics(median=2.0, least=1.0, greatest=3.0, rounds=3)
     """
 
     median: float
@@ -26,7 +26,7 @@ class Spread:
     rounds: int
 
     @classmethod
-    def of(cls, figures: Sequence[float]) -> Spread:
+    def of(cls, figures: Sequence[float]) -> RoundStatistics:
         """Sum up the figures of at least one round."""
         return cls(float(median(figures)), min(figures), max(figures), len(figures))
 
@@ -38,7 +38,7 @@ class Spread:
         }
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> RoundStatistics:
     """Return how many times the cost of ours theirs is, round by round.
 
     Rounds of one number ran next to each other, so what else the machine did then weighs on
@@ -47,9 +47,9 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
     Examples
     --------
     >>> ratio([1.0, 2.0], [10.0, 10.0])
-    Spread(median=7.5, least=5.0, greatest=10.0, rounds=2)
+    RoundStatistics(median=7.5, least=5.0, greatest=10.0, rounds=2)
     """
-    return Spread.of([b / a for a, b in zip(ours, theirs, strict=True)])
+    return RoundStatistics.of([b / a for a, b in zip(ours, theirs, strict=True)])
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:

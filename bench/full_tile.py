@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import PROJECT, RESULTS, WORK
-from bench.figures import Spread
+from bench.figures import RoundStatistics
 from bench.machine import describe
 from bench.processes import Watch
 from oso_pipeline.simulation.writers.full_tile import FullTile, FullTileSpec, write_full_tile
@@ -118,7 +118,7 @@ def _measured(part: Part, folder: Path, say: Say) -> dict[str, Any]:
 
 
 def _predict(tile: FullTile, workers: int, part: Part) -> dict[str, Any]:
-    """Predict all blocks anew and return what it took."""
+    """Predict all blocks again and return what it took."""
     run = tile.config.parent / "run"
     shutil.rmtree(run / "blocks", ignore_errors=True)
     # A worker reads ahead in a thread: without a core of its own, one would use two.
@@ -209,9 +209,9 @@ def _nodes(run: Path) -> int:
 
 
 def _summed(figures: list[dict[str, Any]]) -> dict[str, Any]:
-    spread = ("wall_s", "command_wall_s", "core_us_per_pixel", "task_core_us_per_pixel")
+    names = ("wall_s", "command_wall_s", "core_us_per_pixel", "task_core_us_per_pixel")
     return {
-        **{name: Spread.of([f[name] for f in figures]).to_json() for name in spread},
+        **{name: RoundStatistics.of([f[name] for f in figures]).to_json() for name in names},
         "peak_worker_memory_mb": round(max(f["peak_worker_memory"] for f in figures) / 1e6),
         "bytes_read": max(f["bytes_read"] for f in figures),
         "pixels": figures[0]["pixels"],
@@ -234,7 +234,7 @@ def _memory() -> int:
 
 
 def main() -> int:
-    """Measure what the arguments ask for, print it and save it as ``full_tile.json``."""
+    """Measure the requested tile, print the figures and save them as ``full_tile.json``."""
     if sys.argv[1:2] == ["--oso"]:
         from oso_pipeline.cli import main as oso
 

@@ -59,12 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.graph")
     parser.add_argument("config", type=Path)
     parser.add_argument("--tiles", default="1,10", help="sizes, as 1,10,89")
-    asked = parser.parse_args(arguments)
+    arguments = parser.parse_args(arguments)
     print("| tiles | nodes | edges | MB sent | s to build | s to submit | MB of memory |")
     print("|---:|---:|---:|---:|---:|---:|---:|")
-    for tiles in map(int, asked.tiles.split(",")):
+    for tiles in map(int, arguments.tiles.split(",")):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            print(pool.submit(measure, asked.config, tiles).result(), flush=True)
+            print(pool.submit(measure, arguments.config, tiles).result(), flush=True)
     return 0
 
 

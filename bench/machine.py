@@ -1,4 +1,4 @@
-"""The machine that figures come from, described so that others can judge them."""
+"""The machine that figures come from, described so that others can evaluate them."""
 
 from __future__ import annotations
 

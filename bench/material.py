@@ -1,4 +1,4 @@
-"""What the contenders work on: pixels, samples and forests, made once and kept."""
+"""What the methods work on: pixels, samples and forests, made once and kept."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
 from bench import WORK, series
-from bench.contenders import otb, ours
 from bench.environments import own_versions
+from bench.methods import otb, ours
 from oso_pipeline.timeseries.features import block_features
 
 _VERSION = 1
@@ -65,7 +65,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Material:
-    """Files that the contenders read.
+    """Files that the methods read.
 
     Attributes
     ----------
@@ -138,14 +138,14 @@ def _save_forest(folder: Path, samples: Path, leaf: int, size: Size) -> None:
 
 
 def new_forest(leaf: int, trees: int, n_jobs: int = 1) -> RandomForestClassifier:
-    """Return an unfitted scikit-learn forest with the parameters of all contenders."""
+    """Return an unfitted scikit-learn forest with the parameters of all methods."""
     return RandomForestClassifier(
         n_estimators=trees, max_depth=25, min_samples_leaf=leaf, random_state=0, n_jobs=n_jobs
     )
 
 
 def _kept(name: str, known: dict[str, Any], write: Callable[[Path], None]) -> Path:
-    """Return the folder that `write` filled; filled anew when anything it depends on changes."""
+    """Return the folder that `write` filled; filled again when anything it depends on changes."""
     code = Path(series.__file__).read_text(encoding="utf-8")
     identity = json.dumps([known, own_versions(), code, _VERSION], sort_keys=True)
     folder = WORK / "data" / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"

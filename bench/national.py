@@ -52,7 +52,7 @@ SECONDS_PER_PIXEL = 3.8e-6
 """Of a core, measured on a whole tile (docs/performance.md)."""
 PROCESSES, THREADS = 10, 20
 KILLED, BLOCKS_AT_DEATH = 0.3, 1000
-CREWS = (200, 500, 1000, 2000, 4000)
+WORKER_COUNTS = (200, 500, 1000, 2000, 4000)
 
 
 def national_blocks(most: int | None = None) -> list[Block]:
@@ -140,7 +140,7 @@ class ManyWorkers(DaskExecutor):
 
     @property
     def known_tasks(self) -> int:
-        """Tasks that the scheduler knows now."""
+        """Tasks that the scheduler holds now."""
         return len(self._cluster.scheduler.tasks)
 
     def kill_some(self) -> int:
@@ -177,7 +177,7 @@ class Watch:
 
 
 def measure(executor: ManyWorkers, tasks: Sequence[Task], kill: bool) -> dict[str, Any]:
-    """Run tasks, with workers killed half way if asked for."""
+    """Run tasks, with workers killed half way if requested."""
     slept = sum(task.job.seconds for task in tasks if isinstance(task.job, SleepJob))
     workers, failed, first, killed_at, busy = PROCESSES * THREADS, 0, 0.0, 0.0, 0.0
     idle: list[float] = []
@@ -215,7 +215,7 @@ def measure(executor: ManyWorkers, tasks: Sequence[Task], kill: bool) -> dict[st
         "workers_killed": workers - alive,
         "started_again": starts(tasks[0].run_dir) - len(tasks),
         "failed": failed,
-        "uncommitted": sum(task.committed() is None for task in tasks),
+        "uncommitted": sum(task.commit_record() is None for task in tasks),
     }
 
 
@@ -241,7 +241,7 @@ def one_driver(tasks: Sequence[Task], driver_s: float) -> list[dict[str, Any]]:
             "wall_s": simulated(tasks, 0.0, driver_s, workers),
             "ideal_s": round(slept / workers, 1),
         }
-        for workers in CREWS
+        for workers in WORKER_COUNTS
     ]
 
 
@@ -295,7 +295,7 @@ def _seconds(value: float | None) -> str:
 
 
 def write(content: dict[str, Any]) -> None:
-    """Keep the figures, and put the table where the page has room for it."""
+    """Keep the figures, and put the table between the marks of the page."""
     RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)

@@ -151,7 +151,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def write(rows: list[dict[str, Any]]) -> None:
-    """Put the table where the page has room for it."""
+    """Put the table between the marks of the page."""
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(_BEGIN)
     _, _, after = rest.partition(_END)
@@ -159,7 +159,7 @@ def write(rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Measure what the command line asks for, keep the results and write the table."""
+    """Measure the requested sizes, keep the results and write the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.reference_scale")
     parser.add_argument("--parcels", type=int, nargs="+", default=[100_000, 500_000, 1_500_000])
     parser.add_argument("--folder", type=Path, default=WORK / "reference")

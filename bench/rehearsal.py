@@ -135,7 +135,7 @@ def table(content: dict[str, Any]) -> str:
 
 
 def write(content: dict[str, Any]) -> None:
-    """Keep the figures of all tiles, and put the tables where the page has room for them."""
+    """Keep the figures of all tiles, and put the tables between the marks of the page."""
     RESULT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -168,7 +168,7 @@ def keep_map(folder: Path) -> Path:
 
 
 def main() -> int:
-    """Rehearse what the arguments ask for, and print what it took."""
+    """Run the requested rehearsal and print its time and cost."""
     parser = argparse.ArgumentParser(prog="python -m bench.rehearsal", description=__doc__)
     parser.add_argument("--tiles", type=int, help="only so many tiles, with less in each")
     parser.add_argument("--workers", type=int, default=2)

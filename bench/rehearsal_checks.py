@@ -1,4 +1,4 @@
-"""Whether the map of a rehearsal is what its inputs ask for."""
+"""Check that the map of a rehearsal follows from its inputs."""
 
 from __future__ import annotations
 
@@ -121,4 +121,4 @@ def _rows_of(file: Any) -> list[Window]:
 
 def _faults_of_cog(path: Path) -> list[str]:
     is_valid, errors, warnings = cog_validate(path)
-    return [*errors, *warnings] or ([] if is_valid else ["is no valid COG"])
+    return [*errors, *warnings] or ([] if is_valid else ["is not a valid COG"])

@@ -1,4 +1,4 @@
-"""Runs contenders in turn: ours, peer, ours, peer, each in a process of its own."""
+"""Runs methods in turn: ours, peer, ours, peer, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from typing import Any
 import numpy as np
 
 from bench import ONE_THREAD, PROJECT, WORK
-from bench.figures import Spread, ratio
+from bench.figures import RoundStatistics, ratio
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A contender of a comparison.
+    """A method of a comparison.
 
     Parameters
     ----------
     name
         As results and table call it.
     function
-        ``module:function`` that prepares it, below ``bench.contenders``.
+        ``module:function`` that prepares it, below ``bench.methods``.
     python
         Interpreter of its environment; None where it could not be installed.
     case
@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass
 class Run:
-    """What was measured of a contender; seconds are per round.
+    """What was measured of a method; seconds are per round.
 
     Attributes
     ----------
@@ -79,9 +79,11 @@ class Run:
         return {
             "status": "ok",
             "units": self.units,
-            "cpu_us_per_unit": Spread.of(self.cpu_per_unit).to_json(),
-            "wall_us_per_unit": Spread.of(wall).to_json(),
-            "thousands_per_core_second": float(f"{1e3 / Spread.of(self.cpu_per_unit).median:.4g}"),
+            "cpu_us_per_unit": RoundStatistics.of(self.cpu_per_unit).to_json(),
+            "wall_us_per_unit": RoundStatistics.of(wall).to_json(),
+            "thousands_per_core_second": float(
+                f"{1e3 / RoundStatistics.of(self.cpu_per_unit).median:.4g}"
+            ),
             "startup_taken_off_s": self.startup,
             "peak_memory_mb": round(self.rss_peak / 1e6),
             "memory_before_mb": round(self.rss_before / 1e6),
@@ -90,11 +92,11 @@ class Run:
 
 
 class Failed(Exception):
-    """A contender that did not answer as it should."""
+    """A method that did not answer as it should."""
 
 
 def compete(entries: Sequence[Entry], rounds: int, deadline_s: float = 900) -> dict[str, Run]:
-    """Run the contenders in turn, `rounds` times after a round of warming up.
+    """Run the methods in turn, `rounds` times after a round of warming up.
 
     One that cannot be installed, fails, or does not answer for `deadline_s` seconds gets a
     status that says so; the others go on.
@@ -123,7 +125,7 @@ def compete(entries: Sequence[Entry], rounds: int, deadline_s: float = 900) -> d
     return runs
 
 
-def against(runs: Mapping[str, Run], ours: str, peer: str) -> Spread | None:
+def against(runs: Mapping[str, Run], ours: str, peer: str) -> RoundStatistics | None:
     """Return how many times our processor time a peer takes for a unit; None without figures."""
     if runs[ours].status != "ok" or runs[peer].status != "ok":
         return None
@@ -145,7 +147,7 @@ def _take(run: Run, servers: dict[str, _Server], request: str) -> None:
 
 
 class _Server:
-    """The process of a contender."""
+    """The process of a method."""
 
     def __init__(self, process: subprocess.Popen[str], deadline_s: float) -> None:
         self._process = process
@@ -180,7 +182,7 @@ class _Server:
 def _served(entry: Entry, deadline_s: float) -> Iterator[_Server]:
     if entry.python is None:
         raise Failed(f"not installed: {entry.absent}")
-    command = [str(entry.python), "-m", "bench.contender", f"bench.contenders.{entry.function}"]
+    command = [str(entry.python), "-m", "bench.method", f"bench.methods.{entry.function}"]
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
     with (_made(WORK) / f"{entry.name.replace('/', '_')}.log").open("w") as log:
         process = subprocess.Popen(

@@ -36,7 +36,7 @@ def table(results: dict[str, Any], whole_tile: dict[str, Any] | None = None) -> 
         lines += ["", *_tile(results["tile"])]
     growth = [
         f"{name.removeprefix('exponent of ')} {run['exponent']:.2f}"
-        for name, run in results["contenders"].items()
+        for name, run in results["methods"].items()
         if name.startswith("exponent of") and run["status"] == "ok"
     ]
     if growth:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from oso_pipeline.studies.adaptation.comparison_tables import markdown, signed, span
 from oso_pipeline.studies.adaptation.scores import interval_over
 from oso_pipeline.studies.adaptation.summary import LEVEL, SettingSummary, group
-from oso_pipeline.studies.adaptation.tables import markdown, signed, span
 from oso_pipeline.studies.adaptation.trial import UNSUPERVISED
 
 Summaries = Sequence[SettingSummary]

@@ -1,4 +1,4 @@
-"""The tables of the report, put where the page has room for them, and the results beside it."""
+"""The tables of the report, put between the marks of the page, and the results beside it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from bench import PROJECT, RESULTS
 from bench.adaptation.goals import goals, goals_table, of_kind
 from oso_pipeline.adaptation.options import AdaptationOptions
-from oso_pipeline.studies.adaptation.summary import SettingSummary
-from oso_pipeline.studies.adaptation.tables import (
+from oso_pipeline.studies.adaptation.comparison_tables import (
     classes_csv,
     gates_table,
     groups_table,
     markdown,
     settings_table,
 )
+from oso_pipeline.studies.adaptation.summary import SettingSummary
 from oso_pipeline.studies.adaptation.trial import UNSUPERVISED
 
 PAGE = PROJECT / "docs" / "adaptation.md"

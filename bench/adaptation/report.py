@@ -17,23 +17,23 @@ from bench.adaptation import flanders
 from bench.adaptation.page import FIGURES, PAGE, write
 from bench.adaptation.settings import all_settings
 from oso_pipeline.studies.adaptation.summary import SettingSummary, summarise
-from oso_pipeline.studies.adaptation.trial import CONTENDERS, Protocol, run_trial
+from oso_pipeline.studies.adaptation.trial import METHODS, Protocol, run_trial
 
 DATA = PROJECT.parent / "shared" / "data"
 REAL = ("year", "region", "site", "stress")
-STUDENTS = tuple(one for one in CONTENDERS if one.method == "student")
+STUDENTS = tuple(one for one in METHODS if one.method == "student")
 """What is compared where the answer is known: with labels of the target, and without."""
 
 
 def measured(data: Path, work: Path, n_seeds: int, name: str) -> SettingSummary:
     """Return one setting over its seeds."""
     setting = all_settings(data, work)[name]
-    protocol = Protocol() if setting.kind in REAL else Protocol(contenders=STUDENTS)
+    protocol = Protocol() if setting.kind in REAL else Protocol(methods=STUDENTS)
     return summarise(setting, [run_trial(setting, protocol, seed) for seed in range(n_seeds)])
 
 
 def main() -> None:
-    """Measure, and write the page and the results beside it unless a part was asked for."""
+    """Measure, and write the page and the results beside it unless only a part was requested."""
     parser = argparse.ArgumentParser(prog="python -m bench.adaptation")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the sample data")
     parser.add_argument("--seeds", type=int, default=5)

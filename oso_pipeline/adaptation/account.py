@@ -53,7 +53,7 @@ class Notes:
         return anchors.where(~np.isin(anchors.codes, few))
 
     def can_look_at(self, domains: Domains, least: int) -> bool:
-        """Return whether the target can tell anything, and note why not."""
+        """Return whether the target has enough samples, and note why not."""
         n, source = len(domains.target), domains.source.features
         if n < least:
             if n:
@@ -77,7 +77,7 @@ class Notes:
 
 @dataclass(frozen=True, eq=False)
 class Account:
-    """What happened."""
+    """Events of the adaptation, in order."""
 
     method: str
     gate: str

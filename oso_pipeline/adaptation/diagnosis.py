@@ -1,4 +1,4 @@
-"""What a first look at both domains tells, before any method starts."""
+"""First statistics of both domains, before any method starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oso_pipeline.adaptation.domains import (
 )
 from oso_pipeline.adaptation.gate import (
     GateStatistics,
-    Judged,
+    PredictedSamples,
     class_discrepancy,
     confidence_drop,
 )
@@ -37,7 +37,7 @@ class Diagnosis:
     shift
         Delay of the target.
     statistics
-        What the gate looks at.
+        Statistics for the gate.
     target_shares
         Predictions of the baseline for all target samples, shape ``(sample, class)``.
     """
@@ -49,7 +49,7 @@ class Diagnosis:
 
 
 def diagnose(domains: Domains, baseline: BaggedForest, trainer: Trainer) -> Diagnosis:
-    """Hold the target against the baseline."""
+    """Compare the target with the baseline."""
     source, target = domains.source, domains.target
     rng = trainer.rng("diagnosis")
     rows = some_rows(len(source), _MOST_SOURCE, rng)
@@ -64,8 +64,8 @@ def diagnose(domains: Domains, baseline: BaggedForest, trainer: Trainer) -> Diag
     discrepancy = drop = 0.0
     if len(rows):
         discrepancy = class_discrepancy(
-            Judged(source.features[rows], unseen, source.polygons[rows]),
-            Judged(target, shares, domains.target_polygons),
+            PredictedSamples(source.features[rows], unseen, source.polygons[rows]),
+            PredictedSamples(target, shares, domains.target_polygons),
         )
         drop = confidence_drop(unseen, labels, shares)
     polygons = len(np.unique(source.polygons))

@@ -1,4 +1,4 @@
-"""What adaptation starts from, and what trains its forests."""
+"""Source and target domains of an adaptation, and the training of its forests."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ def shares_of(forest: Forest, features: Features) -> Floats:
     return probabilities(forest, np.ascontiguousarray(features.T)).T
 
 
-def joined(forests: list[Forest]) -> Forest:
-    """Return one forest with the trees of several that know the same classes or fewer.
+def merged_forest(forests: list[Forest]) -> Forest:
+    """Return one forest with the trees of several, whose classes may differ.
 
     Raises
     ------

@@ -54,14 +54,14 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
         ``none``, ``jitter``, ``aligned``, ``student`` (recommended), or, for comparison only,
         ``cropmix`` and ``cropmix+classifmix``.
     space
-        What the columns are. None: a single date, every column a band of its own, so that
+        Meaning of the columns. None: a single date, every column a band of its own, so that
         nothing can be shifted.
     forest
         Settings of the forest; the defaults of the configuration if None.
     options
         Options of the methods and thresholds of the gate.
     gate
-        ``auto`` adapts where the statistics show a shift, ``always`` without asking, ``never``
+        ``auto`` adapts where the statistics show a shift, ``always`` without a test, ``never``
         not at all.
     random_state
         Seed, generator or None, as in scikit-learn.
@@ -75,7 +75,7 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
     baseline_ : Forest
         The plain forest of the past years.
     record_ : AdaptationRecord
-        What was seen, decided and done.
+        Statistics, decisions and actions of the adaptation.
     classes_ : ndarray of shape (n_classes,)
         All labels of source and anchors.
     """
@@ -202,7 +202,7 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
     def _decide(self, diagnosis: Diagnosis | None, options: AdaptationOptions) -> tuple[bool, str]:
         """Return whether to adapt, and why."""
         if self.method == "none":
-            return False, "no adaptation is asked for"
+            return False, "no adaptation is requested"
         if self.gate == "never":
             return False, "the gate is set to never"
         if diagnosis is None:

@@ -19,7 +19,7 @@ _EM_STEPS, _PULL = 100, 0.05
 
 @dataclass(frozen=True)
 class GateStatistics:
-    """What the gate looks at.
+    """Statistics for the decision of the gate.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class GateStatistics:
         if self.source_polygons < options.min_source_polygons:
             return False, (
                 f"past years have {self.source_polygons} polygons, fewer than "
-                f"{options.min_source_polygons}: they tell of these fields, not of the season"
+                f"{options.min_source_polygons}: they describe these fields, not the season"
             )
         if self.shows_a_shift(options):
             return True, "the target differs from the past years"
@@ -62,8 +62,8 @@ class GateStatistics:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """Samples as a forest that has not seen them sees them.
+class PredictedSamples:
+    """Samples with predictions of a forest that was not trained on them.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Judged:
         return self.features[members].astype(np.float64), count
 
 
-def class_discrepancy(source: Judged, target: Judged) -> float:
+def class_discrepancy(source: PredictedSamples, target: PredictedSamples) -> float:
     """Return how far the means of the predicted classes lie apart, in variances.
 
     For each class that at least 15 polygons of both sides are predicted as: the mean over the
@@ -125,7 +125,7 @@ def confidence_drop(
     Decaestecker 2002, doi:10.1162/089976602753284446). The second is the share of the target
     whose confidence exceeds the threshold that as many source samples exceed as are right
     (average thresholded confidence: Garg et al. 2022, arXiv:2201.04234). Neither is an estimate
-    of accuracy that deserves to be told; their difference shows that something changed.
+    of accuracy that is worth reporting; their difference shows that something changed.
 
     Parameters
     ----------

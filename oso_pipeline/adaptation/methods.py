@@ -1,4 +1,4 @@
-"""What a method of adaptation is given and what it gives."""
+"""Input and output of an adaptation method."""
 
 from __future__ import annotations
 

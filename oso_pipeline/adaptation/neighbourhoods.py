@@ -21,7 +21,7 @@ class Neighbourhoods:
 
     A season moves all fields of a crop alike, so that series of one crop stay close to each other
     though they leave the place where past years had them: neighbours of the target year share
-    their class more often than a forest of past years knows it (cluster assumption; Zhou et al.
+    their class more often than a forest of past years predicts it (cluster assumption; Zhou et al.
     2003, Learning with local and global consistency, Advances in Neural Information Processing
     Systems 16).
 
@@ -58,7 +58,7 @@ def principal_places(features: Features) -> Floats:
     """Return the samples on the leading principal axes, shape ``(sample, axis)``."""
     values = features.astype(np.float64)
     values -= values.mean(axis=0)
-    spread = values.std(axis=0)
-    values *= np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+    deviation = values.std(axis=0)
+    values *= np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
     _, vectors = np.linalg.eigh(values.T @ values)
     return np.asarray(values @ vectors[:, ::-1][:, :_AXES])

@@ -36,7 +36,7 @@ class AdaptationOptions:
         years.
     min_source_polygons
         With fewer polygons of past years the gate stays shut: pixels of a few fields look like
-        many samples and tell of these fields only.
+        many samples and describe these fields only.
     gate_min_shift_days, gate_min_discrepancy, gate_min_accuracy_drop
         The gate opens at a shift of the first, or where the second and third are both reached.
     gate_large_discrepancy

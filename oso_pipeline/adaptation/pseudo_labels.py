@@ -51,7 +51,7 @@ def select_pseudo_labels(
     classes
         Its classes.
     second_view
-        Classes that another forest predicts; None where agreement is not asked for.
+        Classes that another forest predicts; None if agreement is not required.
     options
         Share of the samples kept.
     """

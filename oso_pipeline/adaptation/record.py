@@ -1,4 +1,4 @@
-"""What adaptation did, for the model file and the report."""
+"""Record of an adaptation, for the model file and the report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class GateRecord:
     reason
         Why, in a sentence.
     shift_days, discrepancy, confidence_drop
-        The statistics; None where there was no target to look at. They are no estimates of
+        The statistics; None where there was no target to look at. They are not estimates of
         accuracy.
     min_shift_days, min_discrepancy, min_confidence_drop
         The thresholds; the second and third count together.
@@ -47,7 +47,7 @@ class GateRecord:
 
     @property
     def statistics(self) -> GateStatistics | None:
-        """What the gate looked at; None where there was no target."""
+        """Statistics of the gate; None without a target."""
         if (
             self.shift_days is None
             or self.discrepancy is None
@@ -102,12 +102,12 @@ class Profiles:
 
 @dataclass(frozen=True)
 class AdaptationRecord:
-    """What adaptation saw, decided and did.
+    """Statistics, decisions and actions of an adaptation.
 
     Parameters
     ----------
     method
-        Asked for.
+        Requested method.
     gate
         Whether it was applied, and why.
     source_samples, target_samples, anchor_samples
@@ -115,7 +115,7 @@ class AdaptationRecord:
     shift
         None without a target.
     agreement
-        Share of the target samples on whose class two views agree; None where not asked.
+        Share of the target samples on whose class two views agree; None if not computed.
     proportions_before, proportions_after
         Share of the target samples by predicted class, baseline and result.
     total_variation
@@ -125,11 +125,11 @@ class AdaptationRecord:
     perennial_from_target, perennial_with_past
         Perennial classes with anchors: learnt from the target year alone, or with past years.
     never_predicted
-        Classes of the target year that the forest does not know.
+        Classes of the target year that the forest was not trained on.
     profiles
         Mean series.
     warnings
-        What a user should know, in sentences.
+        Warnings for the user, in sentences.
     """
 
     method: str
@@ -150,7 +150,7 @@ class AdaptationRecord:
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record in types that JSON knows."""
+        """Return the record as JSON types."""
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from oso_pipeline.adaptation.space import SeriesSpace
 
 _INT16 = np.iinfo(np.int16)
-_HALF_RANGE = 20_000  # room on both sides for what jitter adds and new data exceed
+_HALF_RANGE = 20_000  # margin on both sides for jitter and for larger values in new data
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from oso_pipeline.timeseries.kernels.chunks import indices_chunk
 from oso_pipeline.timeseries.kernels.rows import CHUNK, aligned
 
 Moves = namedtuple("Moves", ["days", "gain", "offset", "pivot"])
-"""What happens to each series.
+"""Changes to each series.
 
 ``days`` is the delay of each sample, float32, shape ``(sample,)``. A value v of a band becomes
 ``pivot + gain * (v - pivot) + offset``; ``gain`` and ``offset`` are float32 of shape
@@ -19,7 +19,7 @@ Moves = namedtuple("Moves", ["days", "gain", "offset", "pivot"])
 ``offset`` where these have fewer.
 """
 
-Lanes = namedtuple("Lanes", ["features"])
+FeatureRows = namedtuple("FeatureRows", ["features"])
 
 
 @kernel
@@ -94,7 +94,7 @@ def write_indices(plan, n_bands, table):  # type: ignore[no-untyped-def]
         int16, shape ``(sample, feature)``; the columns of indices are written.
     """
     n_features = table.shape[1]
-    scratch = Lanes(aligned(2 * n_features * CHUNK).view(np.int16))
+    scratch = FeatureRows(aligned(2 * n_features * CHUNK).view(np.int16))
     first_index = len(plan.days_out) * n_bands
     for start in range(0, len(table), CHUNK):
         size = min(CHUNK, len(table) - start)

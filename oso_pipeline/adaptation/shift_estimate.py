@@ -1,6 +1,6 @@
 """How much later or earlier a year is than another, with its uncertainty, without labels.
 
-For each delay tried, target samples are moved back and held against two views of the source:
+For each delay tried, target samples are moved back and compared with two views of the source:
 the forest's predictions should be sure of each sample yet spread over the classes (information
 maximisation: Bridle, Heading and MacKay 1991, Advances in Neural Information Processing
 Systems 4; Krause, Perona and Gomes 2010, same series 23), and the samples should be likely

@@ -1,4 +1,4 @@
-"""What the columns of a table of samples mean as series, and how series are moved in time."""
+"""Meaning of the columns of a sample table as series, and shifts of series in time."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class SeriesSpace:
     def shift(self, table: Table, days: float | npt.NDArray[np.floating]) -> Table:
         """Delay series: ``X'(t) = X(t - days)``, linear between dates, the ends held.
 
-        Indices are computed anew from the moved bands.
+        Indices are computed again from the moved bands.
 
         Parameters
         ----------

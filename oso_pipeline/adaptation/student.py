@@ -21,7 +21,7 @@ from oso_pipeline.adaptation.domains import (
     Floats,
     Labelled,
     Trainer,
-    joined,
+    merged_forest,
     shares_of,
 )
 from oso_pipeline.adaptation.jitter import jittered_forest, moved_copies
@@ -33,7 +33,7 @@ from oso_pipeline.learners.forest.forest import Forest
 
 _COPIES = 2
 _MOST_OF_TEACHER, _MOST_REMEMBERED = 50_000, 25_000
-"""Samples of past years that teach the teachers and the student: both only judge, or are
+"""Samples of past years that teach the teachers and the student: both only evaluate, or are
 reminded by, samples of the target year, of which there are fewer."""
 
 
@@ -94,7 +94,7 @@ def remembered(
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What a student learns from.
+    """Training data of a student.
 
     Parameters
     ----------
@@ -145,8 +145,8 @@ class Lesson:
         """
         shares = shares_of(taught.forest, domains.target)
         unseen = taught.out_of_bag_shares(self.features, self.pseudo)
-        judged = ~np.isnan(unseen[:, 0])
-        shares[self.targets[judged]] = unseen[judged]
+        evaluated = ~np.isnan(unseen[:, 0])
+        shares[self.targets[evaluated]] = unseen[evaluated]
         return shares
 
 
@@ -165,4 +165,4 @@ def _last(lesson: Lesson, domains: Domains, diagnosis: Diagnosis, trainer: Train
     aligned = jittered_forest(
         "aligned half", domains.source, diagnosis.shift, trainer, share_of_trees=0.5
     )
-    return joined([lesson.teach("student", trainer, share_of_trees=0.5).forest, aligned])
+    return merged_forest([lesson.teach("student", trainer, share_of_trees=0.5).forest, aligned])

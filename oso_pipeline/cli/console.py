@@ -1,4 +1,4 @@
-"""What commands print to; a reader who leaves does not end them."""
+"""Output streams of the commands; a closed pipe does not end a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studies above a run: what the command line asks for, and the tables on the terminal."""
+"""Studies above a run: requests of the command line and tables on the terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oso_pipeline.config.adaptation import AdaptationMethod
 from oso_pipeline.config.experiment import load_experiment
 from oso_pipeline.runtime import session
 from oso_pipeline.studies.adaptation.description import is_evaluation
-from oso_pipeline.studies.adaptation.evaluate import Wish, as_markdown
+from oso_pipeline.studies.adaptation.evaluate import ComparisonRequest, as_markdown
 from oso_pipeline.studies.adaptation.study import Years, evaluate_adaptation
 from oso_pipeline.studies.experiment.result import as_markdown as experiment_table
 from oso_pipeline.studies.experiment.study import check as check_experiment
@@ -24,10 +24,12 @@ from oso_pipeline.studies.experiment.study import run as run_experiment
 from oso_pipeline.studies.goal_runs import GoalFailed, Surroundings
 from oso_pipeline.studies.season import study as season
 from oso_pipeline.studies.season.result import as_markdown as season_table
-from oso_pipeline.studies.season.study import Wish as SeasonWish
+from oso_pipeline.studies.season.study import SeasonRequest
 
 
-def evaluate(path: Path, overrides: list[str] | None, wish: Wish, years: Years) -> None:
+def evaluate(
+    path: Path, overrides: list[str] | None, request: ComparisonRequest, years: Years
+) -> None:
     """Compare methods on what a file describes; print the tables and the files written."""
     if overrides and is_evaluation(path):
         raise typer.BadParameter("the description of a table has no overrides", param_hint="--set")
@@ -36,28 +38,28 @@ def evaluate(path: Path, overrides: list[str] | None, wish: Wish, years: Years) 
         lambda text: err.print(text, markup=False),
     )
     try:
-        found = evaluate_adaptation(path, overrides, wish, years, around)
+        found = evaluate_adaptation(path, overrides, request, years, around)
     except GoalFailed as failed:
         print_outcome(failed.config, failed.outcome)
         raise typer.Exit(int(failed.outcome.exit_code)) from failed
     for summary in found.summaries:
-        out.print(as_markdown(summary, wish), markup=False)
+        out.print(as_markdown(summary, request), markup=False)
     for file in found.files:
         out.print(file)
 
 
 def evaluate_by_day(
-    path: Path, overrides: list[str] | None, wish: SeasonWish, workers: int | None
+    path: Path, overrides: list[str] | None, request: SeasonRequest, workers: int | None
 ) -> None:
-    """Judge maps of up to each day; print the table and the files written."""
+    """Evaluate maps of up to each day; print the table and the files written."""
     config = warned(session.load(path, overrides)).config
-    manner = session.Manner(workers)
+    options = session.RunOptions(workers)
     around = Surroundings(
-        lambda planner, selection, seen: run_silently(planner, selection, manner, seen),
+        lambda planner, selection, seen: run_silently(planner, selection, options, seen),
         lambda text: err.print(text, markup=False),
     )
     try:
-        summary, files = season.evaluate_season(config, wish, around)
+        summary, files = season.evaluate_season(config, request, around)
     except GoalFailed as failed:
         print_outcome(failed.config, failed.outcome)
         raise typer.Exit(int(failed.outcome.exit_code)) from failed
@@ -68,18 +70,18 @@ def evaluate_by_day(
 
 def compare_variants(path: Path, price: float | None, workers: int | None) -> None:
     """Run the variants of an experiment; print the table and the files written."""
-    asked = load_experiment(path)
+    experiment = load_experiment(path)
     if price is not None:
-        asked = replace(asked, price=price)
-    for warning in check_experiment(asked):
+        experiment = replace(experiment, price=price)
+    for warning in check_experiment(experiment):
         err.print(str(warning), markup=False)
-    manner = session.Manner(workers)
+    options = session.RunOptions(workers)
     around = Surroundings(
-        lambda planner, selection, seen: run_silently(planner, selection, manner, seen),
+        lambda planner, selection, seen: run_silently(planner, selection, options, seen),
         lambda text: err.print(text, markup=False),
     )
     try:
-        result = run_experiment(asked, around)
+        result = run_experiment(experiment, around)
     except GoalFailed as failed:
         print_outcome(failed.config, failed.outcome)
         raise typer.Exit(int(failed.outcome.exit_code)) from failed

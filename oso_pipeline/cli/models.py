@@ -18,7 +18,7 @@ Models = Annotated[
 
 def train(config: ConfigPath, set_: Overrides = None, workers: Workers = None) -> None:
     """Run a configuration until its models are trained, and name their folder; make no map."""
-    from oso_pipeline.cli.tables import models_table
+    from oso_pipeline.cli.terminal_tables import models_table
     from oso_pipeline.learning.model_bank import all_models
 
     run_dir = _run(config, list(set_ or ()), workers, until="train")
@@ -40,8 +40,8 @@ def apply(
 
 
 def models(folder: Models) -> None:
-    """List the models of a run or a bank: what they are for, and how accurate their map was."""
-    from oso_pipeline.cli.tables import models_table
+    """List the models of a run or a bank with their season, area and the accuracy of their map."""
+    from oso_pipeline.cli.terminal_tables import models_table
     from oso_pipeline.learning.model_bank import all_models
 
     out.print(models_table(all_models(folder)))
@@ -70,8 +70,8 @@ def _run(config: Path, settings: list[str], workers: int | None, until: str | No
     from oso_pipeline.runtime.runner import Selection
 
     selection = Selection(until)
-    planner, told = checked_planner(session.read(config, settings), selection)
-    outcome = run_shown(planner, selection, session.Manner(workers), told)
+    planner, warned = checked_planner(session.read(config, settings), selection)
+    outcome = run_shown(planner, selection, session.RunOptions(workers), warned)
     if until is None or outcome.exit_code:
         print_outcome(planner.config, outcome)
     if outcome.exit_code:

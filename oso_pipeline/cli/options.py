@@ -63,7 +63,7 @@ def cluster_override(who: str) -> list[str]:
 
 
 def shard_of(text: str) -> Shard | None:
-    """Return the shard that ``--shard`` asks for."""
+    """Return the shard of ``--shard``."""
     from oso_pipeline.runtime.shard import Shard
 
     try:

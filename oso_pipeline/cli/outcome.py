@@ -1,4 +1,4 @@
-"""What a run did, in words."""
+"""Summary of a run, as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oso_pipeline.runtime.outcome import Outcome
 
 
 def print_outcome(config: Config, outcome: Outcome) -> None:
-    """Say what failed, where the products are and how accurate the map is."""
+    """Print failures, paths of the products and the accuracy of the map."""
     # Cells that meet the same flaw of a file say the same.
     alike: dict[str | None, list[str]] = {}
     for failure in outcome.failures:
@@ -45,23 +45,25 @@ def print_outcome(config: Config, outcome: Outcome) -> None:
 
 
 def _print_accuracy(config: Config) -> None:
-    """Say how accurate the map is and by which classes, and how other maps compare.
+    """Print the accuracy of the map, the classes it covers, and the comparison with other maps.
 
     Raises
     ------
     InputDataError
-        If a file of it has changed since it was committed (``E-FAULT-024``).
+        If a file of it has changed since it was committed (``E-FILE-CHANGED``).
     """
     from oso_pipeline.core.coverage import covered_in_words
 
-    folder, judged = config.run_dir / "validation", [("independent/", "the independent set")]
+    folder, evaluated = config.run_dir / "validation", [("independent/", "the independent set")]
     if config.learning.model is not None:
-        out.print(f"models: {config.learning.model}; no polygon was held out to judge the map")
+        out.print(f"models: {config.learning.model}; no polygon was held out to evaluate the map")
     elif has_labels(config):
-        judged.insert(0, ("", "held-out polygons"))
+        evaluated.insert(0, ("", "held-out polygons"))
     else:
-        out.print(f"no label of {config.year} is known: no polygon was held out to judge the map")
-    for name, units in judged:
+        out.print(
+            f"no label of {config.year} is known: no polygon was held out to evaluate the map"
+        )
+    for name, units in evaluated:
         path = folder / f"{name}accuracy.json"
         if not path.exists():
             continue

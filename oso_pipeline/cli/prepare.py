@@ -42,7 +42,7 @@ def init(
 
 
 def check(config: ConfigPath, set_: Overrides = None) -> None:
-    """Check the configuration and its input as far as it can be told without reading it whole."""
+    """Check the configuration and its input without reading the input completely."""
     from oso_pipeline.cli.running import warned
     from oso_pipeline.config.experiment import is_experiment
     from oso_pipeline.runtime import session
@@ -64,11 +64,11 @@ def check_experiment(path: Path, overrides: Sequence[str] | None) -> None:
     if overrides:
         message = "an experiment has no overrides; write them into its variants"
         raise typer.BadParameter(message, param_hint="--set")
-    asked = load_experiment(path)
-    for warning in check_variants(asked):
+    experiment = load_experiment(path)
+    for warning in check_variants(experiment):
         err.print(str(warning), markup=False)
-    names = ", ".join(variant.name for variant in asked.variants)
-    out.print(f"{path}: ok; variants {names}; results go to {asked.folder}", markup=False)
+    names = ", ".join(variant.name for variant in experiment.variants)
+    out.print(f"{path}: ok; variants {names}; results go to {experiment.folder}", markup=False)
 
 
 def shortened(notes: Sequence[str], most: int = 12) -> list[str]:
@@ -86,18 +86,18 @@ def plan(
         bool, typer.Option("--calibrate", help="Measure this machine first (half a minute).")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Tell the time with so many workers.")
+        int | None, typer.Option(min=1, help="Estimate the time with this number of workers.")
     ] = None,
     price: Annotated[
         float | None,
-        typer.Option("--price-per-core-hour", min=0, help="Tell what the run costs."),
+        typer.Option("--price-per-core-hour", min=0, help="Estimate the price of the run."),
     ] = None,
 ) -> None:
     """Show what a run would do, why, and how long it takes, without doing anything."""
-    from oso_pipeline.cli import tables
+    from oso_pipeline.cli import terminal_tables
     from oso_pipeline.cli.running import warned
     from oso_pipeline.runtime import calibration, session
-    from oso_pipeline.runtime.checks.disk import room_for
+    from oso_pipeline.runtime.checks.disk import disk_space
 
     planner = session.planner_of(session.read(config, set_))
     try:
@@ -106,7 +106,7 @@ def plan(
         if not as_json and any(problem.code == "E-RUN-MEMORY" for problem in error.problems):
             # So that one sees beside the others which stage is too large.
             shown = session.forecast_of(planner.config, None)
-            out.print(tables.plan_table(plannable(planner), shown))
+            out.print(terminal_tables.plan_table(plannable(planner), shown))
         raise
     if calibrate:
         calibration.remember(calibration.measure())
@@ -115,10 +115,10 @@ def plan(
     if as_json:
         out.print_json(json.dumps([stage.to_json() for stage in plans]))
     else:
-        out.print(tables.plan_table(plans, forecast))
-        for line in tables.time_and_cost(plans, forecast, price):
+        out.print(terminal_tables.plan_table(plans, forecast))
+        for line in terminal_tables.time_and_cost(plans, forecast, price):
             out.print(line, highlight=False)
-        out.print(str(room_for(planner, planner.stages)))
+        out.print(str(disk_space(planner, planner.stages)))
         for stage in plans:
             for why, count in stage.reasons.most_common(3):
                 out.print(f"{stage.name}: {count} of {len(stage.tasks)}: {why}")

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from oso_pipeline.cli.console import write_or_go_silent
-from oso_pipeline.cli.tables import duration, pace
+from oso_pipeline.cli.terminal_tables import duration, pace
 from oso_pipeline.core.wording import counted
 from oso_pipeline.runtime.events import (
     Event,
@@ -35,7 +35,7 @@ PLAIN_LINE_EVERY_S = 30.0
 
 
 def headline(plan: StagePlan) -> str:
-    """Say in one line what a stage has to do and why."""
+    """Return one line with the tasks of a stage and the reasons for them."""
     todo = len(plan.todo)
     if not todo:
         return f"{plan.name}: nothing to do, {len(plan.tasks)} up to date"
@@ -64,7 +64,7 @@ class PlainProgress:
         self._last = 0.0
 
     def notice(self, event: Event) -> None:
-        """Say what a stage has to do, how far it is, what fails, and how long it took."""
+        """Print tasks, progress, failures and duration of each stage."""
         match event:
             case StageStarted(plan):
                 now = time.monotonic()
@@ -81,7 +81,7 @@ class PlainProgress:
                 pass
 
     def _count(self, result: TaskResult) -> None:
-        """Say from time to time how far the stages are; say every failure."""
+        """Print the progress of the stages from time to time, and every failure."""
         self._counts[result.stage].ended += 1
         if result.status == "failed":
             self._line(f"  failed: {result.stage} {result.name}")

@@ -68,7 +68,7 @@ def verify(
 
 
 def report(run_folder: RunPath) -> None:
-    """Write the report of a run anew where it is missing or outdated, and name it."""
+    """Write the report of a run again where it is missing or outdated, and name it."""
     from oso_pipeline.cli.outcome import print_outcome
     from oso_pipeline.cli.running import planner_to_look, run_shown
     from oso_pipeline.runtime import session
@@ -79,7 +79,7 @@ def report(run_folder: RunPath) -> None:
     if planner.is_done("report"):  # then nothing is written: the run may be another user's
         out.print(page)
         return
-    outcome = run_shown(planner, Selection(only="report"), session.Manner(serial=True))
+    outcome = run_shown(planner, Selection(only="report"), session.RunOptions(serial=True))
     if outcome.failures:
         print_outcome(planner.config, outcome)
         raise typer.Exit(int(outcome.exit_code))
@@ -96,16 +96,16 @@ def evaluate_adaptation(
     placebo: Annotated[
         bool, typer.Option("--placebo", help="Cut the target year in two: nothing to adapt to.")
     ] = False,
-    source_years: Annotated[str, typer.Option(help="Past years, as 2015,2016.")] = "",
+    source_years: Annotated[str, typer.Option(help="Past years, for example 2015,2016.")] = "",
     target_year: Annotated[int | None, typer.Option(help="Year whose labels are hidden.")] = None,
     set_: Overrides = None,
 ) -> None:
     """Hide the labels of a past year, map it from other years, and say what adapting gains."""
     from oso_pipeline.cli.evaluation import evaluate, methods_of, years_of
-    from oso_pipeline.studies.adaptation.evaluate import Wish
+    from oso_pipeline.studies.adaptation.evaluate import ComparisonRequest
 
-    wish = Wish(methods_of(methods), seeds, hide, placebo)
-    evaluate(config, set_, wish, (years_of(source_years), target_year))
+    request = ComparisonRequest(methods_of(methods), seeds, hide, placebo)
+    evaluate(config, set_, request, (years_of(source_years), target_year))
 
 
 def experiment(
@@ -133,8 +133,8 @@ def evaluate_season(
     set_: Overrides = None,
     workers: Workers = None,
 ) -> None:
-    """Train and judge with the images of up to some days; say how early a map is good enough."""
+    """Train and evaluate with the images of up to some days; say how early a map is good enough."""
     from oso_pipeline.cli.evaluation import days_of, evaluate_by_day
-    from oso_pipeline.studies.season.study import Wish
+    from oso_pipeline.studies.season.study import SeasonRequest
 
-    evaluate_by_day(config, set_, Wish(days_of(dates), reach), workers)
+    evaluate_by_day(config, set_, SeasonRequest(days_of(dates), reach), workers)

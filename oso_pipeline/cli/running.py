@@ -9,7 +9,7 @@ from pathlib import Path
 
 from oso_pipeline.cli.console import err, out
 from oso_pipeline.cli.progress import BarProgress, JsonProgress, PlainProgress
-from oso_pipeline.cli.tables import needs_table
+from oso_pipeline.cli.terminal_tables import needs_table
 from oso_pipeline.cli.warning_lines import WarningLines
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import ExitCode
@@ -50,12 +50,12 @@ def checked_planner(
 def run_shown(
     planner: Planner,
     selection: Selection,
-    manner: session.Manner | None = None,
-    told: Collection[str] = (),
+    options: session.RunOptions | None = None,
+    warned: Collection[str] = (),
 ) -> Outcome:
     """Run a plan, with bars on a terminal and lines elsewhere; then warnings and what it took.
 
-    Warnings that were `told` before are not told again.
+    Warnings in `warned` were shown before and are not repeated.
 
     Raises
     ------
@@ -64,38 +64,38 @@ def run_shown(
     """
     bars = BarProgress(out) if sys.stdout.isatty() else None
     with bars or nullcontext():
-        shown = [bars or PlainProgress(sys.stdout), WarningLines(told)]
-        outcome = _run(planner, selection, manner, shown)
+        shown = [bars or PlainProgress(sys.stdout), WarningLines(warned)]
+        outcome = _run(planner, selection, options, shown)
     if outcome.needs:
         out.print(needs_table(outcome.needs))
     return outcome
 
 
 def run_as_json(
-    planner: Planner, selection: Selection, manner: session.Manner | None = None
+    planner: Planner, selection: Selection, options: session.RunOptions | None = None
 ) -> Outcome:
     """Run a plan, with a line of JSON for each event; otherwise as `run_shown`."""
-    return _run(planner, selection, manner, [JsonProgress(sys.stdout)])
+    return _run(planner, selection, options, [JsonProgress(sys.stdout)])
 
 
 def run_silently(
     planner: Planner,
     selection: Selection,
-    manner: session.Manner | None = None,
+    options: session.RunOptions | None = None,
     observers: Sequence[Observer] = (),
 ) -> Outcome:
-    """Run a plan and show nothing, but tell observers; otherwise as `run_shown`."""
-    return _run(planner, selection, manner, observers)
+    """Run a plan and show nothing, but notify observers; otherwise as `run_shown`."""
+    return _run(planner, selection, options, observers)
 
 
 def _run(
     planner: Planner,
     selection: Selection,
-    manner: session.Manner | None,
+    options: session.RunOptions | None,
     observers: Sequence[Observer],
 ) -> Outcome:
     try:
-        return session.run(planner, selection, manner, observers)
+        return session.run(planner, selection, options, observers)
     except KeyboardInterrupt as error:
         raise _end("interrupted", ExitCode.INTERRUPTED) from error
     except Terminated as error:

@@ -23,7 +23,7 @@ def run(
     config: ConfigPath,
     until: Annotated[str | None, typer.Option(help="Last stage to run, one of:")] = None,
     stage: Annotated[str | None, typer.Option(help="The one stage to run, one of:")] = None,
-    tiles: Annotated[str, typer.Option(help="Only these tiles, as 31TCJ,30TYP.")] = "",
+    tiles: Annotated[str, typer.Option(help="Only these tiles, for example 31TCJ,30TYP.")] = "",
     set_: Overrides = None,
     cluster: Annotated[
         str,
@@ -34,7 +34,7 @@ def run(
     workers: Workers = None,
     json_log: Annotated[bool, typer.Option("--json-log", help="JSON lines on stdout.")] = False,
     shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Do only this share of each stage, as 3/20.")
+        str, typer.Option(metavar="I/N", help="Run only this part of each stage, for example 3/20.")
     ] = "",
     wait_lock: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Wait for another run to end.")
@@ -48,7 +48,7 @@ def run(
     from oso_pipeline.cli.running import checked_planner, run_as_json, run_shown
     from oso_pipeline.runtime import session
     from oso_pipeline.runtime.runner import Selection
-    from oso_pipeline.runtime.session import Manner
+    from oso_pipeline.runtime.session import RunOptions
     from oso_pipeline.runtime.stages import STAGES
 
     if until is not None and stage is not None:
@@ -58,12 +58,12 @@ def run(
             raise typer.BadParameter(f"no stage {name!r}; the stages are {', '.join(known)}")
     settings = session.read(config, [*(set_ or ()), *cluster_override(cluster)])
     selection = Selection(until, stage, tiles=tiles_of(tiles, settings), shard=shard_of(shard))
-    planner, told = checked_planner(settings, selection)
-    manner = Manner(workers, wait_lock_s=wait_lock, break_lock=break_lock)
+    planner, warned = checked_planner(settings, selection)
+    options = RunOptions(workers, wait_lock_s=wait_lock, break_lock=break_lock)
     if json_log:
-        outcome = run_as_json(planner, selection, manner)
+        outcome = run_as_json(planner, selection, options)
     else:
-        outcome = run_shown(planner, selection, manner, told)
+        outcome = run_shown(planner, selection, options, warned)
         print_outcome(planner.config, outcome)
     raise typer.Exit(int(outcome.exit_code))
 
@@ -103,18 +103,18 @@ def reference(
     """Prepare the reference polygons alone, and show what became of them."""
     from oso_pipeline.cli.outcome import print_outcome
     from oso_pipeline.cli.running import checked_planner, run_shown
-    from oso_pipeline.cli.tables import books_table, reference_table
+    from oso_pipeline.cli.terminal_tables import books_table, reference_table
     from oso_pipeline.core.nomenclature import load_nomenclature
     from oso_pipeline.reference.polygons.explain import biographies
     from oso_pipeline.runtime import session
     from oso_pipeline.runtime.runner import Selection
-    from oso_pipeline.runtime.session import Manner
+    from oso_pipeline.runtime.session import RunOptions
 
     goal, settings = Selection(goal="reference"), session.read(config, set_)
     if settings.learning.model is not None:
         raise typer.BadParameter("with learning.model no polygon is read; leave it out")
-    planner, told = checked_planner(settings, goal)
-    outcome = run_shown(planner, goal, Manner(workers), told)
+    planner, warned = checked_planner(settings, goal)
+    outcome = run_shown(planner, goal, RunOptions(workers), warned)
     if outcome.failures:
         print_outcome(planner.config, outcome)
         raise typer.Exit(int(outcome.exit_code))

@@ -8,7 +8,7 @@ from oso_pipeline.runtime.folder.status import Progress, Status, Worker
 
 
 def content(status: Status, why: bool) -> dict[str, Any]:
-    """Return a look at a run as JSON values; the reasons of stages where `why` asks for them."""
+    """Return the state of a run as JSON values, with the reasons of stages if `why` is set."""
     return {
         "complete": status.is_complete,
         "stages": [
@@ -23,14 +23,14 @@ def content(status: Status, why: bool) -> dict[str, Any]:
         "workers": [_worker(worker) for worker in status.workers],
         "under_way": [
             {
-                "stage": sign.stage,
-                "task": sign.task,
-                "host": sign.host,
-                "pid": sign.pid,
-                "since": sign.since,
-                "slow": sign in status.slow,
+                "stage": beat.stage,
+                "task": beat.task,
+                "host": beat.host,
+                "pid": beat.pid,
+                "since": beat.since,
+                "slow": beat in status.slow,
             }
-            for sign in status.signs
+            for beat in status.heartbeats
         ],
         "failures": [
             {"stage": stage, "task": task, "error": error}

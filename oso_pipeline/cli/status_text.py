@@ -11,9 +11,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from oso_pipeline.cli.tables import duration, pace
+from oso_pipeline.cli.terminal_tables import duration, pace
 from oso_pipeline.runtime.folder.status import Status, Watch, Worker
-from oso_pipeline.tasks.heartbeat import Sign
+from oso_pipeline.tasks.heartbeat import Heartbeat
 
 SHOWN = 20
 """Tasks under way and failures named at most; the rest is counted."""
@@ -28,12 +28,12 @@ def lines(status: Status, why: bool) -> Iterator[str]:
             for reason, count in plan.reasons.most_common():
                 yield f"           {count}: {reason}"
     yield from _at_work(status)
-    for sign in status.signs[:SHOWN]:
-        slow = sign in status.slow
-        beside = f", slow: its peers took {duration(status.slow[sign])}" if slow else ""
-        yield f"under way: {_task(sign)}{beside}"
-    if len(status.signs) > SHOWN:
-        yield f"under way: {len(status.signs) - SHOWN} more"
+    for beat in status.heartbeats[:SHOWN]:
+        slow = beat in status.slow
+        beside = f", slow: its peers took {duration(status.slow[beat])}" if slow else ""
+        yield f"under way: {_task(beat)}{beside}"
+    if len(status.heartbeats) > SHOWN:
+        yield f"under way: {len(status.heartbeats) - SHOWN} more"
     yield from _failures(status)
 
 
@@ -85,9 +85,9 @@ def _how_far(worker: Worker) -> str:
     return f": {progress.stage} {progress.ended}/{progress.todo}{failed}{silent}"
 
 
-def _task(sign: Sign) -> str:
-    since = duration(max(0.0, time.time() - sign.since))
-    return f"{sign.stage} {sign.task} on {sign.host}, process {sign.pid}, for {since}"
+def _task(beat: Heartbeat) -> str:
+    since = duration(max(0.0, time.time() - beat.since))
+    return f"{beat.stage} {beat.task} on {beat.host}, process {beat.pid}, for {since}"
 
 
 def _failures(status: Status) -> Iterator[str]:
@@ -96,7 +96,7 @@ def _failures(status: Status) -> Iterator[str]:
         alike.setdefault(error, []).append(f"{stage} {task}")
     for error, names in [*alike.items()][:SHOWN]:
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        # Of a traceback the last line tells what went wrong, of a message the first.
+        # The last line of a traceback names the error, the first line of a message.
         said = error.strip().splitlines()
         yield f"failed: {names[0]}{others}: {said[-1 if said[0].startswith('Traceback') else 0]}"
     if len(alike) > SHOWN:

@@ -40,14 +40,14 @@ def update(
     """Take what is new since the last run: say what came and what is made again, and make it."""
     from oso_pipeline.cli.outcome import print_outcome
     from oso_pipeline.cli.running import checked_planner, run_shown
-    from oso_pipeline.cli.tables import duration
+    from oso_pipeline.cli.terminal_tables import duration
     from oso_pipeline.runtime import session
     from oso_pipeline.runtime.runner import Selection
     from oso_pipeline.runtime.update import configuration_before, find_update
 
     settings = session.read(config, [*(set_ or ()), *cluster_override(cluster)])
     before = configuration_before(settings)
-    planner, told = checked_planner(settings)
+    planner, warned = checked_planner(settings)
     found = find_update(planner, before)
     for line in _lines(found):
         out.print(line, markup=False)
@@ -61,7 +61,9 @@ def update(
         out.print("nothing was done (--dry-run)")
         return
     planner.forget()
-    outcome = run_shown(planner, Selection(), session.Manner(workers, wait_lock_s=wait_lock), told)
+    outcome = run_shown(
+        planner, Selection(), session.RunOptions(workers, wait_lock_s=wait_lock), warned
+    )
     print_outcome(settings, outcome)
     raise typer.Exit(int(outcome.exit_code))
 
@@ -87,7 +89,7 @@ def _lines(found: Update) -> Iterator[str]:
 
 def _products(changes: Changes) -> str:
     """Return how many products came, went and changed, and the first of them."""
-    told = []
+    parts = []
     for word, names in (
         ("new", changes.new),
         ("gone", changes.gone),
@@ -95,8 +97,8 @@ def _products(changes: Changes) -> str:
     ):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            told.append(f"{len(names)} {word} ({names[0]}{more})")
-    return ", ".join(told)
+            parts.append(f"{len(names)} {word} ({names[0]}{more})")
+    return ", ".join(parts)
 
 
 def _tiles(plan: StagePlan) -> str:
@@ -124,12 +126,15 @@ def clean(
     run_folder: RunPath,
     kind: Annotated[
         str,
-        typer.Option(metavar="KINDS", help="What to remove, as blocks,samples; --dry-run lists."),
+        typer.Option(
+            metavar="KINDS",
+            help="Kinds to remove, for example blocks,samples; --dry-run lists them.",
+        ),
     ] = "",
     dry_run: DryRun = False,
 ) -> None:
     """Remove what a run left and does not need any more, or kinds of what can be made again."""
-    from oso_pipeline.cli.tables import kinds_table
+    from oso_pipeline.cli.terminal_tables import kinds_table
     from oso_pipeline.runtime.folder import cleaning
     from oso_pipeline.runtime.stages import STAGES
     from oso_pipeline.runtime.upkeep import clean as remove
@@ -147,7 +152,7 @@ def clean(
 
 
 def _say(holding: Holding, chosen: tuple[str, ...], dry_run: bool) -> None:
-    """Say in words what was removed, and what a later run does about it."""
+    """Print the removed files, and the effect on a later run."""
     from oso_pipeline.runtime.folder.cleaning import BY_DEFAULT
 
     gone = {name: holding.kinds[name] for name in chosen if holding.kinds[name].files}
@@ -158,7 +163,7 @@ def _say(holding: Holding, chosen: tuple[str, ...], dry_run: bool) -> None:
     if again := [name for name in gone if name not in BY_DEFAULT]:
         out.print(f"the next `oso run` makes {', '.join(again)} again; `oso plan` says how long")
     if not gone and chosen == BY_DEFAULT:
-        out.print("what stays can be made again too: name kinds by --kind, as --kind samples,parts")
+        out.print("other files can be made again too: name them, for example --kind samples,parts")
     if holding.changed:
         more = f" and {len(holding.changed) - 1} more" if len(holding.changed) > 1 else ""
         out.print(f"not as committed, so they stay: {holding.changed[0]}{more}", markup=False)

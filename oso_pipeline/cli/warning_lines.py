@@ -17,12 +17,12 @@ class WarningLines:
 
     Parameters
     ----------
-    told
+    warned
         Warnings that were printed before.
     """
 
-    def __init__(self, told: Collection[str] = ()) -> None:
-        self._seen = set(told)
+    def __init__(self, warned: Collection[str] = ()) -> None:
+        self._seen = set(warned)
         self._found = 0
 
     def notice(self, event: Event) -> None:

@@ -17,7 +17,7 @@ def simulate(
     year: Annotated[int, typer.Option(min=2016, max=2100, help="Year of the images.")] = 2018,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another world.")] = 0,
     tiles: Annotated[
-        str, typer.Option(help="Tiles, as 31TCJ,31TDJ; of each the upper-left corner.")
+        str, typer.Option(help="Tiles, for example 31TCJ,31TDJ; the upper-left corner of each.")
     ] = "30UYD,31UCU",
     dates: Annotated[
         int, typer.Option(min=10, max=73, help="Images of the year of each tile, about.")
@@ -51,20 +51,20 @@ def demo(
     from oso_pipeline.cli.running import load_planner, run_shown
     from oso_pipeline.runtime.reuse import begin_with_preparation
     from oso_pipeline.runtime.runner import Selection
-    from oso_pipeline.runtime.session import Manner
+    from oso_pipeline.runtime.session import RunOptions
     from oso_pipeline.simulation.demo import prepare_demo
 
     with writing_into(folder):
         configs = prepare_demo(folder, out.print)
     out.print("mapping 2018 with the forest of 2017 as it is, to compare with")
     planner = load_planner(configs.past_forest)
-    outcome = run_shown(planner, Selection(until="mosaic"), Manner(workers))
+    outcome = run_shown(planner, Selection(until="mosaic"), RunOptions(workers))
     if outcome.exit_code == 0:
         out.print("mapping 2018 with the labels of 2017, adapted; labels and samples are the same")
         past_forest = planner.run_dir
         planner = load_planner(configs.main)
         with writing_into(folder):
             begin_with_preparation(past_forest, planner.run_dir)
-        outcome = run_shown(planner, Selection(), Manner(workers))
+        outcome = run_shown(planner, Selection(), RunOptions(workers))
     print_outcome(planner.config, outcome)
     raise typer.Exit(int(outcome.exit_code))

@@ -17,9 +17,9 @@ class PastImagery(Section):
     """Images of a past season; tiles, bands and what is clear are those of `imagery`."""
 
     paths: tuple[Path, ...] = Field(min_length=1)
-    """Folders that hold the products, as in `imagery.paths`; they may be the same folders."""
+    """Folders that contain the products, as in `imagery.paths`; they may be the same folders."""
     allow_missing_tiles: bool = False
-    """Learn from the other tiles when one has no usable product in that season."""
+    """Train with the other tiles if one has no usable product in that season."""
 
 
 class PastDates(Section):
@@ -28,19 +28,19 @@ class PastDates(Section):
     start: date
     """First date, at most `max_shift_days` off the day of the year of `season.start`."""
     end: date | None = None
-    """Last date; by default the one that gives as many dates as `season` has."""
+    """Last date; by default the number of dates is that of `season`."""
 
 
 class PastSeason(Section):
     """A year with images and with labels of all classes."""
 
     year: int = Field(ge=2006, le=2100)
-    """Year of the labels: those of `reference.sources` with this `year` describe its images."""
+    """Year of the labels: items of `reference.sources` with this `year` describe these images."""
     imagery: PastImagery
-    """Where the images of that season are."""
+    """Images of the past season."""
     season: PastDates | None = None
-    """Its dates; by default those of `season` moved by whole years, so that a feature means the
-    same day of the season in both."""
+    """Dates of the past season; by default those of `season` shifted by whole years, so that a
+    feature has the same day of the season in both."""
 
 
 class Adaptation(Section):
@@ -48,12 +48,13 @@ class Adaptation(Section):
 
     All classes are learnt from past seasons. Labels of perennial classes that hold in the year
     of the map serve too, and are what accuracy is measured with; labels of annual classes of
-    that year only measure accuracy, where there are any. docs/adaptation.md tells when to
+    that year only measure accuracy, where there are any. docs/adaptation.md says when to
     trust it.
     """
 
     sources: tuple[PastSeason, ...] = Field(min_length=1)
-    """Past seasons; the samples of several are pooled, which was better than a forest each."""
+    """Past seasons. The samples of several seasons are pooled, which was more accurate than a
+    forest for each."""
     method: AdaptationMethod = "student"
     """student: recommended. Without change on the way: none, the forest of the past seasons as
     it is. Parts of the student: jitter, trained on slightly moved series; aligned, its votes
@@ -61,59 +62,59 @@ class Adaptation(Section):
     cropmix, annual classes of the past with perennial ones of now; cropmix+classifmix, that
     with classes guessed for the annual ones of now."""
     gate: Literal["auto", "always", "never"] = "auto"
-    """auto: adapt only where the seasons differ measurably; without a difference adapting costs
-    1 to 3 points of accuracy. always, never: without asking; never gives the forest of the
-    past seasons."""
+    """auto: adapt only if the seasons differ measurably; without a difference, adaptation costs 1
+    to 3 points of accuracy. always, never: no test; never uses the forest of the past seasons."""
     perennial_classes: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(None, min_length=1)
-    """Codes whose labels hold for years, all others are annual; null: for oso17 and oso23, all
-    but their annual crops."""
+    """Codes of classes whose labels are valid for years; all others are annual. null: all classes
+    of oso17 and oso23 except annual crops."""
     perennial_span_years: int = Field(4, ge=0, le=30)
-    """A label of a perennial class holds in seasons this many years before and after its own."""
+    """A label of a perennial class is valid for this many years before and after its own."""
     target_sample_size: int = Field(20_000, ge=200)
-    """Unlabelled pixels of the year of the map drawn per stratum, by area. They show how the
-    season went; at least 2,000 are advised."""
+    """Number of unlabelled pixels of the mapped year drawn per stratum, by area. They represent the
+    season; use at least 2,000."""
     max_shift_days: int = Field(60, ge=5, le=180)
-    """Largest shift of the season that is looked for, in days, in both directions."""
+    """Largest shift of the season to search for, in days, in both directions."""
     shift_step_days: int = Field(5, ge=1, le=30)
     """Step of that search."""
     shift_prior_sd_days: float = Field(25.0, gt=0)
-    """How large shifts are usually, as a standard deviation; it keeps the search from shifts
-    that fit by chance."""
+    """Standard deviation of usual shifts, in days; it prevents shifts that fit by chance."""
     time_jitter_days: float = Field(10.0, ge=0, le=60)
-    """Random delay of the series that the forest learns from, standard deviation in days."""
+    """Random delay of the training series, standard deviation in days."""
     gain_jitter: float = Field(0.10, ge=0, le=1)
-    """Random stretch of each band of these series, standard deviation of its logarithm."""
+    """Random gain of each band of the training series, standard deviation of its logarithm."""
     offset_jitter: float = Field(0.10, ge=0, le=1)
     """Random offset of each band, in standard deviations of the band."""
     pseudo_label_fraction: float = Field(0.85, gt=0, le=1)
-    """Share of the unlabelled pixels of each class, the surest first, that teach the student.
-    Results are flat from 0.75 to 0.9 and worse with all of them."""
+    """Fraction of the unlabelled pixels of each class used as pseudo-labels, the most certain
+    first. Accuracy is stable from 0.75 to 0.9 and lower with all of them."""
     pseudo_label_agreement: bool = True
-    """Only pixels teach whose class two forests agree on, one of them trained on the past
-    moved to the season of now."""
+    """Use a pseudo-label only if two forests agree on the class, one of them trained on past series
+    shifted to the mapped season."""
     pseudo_label_neighbours: int = Field(10, ge=1, le=100)
-    """A pixel is taken for what it and its nearest in the year of the map, so many at most, are
-    taken for together; one for each 60 pixels, as few pixels have few of a rare class.
-    1: each for itself."""
+    """Smooth predictions over this many nearest pixels in feature space, in the mapped year; at
+    most one neighbour per 60 pixels, since small samples have few pixels of rare classes. 1: no
+    smoothing."""
     student_rounds: int = Field(2, ge=1, le=5)
-    """Students in a row; each helps to choose what the next one learns from."""
+    """Number of consecutive students; each selects the pseudo-labels of the next one."""
     source_weight: float = Field(0.3, ge=0, le=10)
-    """Weight of all past samples together in the student; that of its pseudo-labels is 1."""
+    """Total weight of all past samples in the student, relative to its pseudo-labels (1)."""
     min_anchor_polygons: int = Field(30, ge=1)
-    """With this many polygons of the year of the map a perennial class does without its past
-    samples; with fewer it keeps them, as it may vanish otherwise."""
+    """With at least this many polygons of the mapped year, a perennial class is trained without its
+    past samples. With fewer it keeps them, since it could disappear otherwise."""
     min_source_polygons: int = Field(30, ge=0)
-    """With fewer polygons of past seasons the gate stays shut: the pixels of a few fields tell of
-    these fields, not of the season."""
+    """With fewer polygons of past seasons the gate stays off: the pixels of a few fields describe
+    these fields, not the season."""
     gate_min_shift_days: float = Field(4.0, ge=0)
-    """The gate opens at a shift of at least this many days, or by both of the next two."""
+    """The gate is on at a shift of at least this many days, or if both of the next two criteria are
+    met."""
     gate_min_discrepancy: float = Field(0.2, ge=0)
-    """Least difference between the mean series of a class then and now, in its variances."""
+    """Minimum difference between the mean series of a class in both seasons, in variances of the
+    class."""
     gate_min_accuracy_drop: float = Field(0.05, ge=0, le=1)
-    """Least loss of the forest's own confidence, as a share; never to be read as accuracy."""
+    """Minimum loss of the confidence of the forest, as a fraction; it is not an accuracy."""
     gate_large_discrepancy: float = Field(0.6, ge=0)
-    """From here on the discrepancy opens the gate alone; other proportions of the classes were
-    never seen to reach it."""
+    """From this discrepancy on the gate is on without other criteria; changed class proportions
+    alone did not reach it in tests."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Adaptation:

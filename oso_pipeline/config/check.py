@@ -19,10 +19,10 @@ def check_paths(config: Config) -> Problems:
     """Check that what the configuration names is there and readable.
 
     Every path is tried as the run will use it, and every problem is collected: missing, a
-    file where a folder is expected or the reverse, no permission (``E-INPUT-058``); a run
-    folder that is or lies in an input (``E-INPUT-059``); a nomenclature that cannot
-    be used (``E-INPUT-044``, ``-045``, ``-058``, ``-063``); past seasons that do not fit
-    (``E-INPUT-072`` to ``-074``).
+    file where a folder is expected or the reverse, no permission (``E-PATH-...``); a run
+    folder that is or lies in an input (``E-RUN-INSIDE``); a nomenclature that cannot
+    be used (``E-NOMENCLATURE``, ``E-NOMENCLATURE-CODE``, ``E-TEXT-ENCODING``); past seasons that
+    do not fit (see `season_check`).
     """
     problems = Problems()
     for key, path in _image_folders(config):
@@ -52,17 +52,17 @@ def check_paths(config: Config) -> Problems:
 
 
 def check_writable(config: Config) -> Problems:
-    """Check that the run folder may be written, or made (``E-INPUT-058``)."""
+    """Check that the run folder may be written, or made (``E-PATH-PERMISSION``)."""
     problems, run_dir = Problems(), real_place(config.run_dir)
     existing = next((f for f in (run_dir, *run_dir.parents) if f.exists()), run_dir)
     if existing.is_dir() and not os.access(existing, os.W_OK | os.X_OK):
         message = f"run_dir: no permission to write in {existing}"
-        problems.error("E-INPUT-058", message, run_dir, "choose a folder you may write in")
+        problems.error("E-PATH-PERMISSION", message, run_dir, "choose a folder you may write in")
     return problems
 
 
 def check_block(config: Config, fitting: int, worker_bytes: float) -> Problems:
-    """Check that a block of the size asked for fits into the memory of a worker.
+    """Check that a block of the requested size fits into the memory of a worker.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ def check_block(config: Config, fitting: int, worker_bytes: float) -> Problems:
     fitting
         Most pixels of a block that fit.
     worker_bytes
-        Memory that a worker has to have for a block of the size asked for.
+        Memory that a worker needs for a block of the requested size.
 
     Returns
     -------
     Problems
-        ``E-INPUT-062`` with an estimate and a size that fits, or nothing.
+        ``E-BLOCK-MEMORY`` with an estimate and a size that fits, or nothing.
     """
     problems = Problems()
     pixels, memory = config.runtime.block_pixels, config.runtime.memory_per_worker_gb
@@ -84,7 +84,7 @@ def check_block(config: Config, fitting: int, worker_bytes: float) -> Problems:
         return problems
     needed = ceil(worker_bytes / 1e8) / 10
     problems.error(
-        "E-INPUT-062",
+        "E-BLOCK-MEMORY",
         f"runtime.block_pixels: blocks of {pixels} pixels need workers of about {needed:.1f} GB, "
         f"runtime.memory_per_worker_gb is {memory:g}",
         None,
@@ -111,23 +111,23 @@ def _check(
         is_folder, exists = path.is_dir(), path.exists()
     except (OSError, ValueError) as error:  # no permission above it, or an impossible name
         reason = getattr(error, "strerror", None) or error
-        problems.error("E-INPUT-058", f"{key}: cannot be read: {reason}", path, hint)
+        problems.error("E-PATH-READ", f"{key}: cannot be read: {reason}", path, hint)
         return
     if not exists:
         above = next((folder for folder in path.parents if os.path.isdir(folder)), path)
         message = f"{key}: there is nothing at {path}; the part that exists is {above}"
-        problems.error("E-INPUT-058", message, path, hint)
+        problems.error("E-PATH-MISSING", message, path, hint)
     elif is_odd(path):
         found = "found a device, a pipe or a socket"
-        problems.error("E-INPUT-058", f"{key}: {found}, expected a file", path, hint)
+        problems.error("E-PATH-KIND", f"{key}: {found}, expected a file", path, hint)
     elif is_folder and kind == "file":
-        problems.error("E-INPUT-058", f"{key}: found a folder, expected a file", path, hint)
+        problems.error("E-PATH-KIND", f"{key}: found a folder, expected a file", path, hint)
     elif not is_folder and kind == "folder":
-        problems.error("E-INPUT-058", f"{key}: found a file, expected a folder", path, hint)
+        problems.error("E-PATH-KIND", f"{key}: found a file, expected a folder", path, hint)
     elif not os.access(path, os.R_OK | (os.X_OK if is_folder else 0)):
         what = "folder" if is_folder else "file"
         problems.error(
-            "E-INPUT-058",
+            "E-PATH-PERMISSION",
             f"{key}: no permission to read the {what}",
             path,
             "grant permission to read it",
@@ -145,16 +145,16 @@ def _check_run_dir(config: Config, problems: Problems) -> None:
             message = f"run_dir: lies inside {key}, {folder}"
         else:
             continue
-        problems.error("E-INPUT-059", message, run_dir, hint)
+        problems.error("E-RUN-INSIDE", message, run_dir, hint)
     model = config.learning.model
     if model is not None and real_place(model).is_relative_to(run_dir):
         message = "run_dir: holds the models that learning.model names"
-        problems.error("E-INPUT-059", message, run_dir, "choose a run_dir apart from the models")
+        problems.error("E-RUN-INSIDE", message, run_dir, "choose a run_dir apart from the models")
     for index, source in enumerate(config.reference.sources):
         if real_place(source.path) == run_dir:
             message = f"run_dir: is the same as reference.sources[{index}].path"
-            problems.error("E-INPUT-059", message, run_dir, hint)
+            problems.error("E-RUN-INSIDE", message, run_dir, hint)
     if run_dir.exists() and not run_dir.is_dir():
         message = "run_dir: found a file, expected a folder"
-        problems.error("E-INPUT-058", message, run_dir, hint)
+        problems.error("E-PATH-KIND", message, run_dir, hint)
         return

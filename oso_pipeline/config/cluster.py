@@ -20,14 +20,14 @@ class SerialCluster(Section):
     """One task after the other in this process, for debugging."""
 
     kind: Literal["serial"]
-    """Who does the work."""
+    """Executor of the tasks."""
 
 
 class LocalCluster(Section):
-    """Processes on this machine, `runtime.workers` of them, reachable on loopback only."""
+    """`runtime.workers` processes on this machine, reachable on loopback only."""
 
     kind: Literal["local"] = "local"
-    """Who does the work."""
+    """Executor of the tasks."""
     dashboard: bool = False
     """Serve dask's dashboard at http://127.0.0.1:8787; needs bokeh."""
 
@@ -36,12 +36,13 @@ class RemoteWorkers(Section):
     """The keys of clusters whose workers are reached over a network."""
 
     tls: Path | None = None
-    """Folder with the keys of `oso cluster-keys`, on a disk that all machines see."""
+    """Folder with the keys of `oso cluster-keys`, on a disk shared by all machines."""
     insecure_network: bool = False
-    """Talk without encryption and let everybody on the network send work, which is to say run
-    programs as you; only on a network where nobody else is."""
+    """Communicate without encryption. Everybody on the network can then run programs as you, so use
+    it only on a private network."""
     no_workers_timeout_min: float = Field(120.0, gt=0)
-    """The run ends when it has had no worker for so many minutes, as when the queue gives none."""
+    """The run ends after this many minutes without a worker, for example if the queue starts no
+    job."""
 
 
 class BatchJobs(Section):
@@ -52,13 +53,13 @@ class BatchJobs(Section):
     queue: str | None = Field(None, pattern=WORD_PATTERN)
     """Partition of Slurm, queue of PBS."""
     account: str | None = Field(None, pattern=WORD_PATTERN)
-    """Account that pays for the jobs."""
+    """Account to charge for the jobs."""
     walltime: str = Field("02:00:00", pattern=WALLTIME_PATTERN)
-    """The longest time of a job, as HH:MM:SS, in quotes."""
+    """Time limit of a job, in the form HH:MM:SS, in quotes."""
     directives: tuple[Option, ...] = ()
-    """Further options of sbatch or qsub, one each, as --qos=normal."""
+    """Further options of sbatch or qsub, one per item, for example --qos=normal."""
     prologue: tuple[Line, ...] = ()
-    """Lines of shell that a job runs first, as module load python."""
+    """Shell commands that a job runs first, for example module load python."""
 
     @property
     def walltime_s(self) -> int:
@@ -68,24 +69,24 @@ class BatchJobs(Section):
 
 
 class PilotCluster(RemoteWorkers, BatchJobs):
-    """Jobs of Slurm or PBS whose workers get their tasks from this process."""
+    """Jobs of Slurm or PBS whose workers receive tasks from this process."""
 
     kind: Literal["pilot"]
-    """Who does the work."""
+    """Executor of the tasks."""
     jobs: int = Field(1, ge=1)
     """Jobs to keep in the queue; those that end while there is work are replaced."""
     workers_per_job: int = Field(1, ge=1)
     """Worker processes of a job, each with a core and `runtime.memory_per_worker_gb`."""
     margin_min: float = Field(5.0, ge=0)
-    """Workers end by themselves up to twice so many minutes before the walltime, not all at
-    once; longer than a task takes."""
+    """Workers end up to twice this many minutes before the walltime, not all at once. Choose more
+    than the time of a task."""
     scratch: Scratch = "${TMPDIR:-/tmp}"
     """Folder on a disk of the node for the temporary files of workers; the shell of the job
     expands it."""
     host: str | None = Field(None, pattern=HOST_PATTERN)
-    """Name or address at which this process waits for workers; by default that of the machine."""
+    """Host name or address of the scheduler in this process; by default that of the machine."""
     interface: str | None = Field(None, pattern=HOST_PATTERN)
-    """Network interface at which it waits, as ib0, instead of `host`."""
+    """Network interface of the scheduler, for example ib0, instead of `host`."""
     dashboard: bool = False
     """Serve dask's dashboard at http://127.0.0.1:8787; needs bokeh."""
 
@@ -104,12 +105,12 @@ class PilotCluster(RemoteWorkers, BatchJobs):
 
 
 class ExistingCluster(RemoteWorkers):
-    """A dask scheduler that runs already, with workers of one thread each."""
+    """An existing dask scheduler, with workers of one thread each."""
 
     kind: Literal["existing"]
-    """Who does the work."""
+    """Executor of the tasks."""
     address: str = Field(pattern=ADDRESS_PATTERN)
-    """Where the scheduler listens, as tls://node1:8786."""
+    """Address of the scheduler, for example tls://node1:8786."""
 
     @model_validator(mode="after")
     def _encrypted(self) -> ExistingCluster:
@@ -137,7 +138,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def kind_of_cluster(cluster: Any) -> str:
-    """Return the kind that a cluster claims to be: what is no text is left to validation."""
+    """Return the `kind` of a cluster; a value that is not text is left to validation."""
     kind = cluster.get("kind") if isinstance(cluster, dict) else getattr(cluster, "kind", None)
     return kind if isinstance(kind, str) else "local"
 
@@ -149,4 +150,4 @@ AnyCluster = Annotated[
     | Annotated[ExistingCluster, Tag("existing")],
     Discriminator(kind_of_cluster),
 ]
-"""Who does the work; `kind` tells, local where it is absent."""
+"""Executor of the tasks, selected by `kind`; local if it is absent."""

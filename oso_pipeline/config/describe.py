@@ -1,4 +1,4 @@
-"""What the models say about their keys, in words: for messages, the template and the page."""
+"""Descriptions of configuration keys, for messages, the template and the reference page."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from oso_pipeline.core.plugins import BUILT_IN, Group, built_in, plugins
 
 _PATTERNS = {
     NAME_PATTERN: "letters, digits, _ . -",
-    WALLTIME_PATTERN: "a time as 02:00:00",
-    ADDRESS_PATTERN: "an address as tls://node1:8786",
+    WALLTIME_PATTERN: "a time such as 02:00:00",
+    ADDRESS_PATTERN: "an address such as tls://node1:8786",
     WORD_PATTERN: "one word",
     HOST_PATTERN: "the name of a host or of an interface",
-    CRS_PATTERN: "a code as EPSG:2154",
+    CRS_PATTERN: "a code such as EPSG:2154",
 }
 GIVEN_BY_LOADER = ("name", "run_dir")
 """Required keys of the model that the loader fills from the name of the file."""
@@ -36,7 +36,7 @@ class Key:
         Names from the root; ``[]`` marks an item of a list, ``[rpg]`` an item or a section of
         kind rpg.
     text
-        What the key means.
+        Meaning of the key.
     allowed
         The values it takes, in words.
     required

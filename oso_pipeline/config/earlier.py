@@ -1,4 +1,4 @@
-"""What configurations of earlier versions say in other words."""
+"""Keys and values of configurations of earlier versions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _with_readers(tree: Node, problems: Problems) -> Node:
         return tree
     if imagery.child("readers") is not None:
         problems.error(
-            "E-INPUT-057",
+            "E-CONFIG-VALUE",
             "imagery.reflectance: is a key of the reader where imagery.readers is given",
             reflectance.where,
             f"write readers: [{{kind: {_READER_OF_0_1}, reflectance: {reflectance.value}}}]",

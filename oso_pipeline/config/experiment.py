@@ -147,7 +147,7 @@ def experiment_of(
     ------
     ConfigError
         With every problem found, each with its place: those of the file, a base that does not
-        exist (``E-INPUT-058``), two variants of one name (``E-EXPERIMENT-NAME``), two with equal
+        exist (``E-PATH-MISSING``), two variants of one name (``E-EXPERIMENT-NAME``), two with equal
         configurations (``E-EXPERIMENT-EQUAL``), a key that the experiment sets itself
         (``E-EXPERIMENT-KEY``), and what is wrong with the configuration of a variant.
     """
@@ -162,16 +162,16 @@ def experiment_of(
     configs = {} if base is None else _configs_of(base, tree, environ, problems)
     _check_equal(configs, problems)
     problems.raise_errors(ConfigError)
-    asked = Experiment.model_validate(content)
+    experiment = Experiment.model_validate(content)
     run_dir = next(iter(configs.values()))[1].run_dir
-    loaded = LoadedExperiment(asked.name or name, run_dir, (), asked.price_per_core_hour)
+    loaded = LoadedExperiment(experiment.name or name, run_dir, (), experiment.price_per_core_hour)
     variants = tuple(
         Experimental(
             one.name,
             one.set,
             configs[number][1].model_copy(update={"run_dir": loaded.folder / one.name}),
         )
-        for number, one in enumerate(asked.variants)
+        for number, one in enumerate(experiment.variants)
     )
     return LoadedExperiment(loaded.name, run_dir, variants, loaded.price)
 
@@ -186,7 +186,7 @@ def _base_of(tree: Node, environ: Mapping[str, str], problems: Problems) -> Path
     if path.is_file():
         return path
     hint = "the path is relative to the file of the experiment"
-    problems.error("E-INPUT-058", f"base: there is no file {path}", node.where, hint)
+    problems.error("E-PATH-MISSING", f"base: there is no file {path}", node.where, hint)
     return None
 
 
@@ -218,9 +218,9 @@ def _configs_of(
 ) -> dict[int, tuple[Node, Config]]:
     """Return the configuration of each variant that has one, by its number."""
     found: dict[int, tuple[Node, Config]] = {}
-    # What is wrong with the base itself is told once; a variant may also correct it.
+    # Problems of the base are reported once; a variant may also correct them.
     of_base = {(one.message, one.where) for one in _loaded(base, {}, environ)[1]}
-    told: set[Problem] = set()
+    reported: set[Problem] = set()
     for number, name, node in _variants_of(tree):
         settings = _settings_of(name, node, problems)
         config, wrong = _loaded(base, settings, environ)
@@ -228,8 +228,8 @@ def _configs_of(
             if (one.message, one.where) not in of_base:
                 message = f"variant {name}: {one.message}"
                 problems.extend([Problem(one.code, message, one.where, one.hint)])
-            elif one not in told:
-                told.add(one)
+            elif one not in reported:
+                reported.add(one)
                 problems.extend([one])
         if config is not None:
             found[number] = (node, config)

@@ -14,8 +14,8 @@ MAX_BYTES = 1_000_000
 def read_text(path: Path, problems: Problems) -> str | None:
     """Return the text of a UTF-8 file, with or without byte order mark.
 
-    Problems found: what is no file, or cannot be read (``E-INPUT-058``); one that is too large
-    (``E-INPUT-056``); another encoding (``E-INPUT-063``). The result is then None.
+    Problems: not a file, or not readable (``E-PATH-READ``); a file that is too large
+    (``E-CONFIG-YAML``); another encoding (``E-TEXT-ENCODING``). The result is then None.
     """
     try:
         with open_regular(path) as file:
@@ -24,19 +24,21 @@ def read_text(path: Path, problems: Problems) -> str | None:
         reason = getattr(error, "strerror", None) or error
         message = f"cannot read the configuration {path.name}: {reason}"
         hint = "give the path of a YAML file that you may read; `oso init DIR` writes one"
-        problems.error("E-INPUT-058", message, path, hint)
+        problems.error("E-PATH-READ", message, path, hint)
         return None
     if len(content) > MAX_BYTES:
         problems.error(
-            "E-INPUT-056", f"larger than {MAX_BYTES} bytes", path, "is this the configuration?"
+            "E-CONFIG-YAML", f"larger than {MAX_BYTES} bytes", path, "is this the configuration?"
         )
         return None
     if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in content[:4]:
-        problems.error("E-INPUT-063", "text is UTF-16 or UTF-32", path, "save it as UTF-8")
+        problems.error("E-TEXT-ENCODING", "text is UTF-16 or UTF-32", path, "save it as UTF-8")
         return None
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        problems.error("E-INPUT-063", "text is not UTF-8", f"{path}:{line}:1", "save it as UTF-8")
+        problems.error(
+            "E-TEXT-ENCODING", "text is not UTF-8", f"{path}:{line}:1", "save it as UTF-8"
+        )
         return None

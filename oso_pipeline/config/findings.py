@@ -1,4 +1,4 @@
-"""What validation found, in the words of the file: key, value found, values allowed."""
+"""Results of the validation as messages: key, value found, values allowed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NAMED_KEY = re.compile(r"^([a-z_]+(?:\.[a-z_]+)*): ")
 def path_of(error: ErrorDetails, tree: Node) -> Path:
     """Return where in the tree an error lies.
 
-    pydantic puts the names of union members into its locations; they are no keys.
+    pydantic puts the names of union members into its locations; they are not keys.
     """
     node, path = tree, []
     last = len(error["loc"]) - 1
@@ -84,7 +84,7 @@ def _section_finding(place: Path, error: ErrorDetails, tree: Node, hint: str) ->
     elif error["type"] != "value_error":
         message = f"found {shown(error['input'])}; {message}"
     name = dotted(place)
-    code = "E-INPUT-055" if unknown else "E-INPUT-057"
+    code = "E-CONFIG-KEY" if unknown else "E-CONFIG-VALUE"
     return Problem(
         code, f"{name}: {message}" if name else message, where(tree, place, unknown), hint
     )
@@ -120,20 +120,22 @@ def _finding(path: Path, errors: list[ErrorDetails], tree: Node) -> Problem:
     if own:
         named = _NAMED_KEY.match(own[0])
         if named:
-            return Problem("E-INPUT-057", own[0], where(tree, tuple(named[1].split("."))))
+            return Problem("E-CONFIG-VALUE", own[0], where(tree, tuple(named[1].split("."))))
         code = (
-            "E-INPUT-060" if path[:2] == ("imagery", "tiles") and len(path) > 2 else "E-INPUT-057"
+            "E-TILE-NAME"
+            if path[:2] == ("imagery", "tiles") and len(path) > 2
+            else "E-CONFIG-VALUE"
         )
         return Problem(code, f"{key}: {own[0]}" if key else own[0], where(tree, path))
     return Problem(
-        "E-INPUT-057",
+        "E-CONFIG-VALUE",
         f"{key}: found {shown(error['input'])}, allowed: {_allowed(path, tree)}",
         where(tree, path),
     )
 
 
 def _missing(path: Path, tree: Node) -> Problem:
-    """Say what is missing, what it means, and how it may be written."""
+    """Return the problem of a missing key, with its meaning and an example."""
     key, expected = _key_at(path, tree), _allowed(path, tree)
     if key is not None and key.section:
         expected = f"a section: {key.text[:1].lower()}{key.text[1:]}".rstrip(".")
@@ -141,7 +143,7 @@ def _missing(path: Path, tree: Node) -> Problem:
     meaning = f": {key.text}" if key is not None else ""
     advice = f"write for example `{shape}`" if shape else f"add `{path[-1]}`{meaning}"
     message = f"{dotted(path)}: is missing, expected {expected}"
-    return Problem("E-INPUT-057", message, where(tree, path[:-1]), advice)
+    return Problem("E-CONFIG-VALUE", message, where(tree, path[:-1]), advice)
 
 
 def _unknown_key(path: Path, tree: Node) -> Problem:
@@ -153,14 +155,14 @@ def _unknown_key(path: Path, tree: Node) -> Problem:
         message = f"{dotted(path)}: not a key of kind {own}, allowed: {', '.join(known)}"
         what = "item" if isinstance(path[-2], int) else "section"
         advice = f"{name} is a key of kind {', '.join(kinds)}; `kind` of this {what} is {own}"
-        return Problem("E-INPUT-055", message, where(tree, path, of_key=True), advice)
+        return Problem("E-CONFIG-KEY", message, where(tree, path, of_key=True), advice)
     close = nearest(name, known)
     hint = f"did you mean {close}?" if close else None
     if close is None:
         elsewhere = [full for full in keys_by_name() if full.rsplit(".", 1)[-1] == name]
         hint = f"did you mean {elsewhere[0]}?" if elsewhere else None
     message = f"{dotted(path)}: unknown key, allowed: {', '.join(known)}"
-    return Problem("E-INPUT-055", message, where(tree, path, of_key=True), hint)
+    return Problem("E-CONFIG-KEY", message, where(tree, path, of_key=True), hint)
 
 
 def _unknown_kind(path: Path, tree: Node) -> Problem:
@@ -172,7 +174,7 @@ def _unknown_kind(path: Path, tree: Node) -> Problem:
     found = node.value if node is not None else None
     close = nearest(str(found), known)
     return Problem(
-        "E-INPUT-057",
+        "E-CONFIG-VALUE",
         f"{dotted(path)}: found {shown(found)}, allowed: {', '.join(known)}",
         where(tree, path),
         f"did you mean {close}?" if close else hint,

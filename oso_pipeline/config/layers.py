@@ -52,7 +52,7 @@ def read_files(
     )
     if not isinstance(base.value, str) or not base.value:
         problems.error(
-            "E-INPUT-057",
+            "E-CONFIG-VALUE",
             f"extends: found {base.value!r}, allowed: path of a YAML file",
             base.where,
             "name one file to build upon, or remove extends",
@@ -63,7 +63,7 @@ def read_files(
     chain = (*chain, Path(os.path.abspath(path)))
     if len(chain) > MAX_CHAIN:
         problems.error(
-            "E-INPUT-057",
+            "E-CONFIG-VALUE",
             f"extends: more than {MAX_CHAIN} files extend one another",
             base.where,
             "join some of them",
@@ -72,7 +72,7 @@ def read_files(
     if target in chain:
         names = " -> ".join(item.name for item in (*chain, target))
         problems.error(
-            "E-INPUT-057",
+            "E-CONFIG-VALUE",
             f"extends: files extend each other: {names}",
             base.where,
             "remove extends from one of them",
@@ -80,7 +80,7 @@ def read_files(
         return own
     if not target.is_file():
         problems.error(
-            "E-INPUT-058",
+            "E-PATH-MISSING",
             f"extends: there is no file {target}",
             base.where,
             "the path is relative to the file that holds it",
@@ -137,7 +137,7 @@ def apply_overrides(tree: Node, overrides: Sequence[str], problems: Problems) ->
         name, equals, value = text.partition("=")
         if not equals or not all(name.strip().split(".")):
             problems.error(
-                "E-INPUT-057",
+                "E-CONFIG-VALUE",
                 f"found {text!r}, allowed: key.key=value",
                 origin,
                 "write for example --set learning.n_trees=50",
@@ -171,7 +171,7 @@ def expand(text: str, where: str, key: str, environ: Mapping[str, str], problems
     ]
     for name in undefined:
         problems.error(
-            "E-INPUT-058",
+            "E-PATH-VARIABLE",
             f"{key}: {text!r} uses the variable {name}, which is not defined",
             where,
             f"define {name} in the environment or write the path out",
@@ -249,7 +249,7 @@ class _PathKey:
             return node
         if not value.strip() or "\0" in value:
             self.problems.error(
-                "E-INPUT-058",
+                "E-PATH-NAME",
                 f"{key}: {value!r} is not a path",
                 node.where,
                 f"write the path of {key}, or remove the key",
@@ -259,7 +259,7 @@ class _PathKey:
         path = os.path.abspath(node.folder / text)
         if reason := _impossible(path):
             self.problems.error(
-                "E-INPUT-058", f"{key}: {reason}", node.where, "rename the folder or the file"
+                "E-PATH-NAME", f"{key}: {reason}", node.where, "rename the folder or the file"
             )
             return Node(plain(text)[:MAX_NAME_BYTES], node.where, node.folder)
         return Node(path, node.where, node.folder)
@@ -268,7 +268,7 @@ class _PathKey:
 def _impossible(path: str) -> str | None:
     """Return why a path cannot be used, None where it can."""
     if odd := strange_to_files(path):
-        return f"{path!r} holds {plain(odd)}: its name is no UTF-8 text"
+        return f"{path!r} holds {plain(odd)}: its name is not UTF-8 text"
     if len(path.splitlines()) > 1:
         return f"{path!r} has several lines"
     if len(path.encode()) > MAX_PATH_BYTES:

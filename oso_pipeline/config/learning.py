@@ -14,7 +14,7 @@ DEFAULT_KIND = "forest"
 
 
 class LearnerSettings(Section):
-    """What the settings of all learners have in common.
+    """Common settings of all learners.
 
     A learner derives its own from it, with ``kind: Literal["its kind"] = "its kind"``, a
     docstring that says what it is, and its keys.
@@ -26,16 +26,16 @@ class LearnerSettings(Section):
     kind: str
     """The learner."""
     model: Path | None = None
-    """Folder of models that another run has trained: that run, a part of its folder `models`, or a
-    model bank of `oso export-models`. They make the map; nothing is trained, and `reference` is
-    neither needed nor read."""
+    """Folder of existing models: another run, a part of its folder `models`, or a model bank of
+    `oso export-models`. The map is made with these models; no model is trained, and `reference` is
+    not read."""
     freeze: bool = False
-    """Keep a model that this run has trained although its samples changed since, as with a product
-    that comes late. A changed setting or reference trains it anew."""
+    """Keep a model that this run has trained even if its samples have changed since, for example
+    with a late product. A changed setting or reference still trains it again."""
 
 
 AnyLearner = Annotated[LearnerSettings, OfPlugins("learners", DEFAULT_KIND)]
-"""Settings of a learner of any kind; `kind` tells which, forest where it is absent."""
+"""Settings of a learner, selected by `kind`; forest if it is absent."""
 
 
 OF_NO_LEARNER = ("model", "freeze")

@@ -32,7 +32,7 @@ _LIKENESS = 0.82
 """From here on a variable is a mistyped key, not one of another program."""
 _MOST = 100
 """Mistakes named at most; a file with more of them is the wrong file."""
-_HINT = "is this the configuration? mend the mistakes named before"
+_HINT = "is this the configuration? fix the mistakes named before"
 _ROUNDS = 8
 """Validations at most; each looks behind the findings of the one before."""
 
@@ -164,7 +164,7 @@ def _problems_of(tree: Node) -> list[Problem]:
 def _more(count: int, first: ErrorDetails, tree: Node) -> Problem:
     """Return what stands for the mistakes that are too many to be looked at one by one."""
     place = where(tree, path_of(first, tree), of_key=True)
-    return Problem("E-INPUT-057", f"and {count} more mistakes from here on", place, _HINT)
+    return Problem("E-CONFIG-VALUE", f"and {count} more mistakes from here on", place, _HINT)
 
 
 def _consequence(error: ErrorDetails, tree: Node, removed: set[tuple[str | int, ...]]) -> bool:

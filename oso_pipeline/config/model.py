@@ -2,7 +2,7 @@
 
 The models are the single source of the JSON schema, of the commented template that
 ``oso init`` writes and of the reference in ``docs/config.md``. They check each value by
-itself and the values of a section against each other; what needs the file system is checked
+itself and the values of a section against each other; values that need the file system are checked
 by the stage that reads it.
 """
 
@@ -78,30 +78,29 @@ class Imagery(Section):
     model_config = ConfigDict(defer_build=True)
 
     paths: tuple[Path, ...] = Field(min_length=1)
-    """Folders that hold the products, as folders or as zips, up to eight folders deep."""
+    """Folders that contain the products, as folders or zip files, up to eight folders deep."""
     tiles: tuple[TileName, ...] = Field(min_length=1)
     """Sentinel-2 tiles to map, with or without the leading T."""
     readers: tuple[AnyReader, ...] = Field(default_factory=built_in_readers, min_length=1)
-    """Families of products that are read, each by the reader of its `kind`, in the order in which
-    they are asked; by default those of this package. Another package may bring one
+    """Product families to read, each by the reader of its `kind`, tried in this order. The default
+    is the readers of this package; other packages can add readers
     (docs/write_your_own_reader.md)."""
     bands: tuple[BandName, ...] = Field(SENTINEL2.names, min_length=1)
     """Bands used as features, in this order. The indices need B4, B8 and B11."""
     clear: Literal["oso", "conservative"] | tuple[Annotated[int, Field(ge=0, le=7)], ...] = "oso"
-    """oso: no cloud, shadow, cirrus or saturation at 10 m. conservative: also no saturation at
-    20 m and no terrain shadow. A list: only these bits of the product's cloud mask count as
-    cloud."""
+    """oso: masks cloud, shadow, cirrus and saturation at 10 m. conservative: also saturation at 20
+    m and terrain shadow. A list: only these bits of the cloud mask of the product."""
     margin_days: int = Field(30, ge=0, le=200)
     """Images this many days before and after the season also serve interpolation."""
     as_of: date | None = None
-    """Map with the images that were acquired up to this day, as YYYY-MM-DD, for a provisional map
-    or to see what an earlier one could have been. The dates of the season stay: those after the
-    last clear image have its values. By default all images of the season and its margin."""
+    """Use only images acquired up to this day (YYYY-MM-DD), for a provisional map or to test how
+    good an earlier map would have been. The dates of the season do not change: dates after the last
+    clear image have its values. By default all images of the season and its margin are used."""
     incomplete: Literal["skip", "error"] = "skip"
-    """What to do with a product that lacks a band, is damaged or contradicts itself: leave the date
-    out and say so, or stop."""
+    """Action for a product that lacks a band, is damaged or inconsistent: leave the date out with a
+    warning, or stop."""
     allow_missing_tiles: bool = False
-    """Map the other tiles when one has no usable product, instead of stopping."""
+    """Map the other tiles if one has no usable product, instead of stopping."""
 
     @model_validator(mode="after")
     def _without_doubles(self) -> Imagery:
@@ -114,7 +113,7 @@ class Imagery(Section):
 
 
 class Features(Section):
-    """What a pixel's series is turned into, beside the reflectances themselves."""
+    """Features computed from the series of a pixel, in addition to the reflectances."""
 
     indices: tuple[IndexName, ...] = tuple(INDICES)
     """Indices computed on every date of the grid, in this order."""
@@ -126,54 +125,54 @@ class Strata(Section):
     path: Path
     """Vector file with one polygon or more per region."""
     layer: str | None = None
-    """Layer of a file that holds several."""
+    """Layer, for a file with several layers."""
     field: str
     """Column with the name of the region."""
     crs: str | None = Field(None, pattern=CRS_PATTERN)
-    """Coordinate system, as EPSG:2154, of a file that names none."""
+    """Coordinate system of a file without one, for example EPSG:2154."""
 
 
 class Sampling(Section):
     """Which pixels of the polygons become samples."""
 
     max_train_pixels: int | None = Field(10_000, ge=1)
-    """Most training pixels per class and stratum; null takes all."""
+    """Maximum number of training pixels per class and stratum; null takes all."""
     max_validation_pixels: int | None = Field(None, ge=1)
-    """Most validation pixels per class and stratum; null takes all."""
+    """Maximum number of validation pixels per class and stratum; null takes all."""
     min_validity: int = Field(1, ge=1)
     """A sample needs at least this many clear dates."""
     allow_missing_classes: bool = False
-    """Train without the classes that have no usable pixel, instead of stopping."""
+    """Train without classes that have no usable pixel instead of stopping."""
 
 
 class LabelCheck(Section):
     """The search for polygons whose label contradicts their time series."""
 
     enabled: bool = True
-    """Judge every polygon by forests that have not seen it, and name the doubtful ones."""
+    """Assess every polygon by forests that were not trained on it, and list doubtful labels."""
     folds: int = Field(4, ge=2, le=20)
-    """Parts the training polygons are dealt to; each is judged by the forest of the others."""
+    """Parts of the training polygons; each is assessed by the forest of the others."""
     pixels_per_class: int = Field(2000, ge=10)
-    """Most pixels per class and stratum that are looked at."""
+    """Maximum number of pixels per class and stratum to use."""
     exclude_below: float | None = Field(None, gt=0, le=1)
-    """Leave doubtful polygons out of training whose label has less than this probability;
-    null leaves out none. Polygons that judge the map are never left out."""
+    """Exclude doubtful polygons from training if their label has less than this probability; null
+    excludes none. Validation polygons are never excluded."""
 
 
 class Validation(Section):
-    """How accuracy is measured."""
+    """Measurement of accuracy."""
 
     runs: int = Field(1, ge=1, le=50)
     """Independent random splits; the map is made with the first."""
     folds: int | None = Field(None, ge=2, le=20)
-    """Cross-validation by whole polygons instead of one split; the map is then made with the
-    model that saw all polygons."""
+    """Cross-validation by whole polygons instead of one split; the map is then made with a model
+    trained on all polygons."""
     bootstrap: int = Field(1000, ge=100, le=100_000)
-    """Resamplings of the polygons behind the intervals."""
+    """Number of bootstrap resamples of polygons for the intervals."""
     confidence_level: float = Field(0.95, gt=0.5, lt=1)
     """Level of the intervals."""
     independent: IndependentSet | None = None
-    """A set to hold the finished map against, reported on its own."""
+    """Independent samples to validate the finished map, reported separately."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Validation:
@@ -186,12 +185,12 @@ class Area(Section):
     """The part of the tiles that is mapped."""
 
     path: Path
-    """Vector file with polygons; a pixel is mapped if its centre lies in one of them. Training
-    and validation use the polygons outside as well."""
+    """Vector file with polygons; a pixel is mapped if its centre lies in one of them. Training and
+    validation also use labelled polygons outside the area."""
     layer: str | None = None
-    """Layer of a file that holds several."""
+    """Layer, for a file with several layers."""
     crs: str | None = Field(None, pattern=CRS_PATTERN)
-    """Coordinate system, as EPSG:2154, of a file that names none."""
+    """Coordinate system of a file without one, for example EPSG:2154."""
 
 
 def in_metres(epsg: int) -> int:
@@ -203,10 +202,10 @@ def in_metres(epsg: int) -> int:
         try:
             system = CRS.from_epsg(epsg)
         except (CRSError, OverflowError):
-            raise ValueError(f"found {epsg}, allowed: a code of EPSG, as 2154") from None
+            raise ValueError(f"found {epsg}, allowed: an EPSG code, for example 2154") from None
         if not system.is_projected or system.axis_info[0].unit_name != "metre":
             raise ValueError(
-                f"found {epsg}, {system.name}, allowed: a projected system in metres, as 2154"
+                f"found {epsg}, {system.name}, allowed: a projected one in metres, for example 2154"
             )
     return epsg
 
@@ -219,9 +218,9 @@ class Map(Section):
     resolution_m: float = Field(10.0, gt=0)
     """Side of a pixel; edges lie on multiples of it."""
     area: Area | None = None
-    """What to map; by default all of the tiles. Nothing outside is read or computed."""
+    """Area to map; by default all tiles. Pixels outside are neither read nor computed."""
     allow_partial: bool = False
-    """Accept a map with holes where tasks failed; the map then says so in its metadata."""
+    """Accept a map with holes if tasks failed; the metadata of the map then name them."""
 
 
 class Config(Section):
@@ -238,32 +237,33 @@ class Config(Section):
     run_dir: Path
     """Folder of the run; by default `runs/<name>` beside the configuration file."""
     seed: int = Field(0, ge=0, lt=2**31)
-    """Every random draw derives from it."""
+    """Seed of all random draws."""
     season: Season
     """The dates of the feature space."""
     imagery: Imagery
-    """Which images are read."""
+    """Images to read."""
     features: Features = Features()
-    """What they are turned into."""
+    """Features computed from the images."""
     reference: Reference
     """The labelled polygons."""
     adaptation: Adaptation | None = None
-    """Past seasons whose labels map this year; none learns from this year's labels alone."""
+    """Past seasons whose labels are used to map this year. Without this section, only labels of
+    this year are used."""
     strata: Strata | None = None
-    """Regions with a model of their own."""
+    """Regions that each have their own model."""
     sampling: Sampling = Sampling()
-    """Which pixels are drawn."""
+    """Sampling of training and validation pixels."""
     label_check: LabelCheck = LabelCheck()
-    """Which labels are likely wrong."""
+    """Detection of labels that are likely wrong."""
     learning: AnyLearner = Field(default_factory=default_learner)
-    """What learns the classes. `kind` tells the learner: a random forest, or one that another
+    """The classifier. `kind` names the learner: a random forest, or one that another
     package brings (docs/write_your_own_learner.md)."""
     validation: Validation = Validation()
-    """How accuracy is measured."""
+    """Measurement of accuracy."""
     map: Map = Map()
     """The grid of the map."""
     runtime: Runtime = Runtime()
-    """How the work is run."""
+    """Execution: workers, memory, cluster."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -333,8 +333,8 @@ class Config(Section):
         Neither the name of the run, nor what folders are called and where they lie, nor the
         settings of the machine count: the same settings on the same data give the same maps byte
         for byte everywhere. Two names of files do: that of a vector file of polygons, which names
-        its source and so deals the polygons, and that of a nomenclature, which the maps tell. The
-        content of files is no part of it; the keys of the tasks hold it.
+        its source and so splits the polygons, and that of a nomenclature, which the maps name. The
+        content of files is not a part of it; the keys of the tasks hold it.
         """
         content = self.without_files(exclude={**self._no_science(), "name": True})
         sources = [one.path.name for one in self.reference.sources if one.kind == "vector"]

@@ -1,4 +1,4 @@
-"""Strict YAML: a tree of values that know where they were written.
+"""Strict YAML: a tree of values with their positions in the file.
 
 Only the part of YAML 1.2 that a configuration needs: one document, no tags, few aliases, no
 duplicate keys, plain scalars by the core schema (YAML 1.2.2, chapter 10.3.2). ``NO`` is
@@ -111,7 +111,7 @@ def read_yaml(path: Path, problems: Problems) -> Node | None:
         return Node({}, f"{path}:1:1", path.parent)
     if node is not None and not isinstance(node.value, dict):
         problems.error(
-            "E-INPUT-056",
+            "E-CONFIG-YAML",
             f"found {_kind(node.value)}, expected keys with values",
             node.where,
             "begin with the output of `oso init`",
@@ -129,17 +129,17 @@ def parse_yaml(text: str, origin: str, folder: Path, problems: Problems) -> Node
         mark = error.problem_mark or error.context_mark
         where = f"{origin}:{mark.line + 1}:{mark.column + 1}" if mark else origin
         problems.error(
-            "E-INPUT-056", f"not valid YAML: {error.problem or error.context}", where, _SYNTAX
+            "E-CONFIG-YAML", f"not valid YAML: {error.problem or error.context}", where, _SYNTAX
         )
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         problems.error(
-            "E-INPUT-056", f"not valid YAML: {error.reason}", f"{origin}:{line}:1", _SYNTAX
+            "E-CONFIG-YAML", f"not valid YAML: {error.reason}", f"{origin}:{line}:1", _SYNTAX
         )
     except YAMLError as error:
-        problems.error("E-INPUT-056", f"not valid YAML: {error}", origin, _SYNTAX)
+        problems.error("E-CONFIG-YAML", f"not valid YAML: {error}", origin, _SYNTAX)
     except _Refused as error:
-        problems.error("E-INPUT-056", str(error), error.where, _SYNTAX)
+        problems.error("E-CONFIG-YAML", str(error), error.where, _SYNTAX)
     return None
 
 
@@ -209,7 +209,7 @@ class _Composer:
             raise _Refused(f"more than {MAX_VALUES} values", where)
         if event.tag is not None:
             self._problems.error(
-                "E-INPUT-056", f"tag {event.tag}: tags are not allowed", where, "remove the tag"
+                "E-CONFIG-YAML", f"tag {event.tag}: tags are not allowed", where, "remove the tag"
             )
         if isinstance(event, MappingStartEvent):
             node = self._mapping(where, depth)
@@ -226,7 +226,7 @@ class _Composer:
     def _scalar(self, event: ScalarEvent, where: str) -> str | int | float | bool | None:
         if odd := strange_to_files(event.value):
             self._problems.error(
-                "E-INPUT-056",
+                "E-CONFIG-YAML",
                 f"a text holds {plain(odd)}, which no path and no UTF-8 file can hold",
                 where,
                 "write the text without it",
@@ -261,7 +261,7 @@ class _Composer:
             value = self._node(next(self._events), depth + 1)
             if isinstance(key.value, dict | list):
                 self._problems.error(
-                    "E-INPUT-056",
+                    "E-CONFIG-YAML",
                     "a key must be a single word",
                     place,
                     "write one word before the colon",
@@ -270,7 +270,7 @@ class _Composer:
             name = plain(event.value) if isinstance(event, ScalarEvent) else str(key.value)
             if name in values:
                 self._problems.error(
-                    "E-INPUT-056",
+                    "E-CONFIG-YAML",
                     f"{name}: this key stands twice, first at line {_line(keys[name])}",
                     place,
                     "keep one of the two",

@@ -41,7 +41,7 @@ class OfPlugins:
     def __get_pydantic_core_schema__(
         self, source: type[BaseModel], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Return the union of the settings of all installed kinds, told apart by `kind`.
+        """Return the union of the settings of all installed kinds, distinguished by `kind`.
 
         Raises
         ------
@@ -74,5 +74,5 @@ def _not_derived(plugin: Plugin, base: type[BaseModel]) -> Problem:
         "E-PLUGIN-FAULT",
         f"the settings of {plugin.kind!r} do not derive from {base.__module__}.{base.__name__}",
         plugin.member,
-        "mend or uninstall the package that offers it; see docs/plugins.md",
+        "fix or uninstall the package that offers it; see docs/plugins.md",
     )

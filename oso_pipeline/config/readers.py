@@ -10,18 +10,18 @@ from oso_pipeline.core.plugins import built_in
 
 
 class ReaderSettings(Section):
-    """What the settings of all readers have in common.
+    """Common settings of all readers.
 
     A reader derives its own from it, with ``kind: Literal["its kind"] = "its kind"``, a docstring
     that says what it reads, and its keys.
     """
 
     kind: str
-    """Which products the reader knows."""
+    """Family of products."""
 
 
 AnyReader = Annotated[ReaderSettings, OfPlugins("readers")]
-"""Settings of a reader of any kind; `kind` tells which."""
+"""Settings of a reader, selected by `kind`."""
 
 
 def built_in_readers() -> tuple[ReaderSettings, ...]:

@@ -28,17 +28,17 @@ class Source(Section):
     path: Path
     """The file, or a folder in which the files are searched."""
     kind: str
-    """What the files are."""
+    """Kind of the source."""
     year: int | None = Field(None, ge=1990, le=2100)
     """Year the labels describe, kept per polygon."""
     classes: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(None, min_length=1)
     """Only these codes of the nomenclature are taken from this source; null takes all."""
     priority: int | None = Field(None, ge=0, le=99)
-    """Where polygons of different classes overlap, the source with the lower number keeps the
-    place; of equal numbers nobody does. By default vector 0, rpg 1, bdtopo 2, bdforet 3,
+    """If polygons of different classes overlap, the source with the lower number keeps the area;
+    with equal numbers the area is removed from both. Default: vector 0, rpg 1, bdtopo 2, bdforet 3,
     randolph 4, clc 5."""
     crs: str | None = Field(None, pattern=CRS_PATTERN)
-    """Coordinate system of files that name none, as EPSG:2154; never in place of theirs."""
+    """Coordinate system of files without one, for example EPSG:2154; it never replaces theirs."""
 
     @property
     def tables(self) -> dict[str, Path]:
@@ -68,22 +68,22 @@ class Database(Source):
     """YAML file with the rules from values to classes, instead of those of the package; a first
     line `extends: default` keeps these and replaces or adds single rules."""
     crosswalk: dict[str | int, int | None] = Field(default_factory=dict)
-    """Single values or rules changed in place: the code of the nomenclature, or null to leave
-    them out, as {SOG: 11, MCR: null}."""
+    """Changes to single values or rules: the code of the nomenclature, or null to leave the value
+    out, for example {SOG: 11, MCR: null}."""
     options: tuple[str | int, ...] = ()
     """Rules that the package offers but leaves off (`use: option`), by their name or value."""
 
 
 AnySource = Annotated[Source, OfPlugins("sources", "vector")]
-"""A source of any kind; `kind` tells which, vector where it is absent."""
+"""A source, selected by `kind`; vector if it is absent."""
 
 
 class Split(Section):
-    """How polygons are dealt to training and validation; no polygon is ever on both sides."""
+    """How polygons are split into training and validation; no polygon is ever on both sides."""
 
     method: Literal["random", "column", "blocks"] = "random"
-    """random: polygons drawn per class and stratum. column: as a column says. blocks: whole
-    squares of `block_size_m` are drawn, so that neighbours stay together."""
+    """random: polygons are drawn per class and stratum. column: a column assigns them. blocks:
+    whole squares of `block_size_m` are drawn, so that neighbours stay together."""
     train_share: float = Field(0.7, gt=0, lt=1)
     """Share of the polygons of a class and stratum used for training."""
     column: str | None = None
@@ -91,8 +91,8 @@ class Split(Section):
     block_size_m: float = Field(5000.0, gt=0)
     """Side of the squares of method blocks, metres in the coordinates of the map."""
     buffer_m: float = Field(0.0, ge=0)
-    """For method blocks: training polygons nearer than this to one for validation are left
-    out, metres, so that accuracy is not measured next door."""
+    """For method blocks: training polygons nearer than this to a validation polygon are left out,
+    in metres, to reduce spatial autocorrelation."""
 
     @model_validator(mode="after")
     def _column_named(self) -> Split:
@@ -104,12 +104,13 @@ class Split(Section):
 
 
 class ClassCaps(Section):
-    """The most that is kept of each class, drawn at random and evenly spread over the land."""
+    """The most that is kept of each class, drawn as a spatially balanced random sample."""
 
     max_polygons: int | None = Field(None, ge=2)
-    """Most polygons of a class; null keeps all."""
+    """Maximum number of polygons of a class; null keeps all."""
     max_hectares: float | None = Field(None, gt=0)
-    """Most hectares of a class, drawn among polygons and pieces of polygons; null keeps all."""
+    """Maximum area of a class in hectares, drawn from polygons and pieces of polygons; null keeps
+    all."""
 
 
 class Reference(Section):
@@ -118,26 +119,27 @@ class Reference(Section):
     model_config = ConfigDict(defer_build=True)
 
     sources: tuple[AnySource, ...] = Field(min_length=1)
-    """Databases and vector files; an item without `kind` is a vector file with a column of
-    classes. Where polygons of different classes overlap, `priority` decides."""
+    """Databases and vector files. An item without `kind` is a vector file with a class column. If
+    polygons of different classes overlap, `priority` decides."""
     erosion_m: float = Field(10.0, ge=0, le=200)
-    """Width removed inside the border of each polygon; one pixel absorbs misregistration."""
+    """Width removed inside the border of each polygon, in metres; one pixel absorbs
+    misregistration."""
     min_area_m2: float = Field(200.0, ge=0)
     """Polygons smaller than this after erosion are dropped; two pixels by default."""
     max_polygon_ha: float | None = Field(2500.0, gt=0)
-    """Polygons delivered with more hectares are cut in squares of 5 km, so that none dominates
-    its class; the pieces stay on one side of the split. null cuts none."""
+    """Larger polygons are cut into squares of 5 km, so that no polygon dominates its class; all
+    pieces stay on one side of the split. null cuts none."""
     caps: ClassCaps = ClassCaps()
-    """The most of a class."""
+    """Upper limits per class."""
     unknown_codes: Literal["error", "drop"] = "error"
-    """What to do with values that neither crosswalk, nomenclature nor rules know; they are
+    """Action for values that neither crosswalk, nomenclature nor rules contain; they are
     listed with their counts either way."""
     min_polygons: int = Field(2, ge=2)
     """A class needs this many polygons to be split."""
     rare_classes: Literal["error", "drop"] = "error"
-    """What to do with a class that has fewer than `min_polygons`."""
+    """Action for a class that has fewer than `min_polygons` polygons."""
     split: Split = Split()
-    """Train and validation."""
+    """Split into training and validation polygons."""
 
     @model_validator(mode="after")
     def _column_in_every_source(self) -> Reference:

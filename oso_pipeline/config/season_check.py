@@ -12,11 +12,11 @@ from oso_pipeline.core.nomenclature import Nomenclature
 def check_adaptation(config: Config, nomenclature: Nomenclature) -> Problems:
     """Check that past seasons and labels fit the season of the map.
 
-    Finds seasons without common dates (``E-INPUT-072``), labels that no year is known of and
-    past seasons without labels (``E-INPUT-073``), and classes that cannot be told annual or
-    perennial (``E-INPUT-074``). That no label holds in the season of the map is a warning
-    (``W-INPUT-073``): everything is learnt from the past then. Whether images and labels are
-    there is found by the stages.
+    Finds seasons without common dates (``E-SEASON-DATES``), labels without a year
+    (``E-SOURCE-YEAR``), past seasons without labels (``E-SEASON-NO-LABELS``), and classes that are
+    not marked as annual or perennial (``E-CLASS-PERENNIAL``). Without a label that is valid in the
+    season of the map all classes are learnt from past seasons (``W-SEASON-NO-LABELS``). Images and
+    labels themselves are checked by the stages.
     """
     problems = Problems()
     adaptation = config.adaptation
@@ -33,7 +33,7 @@ def check_adaptation(config: Config, nomenclature: Nomenclature) -> Problems:
 def _check_dates(config: Config, past: PastSeason, key: str, problems: Problems) -> None:
     if past.year == config.year:
         problems.error(
-            "E-INPUT-072",
+            "E-SEASON-DATES",
             f"{key}.year: is {past.year}, the year of the map itself",
             None,
             "name a past year; labels of the year of the map need no adaptation",
@@ -44,7 +44,7 @@ def _check_dates(config: Config, past: PastSeason, key: str, problems: Problems)
     if season.end < season.start or len(season.grid) != len(here.grid):
         dates = len(season.grid) if season.end >= season.start else 0
         problems.error(
-            "E-INPUT-072",
+            "E-SEASON-DATES",
             f"{key}.season: {shown} has {dates} dates every {here.step_days} days, `season` "
             f"({here.start} to {here.end}) has {len(here.grid)}; features would not be the same",
             None,
@@ -53,7 +53,7 @@ def _check_dates(config: Config, past: PastSeason, key: str, problems: Problems)
     most = config.adaptation.max_shift_days if config.adaptation else 0
     if past.season is not None and abs(off := shift_days(config, past)) > most:
         problems.error(
-            "E-INPUT-072",
+            "E-SEASON-DATES",
             f"{key}.season.start: {season.start} lies {abs(off)} days "
             f"{'after' if off > 0 else 'before'} the day of the year of season.start "
             f"({here.start}), at most {most} can be made up for; the seasons have no common dates",
@@ -67,16 +67,16 @@ def _check_classes(config: Config, nomenclature: Nomenclature, problems: Problem
     unknown = sorted(perennial - set(nomenclature.codes))
     if unknown:
         problems.error(
-            "E-INPUT-074",
+            "E-CLASS-PERENNIAL",
             f"adaptation.perennial_classes: {', '.join(map(str, unknown))} "
-            f"{'is no class' if len(unknown) == 1 else 'are no classes'} of the nomenclature "
+            f"{'is not a class' if len(unknown) == 1 else 'are not classes'} of the nomenclature "
             f"{config.nomenclature}, allowed: {', '.join(map(str, nomenclature.codes))}",
             None,
             "correct the codes",
         )
     elif not perennial:
         problems.error(
-            "E-INPUT-074",
+            "E-CLASS-PERENNIAL",
             f"adaptation.perennial_classes: is not given, and which classes of the nomenclature "
             f"{config.nomenclature} last for years is not known",
             None,
@@ -94,7 +94,7 @@ def _check_years(config: Config, problems: Problems) -> bool:
     ]
     for number in without:
         problems.error(
-            "E-INPUT-073",
+            "E-SOURCE-YEAR",
             f"reference.sources[{number}].year: is missing; with `adaptation` every source of "
             "labels says which year it describes",
             None,
@@ -109,7 +109,7 @@ def _check_labels(config: Config, adaptation: Adaptation, problems: Problems) ->
     for number, past in enumerate(adaptation.sources):
         if past.year not in years and past.year != config.year:
             problems.error(
-                "E-INPUT-073",
+                "E-SEASON-NO-LABELS",
                 f"adaptation.sources[{number}].year: no item of reference.sources has labels of "
                 f"{past.year}, they have {shown}",
                 None,
@@ -117,20 +117,20 @@ def _check_labels(config: Config, adaptation: Adaptation, problems: Problems) ->
             )
     if not has_labels(config):
         problems.warn(
-            "W-INPUT-073",
+            "W-SEASON-NO-LABELS",
             f"reference.sources: no label holds in {config.year}, the year of the map: they are "
             f"of {shown}, and perennial classes hold for {adaptation.perennial_span_years} years; "
-            "all classes are learnt from the past, and nothing judges the map "
+            "all classes are learnt from the past, and nothing evaluates the map "
             f"{_instead(config)}",
             None,
             "add labels of perennial classes nearer to that year, or raise "
-            "adaptation.perennial_span_years; `oso evaluate-adaptation --hide all` judges a past "
+            "adaptation.perennial_span_years; `oso evaluate-adaptation --hide all` tests a past "
             "year in the same way",
         )
 
 
 def _instead(config: Config) -> str:
-    """Say what judges the map where no polygon of its year is held out."""
+    """Return the condition under which the map is validated without held-out polygons."""
     if config.validation.independent is None:
         return "unless validation.independent names a set that does"
     return "but validation.independent"

@@ -2,7 +2,7 @@
 
 A past season is mapped by nobody, but its images and labels are prepared as those of the year
 of the map are. So each stage sees a configuration whose year, dates, images and labels are
-those of one season, and needs to know nothing of the others.
+those of one season, and need not consider the others.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def past_season(config: Config, past: PastSeason) -> Season:
     end = start + (season.end - season.start)
     if past.season is not None and past.season.end is not None:
         end = past.season.end
-    # Not validated: the checks of a season that is mapped ask for years with Sentinel-2.
+    # Not validated: the checks of a mapped season require years with Sentinel-2.
     return Season.model_construct(start=start, end=end, step_days=season.step_days)
 
 
@@ -124,16 +124,16 @@ def sources_in(config: Config, year: int) -> tuple[AnySource, ...]:
         if source.year == year or not source.gives_labels:
             held.append(source)
             continue
-        asked = perennial if source.classes is None else perennial & set(source.classes)
-        if asked and holds(config, source, year):
-            held.append(source.model_copy(update={"classes": tuple(sorted(asked))}))
+        requested = perennial if source.classes is None else perennial & set(source.classes)
+        if requested and holds(config, source, year):
+            held.append(source.model_copy(update={"classes": tuple(sorted(requested))}))
         elif (helper := source.without_labels()) is not None:
             held.append(helper)
     return tuple(held)
 
 
 def has_labels(config: Config) -> bool:
-    """Tell whether a label holds in the season of the map.
+    """Return whether a label holds in the season of the map.
 
     Without ``adaptation`` labels are what a map is made from: then it is taken for granted. None
     is read where models are given.
@@ -144,19 +144,19 @@ def has_labels(config: Config) -> bool:
 
 
 def any_label(reference: Reference) -> bool:
-    """Tell whether some source gives labels, rather than help to others only."""
+    """Return whether some source gives labels, rather than help to others only."""
     return any(source.gives_labels for source in reference.sources)
 
 
 def holds(config: Config, source: AnySource, year: int) -> bool:
-    """Tell whether the perennial labels of a source hold in a season."""
+    """Return whether the perennial labels of a source hold in a season."""
     if config.adaptation is None or source.year is None:
         return False
     return abs(source.year - year) <= config.adaptation.perennial_span_years
 
 
 def _past(config: Config, year: int) -> PastSeason:
-    assert config.adaptation is not None  # asked for a year that it lists
+    assert config.adaptation is not None  # the year is one of its past years
     return next(source for source in config.adaptation.sources if source.year == year)
 
 

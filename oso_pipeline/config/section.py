@@ -1,4 +1,4 @@
-"""What every section of the configuration has in common."""
+"""Base class of the sections of the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A computing site: how jobs are asked for there. One YAML file per site, see ``oso submit``."""
+"""A computing site: how jobs are requested there. One YAML file per site, see ``oso submit``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Site(Section):
-    """What `oso submit` has to know of a site; nothing here changes a result."""
+    """Settings of a site for `oso submit`; they do not change results."""
 
     system: Literal["slurm", "pbs", "shell"]
     """The batch system. shell: none, the jobs run one after the other on this machine."""
@@ -33,12 +33,12 @@ class Site(Section):
     queue: str | None = Field(None, pattern=WORD_PATTERN)
     """Partition of Slurm, queue of PBS."""
     account: str | None = Field(None, pattern=WORD_PATTERN)
-    """Account that pays for the jobs."""
+    """Account to charge for the jobs."""
     qos: str | None = Field(None, pattern=WORD_PATTERN)
     """Quality of service; Slurm only."""
     walltime: str = Field("04:00:00", pattern=r"^[0-9]{1,4}:[0-5][0-9]:[0-5][0-9]$")
-    """The longest time of a job, as HH:MM:SS, in quotes. A job that needs longer goes on in
-    another."""
+    """The longest time of a job, in the form HH:MM:SS, in quotes. A job that needs longer goes on
+    in another."""
     notice_s: int = Field(300, ge=30, le=65535)
     """Seconds before the walltime at which a job stops to begin tasks."""
     jobs: int = Field(8, ge=2, le=10_000)
@@ -51,11 +51,11 @@ class Site(Section):
     cores: int = Field(8, ge=1)
     """Most cores of a job, each with a worker process; a job has no more than its tasks can use."""
     memory_per_worker_gb: float = Field(2.0, ge=0.25)
-    """Memory of a worker; a job asks for that of its workers and 1.5 GB more."""
+    """Memory of a worker; a job requests that of its workers and 1.5 GB more."""
     restarts: int = Field(10, ge=0, le=1000)
     """How often a job that ran out of time is put back into the queue."""
     prologue: tuple[Line, ...] = ()
-    """Lines of shell that a job runs first, as module load python."""
+    """Shell commands that a job runs first, for example module load python."""
     environment: dict[str, Line] = Field({})
     """Variables of the jobs. Never secrets: others can read scripts."""
     scratch: Scratch | None = None
@@ -68,7 +68,7 @@ class Site(Section):
     tls: Path | None = None
     """Folder with the keys of `oso cluster-keys`, for the workers of a pilot."""
     insecure_network: bool = False
-    """Let the workers of a pilot talk without encryption."""
+    """Allow workers of a pilot to communicate without encryption."""
 
     @property
     def walltime_s(self) -> int:
@@ -77,7 +77,7 @@ class Site(Section):
         return 3600 * hours + 60 * minutes + seconds
 
     def memory_mb(self, workers: int) -> int:
-        """Return the memory that a job of so many workers asks for."""
+        """Return the memory that a job of so many workers requests."""
         return round(1000 * (workers * self.memory_per_worker_gb + 1.5))
 
     @model_validator(mode="after")
@@ -98,7 +98,7 @@ class Site(Section):
             )
         for name in self.environment:
             if not _VARIABLE.fullmatch(name):
-                raise ValueError(f"environment: {name!r} is no name of a variable")
+                raise ValueError(f"environment: {name!r} is not a name of a variable")
             if _SECRET.search(name):
                 raise ValueError(
                     f"environment: {name} looks like a secret; scripts can be read by others: "

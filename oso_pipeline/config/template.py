@@ -44,7 +44,7 @@ _HEAD = """\
 # Adapt the keys without a hash: they are needed. Keys right behind a hash, as #seed, show
 # their default: take the hash away to change one, and that of its section.
 # Paths are relative to the folder of this file; ~ and $VARIABLE are expanded.
-# `oso check` tells what is wrong, `oso plan` what a run would do.
+# `oso check` reports problems, `oso plan` shows the tasks of a run.
 """
 
 
@@ -152,7 +152,7 @@ def _depth(key: Key) -> int:
 
 
 def _kinds(kinds: tuple[str, ...], of_what: str, indent: str) -> Iterator[str]:
-    """Say which kinds there are; the keys shown are those of the first."""
+    """Return a comment that lists the kinds; the keys shown are those of the first."""
     yield f"{indent}  # `kind` of {of_what}, each with keys of its own (docs/config.md):"
     for kind in kinds:
         yield f"{indent}  #   {kind}: {texts_of_kinds()[kind]}"

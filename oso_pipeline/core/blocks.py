@@ -14,7 +14,7 @@ class Block:
     Parameters
     ----------
     tile
-        Name of the tile, as ``31TCJ``.
+        Name of the tile, for example ``31TCJ``.
     row, column
         Upper-left pixel within the tile's 10 m grid; both are even, so that a block holds
         whole 20 m pixels.

@@ -2,7 +2,7 @@
 
 A file is written under a temporary name in its final folder, read back, flushed to disk and
 renamed. Its sidecar ``<file>.json`` is written last in the same way: the sidecar is the
-commit. A process may be killed at any moment; what has no sidecar does not count.
+commit. A process may be killed at any moment; a file without a sidecar does not count.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}(\.flat)?\.tmp")
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LITTLE_BYTES = 1_000_000
-"""With less room than this an error without number, as GDAL's, is taken for a full disk."""
+"""With less free space, an error without number, for example of GDAL, is a full disk."""
 _STALE_PAUSES_S = (0.1, 1.0, 5.0)
 
 
@@ -42,7 +42,7 @@ def temporary_beside(final: Path) -> Path:
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether a file is named as `temporary_beside` names it, or beside such a one."""
+    """Return whether a file is named as `temporary_beside` names it, or beside such a one."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
@@ -56,7 +56,7 @@ def staged(final: Path) -> Iterator[Path]:
     Raises
     ------
     EnvironmentFailure
-        If the system refuses to write (``E-DISK``): it names `final` and the room that is left.
+        If the system refuses to write (``E-DISK``): it names `final` and the free disk space.
     """
     temporary = temporary_beside(final)
     try:
@@ -130,7 +130,7 @@ def require_sound(path: Path) -> None:
     Raises
     ------
     InputDataError
-        If the content has changed (``E-FAULT-024``).
+        If the content has changed (``E-FILE-CHANGED``).
     """
     record = read_sidecar(path)
     if record is None:
@@ -139,10 +139,10 @@ def require_sound(path: Path) -> None:
     if _content(path, status.st_mtime_ns, status.st_size) != record["sha256"]:
         raise InputDataError(
             Problem(
-                "E-FAULT-024",
+                "E-FILE-CHANGED",
                 "a file has changed since it was committed; is the disk sound?",
                 str(path),
-                "`oso verify RUN --repair`, then run again: it is made anew",
+                "`oso verify RUN --repair`, then run again: it is made again",
             )
         )
 
@@ -153,7 +153,7 @@ def _content(path: Path, modified_ns: int, size: int) -> str:
 
 
 def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of the file's content, in hexadecimal; OSError where it is no file."""
+    """Return the SHA-256 of the file's content, in hexadecimal; OSError where it is not a file."""
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -199,7 +199,7 @@ def _persistently(action: Callable[[Path], Any], path: Path) -> None:
 
 
 def _refused(final: Path, temporary: Path, error: OSError) -> EnvironmentFailure:
-    """Say what the system refused, with the room that is left where it may be that."""
+    """Return the error of the system, with the free disk space if that may be the cause."""
     message, hint = f"the file cannot be written: {error}", "look after the disk, then run again"
     with suppress(OSError):
         free = shutil.disk_usage(final.parent).free

@@ -1,6 +1,6 @@
-"""Which classes of a map a set of polygons judges, in figures and in words.
+"""Classes of a map that a set of polygons can evaluate, as numbers and as text.
 
-An accuracy holds for the classes that the set has polygons of. A class that it lacks is not judged:
+An accuracy holds for the classes with polygons in the set. A class without any is not evaluated:
 pixels that are predicted as it count against the classes that they belong to, and say nothing of
 how well the class itself is mapped.
 """
@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-NOBODY_JUDGES = "no validation polygon of this class"
-"""Why a class is not judged, as ``accuracy.json`` says it."""
+NO_VALIDATION_POLYGON = "no validation polygon of this class"
+"""Why a class is not evaluated, as ``accuracy.json`` says it."""
 
 
 def coverage(
     entries: Mapping[str, Mapping[str, Any]], mapped: Collection[int] | None = None
 ) -> dict[str, Any]:
-    """Return which classes are judged.
+    """Return which classes are evaluated.
 
     Parameters
     ----------
@@ -32,51 +32,55 @@ def coverage(
         Codes as text: ``judged``; ``not_judged``, with the reason of each; ``not_mapped``, those
         that the map cannot have and the set lacks.
     """
-    judged = [code for code, one in entries.items() if one["pixels"]]
-    rest = [code for code in entries if code not in judged]
+    evaluated = [code for code, one in entries.items() if one["pixels"]]
+    rest = [code for code in entries if code not in evaluated]
     here = {
         code
         for code in rest
         if mapped is None or int(code) in mapped or entries[code]["predicted_pixels"]
     }
     return {
-        "judged": judged,
-        "not_judged": {code: NOBODY_JUDGES for code in rest if code in here},
+        "judged": evaluated,
+        "not_judged": {code: NO_VALIDATION_POLYGON for code in rest if code in here},
         "not_mapped": [code for code in rest if code not in here],
     }
 
 
 def coverage_of(level: Mapping[str, Any]) -> dict[str, Any]:
-    """Return which classes a level of ``accuracy.json`` judges; earlier versions did not say."""
+    """Return which classes a level of ``accuracy.json`` evaluates; earlier versions did not say."""
     found = level.get("covers") or coverage(level["classes"])
     return {**found}
 
 
 def covered_in_words(level: Mapping[str, Any]) -> str:
-    """Say which classes the overall accuracy of a level covers.
+    """Return a text on the classes that the overall accuracy of a level covers.
 
     Examples
     --------
     >>> one = {"pixels": 5, "predicted_pixels": 4, "name_en": "forest"}
     >>> other = {"pixels": 0, "predicted_pixels": 1, "name_en": "maize"}
     >>> covered_in_words({"classes": {"1": one, "2": other}})
-    'over 1 of 2 classes; not judged: 2 maize'
+    'over 1 of 2 classes; not evaluated: 2 maize'
     """
-    names = not_judged_in_words(level)
-    return counted_in_words(level) + (f"; not judged: {names}" if names else "")
+    names = not_evaluated_in_words(level)
+    return counted_in_words(level) + (f"; not evaluated: {names}" if names else "")
 
 
-def not_judged_in_words(level: Mapping[str, Any]) -> str:
-    """Return the classes that nothing judges, by code; empty where there are none."""
+def not_evaluated_in_words(level: Mapping[str, Any]) -> str:
+    """Return the classes that nothing evaluates, by code; empty where there are none."""
     codes = sorted(coverage_of(level)["not_judged"], key=int)  # JSON sorts them as text
     return ", ".join(named(level, code) for code in codes)
 
 
 def counted_in_words(level: Mapping[str, Any]) -> str:
-    """Say over how many classes of the map the overall accuracy of a level is."""
+    """Return a text on the number of classes that the overall accuracy of a level covers."""
     found = coverage_of(level)
-    judged, rest = len(found["judged"]), len(found["not_judged"])
-    return f"over {judged} of {judged + rest} classes" if rest else f"over all {judged} classes"
+    evaluated, rest = len(found["judged"]), len(found["not_judged"])
+    return (
+        f"over {evaluated} of {evaluated + rest} classes"
+        if rest
+        else f"over all {evaluated} classes"
+    )
 
 
 def named(level: Mapping[str, Any], code: str) -> str:

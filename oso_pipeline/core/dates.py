@@ -56,7 +56,7 @@ class DateGrid:
         return days_since_epoch(self.dates)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the grid in types that JSON knows."""
+        """Return the grid as JSON types."""
         return {
             "start": self.start.isoformat(),
             "end": self.end.isoformat(),

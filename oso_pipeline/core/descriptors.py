@@ -1,4 +1,4 @@
-"""Tell that a process has too few file descriptors, whatever error that led to.
+"""Detect errors caused by too few file descriptors.
 
 Libraries report a file that they may not open as one that is damaged.
 """
@@ -15,7 +15,7 @@ _WORDS = "Too many open files"  # of the C library; GDAL hands them on
 
 
 def shortage(error: BaseException) -> EnvironmentFailure | None:
-    """Return what is behind an error if that is a want of file descriptors, None otherwise."""
+    """Return what is behind an error if that is a lack of file descriptors, None otherwise."""
     if not any(_is_shortage(one) for one in _chain(error)):
         return None
     limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""What differs between two states of nested values, in words."""
+"""Differences between two states of nested values, as text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def leaves(content: Mapping[str, Any] | Sequence[Any], prefix: str = "") -> dict
 
 
 def _is_nested(values: Sequence[Any]) -> bool:
-    """Tell whether a list holds mappings or lists; one of plain values is shown as a whole."""
+    """Return whether a list holds mappings or lists; one of plain values is shown as a whole."""
     return any(isinstance(one, Mapping | list | tuple) for one in values)
 
 

@@ -14,7 +14,7 @@ MOST_SHOWN = 50
 
 
 class ExitCode(IntEnum):
-    """What the ``oso`` command returns to the shell."""
+    """Exit codes of the ``oso`` command."""
 
     OK = 0
     BUG = 1
@@ -35,14 +35,14 @@ class Problem:
     Parameters
     ----------
     code
-        Stable identifier, for example ``E-INPUT-007``. It begins with ``E`` where the
+        Stable identifier, for example ``E-IMAGE-SIZE``. It begins with ``E`` where the
         finding stops the run and with ``W`` where the run continues.
     message
-        What was found and what was expected.
+        Value found and value expected.
     where
         The file concerned, as ``path`` or ``path:line:column``.
     hint
-        What the user can do about it.
+        Action for the user.
     """
 
     code: str
@@ -78,7 +78,7 @@ class OsoError(Exception):
         """Return the findings, one paragraph each: the first `MOST_SHOWN`, and how many more."""
         shown = [str(problem) for problem in self.problems[:MOST_SHOWN]]
         if more := len(self.problems) - len(shown):
-            shown.append(f"and {more} more; mend these first")
+            shown.append(f"and {more} more; fix these first")
         return "\n".join(shown)
 
 
@@ -111,12 +111,12 @@ class Problems:
     Attributes
     ----------
     notes
-        What was looked at and is as it should be, in a line each, for people.
+        Successful checks, one line of text each.
 
     Examples
     --------
     >>> problems = Problems()
-    >>> problems.warn("W-INPUT-023", "two versions of one product, the newer one is used")
+    >>> problems.warn("W-IMAGE-VERSIONS", "two versions of one product, the newer one is used")
     >>> problems.raise_errors(InputDataError)
     >>> len(problems)
     1
@@ -148,7 +148,7 @@ class Problems:
         self._add("E", code, message, where, hint)
 
     def warn(self, code: str, message: str, where: object = None, hint: str | None = None) -> None:
-        """Record a finding that the user should know (`code` begins with ``W``)."""
+        """Record a warning (`code` begins with ``W``)."""
         self._add("W", code, message, where, hint)
 
     def extend(self, found: Iterable[Problem]) -> None:

@@ -25,7 +25,7 @@ class Index:
     formula
         How it follows from them.
     scale
-        What it is multiplied by to be stored as int16, truncated toward zero.
+        Factor for storage as int16, truncated toward zero.
     """
 
     name: str

@@ -9,7 +9,7 @@ from typing import Any
 from oso_pipeline.core.regular_files import read_regular
 
 ODD_VALUES = (KeyError, TypeError, ValueError, OverflowError)
-"""What taking values out of an object raises when they are missing or of another kind."""
+"""Exceptions raised by values of an object that are missing or of another type."""
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from oso_pipeline.core.private_folder import private_folder
 def kernel(function: Any = None, **options: Any) -> Any:
     """Compile a function that releases the GIL and keep the result on the disk.
 
-    numba looks only at the file of a function to tell whether what it kept is still good, not
+    numba looks only at the file of a function to decide whether its cached code is valid, not
     at the files of the functions that were compiled into it. A changed helper would go on
     being used in its old form. Here the contents of all files with compiled code count.
     Processes on any processors may share the folder and compile at the same time.
@@ -29,7 +29,7 @@ def kernel(function: Any = None, **options: Any) -> Any:
     Parameters
     ----------
     function
-        What to compile.
+        Function to compile.
     options
         As for ``numba.njit``.
     """
@@ -45,7 +45,7 @@ def kernel(function: Any = None, **options: Any) -> Any:
 
 
 def _keep(compiled: Any) -> None:
-    """Let a function be kept on the disk, where any folder can be written."""
+    """Cache the code of a function on disk, if a folder can be written."""
     try:
         compiled.enable_caching()
     except RuntimeError:  # of numba: no locator available
@@ -72,7 +72,7 @@ class _OneFileEach(IndexDataCacheFile):
     """
 
     def save(self, key: Any, data: Any) -> None:
-        """Keep the code of a signature on a kind of processor, where there is room for it."""
+        """Cache the code of a signature on a kind of processor, if the disk has space."""
         content = self._dump((key, self._version, self._source_stamp, data))
         with (
             suppress(OSError),  # a full disk, or a folder that cannot be written any more

@@ -1,4 +1,4 @@
-"""What instructions on vectors are written with, in the language of numba's compiler (LLVM IR)."""
+"""Helpers to write vector instructions in LLVM IR, the language of numba's compiler."""
 
 from __future__ import annotations
 

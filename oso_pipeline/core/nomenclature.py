@@ -20,14 +20,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from oso_pipeline.core.csv_tables import read_rows
 from oso_pipeline.core.errors import ConfigError, Problems
 from oso_pipeline.core.nomenclature_table import NomenclatureRow, read_nomenclature_rows
-from oso_pipeline.core.tables import read_rows
 
 PACKAGED = ("oso17", "oso23")
 """Nomenclatures that come with the package."""
 NODATA_CODE = 0
-"""What a map holds where there is no class."""
+"""Value of map pixels without a class."""
 GREATEST_CODE = 65535
 """A map of classes is written as uint8 or uint16."""
 
@@ -146,8 +146,8 @@ def load_nomenclature(ref: str, folder: Path = Path()) -> Nomenclature:
     ------
     ConfigError
         With every problem of the file: code or name given twice or a parent missing
-        (``E-INPUT-045``), code out of 1 to 65535 (``E-INPUT-044``), encoding
-        (``E-INPUT-063``), unreadable file (``E-INPUT-058``).
+        (``E-NOMENCLATURE``), code out of 1 to 65535 (``E-NOMENCLATURE-CODE``), encoding
+        (``E-TEXT-ENCODING``), unreadable file (``E-PATH-READ``).
     """
     if ref in PACKAGED:
         path, name = _FOLDER / f"{ref}.csv", ref
@@ -156,10 +156,10 @@ def load_nomenclature(ref: str, folder: Path = Path()) -> Nomenclature:
         name = path.stem
     problems = Problems()
     classes, parents = read_nomenclature_rows(path, problems)
-    if not path.suffix and any(found.code == "E-INPUT-058" for found in problems.errors):
+    if not path.suffix and any(found.code == "E-PATH-READ" for found in problems.errors):
         problems = Problems()
         problems.error(
-            "E-INPUT-058",
+            "E-PATH-MISSING",
             f"nomenclature {ref!r} is neither one of {', '.join(PACKAGED)} nor a file",
             path,
             "name a packaged nomenclature or give the path of a CSV or YAML file",
@@ -261,6 +261,6 @@ def _short_name(name: str, code: int, used: set[str]) -> str:
 
 
 def _endings(code: int) -> Iterator[str]:
-    """Yield the code, then what tells names apart that end in digits themselves."""
+    """Yield the code, then a suffix that separates names that end in digits themselves."""
     yield str(code)
     yield from (f"{code}_{number}" for number in count(2))

@@ -12,9 +12,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from oso_pipeline.core.csv_tables import Row, read_rows, read_text
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.plain_text import is_plain
-from oso_pipeline.core.tables import Row, read_rows, read_text
 
 _INTEGER = re.compile(r"[+-]?\d+(\.0*)?")
 _COLOUR = re.compile(r"#?([0-9a-fA-F]{6})")
@@ -59,7 +59,7 @@ def read_nomenclature_rows(
         parents = []
     if not rows and not problems.errors:
         problems.error(
-            "E-INPUT-045",
+            "E-NOMENCLATURE",
             "the file describes no class",
             path,
             f"a header and one line per class are expected; columns: {_COLUMNS}",
@@ -105,7 +105,7 @@ def _code(text: str, what: str, where: str, problems: Problems) -> int | None:
     if 1 <= code <= 65535:
         return code
     problems.error(
-        "E-INPUT-044",
+        "E-NOMENCLATURE-CODE",
         f"{what} is {code}, but must lie in 1 to 65535 (0 is no data, rasters hold 16 bit)",
         where,
         "renumber the classes, for example with a crosswalk from the codes of the vector file",
@@ -136,7 +136,7 @@ def _explicit_parents(parents: list[Row], problems: Problems) -> list[Nomenclatu
 
 
 def _inline_parents(rows: Iterable[Row], problems: Problems) -> list[NomenclatureRow]:
-    """Gather the parents named beside the classes; what is said twice must agree."""
+    """Collect the parents named beside the classes; repeated entries must agree."""
     found: dict[str, dict[str, str]] = {}
     places: dict[str, str] = {}
     for row in rows:
@@ -248,4 +248,4 @@ def _shown(item: object) -> str:
 
 
 def _error(problems: Problems, where: str, message: str, hint: str) -> None:
-    problems.error("E-INPUT-045", message, where, hint)
+    problems.error("E-NOMENCLATURE", message, where, hint)

@@ -127,7 +127,7 @@ class Ownership(TileGeometry):
     def owns_any(self, tile: str, block: GeoBox) -> bool:
         """Return whether :meth:`owned` is true anywhere in `block`.
 
-        The pixel in the middle mostly tells. Else halves are looked at until they certainly have
+        Mostly the middle pixel decides. Otherwise halves are checked until they certainly have
         one answer: hundreds of times faster.
         """
         rows, columns = block.shape
@@ -236,7 +236,7 @@ class Ownership(TileGeometry):
     ) -> npt.NDArray[np.int16]:
         """Return :meth:`owner_of` the pixels of a small `grid`; `cell` is its centre and reach.
 
-        A tile that certainly holds all of them, or none, need not be asked for each.
+        A tile that certainly holds all of them, or none, is not tested for each.
         """
         x, y = _centres(grid)
         owner = np.full(x.shape, -1, np.int16)

@@ -28,7 +28,7 @@ def pieces(
     rows
         Most rows of a piece.
     """
-    # By default pyarrow fetches all that is asked for before the first piece is handed out.
+    # By default pyarrow fetches all requested columns before it returns the first piece.
     with pq.ParquetFile(path, pre_buffer=False) as source:
         yield from source.iter_batches(rows, columns=None if columns is None else [*columns])
 

@@ -43,5 +43,5 @@ def strange_to_files(text: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Tell whether a text holds no such character."""
+    """Return whether a text holds no such character."""
     return _UNFIT.search(text) is None

@@ -29,7 +29,7 @@ BUILT_IN: Mapping[Group, tuple[str, ...]] = {
         for name in ("VECTOR", "RPG", "BDTOPO", "CLC", "BDFORET", "RANDOLPH")
     ),
 }
-"""Where the plug-ins of this package lie, as ``module:attribute``, in the order of the docs."""
+"""Plug-ins of this package as ``module:attribute``, in the order of the docs."""
 
 RESERVED_KEYS: Mapping[Group, frozenset[str]] = {
     "readers": frozenset({"paths", "tile", "tiles", "bands", "incomplete", "conservative"}),
@@ -50,7 +50,7 @@ class Plugin:
     settings
         Model of its settings: a pydantic model with a field ``kind`` that admits `kind` alone.
     member
-        What it is, as ``module:attribute``; imported when it is first used.
+        Object as ``module:attribute``; imported when it is first used.
     """
 
     kind: str
@@ -97,7 +97,7 @@ def plugins(group: Group) -> Mapping[str, Plugin]:
                     "E-PLUGIN-FAULT",
                     f"a plug-in of {group} cannot be used: {fault}",
                     package,
-                    f"mend or uninstall {package}; see docs/plugins.md",
+                    f"fix or uninstall {package}; see docs/plugins.md",
                 )
             )
     if problems:
@@ -132,7 +132,7 @@ def plugin_of(group: Group, kind: str) -> Plugin:
 
 
 def _fault(group: Group, plugin: Any) -> str | None:
-    """Say what is wrong with a plug-in; None if nothing is."""
+    """Return the fault of a plug-in; None if it has none."""
     if not isinstance(plugin, Plugin):
         return f"found a {type(plugin).__name__}, expected an oso_pipeline.core.plugins.Plugin"
     fields = getattr(plugin.settings, "model_fields", None)

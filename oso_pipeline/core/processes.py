@@ -1,8 +1,8 @@
-"""Tell whether a process is still there, without clocks and across containers.
+"""Return whether a process is still there, without clocks and across containers.
 
 A number of a process means something only in its PID namespace and until the machine is booted
 again, and is given to another process later. Together with the start, counted in ticks since the
-boot, it names one process for ever. A clock that is set anew changes none of this.
+boot, it names one process for ever. A clock that is set again changes none of this.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def start_ticks(pid: int) -> int | None:
 
 
 def is_alive(pid: int, ticks: int | None = None) -> bool:
-    """Tell whether a process of this space runs.
+    """Return whether a process of this space runs.
 
     Parameters
     ----------
     pid
         Its number.
     ticks
-        When it began; None asks for any process of that number.
+        When it began; None for any process of that number.
     """
     try:
         os.kill(pid, 0)

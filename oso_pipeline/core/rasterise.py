@@ -1,4 +1,4 @@
-"""Polygons to pixels, the same whatever window is asked for."""
+"""Polygons to pixels; the result does not depend on the requested window."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SQUARE = 512
 
 
 class Burner:
-    """Tells which polygon holds the centre of each pixel.
+    """Finds the polygon that holds the centre of each pixel.
 
     Rounding lets the answer at a border depend on the window in which polygons are drawn, so
     they are always drawn in the same squares of the grid, and windows are cut out of these.

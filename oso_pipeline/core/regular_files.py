@@ -24,7 +24,7 @@ def open_regular(path: Path | str) -> BufferedReader:
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
         if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -38,7 +38,7 @@ def read_regular(path: Path | str) -> bytes:
 
 
 def is_odd(path: Path) -> bool:
-    """Tell whether there is something at `path` that is neither a file nor a folder."""
+    """Return whether there is something at `path` that is neither a file nor a folder."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 

@@ -1,6 +1,6 @@
 """Sensors as plain data: their bands, what these see, and how finely.
 
-Configuration, readers and kernels stand on this one table. A band is asked for by its name;
+Configuration, readers and kernels stand on this one table. A band is requested by its name;
 what holds for several sensors, such as an index, names bands by their common name.
 """
 

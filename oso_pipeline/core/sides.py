@@ -1,4 +1,4 @@
-"""The two sides of a split of polygons: what trains a model, and what judges it."""
+"""The two sides of a split of polygons: training and validation."""
 
 TRAIN, VALIDATION = "train", "validation"
 SIDES = (TRAIN, VALIDATION)

@@ -103,7 +103,7 @@ class Tile:
     def _northing(self) -> int:
         """Southern edge of the 100 km square, metres from the equator."""
         # Row letters repeat every 2000 km and start at F in even zones; the latitude band
-        # tells which repetition is meant.
+        # decides which repetition is meant.
         row = _ROW_LETTERS.index(self.name[4]) - (5 if self.zone % 2 == 0 else 0)
         northing = 100_000 * row
         return northing + -(-(self._lowest_northing - northing) // 2_000_000) * 2_000_000

@@ -1,1 +1,1 @@
-"""What an acquisition is, and the readers of product families."""
+"""Acquisitions, and the readers of product families."""

@@ -45,7 +45,7 @@ class Asset:
     """A file of an acquisition: a band, or a quality layer.
 
     Reflectance is ``scale * number + offset``; a number equal to `nodata` is no data, which is
-    told before scale and offset apply.
+    tested before scale and offset apply.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Acquisition:
     rules
         Which of their bits or values hide a pixel, those that hide most first.
     cloud_percent
-        Cloud cover of the scene, 0-100, where the metadata tell.
+        Cloud cover of the scene, 0-100, if the metadata state it.
     path
         The folder or archive that was found.
     """
@@ -179,7 +179,7 @@ class Skipped:
     reason
         One of `REASONS`.
     detail
-        What exactly was found.
+        Details of the finding.
     path
         The folder or archive.
     acquired
@@ -244,7 +244,7 @@ def _assets_to_json(assets: Mapping[str, Asset]) -> str:
 
 
 def _said(asset: Asset) -> dict[str, Any]:
-    """Return what an asset says; what it leaves at the default is left out."""
+    """Return the values of an asset that differ from the defaults."""
     return {f.name: getattr(asset, f.name) for f in fields(asset) if _differs(asset, f)}
 
 

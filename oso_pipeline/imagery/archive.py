@@ -119,7 +119,7 @@ class FolderContents:
     needed
         Which of its files are read.
     stem
-        What the names of the product begin with; '' where it has the folder to itself.
+        Prefix of the file names of the product; '' if the folder holds only this product.
     """
 
     def __init__(self, folder: Path, needed: AllowList, stem: str = "") -> None:
@@ -287,8 +287,8 @@ def _opened(archive: Path) -> zipfile.ZipFile:
         raise ArchiveError("is a link that leads nowhere")
     size = archive.stat().st_size
     if is_odd(archive):
-        raise ArchiveError("is no regular file")
-    with damage_as(ArchiveError, f"is no zip or is cut ({size} bytes)"):
+        raise ArchiveError("is not a regular file")
+    with damage_as(ArchiveError, f"is not a zip or is cut ({size} bytes)"):
         return zipfile.ZipFile(archive)
 
 
@@ -316,5 +316,5 @@ def _checksum(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=100_000)
 def _file_digest(path: str, size: int, modified_ns: int) -> str:
-    """Digest of a file; size and time only tell this process when to read it again."""
+    """Digest of a file; size and time only decide when this process reads it again."""
     return sha256_file(Path(path))

@@ -1,6 +1,6 @@
 """Checks of the rasters of a product against each other, the metadata and the tile.
 
-What the file header says is trusted before the metadata, and these before the name; where
+The file header has priority over the metadata, and the metadata over the name; where
 they disagree, nothing is guessed.
 """
 
@@ -52,10 +52,10 @@ def check_acquisition(
     acquisition
         With the assets as the reader found them.
     problems
-        Takes errors; ``E-INPUT-003`` for a file that cannot be read, else those of
+        Takes errors; ``E-IMAGE-BAND`` for a file that cannot be read, else those of
         :func:`check_rasters` and :func:`check_floats`.
     stated
-        What the metadata say of the grid, where they do.
+        Grid according to the metadata, if they state one.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def check_acquisition(
             headers[name] = read_header(asset.path)
         except (UnreadableRaster, OSError) as error:
             hint = "fetch the product again, or take it out of the folder"
-            problems.error("E-INPUT-003", f"{name} cannot be read: {error}", asset.href, hint)
+            problems.error("E-IMAGE-BAND", f"{name} cannot be read: {error}", asset.href, hint)
     if len(problems.errors) > before:
         return False
     rasters = ProductRasters(
@@ -86,7 +86,7 @@ def check_acquisition(
         check_floats(rasters, acquisition.bands, problems)
     except UnreadableRaster as error:
         hint = "fetch the product again, or take it out of the folder"
-        problems.error("E-INPUT-003", f"values cannot be read: {error}", acquisition.path, hint)
+        problems.error("E-IMAGE-BAND", f"values cannot be read: {error}", acquisition.path, hint)
     return len(problems.errors) == before
 
 
@@ -103,7 +103,7 @@ def check_floats(product: ProductRasters, assets: Mapping[str, Asset], problems:
     assets
         Scale, offset and no data of each band.
     problems
-        Takes errors (``E-INPUT-014``).
+        Takes errors (``E-IMAGE-VALUES``).
 
     Raises
     ------
@@ -128,7 +128,7 @@ def check_series(grids: Mapping[str, GeoBox], where: object, problems: Problems)
             dx = grid.affine.c - shared.affine.c
             dy = grid.affine.f - shared.affine.f
             problems.error(
-                "E-INPUT-012",
+                "E-IMAGE-POSITION",
                 f"{product} lies {dx:+g} m, {dy:+g} m off the other products of the tile and has "
                 f"{_size(grid.shape)} pixels where they have {_size(shared.shape)}",
                 where,
@@ -153,7 +153,9 @@ def _check_types(product: ProductRasters, problems: Problems) -> None:
         (product.quality, _MASK_TYPES),
     ):
         hint = f"expected one of {', '.join(allowed)}"
-        report_each(headers.values(), partial(_odd_type, allowed), ("E-INPUT-014", hint), problems)
+        report_each(
+            headers.values(), partial(_odd_type, allowed), ("E-IMAGE-VALUES", hint), problems
+        )
 
 
 def _check_greatest(header: Header, asset: Asset, problems: Problems) -> None:
@@ -162,7 +164,7 @@ def _check_greatest(header: Header, asset: Asset, problems: Problems) -> None:
     greatest = greatest_value(header, nodata) * scale + asset.offset
     if greatest > 2:
         problems.error(
-            "E-INPUT-014",
+            "E-IMAGE-VALUES",
             f"{header.dtype} values reach reflectance {greatest:g} with the scale {scale:g} and "
             f"the offset {asset.offset:g} of the metadata, expected at most 2",
             header.path,
@@ -175,7 +177,7 @@ def _check_sizes(product: ProductRasters, problems: Problems) -> None:
     for header in product.at_10m.values():
         if header.shape != size:
             problems.error(
-                "E-INPUT-007",
+                "E-IMAGE-SIZE",
                 f"size {_size(header.shape)} differs from {_size(size)} of "
                 f"{product.reference.path.name}",
                 header.path,
@@ -184,7 +186,7 @@ def _check_sizes(product: ProductRasters, problems: Problems) -> None:
     for header in product.at_20m.values():
         if (2 * header.shape[0], 2 * header.shape[1]) != (rows, columns):
             problems.error(
-                "E-INPUT-008",
+                "E-IMAGE-HALF-SIZE",
                 f"size {_size(header.shape)} is not exactly half of {_size(size)} of "
                 f"{product.reference.path.name}",
                 header.path,
@@ -193,7 +195,7 @@ def _check_sizes(product: ProductRasters, problems: Problems) -> None:
     stated = product.stated.shape
     if stated is not None and stated != size:
         problems.error(
-            "E-INPUT-007",
+            "E-IMAGE-SIZE",
             f"size {_size(size)} differs from {_size(stated)} in the metadata",
             product.reference.path,
             "files and metadata do not belong together; fetch the product again",

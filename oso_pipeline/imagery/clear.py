@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 ClearPolicy = Literal["oso", "conservative"] | tuple[int, ...]
-"""What a configuration asks for: ``oso``, ``conservative``, or the bits of the cloud mask that
+"""Clear rule of the configuration: ``oso``, ``conservative``, or the bits of the cloud mask that
 count as cloud. The reader of a family turns it into rules."""
 
 
 @dataclass(frozen=True)
 class ClearRule:
-    """What of a quality asset hides a pixel; by default any value but 0.
+    """Values of a quality asset that mask a pixel; by default all values except 0.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class ClearRule:
         return quality == 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the rule in types that JSON knows."""
+        """Return the rule as JSON types."""
         content: dict[str, Any] = {"asset": self.asset, "needed": self.needed}
         for name in ("bits", "values"):
             numbers = getattr(self, name)

@@ -1,4 +1,4 @@
-"""What every reader promises, as checks that any package can run on its own.
+"""Conformance checks of readers, for any package that brings one.
 
 One call in a test of the package is enough::
 
@@ -106,7 +106,7 @@ class _Trial:
                 yield f"recognise: raises {error!r} on {path.name}, expected None"
 
     def candidate(self, candidate: Candidate) -> Iterator[str]:
-        """Check what the search keeps of a product, and what planning asks about it."""
+        """Check the candidates of the search, and the values that planning needs."""
         name, reader = candidate.product_id, self.readers[self.settings.kind]
         if candidate.family != self.settings.kind:
             yield f"{name}: is of family {candidate.family!r}, expected {self.settings.kind!r}"
@@ -171,7 +171,7 @@ class _Trial:
             yield f"{name}: does not survive the way to a worker"
 
     def missing_band(self, candidate: Candidate, found: Acquisition) -> Iterator[str]:
-        """Take a band away: the date is left out, or the run stops, as is asked."""
+        """Take a band away: the date is left out, or the run stops, as configured."""
         band = found.bands[self.bands[0]].path
         if not band.is_relative_to(candidate.path.absolute()):
             return  # of an archive
@@ -181,7 +181,7 @@ class _Trial:
         if not (isinstance(left_out, Skipped) and left_out.reason == "incomplete"):
             yield f"{candidate.product_id}: without {band.name} and with skip gives {left_out}"
         stopped = self.read(less, "error")
-        if not isinstance(stopped, str) or "E-INPUT-003" not in stopped:
+        if not isinstance(stopped, str) or "E-IMAGE-BAND" not in stopped:
             yield f"{candidate.product_id}: without {band.name} and with error gives {stopped}"
 
     def _copy(self, candidate: Candidate, folder: str) -> Candidate:

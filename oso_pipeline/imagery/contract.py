@@ -1,4 +1,4 @@
-"""What an acquisition must hold before anybody reads its pixels, whichever reader made it."""
+"""Checks of an acquisition before its pixels are read, for all readers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def faults_of(acquisition: Acquisition, request: Request) -> list[Problem]:
     acquisition
         As a reader gives it.
     request
-        What was asked of the reader.
+        Request to the reader.
 
     Returns
     -------
     list of Problem
-        ``E-INPUT-006`` for a band, or a quality asset of a rule, that is missing;
-        ``E-INPUT-015`` for a band without scale; ``E-INPUT-013`` for a resolution that cannot be
-        read.
+        ``E-IMAGE-ASSET`` for a band, or a quality asset of a rule, that is missing;
+        ``E-IMAGE-SCALE`` for a band without scale; ``E-IMAGE-RESOLUTION`` for another
+        resolution than 10 or 20 m.
     """
     lacking = [f"band {band}" for band in request.bands if band not in acquisition.bands]
     lacking += [
@@ -41,7 +41,7 @@ def faults_of(acquisition: Acquisition, request: Request) -> list[Problem]:
     if lacking:
         problems.append(
             Problem(
-                "E-INPUT-006",
+                "E-IMAGE-ASSET",
                 f"product {acquisition.product_id} lacks {', '.join(lacking)}",
                 str(acquisition.path),
                 "complete the product, take it out of imagery.paths, or change imagery.bands or "
@@ -54,7 +54,7 @@ def faults_of(acquisition: Acquisition, request: Request) -> list[Problem]:
         if asset.resolution_m not in RESOLUTIONS_M:
             problems.append(
                 Problem(
-                    "E-INPUT-013",
+                    "E-IMAGE-RESOLUTION",
                     f"{name} has pixels of {asset.resolution_m} m, expected 10 or 20",
                     asset.href,
                     "resampling is not done; leave it out of imagery.bands",
@@ -70,22 +70,22 @@ def skip(candidate: Candidate, tile: str, reason: Reason, detail: str) -> Skippe
 
 
 def incomplete(
-    candidate: Candidate, found: str, request: Request, problems: Problems, row: str = "003"
+    candidate: Candidate, found: str, request: Request, problems: Problems, code: str = "IMAGE-BAND"
 ) -> Skipped | None:
-    """Leave out a product that lacks what is asked of it, or stop, as the configuration says.
+    """Leave out a product that lacks a requested part, or stop, as the configuration says.
 
     Parameters
     ----------
     candidate
         The product.
     found
-        What is missing or damaged, in words.
+        Missing or damaged parts, as text.
     request
         Its `incomplete` decides.
     problems
-        Takes a warning (``W-INPUT-003``) or an error (``E-INPUT-003``).
-    row
-        Number of the finding: 003 for bands, 006 for masks.
+        Takes a warning or an error.
+    code
+        Code of the message without its letter: ``IMAGE-BAND``, or ``IMAGE-MASK`` for a mask.
 
     Returns
     -------
@@ -94,9 +94,9 @@ def incomplete(
     """
     if request.incomplete == "error":
         hint = "complete the product, or set `imagery.incomplete: skip` to leave its date out"
-        problems.error(f"E-INPUT-{row}", found, candidate.path, hint)
+        problems.error(f"E-{code}", found, candidate.path, hint)
         return None
-    problems.warn(f"W-INPUT-{row}", f"date left out: {found}", candidate.path)
+    problems.warn(f"W-{code}", f"date left out: {found}", candidate.path)
     return skip(candidate, request.tile, "incomplete", found)
 
 
@@ -106,7 +106,7 @@ def _faults_of_band(name: str, asset: Asset, acquisition: Acquisition) -> list[P
         return []
     return [
         Problem(
-            "E-INPUT-015",
+            "E-IMAGE-SCALE",
             f"band {name} of {acquisition.product_id} has scale {scale} and offset "
             f"{asset.offset:g}; expected numbers that make reflectance of what is stored",
             asset.href,

@@ -1,6 +1,6 @@
 """Telling damaged files from a system that is in trouble.
 
-What parsers of damaged files raise cannot be listed in full, so all of it is a finding. A full
+The exceptions of parsers on damaged files cannot be listed in full, so all are findings. A full
 disk, a missing permission or too little memory is none of the product's: were it taken for damage,
 dates would go missing from the map without need.
 """

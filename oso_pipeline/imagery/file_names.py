@@ -18,7 +18,7 @@ _CLUTTER = re.compile(
 """Hidden names, and folders that systems leave beside files."""
 
 _NOWHERE = (errno.ELOOP, errno.ENAMETOOLONG)
-"""Errors of links that can never be followed; the system itself tells of missing targets."""
+"""Errors of links that can never be followed; the system itself reports missing targets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class AllowList:
     Parameters
     ----------
     names
-        What their names, without folders, have to contain.
+        Text that the file names must contain.
     folders
         Folders within that of the product which are searched too, by name.
     metadata
@@ -48,12 +48,12 @@ class AllowList:
         return name if match is None else name[: match.start()]
 
     def belongs(self, name: str, stem: str) -> bool:
-        """Tell whether a file is needed and of the product with this stem; '' for any."""
+        """Return whether a file is needed and of the product with this stem; '' for any."""
         return name in self and (not stem or self.stem_of(name).casefold() == stem.casefold())
 
 
 def is_clutter(path: str) -> bool:
-    """Tell whether a file is hidden or of the system: ``._name``, or below ``__MACOSX``.
+    """Return whether a file is hidden or of the system: ``._name``, or below ``__MACOSX``.
 
     Examples
     --------
@@ -64,12 +64,12 @@ def is_clutter(path: str) -> bool:
 
 
 def is_packed(name: str) -> bool:
-    """Tell whether a name is that of an archive which the user has to unpack, such as a tar."""
+    """Return whether a name is that of an archive which the user has to unpack, such as a tar."""
     return _PACKED.search(name) is not None
 
 
 def is_text(name: str) -> bool:
-    """Tell whether a name can be written as UTF-8; the system allows any bytes in a name."""
+    """Return whether a name can be written as UTF-8; the system allows any bytes in a name."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -78,9 +78,9 @@ def is_text(name: str) -> bool:
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry is a folder, a link to one, or a link that may not be followed.
+    """Return whether an entry is a folder, a link to one, or a link that may not be followed.
 
-    The last cannot be opened, and the error tells why. A link that leads nowhere is none.
+    The last cannot be opened, and the error says why. A broken link is not one.
     """
     try:
         return entry.is_dir()
@@ -89,7 +89,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_file(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry is a file or a link to one; a link that leads nowhere is none.
+    """Return whether an entry is a file or a link to one; a link that leads nowhere is none.
 
     Raises
     ------

@@ -135,19 +135,19 @@ def read_inventory(path: Path) -> Inventory:
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise InputDataError(
             Problem(
-                "E-INPUT-058",
+                "E-INVENTORY-READ",
                 f"the inventory cannot be read: {error}",
                 str(path),
-                "`oso verify RUN --repair`, then run again: it is made anew",
+                "`oso verify RUN --repair`, then run again: it is made again",
             )
         ) from error
     if header.get("format") != FORMAT:
         raise InputDataError(
             Problem(
-                "E-INPUT-058",
+                "E-INVENTORY-FORMAT",
                 f"found an inventory of format {header.get('format', 1)}, expected {FORMAT}",
                 str(path),
-                "`oso run` makes it anew; nothing that was made from it is lost",
+                "`oso run` makes it again; nothing that was made from it is lost",
             )
         )
     return Inventory(

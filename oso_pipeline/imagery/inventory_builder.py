@@ -58,7 +58,7 @@ class InventoryBuilder:
     Parameters
     ----------
     request
-        What is wanted of the products.
+        Bands and quality layers requested.
     period
         The days that are used.
     extracted
@@ -77,7 +77,7 @@ class InventoryBuilder:
         self._left_out: list[Problem] = []
 
     def build(
-        self, candidates: Sequence[Candidate], strangers: Iterable[Unknown], may_be_empty: bool
+        self, candidates: Sequence[Candidate], unrecognised: Iterable[Unknown], may_be_empty: bool
     ) -> Inventory:
         """Return the inventory of the tile.
 
@@ -85,8 +85,8 @@ class InventoryBuilder:
         ----------
         candidates
             The products found.
-        strangers
-            What was found and is no product.
+        unrecognised
+            Files and folders that are not products.
         may_be_empty
             Accept a tile of which no product can be used.
 
@@ -97,7 +97,7 @@ class InventoryBuilder:
         """
         tile = self.request.tile
         used: list[Acquisition] = []
-        skipped = [self._unknown(one) for one in strangers]
+        skipped = [self._unknown(one) for one in unrecognised]
         for group in _observations(candidates):
             self._best_of(group, used, skipped)
         used = self._on_one_grid(used, skipped)
@@ -105,7 +105,7 @@ class InventoryBuilder:
         if used:
             self._warn_of_scales(used)
         elif not may_be_empty:
-            # Where nothing is left, the reasons of all products are one mistake to mend.
+            # Where nothing is left, the reasons of all products are one mistake to fix.
             self.problems.extend(self._left_out)
             if not self.problems.errors:
                 self._no_product(skipped)
@@ -197,14 +197,16 @@ class InventoryBuilder:
         named = product.candidate
         detail = f"{chosen.product_id} is used"
         self.problems.warn(
-            "W-INPUT-023", f"{named.product_id} is one acquisition with {detail}", candidate.path
+            "W-IMAGE-VERSIONS",
+            f"{named.product_id} is one acquisition with {detail}",
+            candidate.path,
         )
         skipped.append(skip(named, self.request.tile, "older_version", detail))
 
     def _unknown(self, found: Unknown) -> Skipped:
         path = found.path
         self.problems.warn(
-            "W-INPUT-001",
+            "W-IMAGE-UNKNOWN",
             f"{path.name} is not recognised as a product and left out: {found.detail}",
             path,
             "unpack it; products are read as folders or as zips"
@@ -221,7 +223,7 @@ class InventoryBuilder:
                 for (scale, offset), n in sorted(scales.items())
             )
             self.problems.warn(
-                "W-INPUT-015",
+                "W-IMAGE-SCALES",
                 f"reflectance is stored with different scales: {found}; each is applied",
                 f"tile {self.request.tile}",
             )
@@ -230,7 +232,7 @@ class InventoryBuilder:
         reasons = Counter(item.reason for item in skipped)
         found = "; ".join(f"{n} {REASONS[reason]}" for reason, n in sorted(reasons.items()))
         self.problems.error(
-            "E-INPUT-030",
+            "E-TILE-NO-IMAGE",
             f"tile {self.request.tile} has no usable product from {self.period.first} to "
             f"{self.period.until} ({found or 'none found'})",
             f"tile {self.request.tile}",

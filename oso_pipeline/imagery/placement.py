@@ -23,7 +23,7 @@ must at least keep 20 m pixels whole."""
 
 @dataclass(frozen=True)
 class StatedGrid:
-    """What metadata say of the grid; None where they do not tell.
+    """Grid according to the metadata; None for values that they do not state.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class StatedGrid:
 
 @dataclass(frozen=True)
 class ProductRasters:
-    """The headers of the files of one product, and what they are held against.
+    """The headers of the files of one product, and the expected values.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class ProductRasters:
     resolutions
         Resolution of each of them, 10 or 20 m.
     stated
-        What the metadata say.
+        Values of the metadata.
     """
 
     where: Path
@@ -86,7 +86,7 @@ class ProductRasters:
 
 
 def check_georeferencing(product: ProductRasters, problems: Problems) -> bool:
-    """Check coordinate systems, orientation and pixel size; tell whether origins make sense."""
+    """Check coordinate systems, orientation and pixel size; return if origins are valid."""
     before = len(problems.errors)
     tile_crs = CRS.from_epsg(product.tile.epsg)
     said = product.stated.epsg
@@ -112,14 +112,17 @@ def check_georeferencing(product: ProductRasters, problems: Problems) -> bool:
 
     every = [*product.at_10m.values(), *product.at_20m.values()]
     again = "fetch the product again, or restore the georeferencing with gdal_edit"
-    report_each(every, unplaced, ("E-INPUT-010", again), problems)
-    report_each(every, other_crs, ("E-INPUT-009", "is the product in the right folder?"), problems)
-    report_each(every, turned, ("E-INPUT-011", "bring it to north-up with gdalwarp"), problems)
+    report_each(every, unplaced, ("E-IMAGE-NO-CRS", again), problems)
+    report_each(every, other_crs, ("E-IMAGE-CRS", "is the product in the right folder?"), problems)
+    report_each(every, turned, ("E-IMAGE-ROTATED", "bring it to north-up with gdalwarp"), problems)
     for headers, resolution in ((product.at_10m, 10), (product.at_20m, 20)):
         report_each(
             headers.values(),
             partial(_odd_pixel_size, resolution),
-            ("E-INPUT-013", "files must have the pixels of the tile; resampling is not done"),
+            (
+                "E-IMAGE-RESOLUTION",
+                "files must have the pixels of the tile; resampling is not done",
+            ),
             problems,
         )
     return len(problems.errors) == before
@@ -148,12 +151,12 @@ def check_origins(product: ProductRasters, problems: Problems) -> None:
 
     every = [*product.at_10m.values(), *product.at_20m.values()]
     hint = "all files of a product share the upper-left corner; fetch it again"
-    report_each(every, apart, ("E-INPUT-012", hint), problems)
+    report_each(every, apart, ("E-IMAGE-POSITION", hint), problems)
 
     corner = product.stated.corner
     if corner is not None and max(abs(corner[0] - x), abs(corner[1] - y)) > SNAP * 10:
         problems.error(
-            "E-INPUT-012",
+            "E-IMAGE-POSITION",
             f"corner ({x:.9g}, {y:.9g}) differs from ({corner[0]:.9g}, {corner[1]:.9g}) in the "
             f"metadata by {x - corner[0]:+g} m, {y - corner[1]:+g} m",
             first.path,
@@ -170,7 +173,7 @@ def _check_place_in_tile(product: ProductRasters, problems: Problems) -> None:
     off_x, off_y = (remainder(d, step) for d in (dx, dy))
     if max(abs(off_x), abs(off_y)) > SNAP * 10:
         problems.error(
-            "E-INPUT-012",
+            "E-IMAGE-POSITION",
             f"corner ({first.transform.c:.9g}, {first.transform.f:.9g}) lies {off_x:+g} m, "
             f"{-off_y:+g} m off the {step} m grid of tile {tile}",
             first.path,
@@ -179,7 +182,7 @@ def _check_place_in_tile(product: ProductRasters, problems: Problems) -> None:
     ends = dx + first.shape[1] * 10, dy + first.shape[0] * 10
     if min(dx, dy) < -step or max(ends) > TILE_SIZE_M + step:
         problems.error(
-            "E-INPUT-012",
+            "E-IMAGE-POSITION",
             f"the image begins {dx:+g} m east and {dy:+g} m south of the corner of tile {tile} and "
             f"does not lie within it",
             first.path,

@@ -1,4 +1,4 @@
-"""What a reader of a product family has to offer, and what is asked of it.
+"""Protocol of readers of product families, and requests to them.
 
 Another family (SAFE, STAC, Landsat, Venus) joins by a reader that follows `Reader` and a plug-in
 that names it: see ``docs/write_your_own_reader.md``. Nothing else changes.
@@ -36,13 +36,13 @@ class Candidate:
     acquired
         Date and time of acquisition, UTC.
     observation
-        What all versions of one acquisition share, and no other acquisition has.
+        Identifier shared by all versions of one acquisition and no other acquisition.
     rank
         Greater for the better of two products of one observation.
     token
-        What the reader wants to find again; nothing else looks at it.
+        Private data of the reader; not used elsewhere.
     stem
-        Where several products may share `path`: what the names of the files of this one begin
+        If several products share `path`: prefix of the file names of this one; see the reader
         with, in an archive with its folder in front, ``FOLDER/STEM``. Empty where the product
         has the path to itself.
     """
@@ -90,7 +90,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is wanted of a product.
+    """Requested parts of a product.
 
     Parameters
     ----------
@@ -101,9 +101,9 @@ class Request:
     incomplete
         Whether a product that lacks a band is left out or stops the run.
     clear
-        What hides a pixel.
+        Rule that masks a pixel.
     readers
-        Settings of the readers, in the order in which they are asked.
+        Settings of the readers, in the order in which they are tried.
     """
 
     tile: str
@@ -168,13 +168,13 @@ class Reader(Protocol):
     """The kind of its plug-in."""
 
     expected: str
-    """What its products look like, for the message about what no reader recognises."""
+    """Description of its products, for the message about unrecognised files."""
 
     def recognise(self, path: Path) -> Candidate | Sequence[Candidate] | None:
         """Return the product at `path`, or None if it is not one of this family.
 
         A reader of which several products may lie in one folder or zip returns all of them, each
-        with its stem. Asked of every folder and zip below the folders of images, so it should
+        with its stem. Called for every folder and zip below the folders of images, so it should
         look at names first. A reader may name the folders within its products in an attribute
         ``folders``, in capitals: they are not searched.
         """
@@ -204,7 +204,7 @@ class Reader(Protocol):
         extracted
             Folder below which an archive may be extracted.
         request
-            What is wanted of it.
+            Requested parts of it.
         problems
             Takes errors and warnings.
         """
@@ -212,4 +212,4 @@ class Reader(Protocol):
 
 
 READER_MEMBERS = ("family", "expected", "recognise", "digest", "size_bytes", "peek", "open")
-"""What a reader must have."""
+"""Required members of a reader."""

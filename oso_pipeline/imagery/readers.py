@@ -14,7 +14,7 @@ from oso_pipeline.imagery.protocol import READER_MEMBERS, Candidate, Reader
 
 @dataclass(frozen=True)
 class Readers:
-    """Readers in the order in which they are asked.
+    """Readers in the order in which they are tried.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Readers:
 
     @classmethod
     def of(cls, settings: Iterable[ReaderSettings]) -> Readers:
-        """Return the readers that settings ask for.
+        """Return the readers of the settings.
 
         Raises
         ------
@@ -41,7 +41,7 @@ class Readers:
         return next(reader for reader in self.readers if reader.family == family)
 
     def recognise(self, path: Path) -> tuple[Candidate, ...]:
-        """Return the products at `path` as the first reader that knows them takes them."""
+        """Return the products at `path` as the first reader that recognises them."""
         for reader in self.readers:
             found = reader.recognise(path)
             if isinstance(found, Candidate):
@@ -57,7 +57,7 @@ class Readers:
 
     @property
     def expected(self) -> str:
-        """What products look like, for messages."""
+        """Descriptions of products, for messages."""
         return "; or ".join(reader.expected for reader in self.readers)
 
 
@@ -75,7 +75,7 @@ def _made(settings: ReaderSettings) -> Reader:
                 "E-PLUGIN-FAULT",
                 f"the reader of kind {settings.kind!r} {fault}",
                 plugin.member,
-                "mend the package that offers it; see docs/write_your_own_reader.md",
+                "fix the package that offers it; see docs/write_your_own_reader.md",
             )
         )
     return reader

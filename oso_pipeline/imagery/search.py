@@ -38,7 +38,7 @@ class Unknown:
     reason
         Why it is left out, one of `REASONS`.
     detail
-        What exactly was found.
+        Details of the finding.
     """
 
     path: Path
@@ -48,29 +48,29 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a search found.
+    """Result of a search.
 
     Parameters
     ----------
     candidates
         Products, in the order of their paths.
-    strangers
+    unrecognised
         Archives, and folders with images, that no reader recognises.
     """
 
     candidates: tuple[Candidate, ...]
-    strangers: tuple[Unknown, ...]
+    unrecognised: tuple[Unknown, ...]
 
     def of_tile(self, tile: str) -> tuple[Candidate, ...]:
         """Return the products of one tile."""
         return tuple(c for c in self.candidates if c.tile == tile)
 
-    def strangers_of(self, tile: str, is_first: bool) -> tuple[Unknown, ...]:
+    def unrecognised_of(self, tile: str, is_first: bool) -> tuple[Unknown, ...]:
         """Return what is not recognised and may belong to `tile`.
 
         A path that names no tile is listed once, with the first tile of the configuration.
         """
-        named = {one: _TILE_IN_PATH.findall(str(one.path)) for one in self.strangers}
+        named = {one: _TILE_IN_PATH.findall(str(one.path)) for one in self.unrecognised}
         return tuple(
             one
             for one, tiles in named.items()
@@ -89,14 +89,16 @@ def find_products(folders: Iterable[Path], readers: Readers, problems: Problems)
         if not folder.is_dir():
             what = "is a file, not a folder" if folder.exists() else "does not exist"
             problems.error(
-                "E-INPUT-058",
+                "E-PATH-MISSING",
                 f"the folder of images {what}: {folder.absolute()}",
                 folder,
                 "correct `imagery.paths`; relative paths count from the configuration file",
             )
             continue
-        search.folder(folder, 0, is_told=False)
-    return Findings(tuple(dict.fromkeys(search.candidates)), tuple(dict.fromkeys(search.strangers)))
+        search.folder(folder, 0, is_known=False)
+    return Findings(
+        tuple(dict.fromkeys(search.candidates)), tuple(dict.fromkeys(search.unrecognised))
+    )
 
 
 @dataclass
@@ -105,17 +107,17 @@ class _Search:
 
     readers: Readers
     candidates: list[Candidate] = field(default_factory=list)
-    strangers: list[Unknown] = field(default_factory=list)
+    unrecognised: list[Unknown] = field(default_factory=list)
     _entered: set[tuple[int, int]] = field(default_factory=set)
 
-    def folder(self, folder: Path, depth: int, is_told: bool) -> None:
+    def folder(self, folder: Path, depth: int, is_known: bool) -> None:
         """Look for products in a folder, and below it.
 
         Parameters
         ----------
         folder, depth
             The folder, and how many lie above it below that of the configuration.
-        is_told
+        is_known
             Whether a folder above holds a product or is named as not recognised: images here
             belong to that one.
         """
@@ -135,9 +137,9 @@ class _Search:
             return  # it is one product as a whole
         kept = [entry for entry in found if not is_clutter(entry.name)]
         images = _without_product([e.name for e in kept], products)
-        if images and not is_told:
-            self._unknown(folder, _images_told(images, products))
-        is_told = is_told or bool(products or images)
+        if images and not is_known:
+            self._unknown(folder, _stray_images(images, products))
+        is_known = is_known or bool(products or images)
         own = self.readers.folders if products else ()
         for entry in kept:
             if not is_text(entry.name):
@@ -146,18 +148,18 @@ class _Search:
             elif not is_folder(entry):
                 self.file(Path(entry.path))
             elif entry.name.upper() not in own:
-                self.below(Path(entry.path), depth + 1, is_told)
+                self.below(Path(entry.path), depth + 1, is_known)
 
-    def below(self, folder: Path, depth: int, is_told: bool) -> None:
+    def below(self, folder: Path, depth: int, is_known: bool) -> None:
         """Enter a folder, unless it lies too deep or is of a format known to be another."""
         if depth > MAX_DEPTH + 1:
             self._unknown(folder, f"lies deeper than {MAX_DEPTH} folders and was not searched")
         elif folder.suffix.lower() in _OTHER_FORMATS and not self.readers.recognise(folder):
             self._unknown(folder, f"a product of another format ({folder.suffix})")
         else:
-            before = len(self.candidates) + len(self.strangers)
-            self.folder(folder, depth, is_told)
-            found = len(self.candidates) + len(self.strangers) - before
+            before = len(self.candidates) + len(self.unrecognised)
+            self.folder(folder, depth, is_known)
+            found = len(self.candidates) + len(self.unrecognised) - before
             if not found and (folder.suffix.lower() == ".zip" or is_packed(folder.name)):
                 self._unknown(folder, "a folder with the name of an archive that holds no product")
 
@@ -165,7 +167,7 @@ class _Search:
         """Look for products in an archive."""
         if is_packed(path.name):
             detail = f"a packed file ({path.suffix}); unpack it"
-            self.strangers.append(Unknown(path, "packed", detail))
+            self.unrecognised.append(Unknown(path, "packed", detail))
         elif _UNFINISHED.search(path.name):
             self._unknown(path, "a download that did not end")
         elif path.suffix.lower() == ".zip":
@@ -184,14 +186,14 @@ class _Search:
         packed = [n for n in names if n.lower().endswith(".zip") or is_packed(n)]
         if packed:
             detail = f"holds packed files ({PurePosixPath(packed[0]).name} ...); unpack it"
-            self.strangers.append(Unknown(path, "packed", detail))
+            self.unrecognised.append(Unknown(path, "packed", detail))
         elif images := _without_product(names, products):
-            self._unknown(path, _images_told(images, products))
+            self._unknown(path, _stray_images(images, products))
         elif not products:
             self._unknown(path)
 
     def _unknown(self, path: Path, detail: str = REASONS["not_recognised"]) -> None:
-        self.strangers.append(Unknown(path, "not_recognised", detail))
+        self.unrecognised.append(Unknown(path, "not_recognised", detail))
 
 
 def _without_product(names: Iterable[str], products: tuple[Candidate, ...]) -> list[str]:
@@ -205,7 +207,7 @@ def _without_product(names: Iterable[str], products: tuple[Candidate, ...]) -> l
     ]
 
 
-def _images_told(images: list[str], products: tuple[Candidate, ...]) -> str:
+def _stray_images(images: list[str], products: tuple[Candidate, ...]) -> str:
     if not products:
         return REASONS["not_recognised"]
     more = f" and {len(images) - 1} more" if len(images) > 1 else ""

@@ -1,4 +1,4 @@
-"""Whether every tile and the season have images at all, told by the names of the products."""
+"""Check, by the names of products, that every tile and the season have images."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def period_of(config: Config) -> Period:
 
 
 def check_products(config: Config, findings: Findings) -> Problems:
-    """Find tiles without products, and a season without images (``E-INPUT-030``).
+    """Find tiles without products, and a season without images (``E-TILE-NO-IMAGE``).
 
     Also where there is none by the day of `imagery.as_of` alone (``E-IMAGE-AS-OF``).
 
-    Looks at names only: what is wrong within products is found by the inventory. Notes say how
+    Checks names only: problems inside products are found by the inventory. Notes say how
     many products there are of the season, and of which days.
     """
     problems = Problems()
@@ -59,11 +59,11 @@ def report_missing(
 def _report_missing(config: Config, tile: str, findings: Findings, problems: Problems) -> None:
     others = sorted({c.tile for c in findings.candidates if c.tile})
     found = f"products of {_few(others)} were found" if others else "no product was found"
-    if findings.strangers:
-        names = ", ".join(one.path.name for one in findings.strangers[:3])
-        found += f", and {len(findings.strangers)} not recognised ({names} ...)"
+    if findings.unrecognised:
+        names = ", ".join(one.path.name for one in findings.unrecognised[:3])
+        found += f", and {len(findings.unrecognised)} not recognised ({names} ...)"
     problems.error(
-        "E-INPUT-030",
+        "E-TILE-NO-IMAGE",
         f"tile {tile} has no product; {found}",
         _folders(config),
         "add its products, correct `imagery.tiles`, or set `imagery.allow_missing_tiles: true`",
@@ -84,15 +84,15 @@ def _check_season(
         return True
     if _is_too_early(config, f"the season {config.year}", period, own, problems):
         return False
-    if not own and not findings.strangers:
+    if not own and not findings.unrecognised:
         return False  # every tile is reported already, unless it may be missing
     if own:
         found = f"{len(own)} products of {_days(own)}"
     else:
-        names = ", ".join(one.path.name for one in findings.strangers[:3])
+        names = ", ".join(one.path.name for one in findings.unrecognised[:3])
         found = f"only what is of another sensor or kind ({names})"
     problems.error(
-        "E-INPUT-030",
+        "E-SEASON-NO-IMAGE",
         f"imagery.paths: the season {config.year} has no image; expected Sentinel-2 products of "
         f"{period.first} to {period.last}, found {found}",
         _folders(config),
@@ -114,7 +114,7 @@ def _check_tiles(
             continue
         elif not _is_too_early(config, f"tile {tile}", period, some, problems):
             problems.error(
-                "E-INPUT-030",
+                "E-TILE-NO-IMAGE",
                 f"tile {tile} has no product from {period.first} to {period.last}; found "
                 f"{len(some)} products of {_days(some)}",
                 _folders(config),
@@ -155,7 +155,7 @@ def _notes(served: Mapping[str, Sequence[Candidate]]) -> list[str]:
 
 
 def _of_other_tiles(config: Config, findings: Findings) -> list[str]:
-    """Say which products are not read because `imagery.tiles` does not list their tile."""
+    """Note products that are not read because `imagery.tiles` does not list their tile."""
     others = [c.tile for c in findings.candidates if c.tile not in (None, *config.imagery.tiles)]
     if not others:
         return []

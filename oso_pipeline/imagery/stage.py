@@ -50,16 +50,16 @@ class InventoryJob(Job):
     Parameters
     ----------
     request
-        What is wanted of them.
+        Requested parts of them.
     first, last
         Days between which images serve, both included.
     as_of
-        Last day of which images are used; None for all. The products that are left tell it apart.
+        Last day of which images are used; None for all. The remaining products identify it.
     may_be_empty
         Accept a tile of which no product can be used.
     products
         The products of these days, by their path below the folders of the configuration.
-    candidates, strangers
+    candidates, unrecognised
         Everything that was found for the tile: products, and what no reader recognises.
     listing
         Digest of what was found and where, and of what hides a pixel: its rules stand in the
@@ -73,7 +73,7 @@ class InventoryJob(Job):
     products: Mapping[str, Input] = reads()
     as_of: date | None = place()
     candidates: tuple[Candidate, ...] = place()
-    strangers: tuple[Unknown, ...] = place()
+    unrecognised: tuple[Unknown, ...] = place()
     listing: str = place()
 
 
@@ -86,15 +86,15 @@ class InventoryTask(Task):
     only that changes, the inventory alone is made again, under the same key.
     """
 
-    def committed(self) -> dict[str, Any] | None:
+    def commit_record(self) -> dict[str, Any] | None:
         """Return the commit record if it is current and lists what is there now."""
-        record = super().committed()
+        record = super().commit_record()
         return None if record is None or self._changed(record) else record
 
     def state(self) -> TaskState:
         """Compare what is committed with what the task would make."""
         state = super().state()
-        record = super().committed()
+        record = super().commit_record()
         if state.status == "done" and record is not None and (why := self._changed(record)):
             return TaskState("outdated", why)
         return state
@@ -145,7 +145,7 @@ class InventoryStage(StageBase):
         problems.raise_errors(InputDataError)
         return [
             _plan_tile(
-                context, readers, tile, some, findings.strangers_of(tile, is_first=index == 0)
+                context, readers, tile, some, findings.unrecognised_of(tile, is_first=index == 0)
             )
             for index, (tile, some) in enumerate(products.items())
             if some
@@ -176,7 +176,7 @@ def make_inventory(job: InventoryJob, task: Task) -> Summary:
     extracted = task.run_dir / EXTRACTED
     builder = InventoryBuilder(job.request, Period(job.first, job.last, job.as_of), extracted)
     with rasterio.Env(**INPUT_OPTIONS):  # once, because entering it costs as much as opening
-        inventory = builder.build(job.candidates, job.strangers, job.may_be_empty)
+        inventory = builder.build(job.candidates, job.unrecognised, job.may_be_empty)
     write_inventory(task.output(), inventory)
     used = inventory.acquisitions
     folders = {
@@ -205,7 +205,7 @@ def tile_layout(context: PlanContext[Config], tile: str) -> TileLayout:
     task = next((t for t in context.tasks("inventory") if tile_of(t) == tile), None)
     if task is None:
         return shared_layout((), tile)
-    if task.committed() is not None:
+    if task.commit_record() is not None:
         return read_inventory(task.output()).layout
     candidates = task.job.candidates if isinstance(task.job, InventoryJob) else ()
     return peek_layout(candidates, Readers.of(context.config.imagery.readers), tile)
@@ -220,7 +220,7 @@ def _headline(used: int, found: int, n_tiles: int, skipped: Mapping[str, int]) -
 
 
 def _is_committed(folder: Path) -> bool:
-    """Tell whether a folder holds extracted files, each with its commit record."""
+    """Return whether a folder holds extracted files, each with its commit record."""
     try:
         names = set(os.listdir(folder))
     except OSError:
@@ -234,7 +234,7 @@ def _plan_tile(
     readers: Readers,
     tile: str,
     candidates: Sequence[Candidate],
-    strangers: Sequence[Unknown],
+    unrecognised: Sequence[Unknown],
 ) -> Task:
     config = context.config
     period = period_of(config)
@@ -246,9 +246,10 @@ def _plan_tile(
     }
     request = Request.of(config, tile, {c.family for c in candidates})
     places = [str(path.absolute()) for path in (*config.imagery.paths, context.run_dir)]
+    # Part of the keys of inventories: the names must stay.
     found = {
         "candidates": [c.to_json() for c in candidates],
-        "strangers": [[str(one.path), one.detail] for one in strangers],
+        "strangers": [[str(one.path), one.detail] for one in unrecognised],
     }
     return InventoryTask(
         stage=InventoryStage.name,
@@ -266,7 +267,7 @@ def _plan_tile(
             products=products,
             as_of=period.as_of,
             candidates=tuple(candidates),
-            strangers=tuple(strangers),
+            unrecognised=tuple(unrecognised),
             listing=digest([found, places, request.clear]),
         ),
         cost=_cost(candidates, readers, period, context.run_dir / EXTRACTED),

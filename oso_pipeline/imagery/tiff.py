@@ -1,7 +1,7 @@
-"""What a TIFF file tells before it is decoded.
+"""Metadata of a TIFF file, read without decoding it.
 
 A truncated TIFF opens without error as long as its directory survives, and a writer that was
-killed leaves a file without pixels that reads as no data. The directory knows where every
+killed leaves a file without pixels that reads as no data. The directory states where every
 block of pixels has to lie, so both are found without reading a single pixel.
 """
 
@@ -83,7 +83,7 @@ def read_header(path: Path | str) -> Header:
     Raises
     ------
     UnreadableRaster
-        If the file is no TIFF, or is cut, or never got pixels.
+        If the file is not a TIFF, or is cut, or never got pixels.
     """
     if isinstance(path, Path):
         _check_whole(path)
@@ -145,7 +145,7 @@ def _blocks(stream: BinaryIO, size: int) -> tuple[npt.NDArray[np.float64], npt.N
     magic = struct.unpack(f"{order}H", head[2:4])[0] if order and len(head) == 16 else 0
     if magic not in (42, 43):
         what = "a web page or XML" if head.lstrip()[:1] == b"<" else f"begins with {head[:8]!r}"
-        raise UnreadableRaster(f"it is no TIFF file ({'empty' if not head else what})")
+        raise UnreadableRaster(f"it is not a TIFF file ({'empty' if not head else what})")
     big = magic == 43
     offset_format, count_format, entry_size = ("Q", "Q", 20) if big else ("I", "H", 12)
     start = struct.unpack(f"{order}Q", head[8:16]) if big else struct.unpack(f"{order}I", head[4:8])

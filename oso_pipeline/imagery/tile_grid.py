@@ -50,7 +50,7 @@ def shared_layout(layouts: Iterable[TileLayout], tile: str) -> TileLayout:
     if not every:
         grid = Tile(tile).geobox()
         return TileLayout(grid, (1, grid.shape[1]))
-    # Blocks may differ between products of one grid; what most files have reads best.
+    # Blocks may differ between products of one grid; the most frequent size reads best.
     shapes = [layout.block_shape for layout in every]
     grid = most_common_grid(layout.grid for layout in every)
     return TileLayout(grid, max(shapes, key=shapes.count))

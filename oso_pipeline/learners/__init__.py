@@ -1,1 +1,1 @@
-"""What a classifier offers, and the classifiers that do."""
+"""Protocols of learners and classifiers, and their implementations."""

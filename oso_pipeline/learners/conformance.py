@@ -1,4 +1,4 @@
-"""What every learner must keep, as checks that any package can run.
+"""Conformance checks of learners, for any package that brings one.
 
 In the tests of a package that offers a learner of kind ``centroid``::
 
@@ -83,7 +83,7 @@ class Subject:
 
     @cached_property
     def data(self) -> TrainingData:
-        """Training pixels of three classes that anybody can tell apart."""
+        """Training pixels of three well separated classes."""
         features, codes = pixels(300, seed=0)
         return TrainingData(np.ascontiguousarray(features.T), codes, LAYOUT)
 
@@ -122,11 +122,11 @@ def settings_are_a_section(subject: Subject) -> None:
     else:
         raise ConformanceError("settings take unknown keys; derive them from LearnerSettings")
     unknown = sorted(subject.learner.late_settings - set(model.model_fields))
-    promise(not unknown, f"late_settings names what is no setting: {', '.join(unknown)}")
+    promise(not unknown, f"late_settings names what is not a setting: {', '.join(unknown)}")
 
 
 def what_is_plain_is_learnt(subject: Subject) -> None:
-    """Check that classes ten times the noise apart are told apart on pixels not seen before."""
+    """Check that classes separated by ten times the noise are predicted correctly on new pixels."""
     made = subject.made
     promise(made.classes.tolist() == sorted(CODES), f"classes are {made.classes}, not {CODES}")
     features, codes = pixels(200, seed=5)
@@ -144,7 +144,7 @@ def equal_arguments_make_equal_arrays(subject: Subject) -> None:
 
 
 def weights_are_taken(subject: Subject) -> None:
-    """Check that equal weights are accepted; what others do is up to the learner."""
+    """Check that equal weights are accepted; the effect of other weights is up to the learner."""
     data = subject.data
     weighted = TrainingData(data.features, data.codes, LAYOUT, np.ones(len(data.codes)))
     made = subject.learner.fit(weighted, subject.chosen, seed=1)
@@ -250,7 +250,7 @@ def needs_are_numbers(subject: Subject) -> None:
             subject.learner.classifying_need(extent, subject.chosen),
         ):
             for number in (need.seconds, need.fixed_bytes, need.pixel_bytes, need.disk_bytes):
-                promise(math.isfinite(number) and number >= 0, f"{need} is no estimate")
+                promise(math.isfinite(number) and number >= 0, f"{need} is not an estimate")
 
 
 def software_is_installed(subject: Subject) -> None:

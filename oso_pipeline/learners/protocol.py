@@ -1,7 +1,7 @@
-"""What a learner offers, and the classifiers that it makes.
+"""Protocols of learners and of the classifiers that they make.
 
 A learner is a plug-in of the group ``learners``: the settings are the section ``learning`` of its
-kind, the member is an object that satisfies `Learner`. What it makes satisfies `Classifier`; a
+kind, the member is an object that satisfies `Learner`. Its result satisfies `Classifier`; a
 class that derives from it has to add `classes`, `probabilities`, `arrays` and `from_arrays` alone.
 """
 
@@ -25,7 +25,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """What a learner learns from.
+    """Training data of a learner.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class TrainingData:
     codes
         Class of each pixel, at least 1, int32, shape ``(pixel,)``.
     layout
-        What the features mean.
+        Meaning of the features.
     weights
         How much each pixel counts, finite and not negative, float64, shape ``(pixel,)``; None
         where all count alike.
@@ -79,7 +79,7 @@ class Extent:
 
 @dataclass(frozen=True)
 class Need:
-    """What training or classifying takes; for planning only.
+    """Time and memory of training or classification; for planning only.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class Need:
 
 @dataclass(frozen=True, eq=False)
 class BlockPixels:
-    """Pixels of a block, with the label that tells which classifier each one gets.
+    """Pixels of a block, with the label that selects the classifier of each.
 
     Parameters
     ----------
@@ -135,12 +135,12 @@ class BlockPixels:
 
 
 class Classifier(Protocol):
-    """What a learner makes: from features to classes."""
+    """A fitted model: from features to classes."""
 
     kind: ClassVar[str]
     """Kind of the learner."""
     confidence: ClassVar[str] = "probability of the class"
-    """What confidence is, for the metadata of the map."""
+    """Definition of the confidence, for the metadata of the map."""
 
     @property
     def classes(self) -> npt.NDArray[np.int32]:
@@ -268,7 +268,7 @@ class Learner(Protocol):
     kind: str
     """Its kind, as in the configuration."""
     classifier: type[Classifier]
-    """What it makes."""
+    """Kind of its classifiers."""
     late_settings: frozenset[str]
     """Settings that only count when a classifier is used: they outdate no model."""
 
@@ -302,5 +302,5 @@ class Learner(Protocol):
 
 
 def has_kernel(kind: type[Classifier]) -> TypeGuard[type[BlockClassifier]]:
-    """Tell whether classifiers of a kind go from images to classes in code of their own."""
+    """Return whether classifiers of a kind go from images to classes in code of their own."""
     return hasattr(kind, "classify_block")

@@ -54,7 +54,7 @@ def learner_of(kind: str) -> Learner:
                 "E-PLUGIN-FAULT",
                 f"the learner {kind!r} cannot be used: {'; '.join(faults)}",
                 plugin.member,
-                "mend the package that offers it; see docs/write_your_own_learner.md",
+                "fix the package that offers it; see docs/write_your_own_learner.md",
             )
         )
     return learner
@@ -73,7 +73,7 @@ def late_settings(settings: LearnerSettings) -> dict[str, Any]:
 
 
 def _faults(kind: str, learner: Any) -> list[str]:
-    """Say what a learner lacks; a look at names, conformance tests tell the rest."""
+    """Return the missing members of a learner, by name; conformance tests check the rest."""
     lacks = [name for name in _OF_LEARNER if not hasattr(learner, name)]
     if lacks:
         return [f"it lacks {', '.join(lacks)}"]
@@ -88,7 +88,7 @@ def _faults(kind: str, learner: Any) -> list[str]:
 
 
 def _is_missing(made: type[Classifier], name: str) -> bool:
-    """Tell whether a class lacks a member, or has inherited only the declaration of it."""
+    """Return whether a class lacks a member, or has inherited only the declaration of it."""
     for base in made.__mro__:
         if base in (Classifier, BlockClassifier):
             return name in _DECLARED

@@ -93,7 +93,7 @@ def train_adapted(job: AdaptedTrainJob, task: Task) -> Summary:
     ------
     InputDataError
         If a class has no pixel in any past season, there is one class only, or a polygon both
-        trains and judges.
+        trains and evaluates.
     """
     from oso_pipeline.adaptation import AdaptedForestClassifier
 
@@ -125,9 +125,9 @@ def train_adapted(job: AdaptedTrainJob, task: Task) -> Summary:
     model = model_of(job, made, source.counts, classifier.record_)
     save_model(task.output().parent, model)
     warnings = [*map(str, problems.warnings), *_warnings(job, classifier.record_)]
-    told = _told(classifier.record_)
+    summary = _summary_of(classifier.record_)
     images = vintages(task.run_dir, job.inventories)
-    return {**summary_of(model, source.polygons, warnings, images), "adaptation": told}
+    return {**summary_of(model, source.polygons, warnings, images), "adaptation": summary}
 
 
 def _past(job: AdaptedTrainJob, task: Task) -> tuple[TrainingSet, Problems]:
@@ -167,8 +167,8 @@ def _options(adaptation: Adaptation) -> AdaptationOptions:
     )
 
 
-def _told(record: AdaptationRecord) -> Summary:
-    """Return what the log and the report tell of an adaptation."""
+def _summary_of(record: AdaptationRecord) -> Summary:
+    """Return the summary of an adaptation for the log and the report."""
     gate = record.gate
     return {
         "method": record.method,

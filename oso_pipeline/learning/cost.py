@@ -1,4 +1,4 @@
-"""What training takes, and what using the models takes; for planning only."""
+"""Time and memory to train and to use models; for planning only."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def training_cost(
 
 def committed_samples(context: PlanContext[Config], stage: str = "samples") -> int | None:
     """Return how many samples there are; None where not those of all tiles are committed."""
-    # What the commit says: a file may be damaged, and a plan must not fail of that.
+    # Taken from the commit record: a file may be damaged, and a plan must not fail because of it.
     records = [read_sidecar(task.output()) for task in context.tasks(stage)]
     if not records or not all(records):
         return None

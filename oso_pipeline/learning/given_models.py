@@ -72,7 +72,7 @@ def fitting_models(config: Config, folder: Path, problems: Problems) -> dict[str
         problems.extend(error.problems)
         return {}
     wanted = set[str]()
-    with suppress(InputDataError):  # told by the check of strata
+    with suppress(InputDataError):  # reported by the check of strata
         wanted = set(strata_names(config))
         _compare_strata(config, wanted, set(found), folder, problems)
     models = {}
@@ -165,10 +165,10 @@ def _compare(model: Description, config: Config, problems: Problems) -> None:
     if theirs != ours:
         message = f"the model expects {'; '.join(theirs)}, the configuration has {'; '.join(ours)}"
         hint = f"imagery.bands and features.indices: {_OF_THE_MODELS}"
-        problems.error("E-INPUT-053", message, model.path, hint)
+        problems.error("E-MODEL-FEATURES", message, model.path, hint)
     else:
         _compare_dates(model, layout, problems)
-    with suppress(ConfigError):  # told by the check of paths
+    with suppress(ConfigError):  # reported by the check of paths
         codes = set(load_nomenclature(config.nomenclature).codes)
         if codes != set(model.codes):
             message = (
@@ -232,8 +232,8 @@ def _compare_strata(
 ) -> None:
     if missing := wanted - found:
         message = f"no model of {_listed(missing)}; the folder has models of {_listed(found)}"
-        asked = "name the regions of the models in `strata`, or take the section out"
-        hint = asked if config.strata else "name the regions of the models in `strata`"
+        remove = "name the regions of the models in `strata`, or remove the section"
+        hint = remove if config.strata else "name the regions of the models in `strata`"
         problems.error("E-MODEL-STRATA", message, folder, hint)
     elif unused := found - wanted:
         message = f"models of {_listed(unused)} are not used: the strata have no such region"
@@ -244,14 +244,14 @@ def _compare_settings(
     models: dict[str, Description], learning: LearnerSettings, problems: Problems
 ) -> None:
     """Warn of settings that differ: those that the models were trained with hold."""
-    asked, differing = model_settings(learning), set[str]()
+    requested, differing = model_settings(learning), set[str]()
     for model in models.values():
         if model.kind == learning.kind:
             theirs = model.parameters
             differing |= {
-                f"{name} {theirs[name]} (here {asked[name]})"
-                for name in asked.keys() & theirs.keys()
-                if asked[name] != theirs[name]
+                f"{name} {theirs[name]} (here {requested[name]})"
+                for name in requested.keys() & theirs.keys()
+                if requested[name] != theirs[name]
             }
     if differing:
         message = f"the models were trained with other settings, which hold: {_listed(differing)}"

@@ -23,7 +23,7 @@ class KeptTask(Task):
     Parameters
     ----------
     kept_key
-        The key that they were committed under; what is made from them follows it.
+        Key of their commit; files made from them depend on it.
     """
 
     kept_key: str = ""
@@ -39,7 +39,7 @@ def kept(task: Task) -> Task:
 
     `task` itself where nothing is committed, all is up to date, or a parameter, the version of
     the algorithm or the reference is another one: polygons that trained the old model might be
-    held out in a new reference, and would judge it.
+    held out in a new reference, and would evaluate it.
     """
     records = [read_sidecar(task.run_dir / output) for output in task.outputs]
     keys = {None if record is None else record.get("key") for record in records}
@@ -54,9 +54,9 @@ def kept(task: Task) -> Task:
 
 
 def kept_inputs(run_dir: Path, output: str) -> list[str]:
-    """Return what has been made anew since a model was trained from it, by stage and task.
+    """Return what has been made again since a model was trained from it, by stage and task.
 
-    As the run folder tells: the commits of samples and labels under other keys than the model was
+    From the run folder: the commits of samples and labels under other keys than the model was
     trained from.
     """
     inputs = ((read_sidecar(run_dir / output) or {}).get("recipe") or {}).get("inputs") or {}

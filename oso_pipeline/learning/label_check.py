@@ -1,10 +1,10 @@
-"""Likely wrong labels of polygons, found from the time series themselves.
+"""Polygons whose labels are likely wrong, found from their time series.
 
-A polygon is judged by forests that have not seen it. Labels are doubted as in confident
+Each polygon is assessed by forests that were not trained on it. Labels are doubted as in confident
 learning (Northcutt, Jiang and Chuang 2021, J. Artif. Intell. Res. 70, section 3): another class
-is believed where its probability reaches what polygons of that class get on average for their
-own label; here four fifths of it suffice, if they are twice what the given label gets. The
-unit is the polygon, because the pixels of a field share its label.
+is more likely if its probability reaches the mean probability that polygons of that class get for
+their own label. Here four fifths of that mean are enough if they are twice the probability of the
+given label. The unit is the polygon, because the pixels of a field share its label.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ shape ``(pixel, class)``, given their features, shape ``(pixel, feature)``."""
 
 
 @dataclass(frozen=True, eq=False)
-class Verdicts:
-    """What the series say about the label of each polygon.
+class LabelAssessment:
+    """Assessment of the label of each polygon from its series.
 
     Parameters
     ----------
@@ -41,10 +41,10 @@ class Verdicts:
     code
         Given label, int32, shape ``(polygon,)``.
     pixels
-        Pixels looked at, int64, shape ``(polygon,)``.
+        Pixels used, int64, shape ``(polygon,)``.
     given
-        Mean probability of the given label at these pixels, by forests that have not seen the
-        polygon, float64, shape ``(polygon,)``; NaN where these know no polygon of the class.
+        Mean probability of the given label at these pixels, by forests that were not trained
+        on the polygon, float64, shape ``(polygon,)``; NaN if they were trained without the class.
     likely_code
         Most probable label, int32, shape ``(polygon,)``: the given one unless it is doubted.
     likely
@@ -66,26 +66,26 @@ class Verdicts:
 
 def check_labels(
     known: TrainingSet, held_out: TrainingSet, folds: int, seed: int, classifier: Classifier
-) -> Verdicts:
-    """Judge the labels of the polygons that train a forest, and of those that judge it.
+) -> LabelAssessment:
+    """Assess the labels of training and validation polygons.
 
     Parameters
     ----------
     known
-        Training pixels. Their polygons are dealt to `folds`, class by class; those of a fold
-        are judged by the forest of the other folds.
+        Training pixels. Their polygons are assigned to `folds`, class by class; those of a fold
+        are assessed by the forest of the other folds.
     held_out
-        Pixels of the validation polygons, judged by the mean of all these forests. They never
-        take part in training, so that nothing learnt from them reaches the map.
+        Pixels of the validation polygons, assessed by the mean of all these forests. They are
+        never used for training, so they do not influence the map.
     folds
         At least 2.
     seed
-        Of the deal and of the forests.
+        Seed of the folds and of the forests.
     classifier
-        Trains and predicts.
+        Trains a forest and predicts with it.
     """
     classes = np.unique(known.codes)
-    fold = deal(known.polygon_id, known.codes, folds, seed)
+    fold = assign_folds(known.polygon_id, known.codes, folds, seed)
     inside = np.full((len(known.codes), len(classes)), np.nan)
     outside = np.full((folds, len(held_out.codes), len(classes)), np.nan)
     for number in range(folds):
@@ -95,10 +95,10 @@ def check_labels(
             continue
         both = np.concatenate([known.features[own], held_out.features])
         found, share = classifier(part, both, derived_seed(seed, "label check", number))
-        # A class that the other folds lack stays unknown, not impossible.
-        spread = np.full((len(both), len(classes)), np.nan)
-        spread[:, np.searchsorted(classes, found)] = share
-        inside[own], outside[number] = np.split(spread, [int(own.sum())])
+        # The probability of a class that the other folds lack is unknown, not 0.
+        aligned = np.full((len(both), len(classes)), np.nan)
+        aligned[:, np.searchsorted(classes, found)] = share
+        inside[own], outside[number] = np.split(aligned, [int(own.sum())])
     known_in = ~np.isnan(outside)
     mean = np.divide(
         np.where(known_in, outside, 0).sum(axis=0),
@@ -106,7 +106,7 @@ def check_labels(
         out=np.full(outside.shape[1:], np.nan),
         where=known_in.any(axis=0),
     )
-    return judge(
+    return assess(
         np.concatenate([known.polygon_id, held_out.polygon_id]),
         np.concatenate([known.codes, held_out.codes]),
         np.concatenate([inside, mean]),
@@ -114,7 +114,7 @@ def check_labels(
     )
 
 
-def deal(
+def assign_folds(
     polygon_id: npt.NDArray[np.int64], codes: npt.NDArray[np.int32], folds: int, seed: int
 ) -> npt.NDArray[np.int64]:
     """Return the fold of each pixel, shape ``(pixel,)``: whole polygons, class by class."""
@@ -127,20 +127,20 @@ def deal(
     return fold[place]
 
 
-def judge(
+def assess(
     polygon_id: npt.NDArray[np.int64],
     codes: npt.NDArray[np.int32],
     probability: Floats,
     classes: npt.NDArray[np.int32],
-) -> Verdicts:
-    """Return the verdict on each polygon from the probabilities of its pixels.
+) -> LabelAssessment:
+    """Assess each polygon from the probabilities of its pixels.
 
     Parameters
     ----------
     polygon_id, codes
         Polygon and given label of each pixel, shape ``(pixel,)``.
     probability
-        Shape ``(pixel, class)``; NaN for a class unknown to the forest.
+        Shape ``(pixel, class)``; NaN for a class that the forest was not trained on.
     classes
         Codes of the columns, ascending.
     """
@@ -155,10 +155,10 @@ def judge(
     row = np.arange(len(polygons))
     given = np.where(classes[column] == code, mean[row, column], np.nan)
     likely = np.argmax(believed(mean, given, column), axis=1)
-    judged = ~np.isnan(given)
-    likely_code = np.where(judged, classes[likely], code).astype(np.int32)
-    return Verdicts(
-        polygons, code, pixels, given, likely_code, np.where(judged, mean[row, likely], np.nan)
+    assessed = ~np.isnan(given)
+    likely_code = np.where(assessed, classes[likely], code).astype(np.int32)
+    return LabelAssessment(
+        polygons, code, pixels, given, likely_code, np.where(assessed, mean[row, likely], np.nan)
     )
 
 
@@ -169,11 +169,11 @@ def believed(mean: Floats, given: Floats, column: npt.NDArray[np.intp]) -> Float
     and is `_TIMES` as probable as the given one; the given class always counts.
     """
     sums, counts = np.zeros(mean.shape[1]), np.zeros(mean.shape[1])
-    judged = ~np.isnan(given)
-    np.add.at(sums, column[judged], given[judged])
-    np.add.at(counts, column[judged], 1)
+    assessed = ~np.isnan(given)
+    np.add.at(sums, column[assessed], given[assessed])
+    np.add.at(counts, column[assessed], 1)
     threshold = np.divide(sums, counts, out=np.full(len(sums), np.inf), where=counts > 0)
     counted = (mean >= _SHARE * threshold) & (mean >= _TIMES * given[:, np.newaxis])
     result = np.where(counted, mean, -1.0)
-    result[np.arange(len(mean)), column] = np.where(judged, given, 0.0)
+    result[np.arange(len(mean)), column] = np.where(assessed, given, 0.0)
     return result

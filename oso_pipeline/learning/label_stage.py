@@ -21,7 +21,7 @@ from oso_pipeline.learners.forest.engines import fit_forest
 from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.forest.votes import probabilities
 from oso_pipeline.learning.cost import training_cost
-from oso_pipeline.learning.label_check import Floats, Verdicts, check_labels
+from oso_pipeline.learning.label_check import Floats, LabelAssessment, check_labels
 from oso_pipeline.learning.training_set import (
     Choice,
     TrainingSet,
@@ -88,10 +88,10 @@ class LabelsJob(Job):
 
 
 class LabelsStage(StageBase):
-    """Plans one task per stratum; one per variant too where doubted polygons are excluded.
+    """Plans one task per stratum, or per stratum and variant if doubted polygons are excluded.
 
-    What is excluded from a variant is found with its own training polygons alone, so that
-    the polygons that judge it have no say in it.
+    Polygons are excluded from a variant on the basis of its own training polygons only, so its
+    validation polygons have no influence.
     """
 
     name = "labels"
@@ -115,8 +115,8 @@ class LabelsStage(StageBase):
         """Return the summaries of the checks and one warning for all."""
         checks = summaries(tasks)
         doubted = sum(check["doubted"] for check in checks)
-        judged = sum(check["polygons"] for check in checks)
-        headline = f"{doubted} of {judged} polygons are likely labelled wrong"
+        assessed = sum(check["polygons"] for check in checks)
+        headline = f"{doubted} of {assessed} polygons are likely labelled wrong"
         warning = (
             f"warning[W-LABELS] {headline}, see labels/*.parquet; `label_check.exclude_below` "
             "keeps them out of training"
@@ -128,12 +128,12 @@ STAGE = LabelsStage()
 
 
 def check(job: LabelsJob, task: Task) -> Summary:
-    """Judge the polygons of a stratum and publish the verdicts.
+    """Assess the labels of the polygons of a stratum and publish the result.
 
     Returns
     -------
     dict
-        ``polygons`` judged, ``doubted``, ``excluded``; ``classes``: per given label the
+        ``polygons`` assessed, ``doubted``, ``excluded``; ``classes``: per given label the
         polygons, those doubted, and the labels they likely have; ``worst``: the most doubted
         polygons.
     """
@@ -142,12 +142,12 @@ def check(job: LabelsJob, task: Task) -> Summary:
     known = read_training_set(paths, choice, job.layout)
     held_out = read_held_out(paths, choice, job.layout)
     seed = derived_seed(job.seed, "labels", job.stratum, job.variant)
-    classifier = Judge(job.n_trees, job.threads)
-    verdicts = check_labels(known, held_out, job.folds, seed, classifier)
-    trains = np.isin(verdicts.polygon_id, known.polygon_id)
-    excluded = _excluded(verdicts, trains, job.exclude_below)
-    _publish(verdicts, trains, excluded, task.output())
-    return _summary(verdicts, trains, excluded, choice)
+    classifier = FoldForest(job.n_trees, job.threads)
+    assessment = check_labels(known, held_out, job.folds, seed, classifier)
+    trains = np.isin(assessment.polygon_id, known.polygon_id)
+    excluded = _excluded(assessment, trains, job.exclude_below)
+    _publish(assessment, trains, excluded, task.output())
+    return _summary(assessment, trains, excluded, choice)
 
 
 def excluded_polygons(path: Path) -> tuple[int, ...]:
@@ -157,8 +157,8 @@ def excluded_polygons(path: Path) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Trains forests whose trees vote softly.
+class FoldForest:
+    """Trains a forest on the other folds and predicts probabilities (soft votes).
 
     Parameters
     ----------
@@ -181,29 +181,29 @@ class Judge:
 
 
 def _excluded(
-    verdicts: Verdicts, trains: npt.NDArray[np.bool_], below: float | None
+    assessment: LabelAssessment, trains: npt.NDArray[np.bool_], below: float | None
 ) -> npt.NDArray[np.bool_]:
     if below is None:
         return np.zeros(len(trains), bool)
-    return verdicts.doubted & trains & (verdicts.given < below)
+    return assessment.doubted & trains & (assessment.given < below)
 
 
 def _publish(
-    verdicts: Verdicts,
+    assessment: LabelAssessment,
     trains: npt.NDArray[np.bool_],
     excluded: npt.NDArray[np.bool_],
     final: Path,
 ) -> None:
     table = pa.table(
         {
-            "polygon_id": verdicts.polygon_id,
-            "code": verdicts.code,
+            "polygon_id": assessment.polygon_id,
+            "code": assessment.code,
             "side": np.where(trains, TRAIN, VALIDATION),
-            "pixels": verdicts.pixels,
-            "given_probability": verdicts.given.astype(np.float32),
-            "likely_code": verdicts.likely_code,
-            "likely_probability": verdicts.likely.astype(np.float32),
-            "doubted": verdicts.doubted,
+            "pixels": assessment.pixels,
+            "given_probability": assessment.given.astype(np.float32),
+            "likely_code": assessment.likely_code,
+            "likely_probability": assessment.likely.astype(np.float32),
+            "doubted": assessment.doubted,
             "excluded": excluded,
         }
     )
@@ -216,37 +216,39 @@ def _publish(
 
 
 def _summary(
-    verdicts: Verdicts,
+    assessment: LabelAssessment,
     trains: npt.NDArray[np.bool_],
     excluded: npt.NDArray[np.bool_],
     choice: Choice,
 ) -> Summary:
     classes: dict[str, Any] = {}
-    for code in np.unique(verdicts.code):
-        own = verdicts.code == code
-        likely, counts = np.unique(verdicts.likely_code[own & verdicts.doubted], return_counts=True)
+    for code in np.unique(assessment.code):
+        own = assessment.code == code
+        likely, counts = np.unique(
+            assessment.likely_code[own & assessment.doubted], return_counts=True
+        )
         classes[str(code)] = {
             "polygons": int(own.sum()),
-            "doubted": int((own & verdicts.doubted).sum()),
+            "doubted": int((own & assessment.doubted).sum()),
             "excluded": int((own & excluded).sum()),
             "likely": {str(c): int(n) for c, n in zip(likely, counts, strict=True)},
         }
-    order = np.argsort(verdicts.given - verdicts.likely, kind="stable")
-    worst = [int(row) for row in order if verdicts.doubted[row]][:_SHOWN]
+    order = np.argsort(assessment.given - assessment.likely, kind="stable")
+    worst = [int(row) for row in order if assessment.doubted[row]][:_SHOWN]
     return {
         "variant": choice.variant,
         "stratum": choice.stratum,
         "polygons": len(trains),
-        "doubted": int(verdicts.doubted.sum()),
+        "doubted": int(assessment.doubted.sum()),
         "excluded": int(excluded.sum()),
         "classes": classes,
         "worst": [
             {
-                "polygon_id": int(verdicts.polygon_id[row]),
-                "code": int(verdicts.code[row]),
-                "likely_code": int(verdicts.likely_code[row]),
-                "given": round(float(verdicts.given[row]), 3),
-                "likely": round(float(verdicts.likely[row]), 3),
+                "polygon_id": int(assessment.polygon_id[row]),
+                "code": int(assessment.code[row]),
+                "likely_code": int(assessment.likely_code[row]),
+                "given": round(float(assessment.given[row]), 3),
+                "likely": round(float(assessment.likely[row]), 3),
             }
             for row in worst
         ],

@@ -28,7 +28,7 @@ from oso_pipeline.learning.model_description import (
 from oso_pipeline.reference.split.variants import WHOLE
 
 ORIGIN = "origin.json"
-"""Beside a model of a bank: whence it comes."""
+"""File beside a model of a bank with its origin."""
 _ACCURACY = "validation/accuracy.json"
 _FIRST = "run0"
 _HINT = "name a run folder, one of models/<variant> in it, or <year> of a model bank"
@@ -36,16 +36,16 @@ _HINT = "name a run folder, one of models/<variant> in it, or <year> of a model 
 
 @dataclass(frozen=True)
 class Origin:
-    """Whence a model comes.
+    """Origin of a model.
 
     Parameters
     ----------
     run_id, run
-        Id and name of the run that trained it; None where nobody knows.
+        Id and name of the run that trained it; None if unknown.
     year
-        Year of the map that it was trained for; None where nobody knows.
+        Year of the map that it was trained for; None if unknown.
     as_of
-        Day up to which images of that year trained it; None for all, and where nobody knows.
+        Day up to which images of that year trained it; None for all, and if unknown.
     accuracy
         ``overall_accuracy`` and ``kappa`` of that map with their intervals, and the pixels and
         polygons they are from, as in ``accuracy.json``; None where it was not measured.
@@ -61,12 +61,12 @@ class Origin:
         """Return the origin as JSON values."""
         accuracy = None if self.accuracy is None else dict(self.accuracy)
         day = {} if self.as_of is None else {"as_of": self.as_of.isoformat()}
-        told = {"run_id": self.run_id, "run": self.run, "year": self.year, **day}
-        return {**told, "accuracy": accuracy}
+        content = {"run_id": self.run_id, "run": self.run, "year": self.year, **day}
+        return {**content, "accuracy": accuracy}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Origin:
-        """Return what `to_json` described; what is of another kind counts as unknown."""
+        """Return the description of `to_json`; values of another type count as unknown."""
         texts = {key: v for key in ("run_id", "run") if isinstance(v := content.get(key), str)}
         year, accuracy = content.get("year"), content.get("accuracy")
         return cls(
@@ -86,13 +86,13 @@ class Origin:
 
 
 def origin_of(folder: Path) -> Origin:
-    """Return whence the model in `folder` comes, as far as the files beside it tell.
+    """Return the origin of the model in `folder`, from the files beside it.
 
     A bank says so, and so does a model that a run was given; of a model in the run that trained it
     the run folder does, with the accuracy that was measured with just this model.
     """
-    if told := read_object(folder / ORIGIN):
-        return Origin.from_json(told)
+    if content := read_object(folder / ORIGIN):
+        return Origin.from_json(content)
     record = read_sidecar(folder / DESCRIPTION) or {}
     given = (record.get("summary") or {}).get("origin")
     if isinstance(given, dict):
@@ -208,12 +208,12 @@ def _strata(folder: Path) -> dict[str, Path]:
 def _folders(folder: Path) -> list[Path]:
     try:
         return [one for one in folder.iterdir() if one.is_dir()]
-    except OSError:  # absent, or told by the check of paths
+    except OSError:  # absent, or reported by the check of paths
         return []
 
 
 def _season_of(run: Path) -> tuple[int | None, str | None]:
-    """Return the year of the map of a run and `imagery.as_of`, as its configuration tells."""
+    """Return the year of the map of a run and `imagery.as_of`, from its configuration."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

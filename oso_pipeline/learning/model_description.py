@@ -1,4 +1,4 @@
-"""What a model says of itself in ``model.json``, read without its arrays."""
+"""Description of a model in ``model.json``, read without its arrays."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORMAT = 2
 DESCRIPTION = "model.json"
 """Name of the description in the folder of a model."""
 
-RETRAIN = "train the model anew: remove its folder and run `oso run` again"
+RETRAIN = "train the model again: remove its folder and run `oso run` again"
 ALTERED = "the arrays of the model were altered or cut: their sha256 does not fit"
 
 
@@ -36,7 +36,7 @@ def arrays_name(kind: str) -> str:
 
 @dataclass(frozen=True)
 class Description:
-    """What a model says of itself, read without its arrays.
+    """Description of a model, read without its arrays.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def classifier_of(path: Path, kind: str) -> type[Classifier]:
     try:
         return learner_of(kind).classifier
     except ConfigError as error:
-        hint = "install the package that offers this learner, or train the model anew"
+        hint = "install the package that offers this learner, or train the model again"
         message = f"the model was made by the learner {kind!r}: {error.problems[0].message}"
         raise InputDataError(Problem("E-INPUT-MODEL", message, str(path), hint)) from None
 

@@ -48,7 +48,7 @@ class Model:
     Parameters
     ----------
     classifier
-        What a learner has made.
+        Fitted classifier.
     layout
         Features expected, in order.
     grid
@@ -66,7 +66,7 @@ class Model:
     software
         Versions of the libraries that made it.
     adaptation
-        What adaptation to the season of the map did; None without past seasons.
+        Record of the adaptation to the season of the map; None without past seasons.
     """
 
     classifier: Classifier
@@ -105,8 +105,8 @@ class Model:
             f"the model expects {self.layout.size} features, the data have {len(names)}, and "
             "they differ in name or order:\n    " + "\n    ".join(shown)
         )
-        hint = "use the season, imagery.bands and features.indices of the model, or train anew"
-        raise InputDataError(Problem("E-INPUT-053", message, _text(where), hint))
+        hint = "use the season, imagery.bands and features.indices of the model, or train again"
+        raise InputDataError(Problem("E-MODEL-FEATURES", message, _text(where), hint))
 
 
 def save_model(folder: Path, model: Model) -> None:
@@ -142,12 +142,12 @@ def load_model(folder: Path) -> Model:
     Raises
     ------
     InputDataError
-        If a file is missing, damaged or altered, of a format this version does not know, or
+        If a file is missing, damaged or altered, of a format that this version does not support, or
         of a learner that is not installed.
     """
     path = folder / DESCRIPTION
     description = read_description(path)
-    kind = description.get("kind", DEFAULT_KIND)  # 0.1 knew forests only
+    kind = description.get("kind", DEFAULT_KIND)  # 0.1 had forests only
     classifier = classifier_of(path, kind)
     layout = FeatureLayout.from_json(description["layout"])
     arrays = _arrays(folder / arrays_name(kind), digest_of_arrays(description))

@@ -1,4 +1,4 @@
-"""What the report says of models that this run has not trained from what it holds now."""
+"""Report section on models that were not trained from the current files of the run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SHOWN = 10
 _GIVEN = (
     "The models of this map were trained by another run. No polygon was read, and none was held "
     "out: the accuracy in this table was measured by the other run on its own map, not on this "
-    "one. An independent set tells the accuracy of this map; whether its polygons trained the "
+    "one. An independent set measures the accuracy of this map; whether its polygons trained the "
     "models is not known here."
 )
 _KEPT = (
-    "Models were kept though samples or labels were made anew after they were trained "
+    "Models were kept though samples or labels were made again after they were trained "
     "(learning.freeze): {} changed since. Blocks of a tile are made from the images of the map, "
     "the models from those of the training."
 )
@@ -30,7 +30,7 @@ _VINTAGES = (
 
 
 def models_section(files: RunFiles) -> Section | None:
-    """Return whence given models come, and what changed since kept ones were trained.
+    """Return the origin of given models, and changes since kept ones were trained.
 
     None for a run whose models are those of its samples.
     """

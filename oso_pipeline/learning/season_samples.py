@@ -59,9 +59,9 @@ class Unlabelled:
 def read_pooled(seasons: Mapping[int, SeasonFiles], choice: Choice) -> TrainingSet:
     """Return the labelled samples of past seasons that train a variant, as one set.
 
-    The cap of `choice` counts per class and season. Fields whose ground judges the map train
-    no variant that it judges; that was settled when they were dealt. For all labels of a
-    season, whatever they are dealt to, give a choice of the variant ``map``.
+    The cap of `choice` counts per class and season. Fields whose ground evaluates the map train
+    no variant that it evaluates; the split ensures that. For all labels of a
+    season, on any side of the split, give a choice of the variant ``map``.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def read_unlabelled(
     choice
         Names the stratum.
     held_out
-        Polygons that judge the variant; no pixel of theirs is taken.
+        Polygons that evaluate the variant; no pixel of theirs is taken.
     size
         Most pixels taken; those with the lowest numbers are.
     """
@@ -126,7 +126,7 @@ def read_unlabelled(
 
 
 def held_out_polygons(reference: Path, choice: Choice) -> npt.NDArray[np.int64]:
-    """Return the polygons of the season of the map that judge a variant, ascending."""
+    """Return the polygons of the season of the map that evaluate a variant, ascending."""
     found = [np.empty(0, np.int64)]
     for piece in pieces(reference, ["polygon_id", *choice.columns]):
         ids = piece["polygon_id"].to_numpy()
@@ -135,13 +135,13 @@ def held_out_polygons(reference: Path, choice: Choice) -> npt.NDArray[np.int64]:
 
 
 def refuse_shared_polygons(anchors: TrainingSet, held_out: npt.NDArray[np.int64]) -> None:
-    """Raise InputDataError (``E-INPUT-049``) if a polygon that judges is an anchor."""
+    """Raise InputDataError (``E-SPLIT-OVERLAP``) if a polygon that evaluates is an anchor."""
     shared = np.intersect1d(anchors.polygon_id, held_out)
     problems = Problems()
     if len(shared):
         problems.error(
-            "E-INPUT-049",
-            f"{len(shared)} polygons judge the map and are anchors of it: "
+            "E-SPLIT-OVERLAP",
+            f"{len(shared)} polygons evaluate the map and are anchors of it: "
             f"{', '.join(map(str, shared[:10]))}",
             "samples/*.parquet",
             "run the reference stage again",

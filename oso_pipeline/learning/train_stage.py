@@ -48,7 +48,7 @@ class TrainStage(StageBase):
     def check(self, config: Config) -> Problems:
         """Find strata that cannot be used, tiles outside of them, and given models that do not fit.
 
-        Where the folder of the models is not there, that is told by the check of paths.
+        A missing folder of models is reported by the check of paths.
         """
         problems, folder = check_strata(config), config.learning.model
         if folder is not None and folder.is_dir():
@@ -93,7 +93,7 @@ def train(job: TrainJob, task: Task) -> Summary:
     Raises
     ------
     InputDataError
-        If a class has no pixel, there is one class only, or a polygon both trains and judges.
+        If a class has no pixel, there is one class only, or a polygon both trains and evaluates.
     """
     excluded = [excluded_polygons(task.path_of(one)) for one in job.labels.values()]
     without = tuple(polygon for polygons in excluded for polygon in polygons)

@@ -1,4 +1,4 @@
-"""What every training ends in: the model, and the summary of its task."""
+"""End of every training: the model file, and the summary of its task."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def model_of(
 def summary_of(
     model: Model, polygons: int, warnings: Sequence[str], images: Mapping[str, Vintage]
 ) -> Summary:
-    """Return what the log and the report tell of a model; `images` are those of the tiles."""
+    """Return the summary of a model for the log and the report; `images` are those of the tiles."""
     return {
         "variant": model.variant,
         "stratum": model.stratum,

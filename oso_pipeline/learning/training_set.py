@@ -23,7 +23,7 @@ IMBALANCE = 100
 
 _SHOWN = 10
 RowsOf = Callable[[Columns, str], npt.NDArray[np.bool_]]
-"""Returns which rows of a table train, or judge, a variant."""
+"""Returns which rows of a table train, or evaluate, a variant."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Choice:
     variant, stratum
         Rows of that stratum that train that variant.
     columns
-        Columns that say how polygons are dealt.
+        Columns of the split of polygons.
     limit
         Most pixels per class; None takes all.
     without
@@ -99,13 +99,13 @@ def read_training_set(
     Raises
     ------
     InputDataError
-        If a polygon both trains and judges the variant (``E-INPUT-049``).
+        If a polygon both trains and evaluates the variant (``E-SPLIT-OVERLAP``).
     """
     return _read(samples, choice, layout, training_rows)
 
 
 def read_held_out(samples: Sequence[Path], choice: Choice, layout: FeatureLayout) -> TrainingSet:
-    """Draw, in the same way, from the pixels that judge the variant; none for ``map``."""
+    """Draw, in the same way, from the pixels that evaluate the variant; none for ``map``."""
     return _read(samples, choice, layout, validation_rows)
 
 
@@ -148,7 +148,7 @@ class Both:
 
     variant: str
     _trains: list[npt.NDArray[np.int64]] = field(default_factory=list)
-    _judges: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    _validates: list[npt.NDArray[np.int64]] = field(default_factory=list)
 
     def add(self, table: Columns) -> None:
         """Note the polygons of a table of samples."""
@@ -156,18 +156,18 @@ class Both:
             return
         ids = np.asarray(table["polygon_id"])
         self._trains.append(np.unique(ids[training_rows(table, self.variant)]))
-        self._judges.append(np.unique(ids[validation_rows(table, self.variant)]))
+        self._validates.append(np.unique(ids[validation_rows(table, self.variant)]))
 
     def refuse(self) -> None:
-        """Raise InputDataError (``E-INPUT-049``) if a polygon is on both sides of the split."""
+        """Raise InputDataError (``E-SPLIT-OVERLAP``) if a polygon is on both sides of the split."""
         if not self._trains:
             return
-        both = np.intersect1d(np.concatenate(self._trains), np.concatenate(self._judges))
+        both = np.intersect1d(np.concatenate(self._trains), np.concatenate(self._validates))
         problems = Problems()
         if len(both):
             shown = ", ".join(str(number) for number in both[:_SHOWN])
             problems.error(
-                "E-INPUT-049",
+                "E-SPLIT-OVERLAP",
                 f"{len(both)} polygons have pixels in both training and validation of "
                 f"{self.variant}, "
                 f"expected none: polygon_id {shown}{' ...' if len(both) > _SHOWN else ''}",
@@ -178,7 +178,7 @@ class Both:
 
 
 def refuse_leaks(table: Columns, variant: str) -> None:
-    """Raise InputDataError (``E-INPUT-049``) if a polygon is on both sides of the split."""
+    """Raise InputDataError (``E-SPLIT-OVERLAP``) if a polygon is on both sides of the split."""
     both = Both(variant)
     both.add(table)
     both.refuse()
@@ -198,9 +198,9 @@ def check_classes(
     counts
         Training pixels per class.
     expected
-        Polygons per class that the reference deals to training.
+        Training polygons per class of the reference.
     choice
-        What was drawn.
+        Drawn samples.
     allow_missing
         Whether a class without pixels is a warning instead of an error.
     where
@@ -219,7 +219,7 @@ def check_classes(
         listed = ", ".join(f"{code} ({n} polygons)" for code, n in missing.items())
         report = problems.warn if allow_missing else problems.error
         report(
-            f"{'W' if allow_missing else 'E'}-INPUT-046",
+            f"{'W' if allow_missing else 'E'}-CLASS-NO-PIXEL",
             f"{place}: no training pixel is left of classes {listed}: their polygons lie outside "
             "the images, hold no pixel centre or were not clear often enough",
             where,
@@ -229,7 +229,7 @@ def check_classes(
     if len(counts) < 2:
         found = f"only class {next(iter(counts))}" if counts else "no class at all"
         problems.error(
-            "E-INPUT-047",
+            "E-CLASS-SINGLE",
             f"{place}: training pixels show {found}, a model needs two classes",
             where,
             "add polygons of other classes, or merge the stratum with a neighbour",
@@ -237,7 +237,7 @@ def check_classes(
     elif max(counts.values()) >= IMBALANCE * min(counts.values()):
         least, most = (pick(counts, key=lambda c: counts[c]) for pick in (min, max))
         problems.warn(
-            "W-INPUT-050",
+            "W-CLASS-BALANCE",
             f"{place}: class {least} has {counts[least]} training pixels and class {most} has "
             f"{counts[most]}, more than {IMBALANCE} times as many; the rare class will be missed",
             where,
@@ -247,7 +247,7 @@ def check_classes(
 
 
 def expected_polygons(reference: Path, choice: Choice) -> dict[int, int]:
-    """Return how many polygons per class the reference deals to the training of `choice`."""
+    """Return the number of training polygons per class of `choice`."""
     columns = ["polygon_id", "code", "stratum", *choice.columns]
     codes, ids = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     for piece in pieces(reference, columns):

@@ -40,7 +40,7 @@ class Vintage:
 
 
 def vintages(run_dir: Path, inventories: Iterable[str]) -> dict[str, Vintage]:
-    """Return the images of each tile, as the commits of its inventory in a run folder tell."""
+    """Return the images of each tile, from the commits of its inventory in a run folder."""
     found: dict[str, Vintage] = {}
     for path in inventories:
         record = read_sidecar(run_dir / path) or {}
@@ -57,9 +57,9 @@ def written(of_tiles: Mapping[str, Vintage]) -> dict[str, dict[str, Any]]:
 
 
 def of_training(summary: Mapping[str, Any]) -> dict[str, Vintage]:
-    """Return what the summary of a training tells; nothing of models of earlier versions."""
-    told = summary.get("images")
-    return _read(told) if isinstance(told, dict) else {}
+    """Return the images in the summary of a training; empty for models of earlier versions."""
+    images = summary.get("images")
+    return _read(images) if isinstance(images, dict) else {}
 
 
 def _read(content: Mapping[str, Any]) -> dict[str, Vintage]:

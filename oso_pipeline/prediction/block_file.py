@@ -21,7 +21,7 @@ BLOCKS = "blocks"
 BANDS = ("class", "confidence", "validity")
 """Bands that every file has: code, confidence in percent, number of clear dates."""
 BYTES_PER_PIXEL = 1
-"""What the three of them take on disk, compressed, as measured."""
+"""Measured size of the three on disk, compressed."""
 
 Bands = Mapping[str, npt.NDArray[np.uint16]]
 
@@ -36,7 +36,7 @@ def block_family(recipe: Mapping[str, Any]) -> str:
 
     That is the recipe without the window of the block. Blocks of one family hold the same
     values whatever their shape, so the map depends on the families alone: it is not outdated
-    by another block size, and blocks left behind by an older configuration are told apart.
+    by another block size, and blocks left behind by an older configuration are distinguished.
     """
     return family_of(recipe, but="block")
 
@@ -97,7 +97,7 @@ def number_of_band(names: Sequence[str | None], name: str, path: Path) -> int:
     names
         Descriptions of its bands.
     name
-        The band asked for.
+        The requested band.
     path
         The file, for the message.
 

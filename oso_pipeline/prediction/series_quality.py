@@ -76,25 +76,29 @@ def total_quality(found: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def quality_warnings(totals: Mapping[str, int]) -> list[str]:
-    """Return what the user should know: ``W-INPUT-017``, ``-018``, ``-026``, ``-027``, ``-029``."""
+    """Return the warnings ``W-SERIES-...`` about the series of all blocks."""
     pixels = totals["classified"] + totals["nodata"]
     found = (
-        ("018", "clipped", "values of clear pixels lay outside -0.9999 to 3.2767 and were clipped"),
-        ("026", "insufficient", "have fewer than two clear dates"),
-        ("027", "nodata", "have no clear date and get no class"),
-        ("029", "long_gap", f"have a gap of more than {LONG_GAP_DAYS} days between clear dates"),
+        (
+            "CLIPPED",
+            "clipped",
+            "values of clear pixels lay outside -0.9999 to 3.2767 and were clipped",
+        ),
+        ("FEW-DATES", "insufficient", "have fewer than two clear dates"),
+        ("NO-DATE", "nodata", "have no clear date and get no class"),
+        ("GAP", "long_gap", f"have a gap of more than {LONG_GAP_DAYS} days between clear dates"),
     )
     problems = Problems()
     if blank := totals.get("blank", 0):
         problems.warn(
-            "W-INPUT-017",
+            "W-SERIES-ZERO",
             f"{blank} observations, {blank / totals['observed']:.1%} of those in the blocks "
             "concerned, are 0 in every band and hidden by no mask; they count as no data",
             "blocks",
-            "products of MAJA 4.5.2 have this fault: fetch them again where they were made anew",
+            "products of MAJA 4.5.2 have this fault: fetch them again where they were made again",
         )
-    for row, name, text in found:
+    for kind, name, text in found:
         if totals[name]:
             share = "" if name == "clipped" else f"of {pixels} pixels "
-            problems.warn(f"W-INPUT-{row}", f"{totals[name]} {share}{text}", "blocks")
+            problems.warn(f"W-SERIES-{kind}", f"{totals[name]} {share}{text}", "blocks")
     return [str(problem) for problem in problems.warnings]

@@ -67,7 +67,7 @@ class PredictJob(ReadingJob):
     ownership
         How the tile and its neighbours share the map.
     read
-        What is read from the images.
+        Bands and quality layers to read from the images.
     layout
         Features that the models expect.
     learning
@@ -123,7 +123,7 @@ class PredictStage(StageBase):
         Raises
         ------
         ConfigError
-            If the area of interest holds no pixel at all (``E-INPUT-031``).
+            If the area of interest holds no pixel at all (``E-AREA-EMPTY``).
         InputDataError
             If its file cannot be used.
         """
@@ -139,7 +139,7 @@ class PredictStage(StageBase):
             tiles = ", ".join(sorted(layouts))
             raise ConfigError(
                 Problem(
-                    "E-INPUT-031",
+                    "E-AREA-EMPTY",
                     f"the area of interest holds no pixel centre of the images of {tiles}",
                     str(area.path),
                     "draw a larger area, or choose the tiles that it lies in",
@@ -189,10 +189,10 @@ def predict(job: PredictJob, task: Task) -> Summary:
     quality = []
 
     def predict_part(part: Part, series: BlockSeries) -> None:
-        asked = part.of(labels).ravel()
-        found = predict_pixels(series, asked, models, layout)
+        requested = part.of(labels).ravel()
+        found = predict_pixels(series, requested, models, layout)
         part.of(layers)[:] = found.reshape(3, *series.shape)
-        quality.append(count_quality(series, asked >= 0, found[2], layout))
+        quality.append(count_quality(series, requested >= 0, found[2], layout))
 
     PieceReader(reader, job.memory_bytes).read(block, labels >= 0, predict_part)
     write_block(task.output(), dict(zip(BANDS, layers, strict=True)), block.crop(grid))
@@ -286,10 +286,10 @@ def _owned_blocks(
     grid = rule.grids[tile]
     blocks = blocks_of(tile, (int(grid.shape[0]), int(grid.shape[1])), shape)
     mask = area.mask(grid)
-    asked = ((block, mask.block(block)) for block in blocks)
+    requested = ((block, mask.block(block)) for block in blocks)
     return tuple(
         block
-        for block, inside in asked
+        for block, inside in requested
         if inside.any() and (inside & rule.owned(tile, block.crop(grid))).any()
     )
 

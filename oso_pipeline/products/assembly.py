@@ -67,7 +67,7 @@ def assemble(path: Path, spec: RasterSpec, parts: Sequence[Part], inside: int) -
     path
         File to write.
     spec
-        What it is.
+        Description of the raster.
     parts
         The cells; where there is none the map is nodata.
     inside
@@ -113,9 +113,9 @@ def _blocks_of_rows(parts: Sequence[Part], number: int) -> Iterator[bytes]:
                     sizes, offsets = blocks.sizes[line], blocks.offsets[line]
                     if sizes.any():
                         stream.seek(int(offsets[offsets > 0][0]) - LEADER)
-                        asked = int(framed_sizes(sizes).sum())
-                        piece = stream.read(asked)
-                        if len(piece) != asked:
+                        requested = int(framed_sizes(sizes).sum())
+                        piece = stream.read(requested)
+                        if len(piece) != requested:
                             raise OSError(f"{part.path} ends too early")
                         yield piece
 

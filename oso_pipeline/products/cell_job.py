@@ -1,4 +1,4 @@
-"""What is done to make a cell of the map: all its layers at once, each block decoded once."""
+"""Make a cell of the map: all its layers at once, each block decoded once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from oso_pipeline.core.wording import counted
 from oso_pipeline.prediction.block_file import BLOCKS
 from oso_pipeline.products.cell_layers import CellLayer, strips_of
 from oso_pipeline.products.cells import Cell
-from oso_pipeline.products.committed import BlockCache, TileBlocks, TileWindow, committed_blocks
 from oso_pipeline.products.grid import window_in_tile
 from oso_pipeline.products.layers import CLASS, CONFIDENCE, PixelType
 from oso_pipeline.products.mosaic import Holes, Mosaic
+from oso_pipeline.products.tile_blocks import BlockCache, TileBlocks, TileWindow, committed_blocks
 from oso_pipeline.tasks.job import Input, Inputs, Job, file_part, place, reads
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.vectors.area_of_interest import AreaOfTask
@@ -42,7 +42,7 @@ class CellJob(Job):
     levels
         How many overviews lie inside.
     layers
-        What the pixels of each layer are, by its name.
+        Pixel type of each layer, by name.
     codes
         The codes that a pixel may have.
     ownership

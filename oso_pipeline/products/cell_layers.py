@@ -35,7 +35,7 @@ class CellLayer:
     grid
         Grid of the cell.
     pixels
-        What its pixels are.
+        Pixel type.
     levels
         How many overviews the file has.
     """

@@ -83,7 +83,7 @@ def _predict_job(task: Task) -> PredictJob:
 def _ownership(by_tile: Mapping[str, list[Task]]) -> Ownership:
     """Return how the tiles shared the map when the blocks were planned.
 
-    Neighbours without a block count: what they own has no block elsewhere.
+    Neighbours without a block count: their pixels have no block elsewhere.
     """
     shares = [_predict_job(tasks[0]).ownership for tasks in by_tile.values()]
     grids = {tile: grid for share in shares for tile, grid in share.grids.items()}
@@ -121,7 +121,9 @@ def _tasks(context: PlanContext[Config], by_tile: Mapping[str, list[Task]]) -> l
     }
     missing: set[Block] = set()
     if config.map.allow_partial:
-        missing = {block_of_task(t) for ts in by_tile.values() for t in ts if t.committed() is None}
+        missing = {
+            block_of_task(t) for ts in by_tile.values() for t in ts if t.commit_record() is None
+        }
     common = CellJob(
         grid=grid,
         levels=levels_inside(grid, side),

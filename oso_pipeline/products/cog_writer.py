@@ -1,7 +1,7 @@
 """Write a Cloud Optimized GeoTIFF from blocks that are compressed already.
 
 The layout is that of GDAL's COG driver (gdal.org/drivers/raster/cog.html): header, the area in
-which GDAL tells what it may rely on, directories from the image to the smallest overview, and
+which describes the layout for GDAL, directories from the image to the smallest overview, and
 the blocks from the smallest overview to the image. Each block stands between its size and its
 last four bytes. A block that is all nodata is not written: its offset and size are 0.
 """
@@ -38,7 +38,7 @@ LEADER = 4
 """Bytes before a block: its size."""
 _TRAILER = 4
 _IN_OVERVIEWS = frozenset({258, 259, 262, 277, 284, 317, 320, 322, 323, 338, 339, 42113})
-"""Tags that an overview shares with the image: what its numbers mean and how they are packed."""
+"""Tags that an overview shares with the image: type and compression of its values."""
 
 _REDUCED = 1
 
@@ -67,7 +67,7 @@ class Level:
 
     @property
     def bytes(self) -> int:
-        """What its blocks take in a file."""
+        """Size of its blocks in a file."""
         return int(framed_sizes(self.sizes).sum())
 
 

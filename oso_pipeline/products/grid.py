@@ -14,7 +14,7 @@ from pyproj import Transformer
 from rasterio.windows import Window
 
 CONTROL_STEP_M = 320.0
-"""Spacing of the points that are transformed exactly; what lies between is interpolated."""
+"""Spacing of the points that are transformed exactly; points between are interpolated."""
 CONTROL_STEP_PX = 32
 """Greatest spacing of these points in pixels of the map."""
 
@@ -52,7 +52,7 @@ def map_grid(grids: Mapping[str, GeoBox], epsg: int, resolution_m: float) -> Geo
 def cropped(grid: GeoBox, bounds: tuple[float, float, float, float]) -> GeoBox:
     """Return the part of the grid of a map around left, bottom, right and top, snapped outwards.
 
-    Pixel edges stay where they are; what `bounds` has beyond the grid is left out.
+    Pixel edges stay where they are; parts of `bounds` beyond the grid are left out.
     """
     left, top = ~grid.affine @ (bounds[0], bounds[3])
     right, bottom = ~grid.affine @ (bounds[2], bounds[1])

@@ -14,7 +14,7 @@ RasterType = Literal["uint8", "uint16"]
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class MapLayer:
     """A raster of the map.
 
     Parameters
@@ -22,7 +22,7 @@ class Layer:
     name
         Also the name of the band in the block files.
     suffix
-        What is added to ``OCS_<year>`` in the name of the file.
+        Suffix of ``OCS_<year>`` in the file name.
     dtype
         Type of the raster; None where it follows from the nomenclature.
     nodata
@@ -41,7 +41,7 @@ class Layer:
     description: str
 
 
-CLASS = Layer(
+CLASS = MapLayer(
     "class",
     "",
     None,
@@ -49,7 +49,7 @@ CLASS = Layer(
     Resampling.mode,  # any other way but nearest invents classes
     "land-cover class",
 )
-CONFIDENCE = Layer(
+CONFIDENCE = MapLayer(
     "confidence",
     "_confidence",
     "uint8",
@@ -57,7 +57,7 @@ CONFIDENCE = Layer(
     Resampling.average,
     "confidence: share of the votes of the trees for the class, percent",
 )
-VALIDITY = Layer(
+VALIDITY = MapLayer(
     "validity",
     "_validity",
     "uint16",  # a season of two satellites may have more than 255 clear dates
@@ -65,12 +65,12 @@ VALIDITY = Layer(
     Resampling.average,
     "validity: number of clear dates",
 )
-LAYERS: dict[str, Layer] = {layer.name: layer for layer in (CLASS, CONFIDENCE, VALIDITY)}
+LAYERS: dict[str, MapLayer] = {layer.name: layer for layer in (CLASS, CONFIDENCE, VALIDITY)}
 
 
 @dataclass(frozen=True, slots=True)
 class PixelType:
-    """What the pixels of a layer are, apart from names and colours.
+    """Pixel type of a layer, without names and colours.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class PixelType:
     overviews: str
 
     @classmethod
-    def of(cls, layer: Layer, nomenclature: Nomenclature) -> PixelType:
+    def of(cls, layer: MapLayer, nomenclature: Nomenclature) -> PixelType:
         """Return the pixels of a layer of a map with these classes."""
         dtype = layer.dtype or nomenclature.raster_dtype
         return cls(layer.name, dtype, layer.nodata, layer.overviews.name)
@@ -100,6 +100,6 @@ class PixelType:
         return asdict(self)
 
 
-def map_path(year: int, layer: Layer) -> str:
-    """Return the path of a layer relative to the run folder, as ``maps/OCS_2018.tif``."""
+def map_path(year: int, layer: MapLayer) -> str:
+    """Return the path of a layer relative to the run folder, for example ``maps/OCS_2018.tif``."""
     return f"maps/OCS_{year}{layer.suffix}.tif"

@@ -11,9 +11,9 @@ from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
 from oso_pipeline.core.ownership import Ownership
-from oso_pipeline.products.committed import TileBlocks
 from oso_pipeline.products.grid import Locator
 from oso_pipeline.products.pixel_kernels import pixels_of_owner, put
+from oso_pipeline.products.tile_blocks import TileBlocks
 from oso_pipeline.vectors.area_of_interest import AreaMask
 
 
@@ -54,10 +54,10 @@ class Mosaic:
     ownership
         Which tile each place belongs to.
     nodata
-        What stands in each band outside the tiles and the area.
+        Value of each band outside the tiles and the area.
     blocks
         The blocks of each tile, opened for these bands. A tile without an entry was
-        asked for no block; places that it owns are nodata.
+        a tile without blocks; its places are nodata.
     block_shapes
         Rows and columns of the blocks of each tile; only used to name missing ones.
     areas

@@ -1,4 +1,4 @@
-"""The rasters of the map: what they are, their blocks by GDAL, and whether they read back."""
+"""The rasters of the map: description, blocks by GDAL, and verification by reading back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Pixels = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class RasterSpec:
-    """What a raster of the map is, apart from its pixels.
+    """Description of a raster of the map, without its pixels.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Packed:
 def pack(pixels: Pixels, nodata: int) -> Packed:
     """Compress pixels block by block.
 
-    What a block has beyond the pixels is nodata, so that its bytes depend on nothing else.
+    Block values beyond the pixels are nodata, so that the bytes are reproducible.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def verify_structure(path: Path, spec: RasterSpec, shapes: Sequence[tuple[int, i
     path
         The file.
     spec
-        What it should be.
+        Expected description.
     shapes
         Rows and columns of its overviews.
 

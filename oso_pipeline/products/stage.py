@@ -18,7 +18,7 @@ from oso_pipeline.learners.registry import learner_of
 from oso_pipeline.products.assembly import Part, assemble
 from oso_pipeline.products.cell_job import CellJob
 from oso_pipeline.products.cells import Cell
-from oso_pipeline.products.layers import CLASS, CONFIDENCE, LAYERS, Layer, PixelType, map_path
+from oso_pipeline.products.layers import CLASS, CONFIDENCE, LAYERS, MapLayer, PixelType, map_path
 from oso_pipeline.products.raster import RasterSpec
 from oso_pipeline.products.style import attribute_table, qgis_style
 from oso_pipeline.tasks.job import Input, Inputs, Job, decides, place, reads
@@ -45,7 +45,7 @@ class MosaicJob(Job):
     grid
         Grid of the map.
     pixels
-        What its pixels are.
+        Pixel type.
     description
         Of its band.
     tags
@@ -99,7 +99,7 @@ STAGE = MosaicStage()
 
 @dataclass(frozen=True)
 class Found:
-    """What the cells of the map hold.
+    """Content of the cells of the map.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def _parts(job: MosaicJob, task: Task) -> list[Part]:
 
 
 def _found(job: MosaicJob, parts: list[Part]) -> Found:
-    """Add up what the cells tell of themselves."""
+    """Sum the summaries of the cells."""
     blocks: set[str] = set()
     missing = valued = 0
     pixels: Counter[int] = Counter()
@@ -169,7 +169,7 @@ def _found(job: MosaicJob, parts: list[Part]) -> Found:
     return Found(len(blocks), missing, valued, pixels)
 
 
-def _task(context: PlanContext[Config], layer: Layer, cells: tuple[Task, ...]) -> Task:
+def _task(context: PlanContext[Config], layer: MapLayer, cells: tuple[Task, ...]) -> Task:
     config = context.config
     job = _job(config, layer, cells)
     path = map_path(config.year, layer)
@@ -193,7 +193,7 @@ def _task(context: PlanContext[Config], layer: Layer, cells: tuple[Task, ...]) -
     )
 
 
-def _job(config: Config, layer: Layer, cells: tuple[Task, ...]) -> MosaicJob:
+def _job(config: Config, layer: MapLayer, cells: tuple[Task, ...]) -> MosaicJob:
     jobs = [cell_job(task) for task in cells]
     first, nomenclature = jobs[0], load_nomenclature(config.nomenclature)
     number = list(first.layers).index(layer.name)

@@ -1,4 +1,4 @@
-"""The directories of a TIFF file: what its tags say and where its blocks lie.
+"""The directories of a TIFF file: tags and positions of blocks.
 
 Little-endian files only, classic and BigTIFF, as GDAL writes them here. The numbers are those
 of TIFF 6.0 and of the BigTIFF design (libtiff.gitlab.io/libtiff/specification/bigtiff.html).
@@ -74,12 +74,12 @@ def directories(content: bytes | memoryview) -> Iterator[Directory]:
     Raises
     ------
     ValueError
-        If that is no TIFF file, or ends too early.
+        If that is not a TIFF file, or ends too early.
     """
     try:
         kind, version = struct.unpack_from("<2sH", content)
         if kind != b"II" or version not in (42, 43):
-            raise ValueError("this is no little-endian TIFF file")
+            raise ValueError("this is not a little-endian TIFF file")
         big = version == 43
         (where,) = struct.unpack_from(*(("<Q", content, 8) if big else ("<I", content, 4)))
         while where:
@@ -114,7 +114,7 @@ def tiff_header(first: int, *, big: bool) -> bytes:
 
 
 def packed(directory: Directory, where: int, following: int, *, big: bool) -> bytes:
-    """Return a directory as it stands in a file, with what its entries have no room for.
+    """Return a directory as it stands in a file, with the values that do not fit in its entries.
 
     Parameters
     ----------
@@ -127,14 +127,14 @@ def packed(directory: Directory, where: int, following: int, *, big: bool) -> by
     big
         Whether the file is a BigTIFF.
     """
-    head, entry, offset, room = ("<Q", "<HHQ", "<Q", 8) if big else ("<H", "<HHI", "<I", 4)
+    head, entry, offset, inline = ("<Q", "<HHQ", "<Q", 8) if big else ("<H", "<HHI", "<I", 4)
     size = struct.calcsize
-    values_at = size(head) + len(directory) * (size(entry) + room) + size(offset)
+    values_at = size(head) + len(directory) * (size(entry) + inline) + size(offset)
     found, values = struct.pack(head, len(directory)), b""
     for tag, item in sorted(directory.items()):
         found += struct.pack(entry, tag, item.type, item.count)
-        if len(item.raw) <= room:
-            found += item.raw.ljust(room, b"\0")
+        if len(item.raw) <= inline:
+            found += item.raw.ljust(inline, b"\0")
         else:
             found += struct.pack(offset, where + values_at + len(values))
             values += item.raw + b"\0" * (len(item.raw) % 2)  # values begin at even bytes

@@ -1,4 +1,4 @@
-"""What every source of labels promises, as checks that any package can run on its own.
+"""Conformance checks of sources of labels, for any package that brings one.
 
 One call in a test of the package is enough::
 
@@ -50,7 +50,7 @@ def check_source(
     ----------
     settings
         Settings of the kind, with the path of a whole sample; its plug-in has to be installed.
-        Values that the source knows nothing about are left out.
+        Values that the source does not define are left out.
     nomenclature
         Name of a nomenclature of the package, or the path of one, that the source has labels of.
     epsg
@@ -74,7 +74,7 @@ def check_source(
     before = _states(trial.opened().files)
     whole, problems = trial.read(Window.everywhere(epsg))
     if whole is None or problems.errors:
-        raise AssertionError(f"read: a whole sample is refused: {_told(problems)}")
+        raise AssertionError(f"read: a whole sample is refused: {_listed(problems)}")
     if not len(whole.frame):
         raise AssertionError("read: the sample gives no label; nothing can be checked")
     faults = [
@@ -101,7 +101,7 @@ class _Trial:
     beside: tuple[Source, ...]
 
     def opened(self, **changed: Any) -> ReferenceSource:
-        """Return the source, opened anew with some settings changed."""
+        """Return the source, opened again with some settings changed."""
         source = open_source(self.settings.model_copy(update=changed), self.labelling)
         if not isinstance(source, HelpedSource):
             return source
@@ -122,7 +122,7 @@ class _Trial:
             yield "settings: do not survive JSON, as which a run folder keeps them"
 
     def description_faults(self) -> Iterator[str]:
-        """Check what is asked of a source before it reads features."""
+        """Check the members of a source that are used before it reads features."""
         source, again = self.opened(), self.opened()
         if not source.name or str(self.settings.path.parent) in source.name:
             yield f"name: is {source.name!r}, expected a name without folders"
@@ -135,7 +135,7 @@ class _Trial:
         problems = Problems()
         source.check(problems)
         if problems.errors:
-            yield f"check: finds errors in a whole sample: {_told(problems)}"
+            yield f"check: finds errors in a whole sample: {_listed(problems)}"
 
     def choice_faults(self, whole: LabelledPolygons) -> Iterator[str]:
         """Check the keys that all sources have."""
@@ -155,13 +155,13 @@ class _Trial:
         """Check that parts of the map give what the whole gives: each cell reads its own."""
         again, _ = self.read(Window.everywhere(self.epsg))
         if again is None or not _same(whole, again):
-            yield "read: gives something else when it is asked again"
+            yield "read: a second call returns something else"
         shapes = whole.frame.geometry.to_crs(self.epsg)
         parts = []
         for window in _quarters(shapes, self.epsg):
             part, problems = self.read(window)
             if part is None:
-                yield f"read: a part of the map is refused: {_told(problems)}"
+                yield f"read: a part of the map is refused: {_listed(problems)}"
                 return
             parts.append(part)
             here = shapely.box(*window.widened(window.margin_m - 1).bounds)
@@ -245,5 +245,5 @@ def _states(files: tuple[Path, ...]) -> dict[Path, tuple[int, int]]:
     return {file: (state.st_size, state.st_mtime_ns) for file, state in states.items()}
 
 
-def _told(problems: Problems) -> str:
+def _listed(problems: Problems) -> str:
     return "; ".join(map(str, problems.errors)) or "nothing is said about why"

@@ -1,4 +1,4 @@
-"""What the page says of accuracy: figures, the classes that they cover, matrices."""
+"""Accuracy on the report page: figures, covered classes, confusion matrices."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oso_pipeline.core.coverage import (
-    NOBODY_JUDGES,
+    NO_VALIDATION_POLYGON,
     counted_in_words,
     coverage_of,
     covered_in_words,
-    not_judged_in_words,
+    not_evaluated_in_words,
 )
 from oso_pipeline.core.nomenclature import LandCoverClass, Nomenclature
 from oso_pipeline.tasks.run_files import RunFiles
@@ -25,7 +25,7 @@ def headline(files: RunFiles, evaluation: str | None, method: str | None) -> dic
     return {
         "accuracy": accuracy,
         "counted": counted_in_words(accuracy) if accuracy else "",
-        "not_judged": not_judged_in_words(accuracy) if accuracy else "",
+        "not_evaluated": not_evaluated_in_words(accuracy) if accuracy else "",
         "levels": _levels(files.nomenclature, accuracy),
         "independent": independent(files),
         "evaluations": _evaluations(files.json(evaluation), method) if evaluation else [],
@@ -34,7 +34,7 @@ def headline(files: RunFiles, evaluation: str | None, method: str | None) -> dic
 
 def measured(files: RunFiles) -> dict[str, Any]:
     """Return the accuracy by held-out polygons; empty where there is none."""
-    return files.json("validation/accuracy.json") if files.committed("validate") else {}
+    return files.json("validation/accuracy.json") if files.committed_files("validate") else {}
 
 
 def accuracy_content(files: RunFiles) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def accuracy_content(files: RunFiles) -> dict[str, Any]:
         "levels": _levels(files.nomenclature, accuracy),
         "failure": files.failure("validate"),
         "unlabelled": summary.get("polygons") == 0,
-        "has_independent": bool(files.committed("independent")),
+        "has_independent": bool(files.committed_files("independent")),
         "year": files.year,
     }
 
@@ -59,7 +59,7 @@ def independent_content(files: RunFiles) -> dict[str, Any]:
 
 def independent(files: RunFiles) -> dict[str, Any]:
     """Return the accuracy by a set of the user; empty where there is none."""
-    done = files.committed("independent")
+    done = files.committed_files("independent")
     content = files.json("validation/independent/accuracy.json") if done else {}
     if not content:
         return {}
@@ -119,7 +119,7 @@ def _level(
         scores = [
             {"name": label, "value": one[key], **one["intervals"][key]} for key, label in _SCORES
         ]
-        why = one.get("not_judged", NOBODY_JUDGES)
+        why = one.get("not_judged", NO_VALIDATION_POLYGON)
         rows.append({"class": known, "scores": scores, "why": why, **one})
     return {
         "title": title,

@@ -1,4 +1,4 @@
-"""What the report says about adaptation: decision of the gate, shift, classes, mean series."""
+"""Report section on adaptation: decision of the gate, shift, classes, mean series."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def adaptation_section(
 ) -> list[dict[str, Any]]:
     """Return what adaptation did in each stratum of the map; empty without adaptation.
 
-    `failed` is told which chart could not be made, and why; the rest is shown without it.
+    `failed` is called with each chart that could not be made, and why; the rest is shown.
     """
-    models = list(zip(files.committed("train"), files.summaries("train"), strict=False))
+    models = list(zip(files.committed_files("train"), files.summaries("train"), strict=False))
     map_variant = next((summary.get("variant") for _, summary in models), None)
     found = []
     for path, summary in models:
@@ -110,7 +110,7 @@ def _posterior(record: AdaptationRecord) -> Chart | None:
 
 
 def _classes(record: AdaptationRecord, nomenclature: Nomenclature) -> list[dict[str, Any]]:
-    """Return one row per class that the forests know, in the order of the nomenclature."""
+    """Return one row per class of the forests, in the order of the nomenclature."""
     tables: list[Mapping[str, float]] = [
         record.proportions_before, record.proportions_after, record.pseudo_labels,
     ]  # fmt: skip

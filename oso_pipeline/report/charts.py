@@ -35,7 +35,7 @@ class Chart:
     Parameters
     ----------
     title
-        What it shows, in words.
+        Description of the chart.
     lines
         From back to front.
     x_ticks, y_ticks
@@ -63,7 +63,7 @@ def line_chart(title: str, x: Sequence[float], series: Mapping[str, Sequence[flo
     Parameters
     ----------
     title
-        What they show.
+        Description of the series.
     x
         Places, ascending.
     series
@@ -121,6 +121,6 @@ class _Scale:
 
 
 def _points(x: np.ndarray, y: np.ndarray) -> str:
-    """Return SVG coordinates; what is not finite is left out."""
+    """Return SVG coordinates; values that are not finite are left out."""
     pairs = np.stack([x, y], axis=1)
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in pairs[np.isfinite(pairs).all(axis=1)])

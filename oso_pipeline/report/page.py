@@ -38,7 +38,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Contributions:
-    """What comes to the page from elsewhere.
+    """Input of the page.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Contributions:
 
 @dataclass(frozen=True)
 class Page:
-    """The page, and what the user should know of how it was made."""
+    """The page, and warnings about its parts."""
 
     text: str
     warnings: tuple[str, ...]
@@ -85,9 +85,9 @@ def render(files: RunFiles, others: Contributions | None = None) -> Page:
         ),
         "timings": parts.made("timings", "Timings", lambda: {"timings": _timings(files)}),
     }
-    # Last, as it tells what became of the others.
-    told = [*map(str, parts.problems)]
-    made["warnings"] = parts.made("warnings", "Warnings", lambda: _warnings(files, told))
+    # Last, since it lists problems of the other parts.
+    texts = [*map(str, parts.problems)]
+    made["warnings"] = parts.made("warnings", "Warnings", lambda: _warnings(files, texts))
     content = {
         "name": files.name,
         "year": files.year,
@@ -150,7 +150,7 @@ def _images(files: RunFiles) -> dict[str, Any]:
 
 def _map(files: RunFiles, parts: Parts) -> dict[str, Any]:
     """Return pictures, legend and areas of the layers that were committed."""
-    paths = {_layer(path): path for path in files.committed("mosaic")}
+    paths = {_layer(path): path for path in files.committed_files("mosaic")}
     if "class" not in paths:
         return {"pictures": {}, "legend": [], "map_facts": {}, "partial": None}
     missing = {layer: paths["class"].with_name(f"{layer}.missing") for layer in _LAYERS}
@@ -189,7 +189,7 @@ def _inventory(files: RunFiles) -> list[dict[str, Any]]:
     tiles = []
     columns = ("product_id", "acquired", "status", "reason", "detail", "cloud_percent")
     seasons = (("inventory", ""), ("past_inventory", "past season "))
-    found = [(path, name) for stage, name in seasons for path in files.committed(stage)]
+    found = [(path, name) for stage, name in seasons for path in files.committed_files(stage)]
     for path, season in found:
         table = pd.read_parquet(path, columns=list(columns)).sort_values(["acquired", "product_id"])
         rows = table.astype(object).where(table.notna(), None).to_dict("records")

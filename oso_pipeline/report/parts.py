@@ -30,7 +30,7 @@ class Parts:
     def made(
         self, name: str, heading: str, content: Callable[[], Mapping[str, Any]], template: str = ""
     ) -> Markup:
-        """Return a part; what `content` or the template raises stands in its place.
+        """Return a part, or the error that `content` or the template raises.
 
         Parameters
         ----------

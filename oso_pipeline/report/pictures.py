@@ -43,9 +43,9 @@ class Picture:
     top
         Value at the bright end of the scale of numbers; 0 for classes.
     metres
-        Side of a pixel on the ground; 0 where that is not told.
+        Side of a pixel on the ground; 0 if unknown.
     meaning
-        What the numbers are, as the raster says; empty where it does not.
+        Description of the values, from the raster; empty if it has none.
     """
 
     uri: str
@@ -128,7 +128,7 @@ def map_pictures(
     nomenclature
         Classes and their colours.
     failed
-        Is told which picture could not be made, and why.
+        Called with each picture that could not be made, and why.
     """
     makers: dict[str, Any] = {
         "class": lambda: class_picture(files["class"], nomenclature),

@@ -1,4 +1,4 @@
-"""What the report says about the reference polygons and their labels."""
+"""Report section on the reference polygons and their labels."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _rows(
 
 
 def _reasons(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what happened to polygons, whole or in part: all that earlier versions tell."""
+    """Return the events of polygons, whole or in part, also from earlier versions."""
     return [
         {
             "reason": reason,
@@ -77,20 +77,23 @@ def _reasons(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _sides(files: RunFiles, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return how the kept polygons are split, and which of those held out judge the map."""
+    """Return how the kept polygons are split, and which of those held out evaluate the map."""
     found = []
-    judging = measured(files).get("polygons")
+    evaluating = measured(files).get("polygons")
     for number, (column, sides) in enumerate(summary.get("splits", {}).items()):
         for side, amount in sides.items():
             found.append({"step": f"of these in {column}: {_WORDS.get(side, side)}", **amount})
         held_out = sides.get(VALIDATION, {}).get("polygons")
         if column == "fold":
             held_out = summary["polygons"]
-        if number == 0 and judging is not None and held_out is not None:
+        if number == 0 and evaluating is not None and held_out is not None:
             # The first split made the map; folds are all held out, one after the other.
             for words, polygons in (
-                ("held out, with pixels that judge the map", judging),
-                ("held out, without: no clear pixel, or none that was drawn", held_out - judging),
+                ("held out, with pixels that evaluate the map", evaluating),
+                (
+                    "held out, without: no clear pixel, or none that was drawn",
+                    held_out - evaluating,
+                ),
             ):
                 found.append({"step": words, "polygons": polygons, "hectares": None})
     return found
@@ -151,6 +154,6 @@ _TOTALS = ("polygons", "doubted", "excluded")
 def _where(files: RunFiles) -> Any:
     """Return a picture of the polygons kept; None where they cannot be read."""
     try:
-        return polygon_picture(files.committed("reference")[0], files.nomenclature)
+        return polygon_picture(files.committed_files("reference")[0], files.nomenclature)
     except (IndexError, OSError, ValueError):  # not committed, vanished, damaged
         return None

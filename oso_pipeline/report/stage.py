@@ -26,20 +26,20 @@ _MEMORY_BYTES, _SECONDS, _SECONDS_PER_BYTE = 500_000_000, 5.0, 2.6e-9
 
 @dataclass(frozen=True, kw_only=True)
 class ReportJob(Job):
-    """What the page shows.
+    """Content of the page.
 
     Parameters
     ----------
     name, year
         Name of the run and year of the map.
     tiles
-        The tiles asked for, whether they have products or not.
+        The requested tiles, whether they have products or not.
     nomenclature
         Classes of the map.
     config
         Digest of the settings that decide what a run makes.
     stages
-        What the stages before made, by name of the stage.
+        Outputs of earlier stages, by name of the stage.
     sections
         Functions that make the sections of the stages, as ``package.module:function``.
     missing
@@ -121,8 +121,8 @@ STAGE = ReportStage()
 def make_report(job: ReportJob, task: Task) -> Summary:
     """Write the page.
 
-    What is missing in the run folder is missing in the page, and what cannot be shown says so
-    there; it never stops the report. The stages are named by the plan alone: this room knows those
+    Files missing in the run folder are missing in the page, and parts that cannot be shown say so
+    there; it never stops the report. The stages are named by the plan alone: this package has those
     that it shows in a way of its own.
     """
     files = RunFiles(

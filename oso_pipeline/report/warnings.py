@@ -15,25 +15,25 @@ _MOST_WARNINGS = 200
 
 
 def warnings_content(files: RunFiles, problems: Sequence[str]) -> dict[str, Any]:
-    """Return distinct warnings of all stages; what exceeds a readable number is counted.
+    """Return distinct warnings of all stages; beyond a readable number they are counted.
 
     Parameters
     ----------
     files
         The run.
     problems
-        What the page itself found.
+        Warnings of the page itself.
     """
     seen = {Path(path).stem for path in files.outputs.get("inventory", ())}
     texts = [
-        f"warning[W-INPUT-030] tile {tile} has no product: the map has a hole there"
+        f"warning[W-TILE-NO-IMAGE] tile {tile} has no product: the map has a hole there"
         for tile in files.tiles
         if tile not in seen
     ]
     texts += problems
     for stage in files.outputs:
         texts += _of_stage(files, stage)
-    accuracy = files.json("validation/accuracy.json") if files.committed("validate") else {}
+    accuracy = files.json("validation/accuracy.json") if files.committed_files("validate") else {}
     texts += warnings_of([accuracy])
     distinct = list(dict.fromkeys(texts))
     shown = {"shown": distinct[:_MOST_WARNINGS], "more": max(0, len(distinct) - _MOST_WARNINGS)}

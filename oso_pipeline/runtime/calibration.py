@@ -1,4 +1,4 @@
-"""How fast this machine is, measured in half a minute, so that plans can tell the time.
+"""How fast this machine is, measured in half a minute, so that plans can estimate the time.
 
 Estimates of core seconds in tasks are those of the machine of `NOMINAL`. Decoding images and
 computing scale apart, because one depends on zlib and the other on the width of vectors.
@@ -70,7 +70,7 @@ class Speed:
 
 
 NOMINAL = Speed(310e6, 400e3, "one virtual core of an AMD EPYC")
-"""What the estimates in tasks were measured on."""
+"""Machine on which the cost estimates of tasks were measured."""
 
 
 def measure() -> Speed:
@@ -84,13 +84,13 @@ def measure() -> Speed:
 
 def remembered() -> Speed | None:
     """Return what was measured on this machine before, or None."""
-    told = read_object(_memory())
+    content = read_object(_memory())
     try:
-        decoded, computed = (float(told[name]) for name in _RATES)
+        decoded, computed = (float(content[name]) for name in _RATES)
     except ODD_VALUES:
         return None
     is_sane = all(isfinite(rate) and rate > 0 for rate in (decoded, computed))
-    return Speed(decoded, computed, str(told.get("machine"))) if is_sane else None
+    return Speed(decoded, computed, str(content.get("machine"))) if is_sane else None
 
 
 def remember(speed: Speed) -> None:
@@ -146,7 +146,7 @@ def _computing() -> float:
 
 
 def _fields(n_pixels: int, seed: int) -> tuple[BlockSeries, npt.NDArray[np.int32]]:
-    """Return a year of pixels whose greenest week tells the class, 40 % of it cloudy."""
+    """Return a year of pixels whose greenest week decides the class, 40 % of it cloudy."""
     rng = np.random.default_rng(seed)
     days = np.linspace(0, 360, _DATES).astype(np.int32)
     codes = rng.integers(1, _CLASSES + 1, n_pixels).astype(np.int32)

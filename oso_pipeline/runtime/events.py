@@ -1,4 +1,4 @@
-"""What happens in a run, as those who watch it are told: a frozen dataclass for each event.
+"""Events of a run for its observers: a frozen dataclass for each.
 
 The run time prints nothing. The command line, a notebook or a log watch a run as `Observer`.
 """
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import StagePlan
-from oso_pipeline.tasks.heartbeat import Sign
+from oso_pipeline.tasks.heartbeat import Heartbeat
 from oso_pipeline.tasks.stage import Gathered
 from oso_pipeline.tasks.task import TaskResult
 
@@ -40,27 +40,27 @@ class TaskEnded:
 
 @dataclass(frozen=True, slots=True)
 class TaskStraggles:
-    """A task takes much longer than its peers; told once for each attempt, from a thread.
+    """A task takes much longer than its peers; reported once for each attempt, from a thread.
 
     Parameters
     ----------
-    sign
+    heartbeat
         Which task, and where it runs.
     seconds
         How long it has been under way.
     usual_s
-        What its peers took: the median of those that have ended.
+        Time of its peers: the median of those that have ended.
     """
 
-    sign: Sign
+    heartbeat: Heartbeat
     seconds: float
     usual_s: float
 
     def __str__(self) -> str:
-        """Return what people are told."""
-        sign = self.sign
+        """Return the message."""
+        beat = self.heartbeat
         return (
-            f"slow: {sign.stage} {sign.task} on {sign.host}, process {sign.pid}, for "
+            f"slow: {beat.stage} {beat.task} on {beat.host}, process {beat.pid}, for "
             f"{self.seconds:.0f} s; its peers took {self.usual_s:.1f} s"
         )
 
@@ -76,7 +76,7 @@ class StageEnded:
     failed
         Tasks that failed.
     gathered
-        What the stage tells of itself: values, warnings, headline. Empty where only a part of
+        Values, warnings and headline of the stage. Empty if only a part of
         it is done: a shard, some tiles.
     blocked
         Tasks that were not done, as what they read was not made.
@@ -99,7 +99,7 @@ Event = RunStarted | StageStarted | TaskEnded | TaskStraggles | StageEnded | Run
 
 
 class Observer(Protocol):
-    """Is told what happens in a run, to show it or to write it down."""
+    """Receives the events of a run, to show or record them."""
 
     def notice(self, event: Event) -> None:
         """Take note of an event; those of no concern are passed over."""

@@ -1,4 +1,4 @@
-"""What a run is expected to take, and what it took."""
+"""Expected and actual time, memory and disk of a run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is expected of a plan.
+    """Expected cost of a plan.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Compared:
-    """What a stage was expected to take, and what it took."""
+    """Expected and actual cost of a stage."""
 
     expected: Needs
     actual: Needs

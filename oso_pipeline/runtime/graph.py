@@ -70,7 +70,7 @@ def graph(
 
     A stage whose tasks depend on files that are not there yet cannot be in the same graph: blocks,
     for example, follow from the inventory. Without `stages` the graph ends before the first such
-    stage. Compute it and ask again, until it is empty::
+    stage. Compute it and call `graph` again, until it is empty::
 
         while nodes := graph(config):
             dask.compute(*nodes)
@@ -137,7 +137,7 @@ def nodes_of(plans: Sequence[StagePlan], memory_bytes: float | None = None) -> l
     tasks = [task for plan in plans for task in plan.todo]
     token = (
         uuid4().hex
-    )  # a graph of the same tasks is computed anew, though a client keeps this one
+    )  # a graph of the same tasks is computed again, though a client keeps this one
     keys = [(f"{task.stage}-{token}", task.name) for task in tasks]
     layer = {
         key: (do_node, PackedTask.of(task), memory_bytes, [keys[one] for one in sorted(makers)])
@@ -174,7 +174,7 @@ def do_node(packed: PackedTask, memory_bytes: float | None, makers: list[TaskRes
     require_run_folder(task)
     require_unlocked(task.run_dir)
     with _ONE_AT_A_TIME:
-        record = task.committed()
+        record = task.commit_record()
         if record is not None:
             return TaskResult(task.stage, task.name, "done", summary=record.get("summary", {}))
         result = do(task, memory_bytes)

@@ -1,4 +1,4 @@
-"""What a run did, and the exit code that says so."""
+"""Outcome of a run, and its exit code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oso_pipeline.tasks.task import TaskResult
 
 @dataclass
 class Outcome:
-    """What a run did.
+    """Outcome of a run.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Outcome:
     passed_over
         Optional stages with failures: the stages after them were done all the same.
     needs
-        What each stage was expected to take and what it took, where a forecast was given.
+        Expected and actual cost of each stage, if a forecast was given.
     """
 
     done: int = 0

@@ -1,4 +1,4 @@
-"""What has to be done, and why: the plan of a run."""
+"""The plan of a run: tasks to do, and the reason for each."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ class Planner:
     """Plans stages, each at most once, from the config and what is committed.
 
     A task names its inputs by the keys of the tasks that make them, so one pass over the
-    stages tells what is outdated all the way down before anything has run.
+    stages finds all outdated outputs before anything has run.
 
     Parameters
     ----------
     config
-        What is to be made.
+        Configuration of the run.
     stages
         In the order of the flow.
     digests
@@ -100,11 +100,11 @@ class Planner:
 
     @property
     def digests(self) -> FileDigests:
-        """Digests of the files of the user; what is remembered may have changed since last time."""
+        """Digests of the files of the user; remembered digests may be outdated."""
         return self._digests or RememberedDigests(self.run_dir)
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
-        """Return the tasks of a stage; a stage that asks for them depends on that stage."""
+        """Return the tasks of a stage; a stage that requests them depends on that stage."""
         if self._planning:
             self._upstream.setdefault(self._planning[-1], set()).add(stage)
         if stage in self._failures:
@@ -121,10 +121,10 @@ class Planner:
         return self._tasks[stage]
 
     def upstream(self, stage: Stage) -> list[Stage]:
-        """Return the stages whose tasks a stage asked for while it was planned."""
+        """Return the stages whose tasks a stage requested while it was planned."""
         self.tasks(stage.name)
-        asked = self._upstream.get(stage.name, set())
-        return [before for before in self.stages if before.name in asked]
+        requested = self._upstream.get(stage.name, set())
+        return [before for before in self.stages if before.name in requested]
 
     def needed(self, goal: Stage) -> list[Stage]:
         """Return a stage and all that it reads, directly or not, in the order of the flow."""
@@ -155,7 +155,7 @@ class Planner:
         return StagePlan(stage, tasks, tuple(task.state() for task in tasks))
 
     def is_done(self, name: str) -> bool:
-        """Tell whether nothing is to do of a stage that the configuration asks for."""
+        """Return whether nothing is to do of a stage of the configuration."""
         plan = self.plan(self.stage(name))
         return bool(plan.tasks) and not plan.todo
 
@@ -180,11 +180,11 @@ class Planner:
             raise InputDataError(*problems)
 
     def forget(self) -> None:
-        """Plan anew: what is committed has changed."""
+        """Discard the plans, since committed files have changed."""
         self._tasks.clear()
         self._failures.clear()
 
 
 def is_per_tile(tasks: Sequence[Task], config: Config) -> bool:
-    """Tell whether the tasks of a stage belong to one tile each."""
+    """Return whether the tasks of a stage belong to one tile each."""
     return bool(tasks) and all(tile_of(task) in config.imagery.tiles for task in tasks)

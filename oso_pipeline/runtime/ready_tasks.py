@@ -15,7 +15,7 @@ from oso_pipeline.tasks.task import Task, TaskResult
 
 
 def goes_with(stage: Stage, plans: Sequence[StagePlan]) -> bool:
-    """Tell whether tasks of a stage may begin while stages before it are done."""
+    """Return whether tasks of a stage may begin while stages before it are done."""
     looked_at = stage.plans_from
     busy = {plan.name for plan in plans if plan.todo}
     return not busy if looked_at is None else busy.isdisjoint(looked_at)
@@ -58,13 +58,13 @@ class ReadyTasks:
     ----------
     plans
         The stages, in the order of the flow.
-    told
+    stopping
         Nothing more is given out once it says so.
     """
 
-    def __init__(self, plans: Sequence[StagePlan], told: Callable[[], bool]) -> None:
+    def __init__(self, plans: Sequence[StagePlan], stopping: Callable[[], bool]) -> None:
         self._tasks = [task for plan in plans for task in plan.todo]
-        self._told = told
+        self._stopping = stopping
         self._numbers = {(task.stage, task.name): n for n, task in enumerate(self._tasks)}
         needed = makers_of(self._tasks)
         self._open = [len(before) for before in needed]
@@ -90,7 +90,7 @@ class ReadyTasks:
 
     def __iter__(self) -> Iterator[Task | None]:
         """Give the tasks out; None where nothing may begin until another task has ended."""
-        while not self._told():
+        while not self._stopping():
             if self._ready:
                 self._given += 1
                 yield self._tasks[heappop(self._ready)[1]]

@@ -1,7 +1,7 @@
-"""Let a run begin with what another run committed.
+"""Reuse committed files of another run.
 
-Resume compares keys and checksums, never where a file came from: what does not fit is made anew.
-So files of another run can only save work, never change a result.
+Resume compares keys and checksums, not the origin of a file: files that do not match are made
+again. So files of another run can only save work, never change a result.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def begin_with_preparation(other: Path, run_dir: Path, stages: Iterable[Stage] =
     These are labels and samples, of all seasons.
 
     A committed file is replaced, never written to, so that both runs may go on with a link; where
-    the file system knows none, the file is copied. Inventories are not taken: they name files that
+    the file system has none, the file is copied. Inventories are not taken: they name files that
     were extracted into the folder of the other run.
 
     Parameters

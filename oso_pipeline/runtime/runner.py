@@ -19,7 +19,6 @@ from oso_pipeline.core.commit import (
 from oso_pipeline.core.errors import ConfigError, EnvironmentFailure, InputDataError, Problem
 from oso_pipeline.runtime.checks.disk import refuse_full_disk
 from oso_pipeline.runtime.checks.memory import refuse_memory
-from oso_pipeline.runtime.course import Course
 from oso_pipeline.runtime.events import Observer, RunEnded
 from oso_pipeline.runtime.executors import Executor
 from oso_pipeline.runtime.folder import ownership
@@ -29,9 +28,10 @@ from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.selection import Selection, concerned
 from oso_pipeline.runtime.shard import Shard
+from oso_pipeline.runtime.stage_runner import StageRunner
 from oso_pipeline.runtime.stopping import Stop
-from oso_pipeline.tasks.heartbeat import forget_signs
-from oso_pipeline.tasks.memory_guard import forget_verdicts
+from oso_pipeline.tasks.heartbeat import remove_heartbeats
+from oso_pipeline.tasks.memory_guard import retry_given_up
 from oso_pipeline.tasks.stage import Stage
 
 __all__ = ["Selection", "concerned", "describe_run", "run"]
@@ -54,11 +54,11 @@ def run(
     Parameters
     ----------
     planner
-        What is to do.
+        Plan of the run.
     executor
         Does the tasks.
     observers
-        Are told of every event; what they raise ends the run.
+        Notified of every event; their exceptions end the run.
     selection
         Which part of the plan to run.
     lock
@@ -73,7 +73,7 @@ def run(
     InputDataError
         If a stage cannot be planned because its input is missing.
     EnvironmentFailure
-        If the run folder is locked, cannot be written, or its disk has too little room.
+        If the run folder is locked, cannot be written, or its disk has too little free space.
     KeyboardInterrupt
         On Ctrl-C.
     Terminated
@@ -85,24 +85,24 @@ def run(
     recipe = planner.config.recipe_id
     held = lock or RunLock(planner.run_dir, selection.shard, recipe=recipe)
     stop = Stop(planner.config.runtime.stop_grace_s)
-    course = Course(planner, executor, observers, selection, held, stop)
+    stage_runner = StageRunner(planner, executor, observers, selection, held, stop)
     if forecast is not None:
-        course.ledger = Ledger(forecast)
-    with stop.listening(), held:
+        stage_runner.ledger = Ledger(forecast)
+    with stop.handling_signals(), held:
         begin(planner.config, selection.shard)
         with executor:
             stages = _selected(planner, selection)
             _foresee(planner, stages, selection)
-            course.all(stages)
+            stage_runner.run(stages)
         held.require_held()
-    course.tell(RunEnded(course.outcome))
-    return course.outcome
+    stage_runner.notify(RunEnded(stage_runner.outcome))
+    return stage_runner.outcome
 
 
 def _foresee(planner: Planner, stages: Sequence[Stage], selection: Selection) -> None:
     """Raise before any work if a stage to come could not be planned, held, or written.
 
-    Input that is missing is left to the stage that meets it first, which tells more.
+    Input that is missing is left to the stage that meets it first, whose message is more precise.
     """
     with suppress(InputDataError):
         planner.tasks(stages[-1].name)
@@ -138,8 +138,8 @@ def begin(config: Config, shard: Shard | None = None) -> None:
     """Remove what runs before left behind, and describe this one; the folder is locked."""
     if shard is None:  # other shards write files just now
         sweep_temporaries(config.run_dir)
-        forget_signs(config.run_dir)
-    forget_verdicts(config.run_dir)
+        remove_heartbeats(config.run_dir)
+    retry_given_up(config.run_dir)
     describe_run(config)
 
 

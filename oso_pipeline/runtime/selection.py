@@ -38,7 +38,7 @@ class Selection:
 
     @property
     def others(self) -> str | None:
-        """Who else works on the stages, where this is only a part."""
+        """Other workers on the same stages, if this is only a part: shards or tiles."""
         return "shards" if self.shard else "tiles" if self.tiles else None
 
 

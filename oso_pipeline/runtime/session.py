@@ -1,4 +1,4 @@
-"""What a command or a notebook does with a run: load it, plan it, run it, verify it."""
+"""Operations on a run for commands and notebooks: load, plan, run, verify."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ from oso_pipeline.tasks.stage import Stage
 
 @dataclass(frozen=True)
 class Loaded:
-    """A configuration that was checked, and what its user should know of it.
+    """A checked configuration, with warnings and notes.
 
     Parameters
     ----------
     config
         The configuration.
     warnings
-        What does not stop the run.
+        Warnings, which do not stop the run.
     notes
-        What was looked at and is as it should be, in a line each.
+        Successful checks, one line each.
     """
 
     config: Config
@@ -73,7 +73,7 @@ def load(
 
 
 def read(path: Path, overrides: Sequence[str] | None = None) -> Config:
-    """Read a configuration, and check it in itself; what it names is not looked at.
+    """Read a configuration, and check it by itself; files that it names are not read.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def config_of(run_folder: Path) -> Path:
         found = "the folder holds no config.yaml" if run_folder.is_dir() else "there is nothing"
         raise InputDataError(
             Problem(
-                "E-INPUT-058",
+                "E-RUN-NONE",
                 f"no run: {found}, expected the folder of a run or its YAML file",
                 str(run_folder),
                 "`oso check CONFIG` names the run folder of a configuration; `oso run` makes it",
@@ -171,8 +171,8 @@ def forecast_of(config: Config, workers: int | None = None) -> Forecast:
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How a run is run.
+class RunOptions:
+    """Options of how tasks are executed; they do not change results.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ class Manner:
 def run(
     planner: Planner,
     selection: Selection | None = None,
-    manner: Manner | None = None,
+    options: RunOptions | None = None,
     observers: Sequence[Observer] = (),
 ) -> Outcome:
     """Run what is missing, log it, and compare it with what was expected.
@@ -203,13 +203,13 @@ def run(
     Parameters
     ----------
     planner
-        What is to do.
+        Plan of the run.
     selection
         Which part of it; everything by default.
-    manner
+    options
         How it is run; as configured by default.
     observers
-        Are told of every event, beside the log of the run folder.
+        Notified of every event, in addition to the log of the run folder.
 
     Raises
     ------
@@ -220,12 +220,12 @@ def run(
         goes on with the run.
     """
     drivers.require_drivers()
-    selection, manner = selection or Selection(), manner or Manner()
+    selection, options = selection or Selection(), options or RunOptions()
     config, run_dir, shard = planner.config, planner.run_dir, selection.shard
-    if manner.serial:
+    if options.serial:
         executor: Executor = SerialExecutor(config.runtime.memory_per_worker_bytes)
     else:
-        executor = executor_of(config, manner.workers)
+        executor = executor_of(config, options.workers)
     log = LogFile(run_dir, shard)
     slow = StragglerWatch(
         run_dir,
@@ -233,10 +233,10 @@ def run(
         [log, *observers],
         host=socket.gethostname() if shard else None,
     )
-    lock = RunLock(run_dir, shard, manner.wait_lock_s, manner.break_lock, config.recipe_id)
+    lock = RunLock(run_dir, shard, options.wait_lock_s, options.break_lock, config.recipe_id)
     watching: list[Observer] = [log, ProgressFile(run_dir, shard), slow, *observers]
     with slow:
-        forecast = forecast_of(config, manner.workers)
+        forecast = forecast_of(config, options.workers)
         return runner.run(planner, executor, watching, selection, lock, forecast)
 
 
@@ -252,12 +252,12 @@ def folder_of(run_folder: Path) -> Path:
     config_of(folder)
     if not ownership.is_run_folder(folder):
         message = f"no run: the folder has no {ownership.MARK}, which every run writes"
-        raise InputDataError(Problem("E-INPUT-058", message, str(folder), "name a run folder"))
+        raise InputDataError(Problem("E-RUN-NONE", message, str(folder), "name a run folder"))
     return folder
 
 
 def verify(run_folder: Path, repair: bool) -> verification.Verification:
-    """Compare a run folder with its commits; withdraw those that do not hold, where asked to.
+    """Compare a run folder with its commits; withdraw those that do not match, if requested.
 
     Raises
     ------

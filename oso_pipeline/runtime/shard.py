@@ -1,4 +1,4 @@
-"""A share of a run: what one element of a job array does, without a scheduler across nodes."""
+"""A shard of a run: the part of one element of a job array, without a shared scheduler."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.count:
-            raise ValueError(f"found shard {self}, expected i/n with 1 <= i <= n, as 3/20")
+            raise ValueError(f"found shard {self}, expected i/n with 1 <= i <= n, for example 3/20")
 
     def __str__(self) -> str:
-        """Return the shard as it is asked for, ``3/20``."""
+        """Return the shard as text, for example ``3/20``."""
         return f"{self.number}/{self.count}"
 
     @classmethod
@@ -51,13 +51,15 @@ class Shard:
         """
         found = _FORM.fullmatch(text.strip())
         if found is None:
-            raise ValueError(f"found shard {text!r}, expected i/n with 1 <= i <= n, as 3/20")
+            raise ValueError(
+                f"found shard {text!r}, expected i/n with 1 <= i <= n, for example 3/20"
+            )
         return cls(int(found[1]), int(found[2]))
 
     def share(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
         """Return the tasks of this shard: a run of neighbours with its part of the work.
 
-        Neighbouring tasks read the same files and use the same model. The deal depends on the
+        Neighbouring tasks read the same files and use the same model. The division depends on the
         plan alone, not on what is done already: each shard finds its own, every task belongs
         to exactly one, and the same command after an interruption goes on with the same share.
         """

@@ -1,4 +1,4 @@
-"""How a run is asked to end: at once, or after what it is doing."""
+"""Signals that end a run: at once, or after the running tasks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 
 class Terminated(BaseException):
-    """The process was asked to end at once (SIGTERM)."""
+    """The process received SIGTERM and ends at once."""
 
 
 class OutOfTime(BaseException):
-    """What was running when the end was announced (SIGUSR1) did not end in time."""
+    """Tasks that ran when the end was announced (SIGUSR1) did not end in time."""
 
 
 class Stop:
@@ -30,7 +30,7 @@ class Stop:
         self._end: type[BaseException] | None = None
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def handling_signals(self) -> Iterator[None]:
         """Handle SIGUSR1, SIGTERM and Ctrl-C while the body runs; only in the main thread."""
         handlers: dict[int, Callable[[int, FrameType | None], Any]] = {
             signal.SIGUSR1: self._announce,
@@ -46,8 +46,8 @@ class Stop:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def raise_if_asked(self) -> None:
-        """End now if that was asked for where nothing can be raised.
+    def raise_if_stopped(self) -> None:
+        """Raise a pending request to end that a signal handler could not raise.
 
         Python ignores what a signal raises inside of a finaliser or a callback of C code.
         """

@@ -1,4 +1,4 @@
-"""What is new since a run was last at work in a folder, and what has to be made again for it."""
+"""New inputs since the last run in a folder, and the files to make again for them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Changes:
-    """What became of the products of a tile since its inventory was committed, by their names."""
+    """Changes to the products of a tile since its inventory was committed, by name."""
 
     new: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class Update:
-    """What an update would do.
+    """Effect of an update.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def find_update(planner: Planner, before: Config) -> Update:
     Parameters
     ----------
     planner
-        What is to be there.
+        Expected products.
     before
         The configuration of the last run, see `configuration_before`.
     """
@@ -103,7 +103,7 @@ def configuration_before(config: Config) -> Config:
     Raises
     ------
     InputDataError
-        If no run was there (``E-INPUT-058``).
+        If no run was there (``E-RUN-NONE``).
     ConfigError
         If it was another map (``E-RUN-OTHER``), with all settings that differ.
     """
@@ -112,7 +112,7 @@ def configuration_before(config: Config) -> Config:
     if not ownership.is_run_folder(run_dir) or not path.exists():
         message = "there is nothing to update: no run was at work in the run folder"
         hint = "`oso run CONFIG` makes the first map"
-        raise InputDataError(Problem("E-INPUT-058", message, str(run_dir), hint))
+        raise InputDataError(Problem("E-RUN-NONE", message, str(run_dir), hint))
     before = load_config(path, ())
     if differing := _differences(_of_the_map(before), _of_the_map(config)):
         shown = "; ".join(differing[:_SHOWN])

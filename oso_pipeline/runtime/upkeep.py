@@ -1,4 +1,4 @@
-"""What is done to a run between its maps: remove what can be made again."""
+"""Maintenance of a run folder: remove files that can be made again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def clean(run_folder: Path, kinds: Sequence[str], dry_run: bool = False) -> clea
     Raises
     ------
     ConfigError, InputDataError
-        If no run has written the folder; if it is asked what is outdated and the run cannot be
+        If no run has written the folder; if outdated files are requested and the run cannot be
         planned, as its images or labels are not there.
     EnvironmentFailure
         If a run works in the folder.

@@ -1,6 +1,6 @@
 """Unlabelled pixels drawn by area: how the season went, whatever grows there.
 
-Of each stratum the pixels with the lowest numbers are taken that no polygon holds which judges
+Of each stratum the pixels with the lowest numbers are taken that no polygon holds which evaluates
 the map.
 """
 
@@ -23,7 +23,7 @@ StrataOf = Callable[[Block], npt.NDArray[np.int32]]
 
 @dataclass(frozen=True)
 class AreaLimits:
-    """What is drawn.
+    """Settings of the draw.
 
     Parameters
     ----------
@@ -45,18 +45,18 @@ class AreaLimits:
 
 @dataclass
 class AreaDraw:
-    """What unlabelled pixels of a tile are drawn from: all that it owns.
+    """Population of the unlabelled pixels of a tile: all pixels that it owns.
 
     Parameters
     ----------
     finder
-        Tells which pixels the tile owns, and in which polygon they lie.
+        Finds the pixels that the tile owns, and their polygons.
     polygons
         Polygons of the season of the map.
     strata_of
         Strata of the pixels.
     limits
-        What is drawn.
+        Settings of the draw.
     """
 
     finder: CandidateFinder

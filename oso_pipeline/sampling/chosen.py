@@ -11,8 +11,8 @@ import numpy.typing as npt
 from oso_pipeline.core.lowest_draws import lowest
 from oso_pipeline.sampling.drawn import HIGHEST, Drawn, Role, with_margin
 from oso_pipeline.sampling.draws import Draw
-from oso_pipeline.sampling.features import Features, Validity
 from oso_pipeline.sampling.parts import PartReader
+from oso_pipeline.sampling.pixel_features import Features, Validity
 
 IN_MEMORY = -1
 """In place of the number of a part: the pixel was read in the second round."""
@@ -44,7 +44,7 @@ def rest_of(draw: Draw, drawn: Drawn, usable: npt.NDArray[np.bool_]) -> tuple[Re
     Parameters
     ----------
     draw
-        What they were drawn from.
+        Population of the draw.
     drawn
         The pixels drawn.
     usable
@@ -97,7 +97,7 @@ class More:
 
     def result(self) -> tuple[Drawn, Validity, Features]:
         """Return the pixels kept, with numbers of clear dates and features."""
-        pixels = Drawn.joined([part[0] for part in self._parts])
+        pixels = Drawn.concatenated([part[0] for part in self._parts])
         validity = np.concatenate([np.empty(0, np.uint16), *(part[1] for part in self._parts)])
         none = np.empty((0, self.n_features), np.int16)
         features = np.concatenate([none, *(part[2] for part in self._parts)])
@@ -124,7 +124,7 @@ class Chosen:
     part, row
         Number of the part, or `IN_MEMORY`, and the row in it.
     parts
-        What was read of the blocks.
+        Files with the pixels read of each block.
     more
         Features of the second round, shape ``(pixels, features)``.
     """
@@ -153,11 +153,11 @@ class Choice:
     Parameters
     ----------
     draw
-        What they were drawn from.
+        Population of the draw.
     drawn
         The pixels drawn.
     parts
-        What was read of the blocks: the usable ones among them.
+        Files with the usable pixels of each block.
     """
 
     draw: Draw
@@ -176,7 +176,7 @@ class Choice:
         """Return the pixels that become samples."""
         number, clear, part, row = self._places
         more, more_clear, features = self.more.result()
-        pixels = Drawn.joined([self.drawn.take(number), more])
+        pixels = Drawn.concatenated([self.drawn.take(number), more])
         validity = np.concatenate([clear.astype(np.uint16), more_clear])
         part = np.concatenate([part, np.full(len(features), IN_MEMORY)])
         row = np.concatenate([row, np.arange(len(features))])

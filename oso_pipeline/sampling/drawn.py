@@ -50,7 +50,7 @@ class Drawn:
     polygon
         Row in `Polygons`, int32; `core.rasterise.NONE` outside all.
     group
-        What a pixel is drawn among, int32: its class and stratum, or its stratum.
+        Group in which a pixel is drawn, int32: its class and stratum, or its stratum.
     draw
         Its number, uint64.
     """
@@ -76,7 +76,7 @@ class Drawn:
         return cls.of(*(np.empty(0, np.int32) for _ in range(4)), np.empty(0, np.uint64))
 
     @classmethod
-    def joined(cls, parts: Sequence[Drawn]) -> Drawn:
+    def concatenated(cls, parts: Sequence[Drawn]) -> Drawn:
         """Return the pixels of all `parts`."""
         if not parts:
             return cls.none()
@@ -159,7 +159,7 @@ class Lowest:
         return pixels.take(pixels.order())
 
     def _trim(self) -> None:
-        pixels = Drawn.joined(self._parts)
+        pixels = Drawn.concatenated(self._parts)
         keep = np.zeros(len(pixels), bool)
         for role, highest in zip(self.roles, self._highest, strict=True):
             group = role.groups(pixels)

@@ -17,7 +17,7 @@ from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.commit import verified
 from oso_pipeline.sampling.by_area import AreaDraw, AreaLimits
 from oso_pipeline.sampling.drawn import Drawn, Role
-from oso_pipeline.sampling.labelled import LabelledDraw, Limits, draw_seed
+from oso_pipeline.sampling.labelled import LabelledDraw, SamplingLimits, draw_seed
 from oso_pipeline.sampling.polygons import CandidateFinder, Polygons
 from oso_pipeline.tasks.job import Input
 from oso_pipeline.vectors.strata import StrataOfTask, strata_names
@@ -31,11 +31,11 @@ _ROW_GROUP = 65_536
 
 
 class Draw(Protocol):
-    """What pixels of a tile are drawn from, and who takes them."""
+    """Populations of a tile to draw pixels from, with their roles."""
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """Who takes pixels."""
+        """Roles that take pixels."""
         ...
 
     @property
@@ -68,7 +68,7 @@ class Unlabelled:
 
     @classmethod
     def of(cls, config: Config) -> Unlabelled | None:
-        """Return what a configuration asks for: None without ``adaptation``."""
+        """Return the settings of a configuration; None without ``adaptation``."""
         if config.adaptation is None:
             return None
         size, names = config.adaptation.target_sample_size, strata_names(config)
@@ -93,8 +93,8 @@ class Unlabelled:
 def draws_of(
     job: DrawJob | SampleJob, finder: CandidateFinder, polygons: Polygons
 ) -> tuple[Draw, ...]:
-    """Return the draw of labelled pixels, and that by area where the job asks for it."""
-    limits = Limits(
+    """Return the draw of labelled pixels, and that by area if the job requests it."""
+    limits = SamplingLimits(
         job.variants,
         job.max_train,
         job.max_validation,

@@ -64,7 +64,7 @@ class PixelJob(ReadingJob):
     block
         Part of the tile.
     read
-        What is read from the images.
+        Bands and quality layers to read from the images.
     layout
         Features of the samples.
     min_validity
@@ -95,7 +95,7 @@ class SampleJob(ReadingJob):
     ownership
         How the tile and its neighbours share the map.
     read
-        What is read from the images.
+        Bands and quality layers to read from the images.
     layout
         Features of the samples.
     columns
@@ -115,14 +115,14 @@ class SampleJob(ReadingJob):
     unlabelled_regions
         The file of the strata that these are drawn in.
     inventory, reference
-        What is read.
+        Bands and quality layers to read.
     block_shape
         Rows and columns read at once in a second round; the samples do not depend on it.
     draws
-        What the draw of the tile left. It follows from what is in the key already, so neither this
+        Output of the draw of the tile. It follows from the other parts of the key, so neither this
         nor `parts` is.
     parts
-        What was read of the blocks of the tile, one path per block: that of labelled pixels.
+        Files with the pixels read of each block of the tile, one path per block: labelled pixels.
     """
 
     tile: str

@@ -16,7 +16,7 @@ from oso_pipeline.sampling.polygons import CandidateFinder, Polygons, draw_numbe
 
 
 @dataclass(frozen=True)
-class Limits:
+class SamplingLimits:
     """How many pixels are taken per class and stratum; None takes all.
 
     Parameters
@@ -37,21 +37,21 @@ class Limits:
 
 @dataclass
 class LabelledDraw:
-    """What labelled pixels of a tile are drawn from.
+    """Population of the labelled pixels of a tile.
 
     Parameters
     ----------
     finder
-        Tells which pixels the tile owns, and in which polygon they lie.
+        Finds the pixels that the tile owns, and their polygons.
     polygons
         Polygons of the tile.
     limits
-        What is drawn.
+        Settings of the draw.
     """
 
     finder: CandidateFinder
     polygons: Polygons
-    limits: Limits
+    limits: SamplingLimits
     roles: tuple[Role, ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What was read of a block: the drawn pixels that are clear, with their features."""
+"""Files of the drawn clear pixels of a block, with their features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from oso_pipeline.core.commit import staged
 from oso_pipeline.core.parquet_pieces import chosen_rows
-from oso_pipeline.sampling.features import Features, Validity
+from oso_pipeline.sampling.pixel_features import Features, Validity
 
 Add = Callable[[npt.NDArray[np.int64], Validity, Features], None]
 """Takes pixels: their numbers in the draw, clear dates and features ``(pixels, features)``."""

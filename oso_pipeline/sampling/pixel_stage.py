@@ -14,9 +14,9 @@ from oso_pipeline.core.commit import digest
 from oso_pipeline.core.wording import counted
 from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.sampling.draws import Places, read_places
-from oso_pipeline.sampling.features import Asked, Features, Validity, read_features
 from oso_pipeline.sampling.jobs import PixelJob
 from oso_pipeline.sampling.parts import Add, part_file, part_files
+from oso_pipeline.sampling.pixel_features import Features, PixelRequest, Validity, read_features
 from oso_pipeline.sampling.planning import TilePlan, tile_plans
 from oso_pipeline.tasks.job import Input, Inputs
 from oso_pipeline.tasks.part_task import PartTask, require_parts
@@ -80,14 +80,14 @@ def read_pixels(job: PixelJob, task: Task) -> Summary:
     drawn = [read_places(task.path_of(one), job.block) for one in inputs]
     clear = 0
 
-    def asked(places: Places, add: Add) -> Asked:
+    def request(places: Places, add: Add) -> PixelRequest:
         def take(some: npt.NDArray[np.intp], validity: Validity, features: Features) -> None:
             nonlocal clear
             usable = np.flatnonzero(validity >= job.min_validity)
             add(places.number[some[usable]], validity[usable], features[usable])
             clear += len(usable)
 
-        return Asked(places.row, places.column, take)
+        return PixelRequest(places.row, places.column, take)
 
     with ExitStack() as files:
         parts = [
@@ -96,7 +96,7 @@ def read_pixels(job: PixelJob, task: Task) -> Summary:
         ]
         if any(map(len, drawn)):
             reader = BlockReader(read_inventory(task.path_of(job.inventory)), job.read)
-            wanted = [asked(places, add) for places, add in zip(drawn, parts, strict=True)]
+            wanted = [request(places, add) for places, add in zip(drawn, parts, strict=True)]
             read_features(PieceReader(reader, job.memory_bytes), job.block, wanted, job.layout)
     n_drawn = sum(map(len, drawn))
     return {"drawn": n_drawn, "clear": clear, "blocks_read": int(n_drawn > 0)}

@@ -1,4 +1,4 @@
-"""What is planned for each tile, by the stages ``draw``, ``pixels`` and ``samples`` alike."""
+"""Plan of each tile for the stages ``draw``, ``pixels`` and ``samples``."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ FEWER_PIXELS = (
 
 @dataclass(frozen=True)
 class TilePlan:
-    """What is planned for a tile.
+    """Plan of a tile.
 
     Parameters
     ----------
     job, sample
-        What the samples are, and the task that puts them together, which lacks draw and parts.
+        Job of the samples, and the task that writes them, still without draw and parts.
     drawn
         How many pixels are drawn, as far as is known beforehand.
     memory

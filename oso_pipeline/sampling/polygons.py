@@ -100,7 +100,7 @@ class CandidateFinder:
         block
             Part of the tile.
         wanted
-            Pixels that are asked for, shape ``(block.height, block.width)``.
+            Requested pixels, shape ``(block.height, block.width)``.
         """
         return self._candidates(block, wanted & self._owned(block), self._burner.block(block))
 
@@ -213,7 +213,7 @@ def draw_numbers(
     seed
         Seed of the draw, different in each tile.
     polygon_id, row, column
-        What tells pixels apart, int64, shape ``(pixels,)``.
+        Unique number of each pixel, int64, shape ``(pixels,)``.
     """
     with np.errstate(over="ignore"):
         state = np.full(len(row), seed, np.uint64)
@@ -229,7 +229,7 @@ def _mixed(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 
 def _extent(grid: GeoBox, epsg: int) -> tuple[float, float, float, float]:
-    """Return bounds of a grid on the map, metres, with room for the sag of its edges."""
+    """Return bounds of a grid on the map, metres, with a margin for the curvature of its edges."""
     to_map = Transformer.from_crs(grid.crs.epsg, epsg, always_xy=True)
     west, south, east, north = grid.boundingbox.bbox
     left, bottom, right, top = to_map.transform_bounds(west, south, east, north, _DENSE)

@@ -16,8 +16,8 @@ from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.sampling.chosen import Choice
 from oso_pipeline.sampling.drawn import Drawn
-from oso_pipeline.sampling.features import Asked, Features, Validity, read_features
 from oso_pipeline.sampling.jobs import SampleJob
+from oso_pipeline.sampling.pixel_features import Features, PixelRequest, Validity, read_features
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.timeseries.reading.pieces import PieceReader
 from oso_pipeline.timeseries.reading.reader import BlockReader
@@ -32,17 +32,17 @@ def read_more(job: SampleJob, task: Task, choices: Sequence[Choice]) -> None:
     pieces = PieceReader(reader, job.memory_bytes)
     rows, columns = (int(size) for size in job.grid.shape)
     for block in blocks_of(job.tile, (rows, columns), job.block_shape):
-        asked = [asked_of(choice, block, columns, job.min_validity) for choice in short]
-        read_features(pieces, block, asked, job.layout)
+        requests = [pixel_request(choice, block, columns, job.min_validity) for choice in short]
+        read_features(pieces, block, requests, job.layout)
 
 
-def asked_of(choice: Choice, block: Block, columns: int, min_validity: int) -> Asked:
+def pixel_request(choice: Choice, block: Block, columns: int, min_validity: int) -> PixelRequest:
     """Return the pixels of a block that were not drawn though they may be needed.
 
     Parameters
     ----------
     choice
-        What is chosen from, which takes the pixels.
+        Population to choose from, which takes the pixels.
     block
         Part of the tile.
     columns
@@ -62,7 +62,7 @@ def asked_of(choice: Choice, block: Block, columns: int, min_validity: int) -> A
         clear = np.flatnonzero(validity >= min_validity)
         choice.more.add(pixels.take(some[clear]), validity[clear], features[clear])
 
-    return Asked(pixels.row, pixels.column, take)
+    return PixelRequest(pixels.row, pixels.column, take)
 
 
 def _codes(pixels: Drawn, columns: int) -> npt.NDArray[np.int64]:

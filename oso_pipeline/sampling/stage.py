@@ -147,7 +147,7 @@ def _lost(outside: Mapping[int, int], without_pixel: Mapping[str, int]) -> Probl
         if counts:
             listed = ", ".join(f"{code}: {n}" for code, n in by_code(counts).items())
             problems.warn(
-                "W-INPUT-038",
+                "W-POLYGON-UNUSED",
                 f"{sum(counts.values())} polygons {why} and are not used (class: number {listed})",
                 "reference.parquet",
                 "map more tiles, give larger polygons or a smaller reference.erosion_m, or "

@@ -17,7 +17,7 @@ from oso_pipeline.simulation.world.spec import WorldSpec
 
 _MARK = "world.json"
 _CONTENT = 5
-"""Raised when the same specification gives other files, so that older worlds are made anew."""
+"""Raised when the same specification gives other files, so that older worlds are made again."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def prepare_demo(
         Gets ``demo.yaml``, ``past_forest.yaml``, ``one_year.yaml`` and ``world/``; their runs go
         to ``run/``, ``run_past_forest/`` and ``run_one_year/``.
     say
-        Is told what happens.
+        Called with progress messages.
     spec
         Another world than that of two years.
 
@@ -81,16 +81,16 @@ def ensure_world(folder: Path, spec: WorldSpec) -> bool:
     Raises
     ------
     InputDataError
-        If `folder` holds something that is no simulated world.
+        If `folder` holds something that is not a simulated world.
     """
     marker = folder / _MARK
-    told = read_object(marker)
+    content = read_object(marker)
     identity = digest({"spec": asdict(spec), "software": __version__, "content": _CONTENT})
-    if told.get("identity") == identity:
+    if content.get("identity") == identity:
         return False
     there = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    if others := there - {_MARK, *told.get("entries", ())} if "identity" in told else there:
-        problem = f"the folder holds something that is no simulated world: {min(others)}"
+    if others := there - {_MARK, *content.get("entries", ())} if "identity" in content else there:
+        problem = f"the folder holds something that is not a simulated world: {min(others)}"
         raise InputDataError(Problem("E-SIMULATE", problem, str(folder), "name another folder"))
     making = folder.with_name(f".{folder.name}.making")
     for old in (making, folder):

@@ -94,7 +94,7 @@ def simulate(folder: Path, spec: WorldSpec | None = None) -> SimulatedWorld:
     folder
         Where to write; created if need be.
     spec
-        What to simulate; the default world has two tiles of 256 x 256 pixels and one year.
+        World to simulate; the default has two tiles of 256 x 256 pixels and one year.
 
     Raises
     ------
@@ -183,7 +183,7 @@ class _Delivery:
         return [self._write(overpass, make, scene)]
 
     def _with_faults(self, number: int, make: Make) -> Make:
-        """Put in the faults that the spec asks for."""
+        """Put in the faults of the spec."""
         for variant in self.world.spec.variants:
             at, change = _FAULTY[variant]
             if number == at and self.tile == self.world.spec.tiles[0]:

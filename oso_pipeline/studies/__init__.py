@@ -1,1 +1,1 @@
-"""Studies above a run: what adaptation gains."""
+"""Studies above a run, for example the gain of adaptation."""

@@ -24,14 +24,14 @@ def _run(planner: Planner, selection: Selection, observers: Sequence[Observer]) 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """How a study runs what it needs, and who is told how far it is.
+    """How a study runs its plans and reports progress.
 
     Parameters
     ----------
     run
-        Runs a plan; observers are told of its events.
+        Runs a plan; observers receive its events.
     say
-        Is told warnings and progress, as lines for people.
+        Called with warnings and progress, as lines of text.
     """
 
     run: RunPlan = _run
@@ -81,7 +81,7 @@ def reach(
     around
         How the plan is run.
     observers
-        Are told of the events of the run.
+        Receive the events of the run.
 
     Returns
     -------

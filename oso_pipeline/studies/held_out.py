@@ -62,8 +62,8 @@ class Resampling:
     @classmethod
     def of(cls, config: Config) -> Resampling:
         """Return what the configuration asks for."""
-        asked = config.validation
-        return cls(asked.bootstrap, asked.confidence_level, config.seed)
+        validation = config.validation
+        return cls(validation.bootstrap, validation.confidence_level, config.seed)
 
 
 def counting_variants(config: Config) -> Sequence[str]:

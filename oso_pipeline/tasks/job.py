@@ -1,4 +1,4 @@
-"""Jobs: what a task is about, as one frozen dataclass per kind of task.
+"""Jobs: parameters and inputs of a task, as one frozen dataclass per kind of task.
 
 The fields of a job say what they are for. A plain field decides the output and enters the key of
 the task. A field made by `reads` is an input: its digest enters the key, its path does not. A
@@ -63,7 +63,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a stage made, read as one: a task stays small whatever the number of tiles.
+    """Outputs of a stage, read as one input: a task stays small for any number of tiles.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def place(*, default: Any = _NOTHING) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a task is about; a kind of task derives from it.
+    """Parameters and inputs of a task; base class of all kinds of jobs.
 
     Values of fields are JSON values, or objects with ``to_json``, pydantic models, dates, grids,
     and mappings and tuples of these.
@@ -183,7 +183,7 @@ class Job:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What decides the output, as JSON values by name."""
+        """Parameters that decide the output, as JSON values by name."""
         found: dict[str, Any] = {}
         for name, role, value in self._fields():
             if role.kind not in ("decides", "merged", "file") or (role.if_set and value is None):
@@ -234,7 +234,7 @@ class ReadingJob(Job):
     Parameters
     ----------
     memory_bytes
-        What the process may use; the output does not depend on it.
+        Memory limit of the process; the output does not depend on it.
     """
 
     memory_bytes: float = place()

@@ -1,8 +1,8 @@
-"""What a task leaves behind when its worker dies for want of memory, and what follows from it.
+"""Marks of tasks whose worker died for lack of memory, and limits on further attempts.
 
 A process that the kernel, the batch system or dask's nanny kills says nothing. So a task that
 comes near the memory of its worker notes it in a small file, which it removes when it ends. Who
-finds the file when the task is done again knows that it was not the first, and goes on with
+finds the file when the task is run again is not the first one, and goes on with
 less at once; and after a second time, that a third would end alike.
 """
 
@@ -43,7 +43,7 @@ class Mark:
     Parameters
     ----------
     used_bytes, limit_bytes
-        What the process used when that was noted last, and what it may use.
+        Memory used by the process at the last note, and its limit.
     deaths
         How many workers died over the task, this one included unless the task goes on.
     """
@@ -62,7 +62,7 @@ class Mark:
             return None
 
     def write(self, path: Path) -> None:
-        """Write the mark; where that fails, the next worker knows nothing, which is no harm."""
+        """Write the mark; if that fails, the next worker runs the task as if it were the first."""
         temporary = temporary_beside(path)
         with suppress(OSError):
             # Never the run folder: where that is gone, nothing may take its place.
@@ -78,9 +78,9 @@ class MemoryWatch:
     Parameters
     ----------
     task
-        What is done.
+        Task to run.
     limit_bytes
-        What the process may use; None does not watch.
+        Memory limit of the process; None for no limit.
     """
 
     def __init__(self, task: Task, limit_bytes: float | None) -> None:
@@ -143,7 +143,7 @@ def with_less_memory(task: Task) -> Task:
 
 
 def out_of_memory(task: Task, limit_bytes: float | None, used_bytes: int | None = None) -> Problem:
-    """Say that a worker has not enough memory for a task, and which knobs there are."""
+    """Return the error of a worker with too little memory for a task, with possible settings."""
     has = "" if limit_bytes is None else f" of {limit_bytes / 1e9:.2f} GB"
     what = f"task {task.stage} {task.name} needs more memory than its worker{has} has"
     if used_bytes is not None:
@@ -156,10 +156,10 @@ def out_of_memory(task: Task, limit_bytes: float | None, used_bytes: int | None 
     return Problem("E-RUN-MEMORY", what, None, hint)
 
 
-def forget_verdicts(run_dir: Path) -> None:
-    """Let tasks that were given up for want of memory be tried again, with little of it.
+def retry_given_up(run_dir: Path) -> None:
+    """Allow one more attempt for tasks that were given up for lack of memory.
 
-    Called when a run begins: the user may have made room.
+    Called when a run begins: the user may have freed memory.
     """
     for path in (run_dir / FOLDER).glob("*.json"):
         mark = Mark.read(path)

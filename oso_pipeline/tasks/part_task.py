@@ -15,7 +15,7 @@ from oso_pipeline.tasks.task import Task, TaskState
 class PartTask(Task):
     """A task that counts as done once what it serves is committed.
 
-    So its outputs may be removed then, and a run whose older version knew no parts does not make
+    So its outputs may be removed then, and a run of an older version without parts does not make
     them for what is there already. The whole must have the same key whatever the parts are.
 
     Parameters
@@ -30,18 +30,22 @@ class PartTask(Task):
         """Leave out the whole."""
         return {**self.__dict__, "whole": None}
 
-    def committed(self) -> dict[str, Any] | None:
+    def commit_record(self) -> dict[str, Any] | None:
         """Return the commit record, one without a summary where the whole alone is committed."""
-        record = super().committed()
-        if record is None and self.whole is not None and self.whole.committed() is not None:
+        record = super().commit_record()
+        if record is None and self.whole is not None and self.whole.commit_record() is not None:
             return {"key": self.key}
         return record
 
     def state(self) -> TaskState:
         """Compare what is committed with what the task would make, or the whole."""
         state = super().state()
-        if state.status != "done" and self.whole is not None and self.whole.committed() is not None:
-            return TaskState("done", "what it serves is up to date")
+        if (
+            state.status != "done"
+            and self.whole is not None
+            and self.whole.commit_record() is not None
+        ):
+            return TaskState("done", "the output made from it is up to date")
         return state
 
 

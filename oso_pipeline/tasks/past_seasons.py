@@ -20,12 +20,12 @@ PREFIX = "past_"
 
 @dataclass(frozen=True)
 class PastContext:
-    """What a stage sees of a past season: its configuration, and the tasks of that season.
+    """View of a past season for a stage: its configuration, and the tasks of that season.
 
     Parameters
     ----------
     whole
-        What a stage of the season of the map sees.
+        Context of a stage of the season of the map.
     config
         The configuration as the past season sees it.
     """
@@ -61,7 +61,7 @@ def past_tasks(context: PlanContext[Config], stage: str, year: int) -> tuple[Tas
 
 
 def of_its_season(found: Gathered, stage: Stage, context: PlanContext[Config]) -> Gathered:
-    """Return what a stage tells, with the year before each warning where it is repeated for others.
+    """Return the summary of a stage, with the year before each warning of a past season.
 
     Warnings of past seasons name theirs; beside these, those of the map have to as well.
     """
@@ -89,7 +89,7 @@ class PastStage:
     stage
         The stage.
     change
-        What is done otherwise than for the season of the map: from a task and the context of
+        Differences from the season of the map: a function of a task and the context of
         all seasons to the task to do.
     """
 
@@ -103,7 +103,7 @@ class PastStage:
 
     @property
     def reusable(self) -> tuple[str, ...]:
-        """What is reusable of the stage, for each season."""
+        """Reusable outputs of the stage, for each season."""
         return tuple(f"past/*/{pattern}" for pattern in self.stage.reusable)
 
     @property

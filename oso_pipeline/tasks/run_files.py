@@ -1,4 +1,4 @@
-"""What a run folder holds, read for the report."""
+"""Files of a run folder, read for the report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RunFiles:
     outputs
         First output of each task by stage, relative to `folder`.
     tiles
-        The tiles asked for, whether they have products or not.
+        The requested tiles, whether they have products or not.
     as_of
         Day up to which images count, where the configuration sets one.
     """
@@ -47,17 +47,17 @@ class RunFiles:
         records = (read_sidecar(self.folder / path) for path in self.outputs.get(stage, ()))
         return [record.get("summary") or {} for record in records if record is not None]
 
-    def committed(self, stage: str) -> list[Path]:
+    def committed_files(self, stage: str) -> list[Path]:
         """Return the committed first outputs of a stage."""
         paths = [self.folder / path for path in self.outputs.get(stage, ())]
         return [path for path in paths if read_sidecar(path) is not None]
 
     def failure(self, stage: str) -> str | None:
-        """Return why a stage with tasks has left nothing, as the log of the run tells.
+        """Return why a stage with tasks has no output, from the log of the run.
 
         None where it has left something, or nobody tried.
         """
-        if stage not in self.outputs or self.committed(stage):
+        if stage not in self.outputs or self.committed_files(stage):
             return None
         found = None
         for entry in self.log():
@@ -66,7 +66,7 @@ class RunFiles:
         return found
 
     def log(self) -> list[dict[str, Any]]:
-        """Return the entries of ``log.jsonl``; what cannot be read is passed over."""
+        """Return the entries of ``log.jsonl``; unreadable lines are skipped."""
         try:
             text = read_regular(self.folder / "log.jsonl").decode("utf-8", "replace")
         except OSError:

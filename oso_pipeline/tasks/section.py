@@ -1,4 +1,4 @@
-"""What a stage adds to the report: a heading, paragraphs and plain tables."""
+"""Section of a stage in the report: a heading, paragraphs and plain tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Section:
     heading
         Its title.
     paragraphs, tables
-        What it shows, in this order.
+        Content of the section, in this order.
     """
 
     heading: str

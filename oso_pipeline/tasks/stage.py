@@ -1,7 +1,7 @@
-"""The contract of a stage: everything that the run time and the report have to know of it.
+"""The contract of a stage: its interface for `runtime` and `report`.
 
 A stage is a folder, or a module, and one line in the list of stages. All that belongs to it is
-said by it; the general rooms loop over the stages and name none. Derive from `StageBase` and
+said by it; general packages loop over the stages and name none. Derive from `StageBase` and
 write ``name`` and ``plan``, and the function that does a task::
 
     check(config)   -> problems   what can be known before any work, all at once, with notes
@@ -36,7 +36,7 @@ ConfigT_co = TypeVar("ConfigT_co", covariant=True)
 
 
 class PlanContext(Protocol[ConfigT_co]):
-    """What a stage may look at while it plans."""
+    """Information for the planning of a stage."""
 
     @property
     def config(self) -> ConfigT_co:
@@ -65,14 +65,14 @@ class PlanContext(Protocol[ConfigT_co]):
 
 @dataclass(frozen=True)
 class Gathered:
-    """What a stage tells of itself when its tasks have ended.
+    """Summary of a stage after its tasks have ended.
 
     Parameters
     ----------
     summary
         Values, as in JSON.
     warnings
-        What the user should know, each once, as `core.errors.Problem` is shown.
+        Distinct warnings for the user, formatted as `core.errors.Problem`.
     headline
         One line for the terminal; empty where there is nothing to say.
     """
@@ -84,7 +84,7 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Makes:
-    """What a stage leaves in the run folder, as `oso clean` names and treats it.
+    """Output of a stage in the run folder, as `oso clean` names and treats it.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class Makes:
     is_result
         Whether they are what a run is made for: then only who names the kind removes them.
     folders
-        Folders at the top of the run folder for committed files that are no outputs of tasks and
+        Folders at the top of the run folder for committed files that are not outputs of tasks and
         can be made again from the input; each is a kind of its own.
     """
 
@@ -103,7 +103,7 @@ class Makes:
 
 
 class Stage(Protocol):
-    """What every stage offers; `StageBase` has defaults for all but name and plan."""
+    """Protocol of stages; `StageBase` has defaults for all members but `name` and `plan`."""
 
     @property
     def name(self) -> str:
@@ -126,12 +126,12 @@ class Stage(Protocol):
 
     @property
     def makes(self) -> Makes | None:
-        """What it leaves in the run folder; None for results of a kind named as the stage."""
+        """Its output in the run folder; None for results of a kind named as the stage."""
         ...
 
     @property
     def section(self) -> str | None:
-        """What the stage adds to the report, as ``package.module:function``.
+        """Section of the stage in the report, as ``package.module:function``.
 
         A worker calls the function with a `RunFiles`; it returns a `Section`, or None where
         there is nothing to show.
@@ -171,7 +171,7 @@ class Stage(Protocol):
     def check(self, config: Any) -> Problems:
         """Find what is wrong with the input before any work, from metadata.
 
-        All at once; what it notes, `oso check` shows. A path that is not there and a nomenclature
+        All at once; its notes are shown by `oso check`. A path that is not there and a nomenclature
         that cannot be used are reported by others.
         """
         ...
@@ -248,7 +248,7 @@ def require_contract(stages: Sequence[object]) -> None:
 
 def summaries(tasks: Sequence[Task]) -> list[Summary]:
     """Return the summaries that the committed ones among `tasks` left in their sidecars."""
-    records = (task.committed() for task in tasks)
+    records = (task.commit_record() for task in tasks)
     return [record.get("summary", {}) for record in records if record is not None]
 
 

@@ -1,4 +1,4 @@
-"""Tasks: what a stage plans, what a worker does, and how it is known to be done.
+"""Tasks: planned by a stage, run by a worker, and done when their outputs are committed.
 
 Everything between processes is a `Task` or a `TaskResult`: paths and small values, never arrays.
 """
@@ -23,7 +23,7 @@ Summary = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a task is expected to need; only for planning, never part of its identity.
+    """Expected cost of a task; only for planning, never part of its identity.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Cost:
     decode_seconds
         The part of it that goes into decoding images.
     bytes_written
-        Room that what it leaves takes on disk.
+        Disk space of its outputs.
     """
 
     pixels: int = 0
@@ -54,14 +54,14 @@ class Task:
     stage, name
         Together the identity within a run, for example ``predict`` and ``31TCJ/r00000c00000``.
     function
-        What does the work, as ``package.module:function``; it takes the job and the task,
+        Function that does the work, as ``package.module:function``; it takes the job and the task,
         publishes every output and returns a small summary.
     run_dir
         The run folder.
     outputs
         Paths relative to `run_dir`, all of them committed by the task.
     job
-        What is to be done; its parameters and inputs determine the outputs.
+        Job of the task; its parameters and inputs determine the outputs.
     version
         Version of the algorithm; raising it outdates what older versions made, and all that
         was made from it.
@@ -124,7 +124,7 @@ class Task:
         require_sound(path)
         return path
 
-    def committed(self) -> dict[str, Any] | None:
+    def commit_record(self) -> dict[str, Any] | None:
         """Return the commit record of the task if all its outputs are committed and current."""
         records = [read_sidecar(self.run_dir / output) for output in self.outputs]
         if records and all(r is not None and self._is_current(r) for r in records):
@@ -180,7 +180,7 @@ class TaskState:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What comes back from a worker.
+    """Result of a task, returned by a worker.
 
     ``peak_rss_bytes`` is the greatest memory of the process during the task.
     """
@@ -197,7 +197,7 @@ class TaskResult:
 
 
 def _difference(old: object, new: Mapping[str, Any]) -> str:
-    """Say in one line which part of a recipe changed; inputs first, as they are the cause."""
+    """Return one line on the changed part of a recipe; inputs first, since they are the cause."""
     if not isinstance(old, dict):
         return "made by an older version of the software"
     if old.get("version") != new["version"]:

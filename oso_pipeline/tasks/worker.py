@@ -1,4 +1,4 @@
-"""What a worker does with a task: run it, commit its outputs, say how it went."""
+"""Run a task on a worker, commit its outputs and return the result."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def do(task: Task, memory_bytes: float | None = None) -> TaskResult:
     Parameters
     ----------
     task
-        What to do.
+        Task to run.
     memory_bytes
-        What this process may use, where it is killed when it uses more: then a task that has
+        Memory limit, if this process is killed above it: then a task that has
         cost a worker comes back with less memory to read into, and after a second one fails.
     """
     started, cpu_started = time.perf_counter(), time.process_time()
@@ -56,7 +56,7 @@ def do(task: Task, memory_bytes: float | None = None) -> TaskResult:
         for output in task.outputs:
             write_sidecar(task.run_dir / output, record)
     except Exception as error:  # noqa: BLE001 - a bug in one task must not stop the others
-        said, exit_code = _told(error, task, memory_bytes)
+        said, exit_code = _message_of(error, task, memory_bytes)
         return _failure(task, said, exit_code, started)
     return TaskResult(
         task.stage,
@@ -69,7 +69,7 @@ def do(task: Task, memory_bytes: float | None = None) -> TaskResult:
     )
 
 
-def _told(error: Exception, task: Task, memory_bytes: float | None) -> tuple[str, int]:
+def _message_of(error: Exception, task: Task, memory_bytes: float | None) -> tuple[str, int]:
     """Return what to say of an error, and its exit code."""
     match shortage(error) or error:
         case OsoError() as known:
@@ -112,7 +112,7 @@ def vanished(who: str, folder: Path) -> EnvironmentFailure:
             "E-RUN-FOLDER",
             f"the run folder has vanished while {who} was at work",
             str(folder),
-            "bring its disk back, or run again to begin anew",
+            "bring its disk back, or run again to begin again",
         )
     )
 
@@ -131,7 +131,7 @@ def _failure(task: Task, error: str, exit_code: int, started: float) -> TaskResu
 
 
 def _forget_peak() -> None:
-    """Let the peak of memory be that of the task to come; where that is not known, the process's.
+    """Reset the memory peak of the process before a task, where the system allows it.
 
     Linux forgets it on this word; see `proc(5)`, ``clear_refs``.
     """

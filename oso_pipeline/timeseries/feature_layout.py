@@ -80,7 +80,7 @@ class FeatureGroup:
         return days_since_epoch(self.dates or ())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the group in types that JSON knows, without its sensor."""
+        """Return the group as JSON types, without its sensor."""
         dates = None if self.dates is None else [day.isoformat() for day in self.dates]
         return {"bands": list(self.bands), "dates": dates, "indices": list(self.indices)}
 
@@ -94,7 +94,7 @@ class FeatureGroup:
 
 @dataclass(frozen=True)
 class FeatureLayout:
-    """What the rows of a feature array mean: groups of features, one after the other.
+    """Meaning of the rows of a feature array: groups of features, one after the other.
 
     A model stores its layout and refuses another, so the order is part of the contract. The
     names of a single group of Sentinel-2 stand alone; those of any other layout begin with the
@@ -136,7 +136,7 @@ class FeatureLayout:
 
     @classmethod
     def of(cls, config: Config) -> FeatureLayout:
-        """Return the layout that a configuration asks for; images have no part in it."""
+        """Return the layout of the configuration; it does not depend on the images."""
         return cls.optical(config.imagery.bands, config.season.grid.dates, config.features.indices)
 
     @property
@@ -176,7 +176,7 @@ class FeatureLayout:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the layout in types that JSON knows."""
+        """Return the layout as JSON types."""
         if self._is_plain:
             return self.groups[0].to_json()
         return {"groups": [{"sensor": g.sensor, **g.to_json()} for g in self.groups]}

@@ -134,7 +134,7 @@ def chunk_shape(grid: tuple[int, int], block: tuple[int, int]) -> tuple[int, int
 
 @dataclass(frozen=True)
 class _Planning:
-    """What the stage `inventory` looks at to tell whether its output is up to date."""
+    """Task of the stage `inventory`, to check whether its output is up to date."""
 
     config: Config
     run_dir: Path
@@ -154,7 +154,7 @@ def _inventory(config: Config, tile: str) -> Inventory:
     imagery = config.imagery.model_copy(update={"tiles": (tile,)})
     only = config.model_copy(update={"imagery": imagery})
     for task in STAGE.plan(_Planning(only, config.run_dir)):
-        if task.name == tile and task.committed() is not None:
+        if task.name == tile and task.commit_record() is not None:
             return read_inventory(task.output())
     problems = Problems()
     findings = find_products(config.imagery.paths, Readers.of(config.imagery.readers), problems)
@@ -165,7 +165,7 @@ def _inventory(config: Config, tile: str) -> Inventory:
         problems,
     )
     inventory = builder.build(
-        findings.of_tile(tile), findings.strangers_of(tile, is_first=True), may_be_empty=False
+        findings.of_tile(tile), findings.unrecognised_of(tile, is_first=True), may_be_empty=False
     )
     problems.raise_errors(InputDataError)
     return inventory

@@ -2,7 +2,7 @@
 
 The result says what it is worth: polygons of databases held out from training are not a
 probability sample of the territory, so the figures describe how well the map reproduces such
-polygons, and tend to exceed what a blind visit of random points would find.
+polygons, and usually exceed the accuracy at random points.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.core.coverage import NOBODY_JUDGES, coverage, named
+from oso_pipeline.core.coverage import NO_VALIDATION_POLYGON, coverage, named
 from oso_pipeline.core.nomenclature import LandCoverClass, Nomenclature
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.validation.confusion import Confusion, Scores
@@ -33,7 +33,7 @@ DESIGN = (
     "recognised, and are usually higher than a blind check of random points."
 )
 UNDEFINED_RULE = (
-    "null means not judged or undefined: all scores of a class without validation polygon, "
+    "null means not evaluated or undefined: all scores of a class without validation polygon, "
     "precision where the class was never predicted, an interval with fewer than two polygons, "
     "and one over splits that all give the same."
 )
@@ -168,7 +168,7 @@ def _level(
             "pixels": int(confusion.counts[index].sum()),
             "polygons": int(polygons[index]),
             "predicted_pixels": int(confusion.counts[:, index].sum()),
-            **_class_scores(found, intervals, index, judged=bool(polygons[index])),
+            **_class_scores(found, intervals, index, evaluated=bool(polygons[index])),
         }
     return {
         "overall_accuracy": _estimate(found.overall_accuracy, intervals.overall_accuracy),
@@ -187,13 +187,13 @@ def _level(
 
 
 def _class_scores(
-    found: Scores, intervals: ScoreIntervals, index: int, judged: bool
+    found: Scores, intervals: ScoreIntervals, index: int, evaluated: bool
 ) -> dict[str, Any]:
     names = ("precision", "recall", "f_score")
-    if not judged:
+    if not evaluated:
         # Precision would be 0: of others' pixels that were predicted as it none can be right.
         none = {name: _ends(UNDEFINED) for name in names}
-        return {"not_judged": NOBODY_JUDGES, **dict.fromkeys(names), "intervals": none}
+        return {"not_judged": NO_VALIDATION_POLYGON, **dict.fromkeys(names), "intervals": none}
     estimates = {name: number_or_none(getattr(found, name)[index]) for name in names}
     ends = {}
     for name in names:
@@ -208,7 +208,7 @@ def _runs(predictions: Sequence[Predictions], method: Method) -> dict[str, Any]:
     codes = each[0].codes
     by_class = {
         str(code): {
-            name: _over_runs([_judged(one, name, index) for one in each], method.level)
+            name: _over_runs([_score_of(one, name, index) for one in each], method.level)
             for name in ("precision", "recall", "f_score")
         }
         for index, code in enumerate(codes)
@@ -226,7 +226,7 @@ def _runs(predictions: Sequence[Predictions], method: Method) -> dict[str, Any]:
     }
 
 
-def _judged(one: Confusion, name: str, index: int) -> float:
+def _score_of(one: Confusion, name: str, index: int) -> float:
     """Return a score of a class; NaN where the split holds none of it out."""
     return float(getattr(one.scores, name)[index]) if one.counts[index].any() else float("nan")
 
@@ -265,15 +265,19 @@ def _warnings(result: Mapping[str, Any]) -> list[dict[str, str]]:
     never = [c for c, one in classes.items() if one["pixels"] and not one["predicted_pixels"]]
     few = [code for code, one in classes.items() if 0 < one["polygons"] < FEW_POLYGONS]
     found = [
-        ("W-INPUT-066", unseen, "not judged, as no validation polygon has them: "),
-        ("W-INPUT-066", never, "never predicted, so precision is undefined: "),
-        ("W-INPUT-048", few, f"fewer than {FEW_POLYGONS} validation polygons, weak evidence: "),
+        ("W-CLASS-NOT-EVALUATED", unseen, "not evaluated, as no validation polygon has them: "),
+        ("W-CLASS-NOT-PREDICTED", never, "never predicted, so precision is undefined: "),
+        (
+            "W-CLASS-FEW-POLYGONS",
+            few,
+            f"fewer than {FEW_POLYGONS} validation polygons, weak evidence: ",
+        ),
     ]
     warnings = [{"code": c, "message": text + names(codes)} for c, codes, text in found if codes]
     for reason, pixels in result["excluded"].items():
         if pixels:
             message = f"{pixels} validation pixels left out: {reason.replace('_', ' ')}"
-            warnings.append({"code": "W-INPUT-065", "message": message})
+            warnings.append({"code": "W-VALIDATION-LEFT-OUT", "message": message})
     return warnings
 
 

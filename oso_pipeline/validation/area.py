@@ -110,9 +110,9 @@ def _producer_se(
     / N_ref_j^2`` with ``s_ij = n_ij / n_i`` and ``N_ref_j = sum_i N_i s_ij``.
     """
     freedom = np.where(per_class > 1, per_class - 1, np.nan)
-    spread = areas[:, None] ** 2 * share * (1 - share) / freedom[:, None]
-    spread = np.nan_to_num(spread, nan=0.0)
-    others = spread.sum(axis=0) - np.diagonal(spread)
+    variance = areas[:, None] ** 2 * share * (1 - share) / freedom[:, None]
+    variance = np.nan_to_num(variance, nan=0.0)
+    others = variance.sum(axis=0) - np.diagonal(variance)
     own = areas**2 * (1 - producer) ** 2 * np.nan_to_num(user_variance, nan=0.0)
     reference_area = (areas[:, None] * share).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):

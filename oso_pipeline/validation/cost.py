@@ -1,4 +1,4 @@
-"""What judging the models takes; for planning only."""
+"""Time and memory to evaluate the models; for planning only."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def clopper_pearson(share: float, units: float, level: float) -> Interval:
     Parameters
     ----------
     share
-        What was found, 0 to 1.
+        Observed share, 0 to 1.
     units
         Independent draws that it was found in; undefined without any.
     level
@@ -83,7 +83,7 @@ def paired_difference(gained: float, lost: float, units: float, level: float) ->
 
 
 def is_exact(bootstrapped: Interval, units: int) -> bool:
-    """Tell whether the exact interval takes the place of one of the bootstrap."""
+    """Return whether the exact interval takes the place of one of the bootstrap."""
     low, high = bootstrapped.low, bootstrapped.high
     if low is None or high is None:
         return False

@@ -1,4 +1,4 @@
-"""What a stage that measures accuracy tells of itself."""
+"""Summary of a stage that measures accuracy."""
 
 from __future__ import annotations
 

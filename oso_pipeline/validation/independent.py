@@ -1,4 +1,4 @@
-"""A validation set that took no part in the production, held against the finished map.
+"""Validation of the finished map with samples that took no part in its production.
 
 Points stand for the pixel they lie in, polygons for the pixels whose centres they hold. What
 lies in polygons that train the map is not independent of it and is left out.
@@ -79,7 +79,7 @@ class MapPixels:
     x, y
         Centres of the pixels in the coordinates of the map, shape ``(pixel,)``.
     excluded
-        What could not be compared, by reason.
+        Samples that could not be compared, by reason.
     """
 
     feature: npt.NDArray[np.int64]
@@ -96,8 +96,8 @@ def read_units(
     """Return what a validation file holds.
 
     Problems found: those of `VectorFile.read` and `read_crosswalk`, lines or nothing where
-    points or polygons are expected (``E-INPUT-037``), values without a class
-    (``E-INPUT-042``). Values mapped to nothing are left out. The result is None after errors.
+    points or polygons are expected (``E-GEOMETRY-TYPE``), values without a class
+    (``E-CLASS-UNKNOWN``). Values mapped to nothing are left out. The result is None after errors.
     """
     before = len(problems.errors)
     crosswalk = read_crosswalk(rules.crosswalk, nomenclature, problems)
@@ -110,7 +110,7 @@ def read_units(
     if odd.any() or not present.any():
         kinds = ", ".join(sorted(set(frame.geom_type[odd]))) or "no geometry"
         message = f"points or polygons are expected, {odd.sum()} of {len(frame)} are {kinds}"
-        problems.error("E-INPUT-037", message, rules.path, "take multipoints apart, drop lines")
+        problems.error("E-GEOMETRY-TYPE", message, rules.path, "take multipoints apart, drop lines")
     values = frame[rules.code_field]
     table = CodeTable.of(nomenclature, crosswalk)
     code = table.codes(values)
@@ -159,7 +159,7 @@ def against_map(units: Units, path: Path) -> Predictions:
 
 
 def pixels_on_map(units: Units, path: Path) -> MapPixels:
-    """Return the pixels of a raster of classes that lie in units; 0 is no class."""
+    """Return the pixels of a raster of classes that lie in units; 0 is not a class."""
     excluded = {OUTSIDE: 0, NO_CLASS: 0, NO_CENTRE: 0}
     parts = [np.empty((5, 0))]
     with rasterio.open(path, driver="GTiff") as raster:

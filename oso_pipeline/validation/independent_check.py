@@ -1,4 +1,4 @@
-"""What can be known of an independent set before a map is made to hold it against."""
+"""Checks of an independent validation set before the map is made."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _SET = Subject(
 def check_independent(config: Config) -> Problems:
     """Check file, layer, columns, coordinate system, place and classes of the set.
 
-    Problems found: those of `VectorFile.check` and `read_crosswalk`, lines (``E-INPUT-037``),
-    values without a class (``E-INPUT-042``), a place outside all tiles (``E-INPUT-031``, ``-032``),
-    and those of `check_maps`.
+    Problems found: those of `VectorFile.check` and `read_crosswalk`, lines (``E-GEOMETRY-TYPE``),
+    values without a class (``E-CLASS-UNKNOWN``), a place outside all tiles (``E-PLACE-OUTSIDE``,
+    ``E-PLACE-COORDINATES``), and those of `check_maps`.
     """
     problems, rules = Problems(), config.validation.independent
     if rules is None:
@@ -42,7 +42,7 @@ def check_independent(config: Config) -> Problems:
     if rules.path.exists():
         file.check([rules.code_field], problems)
         _check_place(file, Ground(config.imagery.tiles, config.map.epsg), problems)
-        with suppress(ConfigError):  # told by the check of paths
+        with suppress(ConfigError):  # reported by the check of paths
             _check_classes(file, rules, load_nomenclature(config.nomenclature), problems)
     check_maps(rules.compare, problems)
     return problems
@@ -56,13 +56,13 @@ def file_of(rules: IndependentSet) -> VectorFile:
 def report_unknown(
     values: Sequence[Value], table: CodeTable, rules: IndependentSet, name: str, problems: Problems
 ) -> None:
-    """Report values that no class of the nomenclature `name` belongs to (``E-INPUT-042``)."""
+    """Report values that no class of the nomenclature `name` belongs to (``E-CLASS-UNKNOWN``)."""
     unknown = [one for one in values if (code := table.code(one.value)) < 0 and code != LEFT_OUT]
     if unknown:
         shown = ", ".join(sorted({repr(one.value) for one in unknown})[:_SHOWN])
         count = sum(one.count for one in unknown)
         message = f"{count} features have no class of {name}: {shown}"
-        problems.error("E-INPUT-042", message, rules.path, "map them with `crosswalk`")
+        problems.error("E-CLASS-UNKNOWN", message, rules.path, "map them with `crosswalk`")
 
 
 def _check_classes(
@@ -82,7 +82,7 @@ def _check_place(file: VectorFile, ground: Ground, problems: Problems) -> None:
     kind = schema.geometry_type or ""
     if "Line" in kind or "MultiPoint" in kind:
         message = f"points or polygons are expected, the file holds {kind}"
-        problems.error("E-INPUT-037", message, file.path, "take multipoints apart, drop lines")
+        problems.error("E-GEOMETRY-TYPE", message, file.path, "take multipoints apart, drop lines")
     if schema.crs is None or meets(file, ground.boxes(schema.crs)):
         return
     if (extent := extent_of(file)) is None:

@@ -19,6 +19,7 @@ from oso_pipeline.tasks.job import Input, Job, decides, reads
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess
+from oso_pipeline.validation.accuracy_tables import classes_csv, confusion_csv
 from oso_pipeline.validation.gathered import gathered_accuracy
 from oso_pipeline.validation.independent import (
     DESIGN,
@@ -30,7 +31,6 @@ from oso_pipeline.validation.independent import (
 )
 from oso_pipeline.validation.independent_check import check_independent, file_of
 from oso_pipeline.validation.other_maps import compared
-from oso_pipeline.validation.tables import classes_csv, confusion_csv
 
 OUTPUTS = (
     "validation/independent/accuracy.json",
@@ -42,18 +42,18 @@ _UNKNOWN = (
     "the models were trained by another run: whether polygons of the set trained them is not known"
 )
 _SECONDS_PER_BYTE = 8e-9
-"""Of the reference, of which every training polygon is held against the set."""
+"""Of the reference, whose training polygons are all compared with the set."""
 
 
 def _of_reading(rules: IndependentSet) -> dict[str, Any]:
-    """Return how the files are read, as JSON values; what is in them enters by digest."""
+    """Return how the files are read, as JSON values; their content enters by digest."""
     values = rules.model_dump(mode="json", exclude={"path", "compare"})
     return values | ({"crosswalk": None} if isinstance(rules.crosswalk, Path) else {})
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndependentJob(Job):
-    """What is compared with the map, and how its accuracy is estimated.
+    """Sets to compare with the map, and how its accuracy is estimated.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class IndependentJob(Job):
     bootstrap, confidence_level, seed
         Number of resamples of the intervals, their level, 0 to 1, and the seed of the run.
     files
-        What it names, as ``independent``, ``independent crosswalk``, ``compared map NAME``.
+        Its files, as ``independent``, ``independent crosswalk``, ``compared map NAME``.
     class_map
         The map of the run.
     references
@@ -191,14 +191,14 @@ def validate(job: IndependentJob, task: Task) -> Summary:
     warnings += map(str, problems.warnings)
     if not job.references:
         warnings.append(f"warning[W-MODEL-INDEPENDENT] {_UNKNOWN}")
-    # Held-out polygons may be told the same.
+    # Held-out polygons may have the same.
     warnings = [f"independent set: {text}" for text in warnings]
     figures = {key: accuracy[key] for key in keys}
     return {**figures, "covered": covered_in_words(accuracy), "warnings": warnings}
 
 
 def _classes_of(class_map: Path) -> set[int] | None:
-    """Return the codes that a map has pixels of; None where its commit does not tell."""
+    """Return the codes that a map has pixels of; None if its commit does not list them."""
     record = read_sidecar(class_map) or {}
     hectares = record.get("summary", {}).get("hectares")
     return None if hectares is None else {int(code) for code, area in hectares.items() if area}
@@ -222,7 +222,7 @@ def _files(rules: IndependentSet, digests: FileDigests) -> dict[str, Input]:
         message = f"validation.independent cannot be read: {error.strerror}"
         hint = "correct the path; relative paths begin at the configuration file"
         where = str(error.filename or rules.path)
-        raise InputDataError(Problem("E-INPUT-058", message, where, hint)) from None
+        raise InputDataError(Problem("E-PATH-READ", message, where, hint)) from None
     return files
 
 
@@ -230,4 +230,4 @@ def _nothing_to_compare(rules: IndependentSet, excluded: dict[str, int]) -> Inpu
     reasons = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in excluded.items())
     message = f"no pixel of the independent set can be compared with the map ({reasons})"
     hint = "check that the set lies inside the tiles and away from the training polygons"
-    return InputDataError(Problem("E-INPUT-065", message, str(rules.path), hint))
+    return InputDataError(Problem("E-VALIDATION-EMPTY", message, str(rules.path), hint))

@@ -201,7 +201,7 @@ class RunInterval:
 def student_interval(values: Sequence[float | None], level: float) -> RunInterval:
     """Return the interval of the mean by Student's t with one degree of freedom per run less one.
 
-    The runs are splits of one set of polygons: the interval tells how much the choice of the
+    The runs are splits of one set of polygons: the interval shows how much the choice of the
     split matters, not how well the polygons stand for the country.
 
     Examples

@@ -1,4 +1,4 @@
-"""Other maps judged by the same independent set at the same pixels as the map of the run.
+"""Other maps evaluated by the same independent set at the same pixels as the map of the run.
 
 Accuracies of two maps measured on one set differ by less than their intervals suggest, as both
 meet the same easy and hard places; so the difference has an interval of its own, by resampling
@@ -33,7 +33,7 @@ _SAMPLES_AT_ONCE = 1 << 22
 def compared(
     pixels: MapPixels, epsg: int, maps: Mapping[str, Path], method: Method, problems: Problems
 ) -> list[dict[str, Any]]:
-    """Hold other maps against the same pixels.
+    """Compare other maps at the same pixels.
 
     Parameters
     ----------
@@ -42,13 +42,13 @@ def compared(
     epsg
         Its coordinate system.
     maps
-        Rasters of classes by name; 0 and no data are no class.
+        Rasters of classes by name; 0 and no data are not classes.
     method
         Classes, number of resamples and level of the intervals.
     problems
         Gets a warning for each map that is left out: not a raster with coordinates
-        (``W-INPUT-037``), codes that are not of the nomenclature (``W-INPUT-042``), nothing in
-        common (``W-INPUT-065``). The map of the run is judged without it.
+        (``W-COMPARE-READ``), codes outside the nomenclature (``W-COMPARE-CLASSES``), no common
+        pixels (``W-COMPARE-EMPTY``). The map of the run is evaluated without it.
 
     Returns
     -------
@@ -62,18 +62,18 @@ def compared(
         try:
             theirs = _classes_at(path, pixels, epsg)
         except rasterio.errors.RasterioError as error:
-            _left_out("W-INPUT-037", name, f"it cannot be read: {error}", path, problems)
+            _left_out("W-COMPARE-READ", name, f"it cannot be read: {error}", path, problems)
             continue
         both = theirs > 0
         strange = sorted(set(np.unique(theirs[both]).tolist()) - set(method.nomenclature.codes))
         if strange:
-            message = f"codes {strange[:10]} are no classes of {method.nomenclature.name}"
-            _left_out("W-INPUT-042", name, message, path, problems)
+            message = f"codes {strange[:10]} are not classes of {method.nomenclature.name}"
+            _left_out("W-COMPARE-CLASSES", name, message, path, problems)
         elif not both.any():
             message = (
                 "no pixel of the independent set has a class on this map and on that of the run"
             )
-            _left_out("W-INPUT-065", name, message, path, problems)
+            _left_out("W-COMPARE-EMPTY", name, message, path, problems)
         else:
             found.append({"name": name, **_comparison(pixels, theirs, both, method)})
     return found
@@ -138,21 +138,21 @@ def _resampled(
 
 
 def check_maps(maps: Mapping[str, Path], problems: Problems) -> None:
-    """Look at the headers of maps to compare with, and say which are left out (``W-INPUT-037``).
+    """Look at the headers of maps to compare with, and say which are left out (``W-COMPARE-READ``).
 
-    One that is not there is an error (``E-INPUT-058``).
+    One that is not there is an error (``E-PATH-MISSING``).
     """
     for name, path in maps.items():
         if not path.is_file():
             message = f"validation.independent.compare.{name}: there is no file at {path}"
             hint = "correct the path; relative paths begin at the configuration file"
-            problems.error("E-INPUT-058", message, path, hint)
+            problems.error("E-PATH-MISSING", message, path, hint)
             continue
         try:
             with rasterio.open(path, driver="GTiff") as raster:
                 _refuse_without_coordinates(raster)
         except rasterio.errors.RasterioError as error:
-            _left_out("W-INPUT-037", name, f"it cannot be read: {error}", path, problems)
+            _left_out("W-COMPARE-READ", name, f"it cannot be read: {error}", path, problems)
 
 
 def _refuse_without_coordinates(raster: rasterio.DatasetReader) -> None:
@@ -171,7 +171,7 @@ def _classes_at(path: Path, pixels: MapPixels, epsg: int) -> npt.NDArray[np.int6
     Raises
     ------
     RasterioError
-        If it is no raster with coordinates that can be read.
+        If it is not a raster with coordinates that can be read.
     """
     with rasterio.open(path, driver="GTiff") as raster:
         _refuse_without_coordinates(raster)

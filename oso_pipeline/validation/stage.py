@@ -35,9 +35,9 @@ from oso_pipeline.tasks.job import Input, Job, decides, reads
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess, pooled
+from oso_pipeline.validation.accuracy_tables import classes_csv, confusion_csv, polygons_csv
 from oso_pipeline.validation.cost import validation_cost
 from oso_pipeline.validation.gathered import gathered_accuracy
-from oso_pipeline.validation.tables import classes_csv, confusion_csv, polygons_csv
 
 OUTPUTS = (
     "validation/accuracy.json",
@@ -51,7 +51,7 @@ _FEW_COLUMNS = ("code", "stratum", "validity", "draw")
 
 @dataclass(frozen=True, kw_only=True)
 class ValidateJob(Job):
-    """What is predicted, and how its accuracy is estimated.
+    """Samples to predict, and how accuracy is estimated.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class ValidateJob(Job):
     folds
         Whether the variants are folds, whose predictions are pooled; else the first made the map.
     variants
-        Names of the variants that are judged.
+        Names of the variants that are evaluated.
     max_pixels
         Most pixels per class and stratum; None for all.
     learning
@@ -256,7 +256,7 @@ def _nothing_held_out(excluded: Mapping[str, int]) -> InputDataError:
     reasons = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in excluded.items())
     return InputDataError(
         Problem(
-            "E-INPUT-065",
+            "E-VALIDATION-EMPTY",
             f"no validation pixel is left to measure accuracy with (left out: {reasons})",
             "samples/*.parquet",
             "check that validation polygons lie inside the tiles and have clear dates, or lower "

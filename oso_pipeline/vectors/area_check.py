@@ -20,9 +20,9 @@ _AREA = Subject(
 def check_area(config: Config) -> Problems:
     """Check that the area of interest can be used and meets one of the tiles.
 
-    Besides the problems of `read_outline`: an area outside all tiles (``E-INPUT-031``), and
+    Besides the problems of `read_outline`: an area outside all tiles (``E-PLACE-OUTSIDE``), and
     one whose coordinates would meet a tile if they were swapped or of another system
-    (``E-INPUT-032``).
+    (``E-PLACE-COORDINATES``).
     """
     problems = Problems()
     area = config.map.area

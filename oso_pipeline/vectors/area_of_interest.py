@@ -60,8 +60,8 @@ def file_of(area: Area) -> VectorFile:
 def read_outline(area: Area, problems: Problems) -> Outline | None:
     """Return the union of all polygons of the file.
 
-    Problems found are those of `VectorFile.read_regions`, no polygon at all (``E-INPUT-031``),
-    points or lines (``E-INPUT-037``); the result is then None. Broken polygons are repaired.
+    Problems found are those of `VectorFile.read_regions`, no polygon at all (``E-AREA-EMPTY``),
+    points or lines (``E-GEOMETRY-TYPE``); the result is then None. Broken polygons are repaired.
     """
     frame = file_of(area).read_regions([], problems)
     if frame is None:
@@ -70,20 +70,22 @@ def read_outline(area: Area, problems: Problems) -> Outline | None:
     present = shapes[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
     odd = int(np.sum(shapely.is_empty(polygonal(present)))) if len(present) else 0
     if odd:
-        message = f"{odd} of {len(shapes)} features of the area of interest are no polygons"
-        problems.error("E-INPUT-037", message, area.path, "an area needs polygons: buffer lines")
+        message = f"{odd} of {len(shapes)} features of the area of interest are not polygons"
+        problems.error(
+            "E-GEOMETRY-TYPE", message, area.path, "an area needs polygons: buffer lines"
+        )
         return None
     areas, _ = repaired(present)
     geometry = shapely.union_all(areas)
     if shapely.is_empty(geometry):
         message = f"the area of interest is empty: {len(shapes)} features, none with an area"
-        problems.error("E-INPUT-031", message, area.path, "draw a polygon, or remove map.area")
+        problems.error("E-AREA-EMPTY", message, area.path, "draw a polygon, or remove map.area")
         return None
     return Outline(geometry, frame.crs)
 
 
 class AreaMask:
-    """Tells which pixels of a tile lie in the area of interest.
+    """Finds the pixels of a tile in the area of interest.
 
     Parameters
     ----------
@@ -188,14 +190,14 @@ def digest_of(area: Area) -> str:
         return file_of(area).digest()
     except OSError as error:
         problem = Problem(
-            "E-INPUT-058", f"map.area: cannot be read: {error.strerror}", str(area.path)
+            "E-PATH-READ", f"map.area: cannot be read: {error.strerror}", str(area.path)
         )
         raise InputDataError(problem) from error
 
 
 @lru_cache(maxsize=4)
 def area_mask(area: Area, digest: str, grid: GeoBox) -> AreaMask:
-    """Return the mask of a tile; kept, since every block of the tile asks for it.
+    """Return the mask of a tile; cached, since every block of the tile needs it.
 
     Parameters
     ----------
@@ -227,7 +229,7 @@ def _outline(area: Area, digest: str) -> Outline:
 def _within(outline: Outline, grid: GeoBox) -> shapely.Geometry:
     """Return the part of the area on a tile, in the coordinates of the tile.
 
-    It is cut before it travels: what lies far away may have no place in the system of the tile.
+    It is clipped before it is transformed: far points may be invalid in the system of the tile.
     """
     nowhere = shapely.MultiPolygon()
     box = next(boxes_in([grid], outline.crs), None)

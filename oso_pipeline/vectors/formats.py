@@ -1,6 +1,6 @@
 """Which driver of GDAL may open which vector file, and what it may not do meanwhile.
 
-A file may come from anyone, and GDAL looks at content, not at names: what is called a GeoPackage
+A file may come from anyone, and GDAL looks at content, not at names: a file named as a GeoPackage
 may be a virtual file that reads other files and addresses of the network. So each extension names
 its drivers, no other one is there while a file is open, and the network is closed.
 """
@@ -55,9 +55,9 @@ class RefusedFormat(ValueError):
     Parameters
     ----------
     message
-        What was found.
+        Value found.
     hint
-        What the user can do about it.
+        Action for the user.
     """
 
     def __init__(self, message: str, hint: str) -> None:

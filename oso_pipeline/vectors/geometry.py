@@ -1,4 +1,4 @@
-"""What every step needs to know about geometries: areas, equality, the grid of overlays."""
+"""Helpers for geometries: areas, equality, the grid of overlays."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def repaired(geometries: Geometries) -> tuple[Geometries, npt.NDArray[np.bool_]]
 
 
 def finite(geometries: Geometries) -> npt.NDArray[np.bool_]:
-    """Tell which geometries have only vertices that are numbers; missing ones have no other."""
+    """Return which geometries have only finite vertices; missing ones count as such."""
     coordinates, rows = shapely.get_coordinates(geometries, return_index=True)
     result = np.ones(len(geometries), dtype=bool)
     result[rows[~np.isfinite(coordinates).all(axis=1)]] = False

@@ -1,7 +1,7 @@
 """Looks at a layer that are cheap: values of a column, boxes of features, where all of it lies.
 
 Shapes are read of few features only, and of GeoParquet, which has no index. What is wrong with
-a file is told by `VectorFile.check`; a look at a file that cannot be read finds nothing.
+a file is reported by `VectorFile.check`; a file that cannot be read gives no findings here.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def counted(values: pd.Series) -> tuple[Value, ...]:
 
 
 def extent_of(file: VectorFile) -> Box | None:
-    """Return the box around all features, as the header tells it where it does; None if none."""
+    """Return the box around all features, from the header if it has one; None if there are none."""
     try:
         return _extent_of(file, state_of(file.files))
     except UNREADABLE:
@@ -153,7 +153,7 @@ def some_shapes(file: VectorFile, boxes: Collection[shapely.Polygon], most: int)
 
 
 def meets(file: VectorFile, boxes: Collection[shapely.Polygon]) -> bool:
-    """Tell whether some feature meets one of several boxes, in the coordinates of the file."""
+    """Return whether some feature meets one of several boxes, in the coordinates of the file."""
     return any(len(feature_boxes(file, box, most=1)) for box in _near(file, boxes))
 
 
@@ -168,7 +168,7 @@ def _near(file: VectorFile, boxes: Collection[shapely.Polygon]) -> list[Box]:
 
 @contextmanager
 def _opened(file: VectorFile) -> Iterator[Path]:
-    """Yield a path that GDAL may open; what it warns of is told by who reads the shapes."""
+    """Yield a path that GDAL may open; its warnings are reported by the reader of the shapes."""
     with readable(file.path) as path, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         yield path

@@ -1,4 +1,4 @@
-"""GeoParquet: what the metadata say, and reading a window."""
+"""GeoParquet: metadata, and reading a window."""
 
 from __future__ import annotations
 

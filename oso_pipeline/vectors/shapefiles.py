@@ -1,4 +1,4 @@
-"""What shapefiles lack: an index, an encoding, a table, their last bytes.
+"""Incomplete shapefiles: no index, no encoding, no table, or cut files.
 
 Deliveries come without ``.shx``, without ``.cpg``, without ``.dbf`` or cut in copying. The
 inputs may lie on a read-only disk, so nothing is ever written beside them.
@@ -88,7 +88,7 @@ def box_of(shp: Path) -> tuple[float, float, float, float] | None:
 
 
 def boxes_differ(shp: Path) -> bool:
-    """Tell whether a shapefile and its index, where it has one, state different boxes."""
+    """Return whether a shapefile and its index, where it has one, state different boxes."""
     shx = companion(shp, ".shx")
     return shx is not None and _head_of(shp)[_BOX_AT] != _head_of(shx)[_BOX_AT]
 
@@ -140,7 +140,7 @@ def index_of(shp: Path) -> bytes:
 
 
 def index_fits(shp: Path) -> bool:
-    """Tell whether the ``.shx`` of a shapefile leads to its records; also where there is none.
+    """Return whether the ``.shx`` of a shapefile leads to its records; also where there is none.
 
     A damaged one leads elsewhere, and a reader then takes other polygons without a word. Files
     that were edited in place have records in any order, so only headers of records are compared.
@@ -151,7 +151,7 @@ def index_fits(shp: Path) -> bool:
     return _index_fits(shp, shx, (state.st_size, state.st_mtime_ns, file.st_size, file.st_mtime_ns))
 
 
-@lru_cache(maxsize=4096)  # all layers of all departments, which each cell asks for
+@lru_cache(maxsize=4096)  # all layers of all departments, needed by each cell
 def _index_fits(shp: Path, shx: Path, state: tuple[int, ...]) -> bool:
     content = shx.read_bytes()
     size = 2 * struct.unpack_from(">i", content, 24)[0] if len(content) >= _HEADER_BYTES else -1
@@ -187,7 +187,7 @@ def _rows_of_table(shp: Path) -> int | None:
 def foreign_encoding(shp: Path) -> bool:
     """Whether a shapefile states an encoding other than UTF-8 and those of Western Europe.
 
-    Such a statement is left to GDAL. Any other is no promise: files without ``.cpg``, with
+    Such a statement is left to GDAL. Any other is not a promise: files without ``.cpg``, with
     language byte 0, hold UTF-8 as often as Latin-1, and a ``.cpg`` may contradict its table.
     """
     if (cpg := companion(shp, ".cpg")) is not None:

@@ -30,7 +30,7 @@ def readable(path: Path) -> Iterator[Path]:
     """Yield a path that GDAL may open, with the drivers of its extension only.
 
     It is `path` itself, or of the same name in a temporary folder: links to a shapefile without
-    ``.shx``, with an index made anew, or whose index states another box, which then gets one that
+    ``.shx``, with a new index, or whose index states another box, which then gets one that
     holds both, or with a spatial index that may be of other data; to GML, whose schema GDAL would
     write beside it; or a copy of a GeoPackage with a write-ahead log, which cannot be read without
     files of SQLite beside it.

@@ -52,9 +52,9 @@ def strata_names(config: Config) -> tuple[str, ...]:
 def read_strata(strata: Strata, epsg: int, problems: Problems) -> geopandas.GeoDataFrame | None:
     """Return one row per stratum, sorted by name: ``stratum`` and ``geometry`` in `epsg`.
 
-    Where regions overlap, the first by name keeps the overlap (``W-INPUT-039``), so that a
+    Where regions overlap, the first by name keeps the overlap (``W-STRATA-OVERLAP``), so that a
     place has one model at most. Problems found are those of `VectorFile.read_regions`, regions
-    without a name (``E-INPUT-043``) or other than polygons (``E-INPUT-037``); the result is
+    without a name (``E-STRATA-NAME``) or other than polygons (``E-GEOMETRY-TYPE``); the result is
     then None.
     """
     before = len(problems.errors)
@@ -64,16 +64,16 @@ def read_strata(strata: Strata, epsg: int, problems: Problems) -> geopandas.GeoD
     names = [normal_value(value) for value in frame[strata.field]]
     if nameless := [row for row, name in enumerate(names) if name is None]:
         message = f"{len(nameless)} regions have no name in {strata.field!r}: {nameless[:10]}"
-        problems.error("E-INPUT-043", message, strata.path, "regions count from 0; name them")
+        problems.error("E-STRATA-NAME", message, strata.path, "regions count from 0; name them")
     if unfit := sorted({name for name in names if name and not _fits_a_folder(name)}):
         message = f"names of strata become names of folders; unfit: {unfit[:10]}"
-        problems.error("E-INPUT-043", message, strata.path, "use letters, digits, spaces, - . _")
+        problems.error("E-STRATA-NAME", message, strata.path, "use letters, digits, spaces, - . _")
     frame = frame.to_crs(epsg)
     areas = polygonal(shapely.make_valid(shapely.force_2d(np.asarray(frame.geometry))))
     if bool(np.any(shapely.is_missing(areas) | shapely.is_empty(areas))):
         count = int(np.sum(shapely.is_missing(areas) | shapely.is_empty(areas)))
-        message = f"{count} of {len(frame)} regions are no polygons"
-        problems.error("E-INPUT-037", message, strata.path, "every region must be an area")
+        message = f"{count} of {len(frame)} regions are not polygons"
+        problems.error("E-GEOMETRY-TYPE", message, strata.path, "every region must be an area")
     if len(problems.errors) > before:
         return None
     regions = geopandas.GeoDataFrame({"stratum": names}, geometry=areas, crs=epsg)
@@ -103,7 +103,7 @@ def _apart(
             geometries[other] = polygonal(np.array([rest]))[0]
     if shared > 1.0:
         message = f"strata overlap by {shared:.0f} m2; the first by name keeps the overlap"
-        problems.warn("W-INPUT-039", message, strata.path)
+        problems.warn("W-STRATA-OVERLAP", message, strata.path)
     return regions.set_geometry(geometries, crs=regions.crs)
 
 
@@ -191,7 +191,7 @@ class StrataOfTask:
     def to_json(self) -> dict[str, str | None]:
         """Return how the file is read, as JSON values."""
         said = {"layer": self.strata.layer, "field": self.strata.field}
-        # Left out where it is not given: keys of earlier versions know no such key.
+        # Left out where it is not given: keys of earlier versions lack it.
         return said if self.strata.crs is None else {**said, "crs": self.strata.crs}
 
     def labels(self, epsg: int, grid: GeoBox, block: Block) -> Labels:

@@ -26,8 +26,8 @@ _STRATA = Subject(
 def check_strata(config: Config) -> Problems:
     """Check that regions can be read, and that every tile meets one.
 
-    Besides the problems of `read_strata`: all tiles outside (``E-INPUT-031``, ``-032`` where the
-    coordinates may be of another system), some of them (``W-INPUT-031``). A file that is not
+    Besides the problems of `read_strata`: all tiles outside (``E-PLACE-OUTSIDE``, or
+    ``E-PLACE-COORDINATES``), some of them (``W-STRATA-COVER``). A file that is not
     there is left to the check of paths.
     """
     strata = config.strata
@@ -55,7 +55,7 @@ def _found(strata: Strata, ground: Ground, state: State) -> tuple[Problem, ...]:
     if apart:
         more = f" and {len(apart) - _SHOWN} more" if len(apart) > _SHOWN else ""
         problems.warn(
-            "W-INPUT-031",
+            "W-STRATA-COVER",
             f"tiles {', '.join(apart[:_SHOWN])}{more} lie outside all strata, which cover "
             f"{box_text(shapes)} in EPSG:{ground.epsg}: nothing is mapped there",
             strata.path,

@@ -26,7 +26,7 @@ _IDENTIFIED, _ALIKE = 70, 20
 
 
 def places(crs: CRS) -> bool:
-    """Tell whether coordinates of a system have a place on Earth.
+    """Return whether coordinates of a system have a place on Earth.
 
     Those of engineering systems (``LOCAL_CS["Unknown"]``) and of heights do not.
     """
@@ -47,7 +47,7 @@ def _is_placed(wkt: str) -> bool:
 def near_miss(crs: CRS) -> str | None:
     """Return how a system differs from the known one that it resembles, in words.
 
-    None where it is one that PROJ knows, leads to the same ground as one, or resembles none. A
+    None where it is in the database of PROJ, leads to the same ground as one, or resembles none. A
     parameter that is misspelt in a ``.prj`` counts as absent, and moves polygons without a word.
     """
     return _near_miss(crs.to_wkt())

@@ -69,7 +69,7 @@ class VectorFile:
     layer
         Layer to read; needed where there are several.
     crs
-        Coordinate system, as EPSG:2154, for a file that names none; never in place of its own.
+        Coordinate system for a file without one, for example EPSG:2154; it never replaces its own.
     """
 
     path: Path
@@ -118,11 +118,11 @@ class VectorFile:
         """Return layer, fields and coordinate system without reading features.
 
         Problems found: file or layer cannot be read, or a file of it is cut
-        (``E-INPUT-058``). The result is then None.
+        (``E-PATH-MISSING``). The result is then None.
         """
         if not self.path.exists():
             hint = "correct the path; relative paths begin at the configuration file"
-            problems.error("E-INPUT-058", "the vector file does not exist", self.path, hint)
+            problems.error("E-PATH-MISSING", "the vector file does not exist", self.path, hint)
             return None
         try:
             if is_cut(self.path, problems) or self._is_odd(problems):
@@ -137,9 +137,9 @@ class VectorFile:
     def check(self, columns: Sequence[str], problems: Problems) -> Schema | None:
         """Return the schema where `read` with these columns can go ahead, else None.
 
-        Problems found: file or layer cannot be read (``E-INPUT-058``), a column is missing
-        (``E-INPUT-041``), no coordinate system or one without a place (``E-INPUT-033``), one
-        that is nearly a known one (``W-INPUT-033``), no geometry at all (``E-INPUT-037``).
+        Problems found: file or layer cannot be read (``E-VECTOR-READ``), a column is missing
+        (``E-VECTOR-COLUMN``), no coordinate system or one without a place (``E-CRS-MISSING``), one
+        that is nearly a known one (``W-CRS-DAMAGED``), no geometry at all (``E-GEOMETRY-NONE``).
         """
         before = len(problems.errors)
         schema = self.schema(problems)
@@ -148,7 +148,7 @@ class VectorFile:
         self._check_columns(schema, columns, problems)
         if schema.geometry_type is None:
             message = "polygons are expected, but the file holds a table without geometry"
-            problems.error("E-INPUT-037", message, self.path, "is the .shp file there?")
+            problems.error("E-GEOMETRY-NONE", message, self.path, "is the .shp file there?")
         elif schema.crs is None:
             hint = "add the .prj file, or name the system as `crs` of the source"
             message = "the vector file has no coordinate system, one is needed to place it"
@@ -156,16 +156,16 @@ class VectorFile:
                 message = (
                     f"the coordinate system of the file, {schema.unusable!r}, has no place on Earth"
                 )
-            problems.error("E-INPUT-033", message, self.path, hint)
+            problems.error("E-CRS-MISSING", message, self.path, hint)
         elif (difference := near_miss(schema.crs)) is not None:
             message = f"the coordinate system {schema.crs.name!r} of the file {difference}"
-            problems.warn("W-INPUT-033", message, self.path, DAMAGED_SYSTEM)
+            problems.warn("W-CRS-DAMAGED", message, self.path, DAMAGED_SYSTEM)
         return None if len(problems.errors) > before else schema
 
     def layers(self, problems: Problems) -> tuple[str, ...]:
         """Return the names of the layers with geometry; of all where not one has it.
 
-        A file that cannot be read has none (``E-INPUT-058``).
+        A file that cannot be read has none (``E-VECTOR-READ``).
         """
         if self.path.suffix.lower() == ".parquet":
             return (self.path.stem,)
@@ -195,7 +195,8 @@ class VectorFile:
             Names of columns as `schema` gives them.
         problems
             Receives what `check` finds; the result is None after errors. Features whose geometry
-            cannot be built, or has a vertex that is no number, are left out (``W-INPUT-035``).
+            cannot be built, or has a vertex that is not a number, are left out
+            (``W-GEOMETRY-INVALID``).
         window
             Only features whose bounds meet it are read, and few others.
 
@@ -217,14 +218,14 @@ class VectorFile:
         return without_damaged(frame, self.path, problems)
 
     def misses(self, window: Window, schema: Schema) -> bool:
-        """Tell whether it is known without a search that no feature meets a window."""
+        """Return whether it is known without a search that no feature meets a window."""
         if schema.crs is None or self.path.suffix.lower() != ".shp":
             return False
-        asked, stated = window.bounds_in(schema.crs), box_of(self.path)
-        if asked is None or stated is None:
+        box, stated = window.bounds_in(schema.crs), box_of(self.path)
+        if box is None or stated is None:
             return False
         left, bottom, right, top = stated
-        return asked[0] > right or asked[2] < left or asked[1] > top or asked[3] < bottom
+        return box[0] > right or box[2] < left or box[1] > top or box[3] < bottom
 
     def read_regions(
         self, columns: Sequence[str], problems: Problems
@@ -233,9 +234,9 @@ class VectorFile:
         found = Problems()
         frame = self.read(columns, found)
         for one in found:
-            if one.code == "W-INPUT-035":
-                hint = "mend it, in QGIS with `fix geometries`, or export the file again"
-                problems.error("E-INPUT-035", one.message, one.where, hint)
+            if one.code == "W-GEOMETRY-INVALID":
+                hint = "fix it, in QGIS with `fix geometries`, or export the file again"
+                problems.error("E-GEOMETRY-INVALID", one.message, one.where, hint)
                 frame = None
             else:
                 problems.extend([one])
@@ -281,7 +282,7 @@ class VectorFile:
         odd = [file for file in self.files if is_odd(file)]
         for file in odd:
             hint = "put the file itself there"
-            problems.error("E-INPUT-058", "cannot be read: it is no regular file", file, hint)
+            problems.error("E-PATH-KIND", "cannot be read: it is not a regular file", file, hint)
         return bool(odd)
 
     def _schema_by_gdal(self, problems: Problems) -> Schema | None:
@@ -291,11 +292,11 @@ class VectorFile:
         if layer is None:
             hint = "name one as `layer`"
             message = f"the file holds {len(layers)} layers: {', '.join(layers)}"
-            problems.error("E-INPUT-058", message, self.path, hint)
+            problems.error("E-VECTOR-LAYER", message, self.path, hint)
             return None
         if layer not in layers:
             message = f"layer {layer!r} is not in the file, which holds {', '.join(layers)}"
-            problems.error("E-INPUT-058", message, self.path, nearest(layer, layers))
+            problems.error("E-VECTOR-LAYER", message, self.path, nearest(layer, layers))
             return None
         info = info_of(self.path, layer, self.encoding, state)
         fields = tuple(str(name) for name in info["fields"])
@@ -314,14 +315,14 @@ class VectorFile:
                 f"the shapefile has no attribute table (.dbf), where {', '.join(columns)} "
                 "would stand; there is geometry only"
             )
-            problems.error("E-INPUT-041", message, self.path, "put the .dbf beside the .shp")
+            problems.error("E-VECTOR-TABLE", message, self.path, "put the .dbf beside the .shp")
             return
         for column in columns:
             if column not in schema.fields:
                 fields = ", ".join(schema.fields) or "none"
                 message = f"column {column!r} is not in the file; its columns: {fields}"
                 hint = nearest(column, schema.fields)
-                problems.error("E-INPUT-041", message, self.path, hint)
+                problems.error("E-VECTOR-COLUMN", message, self.path, hint)
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""What a layer of a vector file is, known without reading its features."""
+"""Schema of a layer of a vector file, read without its features."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ State = tuple[tuple[str, int, int], ...]
 
 
 class Schema(NamedTuple):
-    """What a layer is, known without reading its features.
+    """Schema of a layer, read without its features.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Schema(NamedTuple):
     crs
         Coordinate system, None where the file names none and none was given.
     n_features
-        How many features; negative where the format does not tell.
+        How many features; negative if the format does not state it.
     unusable
         Name of the coordinate system in the file where it places nothing on Earth.
     """
@@ -82,7 +82,7 @@ def state_of(files: Sequence[Path]) -> State:
 
 @lru_cache(maxsize=256)
 def layers_of(path: Path, state: State) -> tuple[str, ...]:
-    """Return the names of the layers; GDAL is asked once per process and `state`.
+    """Return the names of the layers; read once per process and `state`.
 
     Tables without geometry, such as the styles that QGIS keeps beside the layers, do not count
     where there is a layer with geometry.
@@ -95,9 +95,9 @@ def layers_of(path: Path, state: State) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def info_of(path: Path, layer: str, encoding: str | None, state: State) -> Mapping[str, Any]:
-    """Return what GDAL tells of a layer; it is asked once per process and `state`.
+    """Return the information of GDAL on a layer; read once per process and `state`.
 
-    To open a database costs more than to read a cell of it, and each cell asks.
+    Opening a database costs more than reading a cell of it, and each cell needs the schema.
     """
     with readable(path) as opened:
         return pyogrio.read_info(opened, layer=layer, encoding=encoding)

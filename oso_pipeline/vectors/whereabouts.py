@@ -47,12 +47,12 @@ class Ground:
         return _boxes(self, crs.to_wkt())
 
     def meets(self, shapes: Shapes, crs: CRS) -> bool:
-        """Tell whether one of the shapes meets the box around a tile."""
+        """Return whether one of the shapes meets the box around a tile."""
         return any(bool(shapely.intersects(shapes, box).any()) for box in self.boxes(crs))
 
 
 class Subject(NamedTuple):
-    """What lies somewhere, in words.
+    """Description of a position, as text.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Subject(NamedTuple):
         How the sentences about it begin: ``the area of interest lies``, ``it covers``,
         ``it meets``.
     hint
-        What to do where no reason is known.
+        Hint if the reason is unknown.
     """
 
     lie: str
@@ -80,11 +80,11 @@ class Elsewhere(NamedTuple):
 def elsewhere(
     shapes: Shapes, crs: CRS, subject: Subject, ground: Ground, whole: Shapes | None = None
 ) -> Elsewhere:
-    """Say where shapes lie that meet no tile, with both boxes, and why that may be.
+    """Return the message about shapes outside all tiles, with both boxes and a likely reason.
 
     Where `shapes` are but some of them, `whole` are boxes that hold all.
-    The code is ``INPUT-032`` where the shapes would meet a tile if their coordinates were swapped
-    or of another system, else ``INPUT-031``.
+    The code is ``PLACE-COORDINATES`` if the shapes would meet a tile with swapped coordinates or
+    in another system, else ``PLACE-OUTSIDE``.
     """
     boxes, system = ground.boxes(crs), _name(crs)
     covered = box_text(shapes if whole is None else whole)
@@ -95,8 +95,8 @@ def elsewhere(
         there = ground.boxes(CRS.from_epsg(ground.epsg))
         message += f"in {system}, the tiles {box_text(there)} in EPSG:{ground.epsg}"
     if why := _explanation(shapes, crs, subject, ground):
-        return Elsewhere("INPUT-032", f"{message}; {why}", _REMEDY)
-    return Elsewhere("INPUT-031", message, subject.hint)
+        return Elsewhere("PLACE-COORDINATES", f"{message}; {why}", _REMEDY)
+    return Elsewhere("PLACE-OUTSIDE", message, subject.hint)
 
 
 def box_text(shapes: Sequence[shapely.Geometry] | Shapes) -> str:

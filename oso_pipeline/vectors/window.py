@@ -24,7 +24,7 @@ class Window:
     epsg
         Coordinate system of the map.
     margin_m
-        What is read around it, metres; what lies there is counted by the next window.
+        Margin read around it, metres; its features are counted by the next window.
     """
 
     x_min: float
@@ -77,12 +77,12 @@ class Window:
             return None
         if not np.isfinite([left, bottom, right, top]).all() or left > right:
             return None
-        # What the chords between the points of the outline may cut off.
+        # Maximum cut by the chords between the points of the outline.
         margin_x, margin_y = 1e-3 * (right - left), 1e-3 * (top - bottom)
         return left - margin_x, bottom - margin_y, right + margin_x, top + margin_y
 
     def owns(self, geometries: npt.NDArray[np.object_], crs: CRS) -> npt.NDArray[np.bool_]:
-        """Tell which features are counted here, so that none is counted by two windows.
+        """Return which features are counted here, so that none is counted by two windows.
 
         A feature belongs to the window that holds its first vertex; one without any vertex
         to every window, of which only an unbounded one ever reads it.

@@ -69,7 +69,7 @@ def test_bad_input_ends_the_chain_and_no_job_waits_for_ever(
 
 
 @pytest.mark.slow
-def test_a_driver_that_runs_out_of_time_begins_the_chain_anew(
+def test_a_driver_that_runs_out_of_time_begins_the_chain_again(
     small_world: Path, tmp_path: Path
 ) -> None:
     config = write_config(tmp_path, small_world, QUICK)

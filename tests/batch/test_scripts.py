@@ -335,7 +335,7 @@ def test_a_site_with_a_mistake_is_refused_at_its_place(
     assert f"site.yaml:{line}:" in str(caught.value)
 
 
-def test_all_mistakes_of_a_site_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_of_a_site_are_reported_at_once(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     path.write_text("system: slrm\ncores: 0\nwalltme: x\n")
     with pytest.raises(ConfigError) as caught:

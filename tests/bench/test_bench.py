@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench import figures, series, table
-from bench.contenders import numpy_block
+from bench.methods import numpy_block
 from bench.rounds import Entry, compete, here
 
 RESULTS = {
@@ -25,18 +25,20 @@ RESULTS = {
         {"what": "ours against b", "times": None, "reach": None, "aim": None, "ours": "",
          "memory_mb": None, "agreement": "", "status": "not installed: no | network"},
     ],
-    "contenders": {"exponent of pixels": {"status": "ok", "exponent": 1.004}},
+    "methods": {"exponent of pixels": {"status": "ok", "exponent": 1.004}},
 }  # fmt: skip
 
 
 def test_spread_is_that_of_the_statistics_module() -> None:
-    spread = figures.Spread.of([3.0, 9.0, 1.0, 4.0])
+    spread = figures.RoundStatistics.of([3.0, 9.0, 1.0, 4.0])
     assert (spread.median, spread.least, spread.greatest, spread.rounds) == (3.5, 1.0, 9.0, 4)
 
 
 def test_ratios_are_taken_round_by_round() -> None:
     # A machine that is half as fast in the second round leaves the ratio as it is.
-    assert figures.ratio([1.0, 2.0, 1.0], [8.0, 16.0, 8.0]) == figures.Spread(8.0, 8.0, 8.0, 3)
+    assert figures.ratio([1.0, 2.0, 1.0], [8.0, 16.0, 8.0]) == figures.RoundStatistics(
+        8.0, 8.0, 8.0, 3
+    )
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
@@ -73,7 +75,7 @@ def test_the_page_has_the_markers() -> None:
     assert text.count(table.BEGIN) == text.count(table.END) == 1
 
 
-def test_the_numpy_contender_interpolates_as_numpy_does() -> None:
+def test_the_numpy_method_interpolates_as_numpy_does() -> None:
     scenes = series.simulate(16, n_dates=12, seed=5)
     clear = scenes.clear.copy()
     clear[0] = 1
@@ -94,7 +96,7 @@ def test_the_series_repeat_and_are_cloudy() -> None:
     assert set(np.unique(first.truth)) <= set(range(1, series.N_CLASSES + 1))
 
 
-def test_contenders_run_in_turn_and_failures_are_told(tmp_path: Path, monkeypatch) -> None:
+def test_methods_run_in_turn_and_failures_are_reported(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("bench.rounds.WORK", tmp_path)
     scenes = series.simulate(32, n_dates=8, seed=1)
     for name, array in {**vars(scenes), "values": scenes.values}.items():

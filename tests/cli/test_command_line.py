@@ -45,7 +45,7 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def test_3_18_the_version_is_told() -> None:
+def test_3_18_the_version_is_reported() -> None:
     assert oso("--version").strip() == f"oso_pipeline {oso_pipeline.__version__}"
 
 
@@ -69,7 +69,7 @@ def test_3_18_the_status_for_machines_has_the_keys_that_are_documented(world: Wo
     path = held_elsewhere(world.run_dir, 4, "shard 1/2")
     progress = {"stage": "numbers", "todo": 4, "ended": 3, "failed": 1, "seconds": 20.0}
     (world.run_dir / "activity" / "shard-0001-of-0002.json").write_text(json.dumps(progress))
-    sign = {"stage": "numbers", "task": "n2", "host": "node17", "pid": 1, "since": 0.0}
+    beat = {"stage": "numbers", "task": "n2", "host": "node17", "pid": 1, "since": 0.0}
     content = json.loads(json.dumps(status_json.content(Watch(world.planner()).look(), True)))
     assert path.exists()
     assert content["complete"] is False
@@ -84,7 +84,7 @@ def test_3_18_the_status_for_machines_has_the_keys_that_are_documented(world: Wo
     assert failure["error"]
     page = (DOCS / "formats.md").read_text(encoding="utf-8")
     part = page[page.index("`oso status RUN --json`") :]
-    for key in {*content, *numbers, *worker, *progress, *sign, "slow", "error"}:
+    for key in {*content, *numbers, *worker, *progress, *beat, "slow", "error"}:
         assert f"`{key}`" in part, key
 
 

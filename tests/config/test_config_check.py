@@ -43,7 +43,7 @@ def test_row_58_missing_wrong_kind_and_nomenclature_at_once(tmp_path: Path, conf
     (tmp_path / "reference.gpkg").unlink()
     bad = with_keys(tmp_path, "nomenclature: own.csv", "strata: {path: deep/er.shp, field: f}")
     messages = {message.split(":")[0]: (code, message) for code, message in found(bad)}
-    assert {code for code, _ in messages.values()} == {"E-INPUT-058"}
+    assert {code for code, _ in messages.values()} == {"E-PATH-KIND", "E-PATH-MISSING"}
     assert messages["imagery.paths[0]"][1].endswith("found a file, expected a folder")
     assert str(tmp_path / "reference.gpkg") in messages["reference.sources[0].path"][1]
     assert messages["strata.path"][1].endswith(f"the part that exists is {tmp_path}")
@@ -55,7 +55,7 @@ def test_row_58_crosswalk_is_a_folder(tmp_path: Path, config: Config) -> None:
     text = (tmp_path / "mine.yaml").read_text().replace("gpkg}", "gpkg, crosswalk: products}")
     (tmp_path / "mine.yaml").write_text(text)
     assert found(load_config(tmp_path / "mine.yaml", (), {})) == [
-        ("E-INPUT-058", "reference.sources[0].crosswalk: found a folder, expected a file")
+        ("E-PATH-KIND", "reference.sources[0].crosswalk: found a folder, expected a file")
     ]
 
 
@@ -68,7 +68,7 @@ def test_row_58_no_permission(
             os, "access", lambda path, mode: not (mode & os.R_OK and "products" in str(path))
         )
     try:
-        assert ("E-INPUT-058", "imagery.paths[0]: no permission to read the folder") in found(
+        assert ("E-PATH-PERMISSION", "imagery.paths[0]: no permission to read the folder") in found(
             config
         )
     finally:
@@ -89,20 +89,20 @@ def test_row_59_run_folder_among_the_input(
 ) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "products")
     findings = found(with_keys(tmp_path, f"run_dir: {run_dir}"))
-    assert findings[0][0] == "E-INPUT-059"
+    assert findings[0][0] == "E-RUN-INSIDE"
     assert findings[0][1].startswith(words)
 
 
 def test_row_58_run_folder_is_a_file(config: Config, tmp_path: Path) -> None:
     assert found(with_keys(tmp_path, "run_dir: mine.yaml")) == [
-        ("E-INPUT-058", "run_dir: found a file, expected a folder")
+        ("E-PATH-KIND", "run_dir: found a file, expected a folder")
     ]
 
 
 def test_row_62_block_larger_than_memory(config: Config, tmp_path: Path) -> None:
     big = with_keys(tmp_path, "runtime: {block_pixels: 1000000, memory_per_worker_gb: 1}")
     (problem,) = check_block(big, 250_000, 2.41e9)
-    assert problem.code == "E-INPUT-062"
+    assert problem.code == "E-BLOCK-MEMORY"
     assert "1000000 pixels need workers of about 2.5 GB" in problem.message
     assert "runtime.block_pixels to 250000 or less" in str(problem.hint)
     assert "runtime.memory_per_worker_gb to 2.5" in str(problem.hint)

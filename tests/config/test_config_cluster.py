@@ -65,9 +65,9 @@ def test_another_kind_replaces_the_section_below(tmp_path: Path) -> None:
         ("{kind: existing, address: 'tcp://[::1]:8786', tls: keys}", "begins with tls://"),
         ("{kind: pilot, system: pbs, tls: k, host: a, interface: b}", "either `host` or"),
         ("{kind: pilot, system: pbs, tls: k, walltime: '00:10:00'}", "no time to work"),
-        ("{kind: pilot, system: pbs, tls: k, walltime: 90}", "a time as 02:00:00"),
+        ("{kind: pilot, system: pbs, tls: k, walltime: 90}", "a time such as 02:00:00"),
         ("{kind: pilot, system: sge, tls: k}", "slurm, pbs"),
-        ("{kind: existing, address: 'http://node1', tls: k}", "an address as tls://"),
+        ("{kind: existing, address: 'http://node1', tls: k}", "an address such as tls://"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, cluster: str, words: str) -> None:

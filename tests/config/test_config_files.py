@@ -16,6 +16,7 @@ from oso_pipeline.config.loader import load_config
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.schema import json_schema, reference_page, schema_text, write
 from oso_pipeline.config.template import template
+from oso_pipeline.core.message_codes import REPLACED, current_codes
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 DEMO = ROOT / "oso_pipeline" / "simulation"
@@ -141,16 +142,29 @@ def test_page_names_every_key() -> None:
             assert f"| `{name}` |" in page
 
 
-def test_every_code_of_a_finding_is_explained() -> None:
-    rows = re.findall(r"^\| (\d{3}[\d, -]*) \|", (ROOT / "docs" / "errors.md").read_text(), re.M)
-    explained: set[int] = set()
-    for row in rows:
-        for part in row.split(", "):
-            first, _, last = part.partition("-")
-            explained |= set(range(int(first), int(last or first) + 1))
+def test_every_code_of_a_message_is_explained() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"`(?:[EW]-)?([A-Z]+(?:-[A-Z]+)*)`", page))
     for path in (ROOT / "oso_pipeline").rglob("*.py"):
-        for number in re.findall(r"[EW]-INPUT-(\d{3})", path.read_text(encoding="utf-8")):
-            assert int(number) in explained, f"{path.name}: {number} is not in docs/errors.md"
+        for name in re.findall(r"\"[EW]-([A-Z]+(?:-[A-Z]+)*)\"", path.read_text(encoding="utf-8")):
+            assert name in explained, f"{path.name}: {name} is not in docs/errors.md"
+
+
+def test_numbers_of_earlier_versions_are_explained_beside_the_codes_that_replaced_them() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*) \|.*\| ([\d, ]+) \|$", page, re.MULTILINE)
+    listed = {
+        (code, number)
+        for names, numbers in rows
+        for code in re.findall(r"`([A-Z-]+)`", names)
+        for number in numbers.split(", ")
+    }
+    for old, new in REPLACED.items():
+        kind, number = old.split("-")
+        for code in new:
+            assert kind == "FAULT" or (code, number) in listed, f"{code} is not beside {number}"
+    assert current_codes("E-INPUT-030") == tuple(f"E-{code}" for code in REPLACED["INPUT-030"])
+    assert current_codes("W-TILE-NO-IMAGE") == ("W-TILE-NO-IMAGE",)
 
 
 def test_links_of_the_documentation_lead_somewhere() -> None:

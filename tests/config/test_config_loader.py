@@ -34,7 +34,7 @@ def test_defaults_name_and_run_folder_follow_from_the_file(tmp_path: Path) -> No
 def test_row_55_typo_names_position_and_nearest_key(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD + "learnig_rate: 3\nlearning:\n  n_tree: 50\n")
     first, second = sorted(refused(path), key=lambda problem: str(problem.where))
-    assert first.code == second.code == "E-INPUT-055"
+    assert first.code == second.code == "E-CONFIG-KEY"
     assert first.where == f"{path}:11:1"
     assert second.where == f"{path}:13:3"
     expected = "learning.n_tree: unknown key, allowed: kind, model, freeze, n_trees, "
@@ -50,7 +50,7 @@ def test_row_55_key_of_another_section_is_pointed_to(tmp_path: Path) -> None:
 def test_row_56_duplicate_key(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD + "learning:\n  n_trees: 5\n  n_trees: 6\n")
     (problem,) = refused(path)
-    assert (problem.code, problem.where) == ("E-INPUT-056", f"{path}:13:3")
+    assert (problem.code, problem.where) == ("E-CONFIG-YAML", f"{path}:13:3")
     assert "stands twice, first at line 12" in problem.message
 
 
@@ -91,7 +91,7 @@ def test_row_56_impossible_dates(tmp_path: Path, text: str) -> None:
 def test_row_56_yaml_that_is_refused(tmp_path: Path, text: str, words: str) -> None:
     path = write(tmp_path, text)
     problem = refused(path)[0]
-    assert problem.code == "E-INPUT-056"
+    assert problem.code == "E-CONFIG-YAML"
     assert words in problem.message
     assert str(problem.where).startswith(str(path))
 
@@ -120,22 +120,22 @@ sampling: {max_train_pixels: 1.5, min_validity: true}
     assert found == {
         (key, code, f"{path}:{place}")
         for key, code, place in [
-            ("year", "E-INPUT-057", "1:7"),
-            ("season.step_days", "E-INPUT-057", "2:57"),
-            ("season", "E-INPUT-057", "2:9"),
-            ("imagery.paths", "E-INPUT-057", "3:18"),
-            ("imagery.tiles[1]", "E-INPUT-060", "3:36"),
-            ("imagery.bands[1]", "E-INPUT-057", "3:56"),
-            ("imagery.clear[1]", "E-INPUT-057", "3:72"),
-            ("reference.sources[0].path", "E-INPUT-057", "4:23"),
-            ("learning.n_trees", "E-INPUT-057", "5:21"),
-            ("learning.max_features", "E-INPUT-057", "5:39"),
-            ("validation", "E-INPUT-057", "6:13"),
-            ("map.epsg", "E-INPUT-057", "7:13"),
-            ("map.resolution_m", "E-INPUT-057", "7:35"),
-            ("map.allow_partial", "E-INPUT-057", "7:56"),
-            ("sampling.max_train_pixels", "E-INPUT-057", "8:30"),
-            ("sampling.min_validity", "E-INPUT-057", "8:49"),
+            ("year", "E-CONFIG-VALUE", "1:7"),
+            ("season.step_days", "E-CONFIG-VALUE", "2:57"),
+            ("season", "E-CONFIG-VALUE", "2:9"),
+            ("imagery.paths", "E-CONFIG-VALUE", "3:18"),
+            ("imagery.tiles[1]", "E-TILE-NAME", "3:36"),
+            ("imagery.bands[1]", "E-CONFIG-VALUE", "3:56"),
+            ("imagery.clear[1]", "E-CONFIG-VALUE", "3:72"),
+            ("reference.sources[0].path", "E-CONFIG-VALUE", "4:23"),
+            ("learning.n_trees", "E-CONFIG-VALUE", "5:21"),
+            ("learning.max_features", "E-CONFIG-VALUE", "5:39"),
+            ("validation", "E-CONFIG-VALUE", "6:13"),
+            ("map.epsg", "E-CONFIG-VALUE", "7:13"),
+            ("map.resolution_m", "E-CONFIG-VALUE", "7:35"),
+            ("map.allow_partial", "E-CONFIG-VALUE", "7:56"),
+            ("sampling.max_train_pixels", "E-CONFIG-VALUE", "8:30"),
+            ("sampling.min_validity", "E-CONFIG-VALUE", "8:49"),
         ]
     }
     messages = "\n".join(problem.message for problem in refused(path))
@@ -196,7 +196,7 @@ def test_extends_cycle_missing_file_and_wrong_type(tmp_path: Path) -> None:
     assert "mine.yaml -> other.yaml -> mine.yaml" in problem.message
     (problem,) = refused(write(tmp_path, "extends: nowhere.yaml\n" + GOOD))
     assert (problem.code, str(tmp_path / "nowhere.yaml") in problem.message) == (
-        "E-INPUT-058",
+        "E-PATH-MISSING",
         True,
     )
     (problem,) = refused(write(tmp_path, "extends: [a]\n" + GOOD))
@@ -254,17 +254,17 @@ def test_row_58_home_and_variables_are_expanded(
 def test_row_58_undefined_variable_and_unreadable_file(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD.replace("[products]", "[$OSO_NOWHERE_SET/p]"))
     (problem,) = refused(path)
-    assert (problem.code, problem.where) == ("E-INPUT-058", f"{path}:6:11")
+    assert (problem.code, problem.where) == ("E-PATH-VARIABLE", f"{path}:6:11")
     assert "OSO_NOWHERE_SET, which is not defined" in problem.message
     (problem,) = refused(tmp_path / "none.yaml")
-    assert (problem.code, problem.where) == ("E-INPUT-058", str(tmp_path / "none.yaml"))
+    assert (problem.code, problem.where) == ("E-PATH-READ", str(tmp_path / "none.yaml"))
     (problem,) = refused(tmp_path)
     assert "is a folder" in problem.message
 
 
 @pytest.mark.parametrize(
     ("text", "code", "words"),
-    [("''", "E-INPUT-058", "is not a path"), ('"a\\0b"', "E-INPUT-056", "which no path")],
+    [("''", "E-PATH-NAME", "is not a path"), ('"a\\0b"', "E-CONFIG-YAML", "which no path")],
 )
 def test_row_58_what_cannot_be_a_path(tmp_path: Path, text: str, code: str, words: str) -> None:
     (problem,) = refused(write(tmp_path, GOOD + f"run_dir: {text}\n"))
@@ -307,7 +307,7 @@ def test_row_63_other_encodings_are_refused(tmp_path: Path, encoding: str) -> No
     path = tmp_path / "other.yaml"
     path.write_bytes(("# été\n" + GOOD if encoding == "latin-1" else GOOD).encode(encoding))
     (problem,) = refused(path)
-    assert (problem.code, problem.hint) == ("E-INPUT-063", "save it as UTF-8")
+    assert (problem.code, problem.hint) == ("E-TEXT-ENCODING", "save it as UTF-8")
 
 
 @pytest.mark.parametrize(
@@ -353,6 +353,6 @@ def test_2_19_the_id_of_a_run_is_that_of_its_settings(tmp_path: Path) -> None:
 def test_row_57_a_map_in_no_projected_system_in_metres(tmp_path: Path, epsg: str) -> None:
     path = write(tmp_path, GOOD + f"map:\n  epsg: {epsg}\n")
     (problem,) = refused(path)
-    assert (problem.code, problem.where) == ("E-INPUT-057", f"{path}:12:9")
+    assert (problem.code, problem.where) == ("E-CONFIG-VALUE", f"{path}:12:9")
     for word in ("map.epsg", epsg, "allowed"):
         assert word in problem.message

@@ -34,7 +34,7 @@ def refused(folder: Path, text: str) -> Problem:
     return problem
 
 
-def test_by_default_the_readers_of_the_package_are_asked(tmp_path: Path) -> None:
+def test_by_default_the_readers_of_the_package_are_requested(tmp_path: Path) -> None:
     assert load(tmp_path, "").imagery.readers == (MuscateSettings(),)
 
 

@@ -67,7 +67,7 @@ def test_unknown_kind_suggests_the_nearest(tmp_path: Path) -> None:
     assert problem.message == (
         f"reference.sources[0].kind: found 'bdtop', allowed: {', '.join(KINDS)}"
     )
-    assert (problem.code, problem.hint) == ("E-INPUT-057", "did you mean bdtopo?")
+    assert (problem.code, problem.hint) == ("E-CONFIG-VALUE", "did you mean bdtopo?")
     assert problem.where == f"{tmp_path / 'mine.yaml'}:6:23"
 
 
@@ -85,17 +85,17 @@ def test_key_of_another_kind_says_whose_it_is(tmp_path: Path) -> None:
     )
     assert [(p.code, p.message.split(", allowed")[0], p.hint) for p in found] == [
         (
-            "E-INPUT-055",
+            "E-CONFIG-KEY",
             "reference.sources[0].code_field: not a key of kind rpg",
             "code_field is a key of kind vector, clc; `kind` of this item is rpg",
         ),
         (
-            "E-INPUT-055",
+            "E-CONFIG-KEY",
             "reference.sources[1].purity: not a key of kind vector",
             "purity is a key of kind rpg; `kind` of this item is vector",
         ),
         (
-            "E-INPUT-055",
+            "E-CONFIG-KEY",
             "reference.sources[2].code_feild: unknown key",
             "did you mean code_field?",
         ),
@@ -103,7 +103,7 @@ def test_key_of_another_kind_says_whose_it_is(tmp_path: Path) -> None:
     assert [str(p.where).split(":", 1)[1] for p in found] == ["6:40", "7:17", "8:28"]
 
 
-def test_values_are_judged_by_the_kind(tmp_path: Path) -> None:
+def test_values_are_evaluated_by_the_kind(tmp_path: Path) -> None:
     found = refused(
         tmp_path,
         "{path: a, kind: rpg}",
@@ -120,7 +120,7 @@ def test_values_are_judged_by_the_kind(tmp_path: Path) -> None:
         "reference.sources[2].classes: found [], allowed: list of one or more: whole number "
         "from 1 or null",
         "reference.sources[2].priority: found -1, allowed: whole number from 0 to 99 or null",
-        "reference.sources[2].crs: found 'Lambert-93', allowed: a code as EPSG:2154 or null",
+        "reference.sources[2].crs: found 'Lambert-93', allowed: a code such as EPSG:2154 or null",
         "reference.sources[2].version: found 'v3', allowed: auto, v1, v2",
         "reference.sources[3].path: is missing, expected path",
         "reference.sources[4]: found 'a.gpkg', allowed: keys with values",
@@ -138,7 +138,7 @@ def test_column_split_goes_with_vector_files_only(tmp_path: Path) -> None:
     assert problem.where == f"{path}:8:19"
 
 
-def test_schema_for_editors_knows_the_kinds() -> None:
+def test_schema_for_editors_has_the_kinds() -> None:
     validator = jsonschema.Draft202012Validator(json_schema())
 
     def holds(source: dict[str, object]) -> bool:

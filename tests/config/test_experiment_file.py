@@ -109,14 +109,14 @@ variants:
 """,
     )
     told = found(path)
-    assert told["trees.yaml:2:1"] == "E-INPUT-055 colour: unknown key"
-    assert told["trees.yaml:3:22"].startswith("E-INPUT-057 price_per_core_hour: found -1; ")
+    assert told["trees.yaml:2:1"] == "E-CONFIG-KEY colour: unknown key"
+    assert told["trees.yaml:3:22"].startswith("E-CONFIG-VALUE price_per_core_hour: found -1; ")
     assert "variant few: learning.n_tree: unknown key" in told["trees.yaml:6:28"]
     assert "two variants are called Few" in told["trees.yaml:7:11"]
     assert "variant Few: learning.n_trees: found 'many'" in told["trees.yaml:8:29"]
     assert "variants same and same_again have the same" in told["trees.yaml:11:5"]
     assert told["trees.yaml:14:20"].startswith("E-EXPERIMENT-KEY variant elsewhere: run_dir")
-    assert told["trees.yaml:15:5"] == "E-INPUT-057 variants[5].name: is missing"
+    assert told["trees.yaml:15:5"] == "E-CONFIG-VALUE variants[5].name: is missing"
     assert len(told) == 8
 
 
@@ -142,7 +142,7 @@ def test_mistakes_of_the_base_are_told_once_and_a_variant_may_mend_them(folder: 
     few = "variants: [{name: a}, {name: b, set: {learning.n_trees: 5}}]"
     (where, told), *others = found(written(folder, f"base: base.yaml\n{few}")).items()
     assert (where, others) == ("base.yaml:5:7", [])
-    assert told.startswith("E-INPUT-057 seed: found 'many'")
+    assert told.startswith("E-CONFIG-VALUE seed: found 'many'")
     mended = "variants: [{name: a, set: {seed: 9}}, {name: b, set: {seed: 2}}]"
     assert len(load_experiment(written(folder, f"base: base.yaml\n{mended}"), {}).variants) == 2
 

@@ -128,7 +128,7 @@ def test_without_adaptation_the_run_is_the_same_as_ever(tmp_path: Path) -> None:
 )
 def test_seasons_that_do_not_fit(tmp_path: Path, adaptation: str, message: str) -> None:
     ((code, text),) = found(config_of(tmp_path, f"{{sources: [{{{adaptation}}}]}}"))
-    assert code == "E-INPUT-072"
+    assert code == "E-SEASON-DATES"
     assert text.startswith("adaptation.sources[0].")
     assert message in text
 
@@ -143,11 +143,11 @@ def test_a_season_may_begin_some_days_earlier_or_later(tmp_path: Path) -> None:
 def test_labels_missing_in_a_season_or_without_year_are_all_named(tmp_path: Path) -> None:
     past = "imagery: {paths: [past]}"
     three = f"{{sources: [{{year: 2016, {past}}}, {{year: 2014, {past}}}]}}"
-    assert [code for code, _ in found(config_of(tmp_path, three))] == ["E-INPUT-073"] * 2
+    assert [code for code, _ in found(config_of(tmp_path, three))] == ["E-SEASON-NO-LABELS"] * 2
     nameless = "\n  sources: [{path: fields_2017.gpkg}, {path: forests.gpkg}]\n"
     assert found(config_of(tmp_path, reference=nameless)) == [
         (
-            "E-INPUT-073",
+            "E-SOURCE-YEAR",
             f"reference.sources[{n}].year: is missing; with `adaptation` every source of labels "
             "says which year it describes",
         )
@@ -157,26 +157,26 @@ def test_labels_missing_in_a_season_or_without_year_are_all_named(tmp_path: Path
     config = config_of(tmp_path, "{sources: [{year: 2017, imagery: {paths: [past]}}]}", old)
     assert found(config) == []
     (warning,) = check_paths(config).warnings
-    assert warning.code == "W-INPUT-073"
+    assert warning.code == "W-SEASON-NO-LABELS"
     assert "no label holds in 2018" in warning.message
-    assert "nothing judges the map unless validation.independent" in warning.message
+    assert "nothing evaluates the map unless validation.independent" in warning.message
 
 
 def test_perennial_classes_must_be_known(tmp_path: Path) -> None:
     one = "sources: [{year: 2017, imagery: {paths: [past]}}]"
     ((code, text),) = found(config_of(tmp_path, f"{{{one}, perennial_classes: [31, 99]}}"))
-    assert code == "E-INPUT-074"
-    assert "99 is no class of the nomenclature oso17" in text
+    assert code == "E-CLASS-PERENNIAL"
+    assert "99 is not a class of the nomenclature oso17" in text
     own = SOURCES + "nomenclature: own.csv\n"
     ((code, text),) = found(config_of(tmp_path, f"{{{one}}}", own))
-    assert code == "E-INPUT-074"
+    assert code == "E-CLASS-PERENNIAL"
     assert "is not given" in text
 
 
 def test_folders_of_past_images_are_tried_like_all_others(tmp_path: Path) -> None:
     config = config_of(tmp_path, "{sources: [{year: 2017, imagery: {paths: [nowhere]}}]}")
     ((code, text),) = found(config)
-    assert code == "E-INPUT-058"
+    assert code == "E-PATH-MISSING"
     assert text.startswith("adaptation.sources[0].imagery.paths[0]: there is nothing at")
 
 

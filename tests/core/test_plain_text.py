@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oso_pipeline.cli.console import PatientConsole
+from oso_pipeline.core.csv_tables import read_text
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.plain_text import is_plain, plain
-from oso_pipeline.core.tables import read_text
 
 
 @given(st.text(st.characters()))
@@ -59,4 +59,4 @@ def test_2_12_a_class_name_with_control_characters_is_refused(tmp_path: Path, co
 def test_2_11_a_table_that_is_no_file_is_a_finding(path: str) -> None:
     problems = Problems()
     assert read_text(Path(path), problems) is None
-    assert [problem.code for problem in problems.errors] == ["E-INPUT-058"]
+    assert [problem.code for problem in problems.errors] == ["E-PATH-READ"]

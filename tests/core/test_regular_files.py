@@ -12,10 +12,10 @@ import shapely
 
 from oso_pipeline.config.nodes import read_yaml
 from oso_pipeline.core.commit import read_sidecar, sha256_file, sidecar_of
+from oso_pipeline.core.csv_tables import read_text
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.json_files import read_object
 from oso_pipeline.core.regular_files import is_odd, open_regular, read_regular, real_place
-from oso_pipeline.core.tables import read_text
 from oso_pipeline.imagery.archive import ArchiveError, member_names
 from oso_pipeline.imagery.tiff import UnreadableRaster, read_header
 from oso_pipeline.vectors.vector_files import VectorFile
@@ -49,14 +49,14 @@ def test_files_are_opened_and_others_are_not(tmp_path: Path, odd: Callable[[Path
     path = odd(tmp_path / "odd")
     assert is_odd(path)
     assert not is_odd(tmp_path)
-    with pytest.raises(OSError, match="no regular file") as refused:
+    with pytest.raises(OSError, match="not a regular file") as refused:
         read_regular(path)
     assert refused.value.filename == str(path)
 
 
 def test_files_of_a_run(tmp_path: Path, odd: Callable[[Path], Path]) -> None:
     path = odd(tmp_path / "a.tif")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         sha256_file(path)
     odd(sidecar_of(path))
     assert read_sidecar(path) is None
@@ -68,14 +68,14 @@ def test_configurations_and_tables(tmp_path: Path, odd: Callable[[Path], Path]) 
     path = odd(tmp_path / "oso.yaml")
     assert read_yaml(path, problems) is None
     assert read_text(path, problems) is None
-    assert [one.code for one in problems] == ["E-INPUT-058"] * 2
-    assert all("no regular file" in str(one) and str(path) in str(one) for one in problems)
+    assert [one.code for one in problems] == ["E-PATH-READ"] * 2
+    assert all("not a regular file" in str(one) and str(path) in str(one) for one in problems)
 
 
 def test_archives_and_images(tmp_path: Path, odd: Callable[[Path], Path]) -> None:
-    with pytest.raises(ArchiveError, match="no regular file"):
+    with pytest.raises(ArchiveError, match="not a regular file"):
         member_names(odd(tmp_path / "a.zip"))
-    with pytest.raises(UnreadableRaster, match="no regular file"):
+    with pytest.raises(UnreadableRaster, match="not a regular file"):
         read_header(odd(tmp_path / "a.tif"))
 
 
@@ -85,7 +85,7 @@ def test_vector_files(tmp_path: Path, odd: Callable[[Path], Path], suffix: str) 
     odd(path)
     problems = Problems()
     assert VectorFile(path).read([], problems) is None
-    assert "E-INPUT-058" in str(problems.errors[0])
+    assert "E-PATH-KIND" in str(problems.errors[0])
     assert str(path) in str(problems.errors[0])
 
 

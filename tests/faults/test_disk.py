@@ -72,7 +72,7 @@ def test_a_full_disk_under_gdal(
     injected="an output of 3 MB on a disk of 2 MB",
     outcome="E-DISK names bytes written and free space; no final file; done after space is freed",
 )
-def test_a_full_disk_is_named_with_the_room_that_is_left(small_disk: Path) -> None:
+def test_a_full_disk_is_named_with_the_space_that_is_left(small_disk: Path) -> None:
     final = small_disk / "big.bin"
     with pytest.raises(EnvironmentFailure, match=r"full.* MB .*written, .* MB are free") as caught:
         publish_bytes(final, bytes(3_000_000))
@@ -87,7 +87,7 @@ def test_a_full_disk_is_named_with_the_room_that_is_left(small_disk: Path) -> No
     injected="the disk of the run folder full, by a limit on files",
     outcome="exit 6, no traceback; the same command continues after space is freed",
 )
-def test_a_run_on_a_full_disk_goes_on_when_there_is_room(toy: Toy) -> None:
+def test_a_run_on_a_full_disk_goes_on_when_there_is_space(toy: Toy) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))
 
@@ -105,16 +105,16 @@ def test_a_run_on_a_full_disk_goes_on_when_there_is_room(toy: Toy) -> None:
     injected="no space for the third of six outputs (ENOSPC)",
     outcome="that task fails with exit 6, the others are done; the next run does it",
 )
-def test_one_unit_without_room(toy: Toy) -> None:
+def test_one_unit_without_space(toy: Toy) -> None:
     ended = toy.run(fault="after_write@3.txt:disk_full")
     assert ended.code == ExitCode.ENVIRONMENT
-    ((name, error, code),) = ended.told["failures"]
+    ((name, error, code),) = ended.summary["failures"]
     assert (name, code) == ("n3", ExitCode.ENVIRONMENT)
     assert "the disk is full" in error
     assert "3.txt" in error
     assert not list(toy.run_dir.rglob(".*.tmp"))
     ended = toy.run()
-    assert (ended.code, ended.told["done"]) == (0, 2)
+    assert (ended.code, ended.summary["done"]) == (0, 2)
 
 
 @pytest.mark.fault(

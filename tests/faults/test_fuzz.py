@@ -23,14 +23,14 @@ from fuzz.outcome import (
     Ended,
     changed,
     crash,
-    is_told,
+    is_reported,
     refused,
     snapshot,
 )
 from fuzz.table import BEGIN, END, FIGURES, PAGE, section
 from fuzz.texts import JSON_DAMAGES, XML_DAMAGES
 
-ERROR = "error[E-INPUT-058] cannot be read\n  file: /a/b.tif\n"
+ERROR = "error[E-VECTOR-READ] cannot be read\n  file: /a/b.tif\n"
 
 
 def test_cases_of_a_seed_are_the_same() -> None:
@@ -87,29 +87,29 @@ def archive() -> bytes:
         (1, "error", "exit code 1"),
         (-11, "", "exit code -11"),
         (4, "it did not work: b.tif", "no code in the message"),
-        (4, "error[E-INPUT-058] something", "names none"),
+        (4, "error[E-VECTOR-READ] something", "names none"),
     ],
 )
 def test_what_is_no_clean_error(code: int, said: str, why: str) -> None:
     found = refused(Ended(code, said), {"b.tif"})
-    assert found.verdict == FORBIDDEN
+    assert found.kind == FORBIDDEN
     assert why in found.why
 
 
 def test_clean_errors() -> None:
-    assert refused(Ended(4, ERROR), {"b.tif"}).verdict == CLEAN
-    assert refused(Ended(2, "Usage: no such option b.tif"), {"b.tif"}).verdict == CLEAN
+    assert refused(Ended(4, ERROR), {"b.tif"}).kind == CLEAN
+    assert refused(Ended(2, "Usage: no such option b.tif"), {"b.tif"}).kind == CLEAN
     assert crash(Ended(0, "")) is None
 
 
 def test_a_warning_has_to_name_the_file() -> None:
-    warning = "warning[W-INPUT-006] left out\n  file: /a/b.tif"
-    assert is_told(Ended(0, warning), {"b.tif"})
-    assert not is_told(Ended(0, warning), {"c.tif"})
-    assert not is_told(Ended(0, "all is well with b.tif"), {"b.tif"})
+    warning = "warning[W-IMAGE-MASK] left out\n  file: /a/b.tif"
+    assert is_reported(Ended(0, warning), {"b.tif"})
+    assert not is_reported(Ended(0, warning), {"c.tif"})
+    assert not is_reported(Ended(0, "all is well with b.tif"), {"b.tif"})
     headline = "  inventory took 0.4 s: 5 of 6 products used; left out: 1 incomplete"
-    assert is_told(Ended(0, headline), {"c.tif"})
-    assert not is_told(Ended(0, "  inventory took 0.4 s: 6 of 6 products used"), {"c.tif"})
+    assert is_reported(Ended(0, headline), {"c.tif"})
+    assert not is_reported(Ended(0, "  inventory took 0.4 s: 6 of 6 products used"), {"c.tif"})
 
 
 def test_inputs_that_change_are_seen(tmp_path: Path) -> None:
@@ -133,12 +133,12 @@ def test_another_input_is_what_a_foreign_library_reads_to_its_end(tmp_path: Path
                            **options) as sink:  # fmt: skip
             sink.write(np.full((8, 8), value, np.int16), 1)
     paths[3].write_bytes(paths[3].read_bytes()[:-40])
-    found = [reading.verdict(paths[0], path) for path in paths[1:]]
+    found = [reading.comparison(paths[0], path) for path in paths[1:]]
     assert found == [reading.SAME, reading.OTHER, reading.UNREADABLE]
     (tmp_path / "a.xml").write_text("<a>1</a>")
-    for content, verdict in (("<a> 1 </a>", "same"), ("<a>2</a>", "other"), ("<a>1", "unreadable")):
+    for content, kind in (("<a> 1 </a>", "same"), ("<a>2</a>", "other"), ("<a>1", "unreadable")):
         (tmp_path / "b.xml").write_text(content)
-        assert reading.verdict(tmp_path / "a.xml", tmp_path / "b.xml") == verdict
+        assert reading.comparison(tmp_path / "a.xml", tmp_path / "b.xml") == kind
 
 
 def test_the_figures_in_the_docs_are_those_kept() -> None:

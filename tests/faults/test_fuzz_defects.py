@@ -22,7 +22,7 @@ from fuzz.pool import Pool
 from fuzz.runner import shared_memory
 
 from oso_pipeline.imagery import tiff
-from oso_pipeline.products import committed
+from oso_pipeline.products import tile_blocks
 from oso_pipeline.timeseries.reading import images
 from oso_pipeline.vectors import vector_files
 
@@ -50,7 +50,7 @@ def let_errors_through(patch: pytest.MonkeyPatch) -> None:
 def trust_half_written_blocks(patch: pytest.MonkeyPatch) -> None:
     """Trust any block that is there when a run goes on."""
     trusting = SimpleNamespace(sha256=lambda raw: SimpleNamespace(hexdigest=Whatever))
-    patch.setattr(committed, "hashlib", trusting)
+    patch.setattr(tile_blocks, "hashlib", trusting)
 
 
 def scale_before_no_data(patch: pytest.MonkeyPatch) -> None:

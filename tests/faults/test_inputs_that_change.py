@@ -52,9 +52,9 @@ class Saboteur:
 @pytest.mark.parametrize(
     ("act", "code"),
     [
-        pytest.param(vanish, "E-FAULT-019", id="vanished", marks=pytest.mark.slow),
-        pytest.param(change, "E-FAULT-020", id="changed"),
-        pytest.param(cut, "E-FAULT-020", id="cut", marks=pytest.mark.slow),
+        pytest.param(vanish, "E-IMAGE-VANISHED", id="vanished", marks=pytest.mark.slow),
+        pytest.param(change, "E-IMAGE-CHANGED", id="changed"),
+        pytest.param(cut, "E-IMAGE-CHANGED", id="cut", marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.fault(

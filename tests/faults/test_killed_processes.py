@@ -34,7 +34,7 @@ def test_a_worker_killed_in_a_task(toy: Toy) -> None:
     ended = toy.run("local", "in_unit@numbers/n2:kill")
     assert ended.code == 0, ended.errors
     assert toy.struck() == ["in_unit kill numbers/n2"]
-    assert ended.told["done"] == 7
+    assert ended.summary["done"] == 7
     sound(toy)
 
 
@@ -123,7 +123,7 @@ def test_killed_between_file_and_commit(toy: Toy, point: str) -> None:
     assert file.exists()
     assert not sidecar_of(file).exists()
     ended = toy.run()
-    assert (ended.code, ended.told["done"], ended.told["old"]) == (0, 5, 2)
+    assert (ended.code, ended.summary["done"], ended.summary["old"]) == (0, 5, 2)
     sound(toy)
 
 
@@ -149,7 +149,7 @@ def test_a_killed_driver(toy: Toy) -> None:
     assert toy.run(fault="in_unit@numbers/n4:kill").code == -signal.SIGKILL
     assert (toy.run_dir / "run.lock").exists()
     ended = toy.run()
-    assert (ended.code, ended.told["done"], ended.told["old"]) == (0, 4, 3)
+    assert (ended.code, ended.summary["done"], ended.summary["old"]) == (0, 4, 3)
     sound(toy)
 
 
@@ -192,7 +192,7 @@ def test_random_deaths(toy: Toy) -> None:
     ended = toy.run("local", "in_unit:kill:0.05;in_unit:exit:0.05")
     assert ended.code in (0, 5), ended.errors
     assert len(toy.struck()) >= 2
-    failed = [name for name, _, _ in ended.told["failures"]]
+    failed = [name for name, _, _ in ended.summary["failures"]]
     made = {path.stem for path in (toy.run_dir / "numbers").glob("*.txt")}
     assert {f"n{stem}" for stem in made} | set(failed) == {f"n{n}" for n in range(1, 61)}
     assert toy.run().code == 0
@@ -208,10 +208,10 @@ def test_random_deaths(toy: Toy) -> None:
 def test_a_unit_that_crashes_its_process(toy: Toy) -> None:
     ended = toy.run("local", "in_unit@numbers/n3:segfault:1.0")
     assert ended.code == 5, ended.errors
-    ((name, error, _),) = ended.told["failures"]
+    ((name, error, _),) = ended.summary["failures"]
     assert name == "n3"
     assert "killed" in error
-    assert ended.told["done"] == 5
+    assert ended.summary["done"] == 5
     assert toy.run().code == 0
     sound(toy)
 
@@ -226,7 +226,7 @@ def test_a_worker_that_stops(toy: Toy) -> None:
     ended = toy.run("local", "in_unit@numbers/n3:stop")
     assert ended.code in (0, 5), ended.errors
     # What the stopped worker had done before is done, though nobody can ask it any more.
-    for name, error, _ in ended.told["failures"]:
+    for name, error, _ in ended.summary["failures"]:
         assert name == "n3"
         assert "deadline" in error
     assert toy.run().code == 0
@@ -244,15 +244,15 @@ def test_a_straggler_stalls_nobody(toy: Toy) -> None:
     ended = toy.run("local", "in_unit@numbers/n1:pause")
     assert ended.code == 0, ended.errors
     log = [json.loads(line) for line in (toy.run_dir / "log.jsonl").read_text().splitlines()]
-    told = [
+    found = [
         (entry["event"], entry["task"])
         for entry in log
         if entry.get("stage") == "numbers" and "task" in entry
     ]
-    order = [task for event, task in told if event == "task_ended"]
+    order = [task for event, task in found if event == "task_ended"]
     assert order.index("n1") >= toy.count // 2
-    assert told.count(("straggler", "n1")) == 1
-    assert told.index(("straggler", "n1")) < told.index(("task_ended", "n1"))
+    assert found.count(("straggler", "n1")) == 1
+    assert found.index(("straggler", "n1")) < found.index(("task_ended", "n1"))
     sound(toy)
 
 
@@ -314,7 +314,7 @@ def test_two_workers_at_one_unit(toy: Toy, point: str) -> None:
 def test_an_error_that_cannot_travel(toy: Toy, kind: str) -> None:
     ended = toy.run(kind, "in_unit@numbers/n3:unpicklable")
     assert ended.code == 5, ended.errors
-    ((name, error, _),) = ended.told["failures"]
+    ((name, error, _),) = ended.summary["failures"]
     assert name == "n3"
     assert "Unpicklable: an error that holds a lock" in error
 

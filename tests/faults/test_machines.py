@@ -93,8 +93,8 @@ def test_1_6_data_of_another_installation_are_not_used(
     (foreign_data / "empty").mkdir()
     folder = foreign_data if place == "older" else foreign_data / place
     words = "import oso_pipeline, rasterio; print(rasterio.CRS.from_epsg(2154).to_epsg())"
-    told = in_process([sys.executable, "-c", words], environ={name: str(folder)})
-    assert told.stdout.strip() == "2154", told.stderr
+    found = in_process([sys.executable, "-c", words], environ={name: str(folder)})
+    assert found.stdout.strip() == "2154", found.stderr
 
 
 @pytest.mark.slow
@@ -223,13 +223,13 @@ def test_2_9_few_file_descriptors_are_named_as_such(tmp_path: Path) -> None:
 
 
 def damaged(job: Job, task: Task) -> dict[str, int]:
-    raise InputDataError(Problem("E-FAULT-021", "an image is damaged", "a.tif", ""))
+    raise InputDataError(Problem("E-IMAGE-CUT", "an image is damaged", "a.tif", ""))
 
 
 def test_2_9_a_damaged_image_is_still_a_damaged_image(tmp_path: Path) -> None:
     result = do(Task("toy", "damaged", f"{__name__}:damaged", tmp_path, ("out.txt",)))
     assert result.exit_code == ExitCode.INPUT
-    assert "E-FAULT-021" in (result.error or "")
+    assert "E-IMAGE-CUT" in (result.error or "")
 
 
 @pytest.mark.slow

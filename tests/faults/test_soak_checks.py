@@ -79,7 +79,7 @@ def test_only_the_software_may_differ_between_versions(tmp_path: Path) -> None:
             compare({"x": "1"}, found, is_same)
 
 
-def test_another_version_is_told_to_every_process() -> None:
+def test_another_version_is_reported_to_every_process() -> None:
     code = (
         "import oso_pipeline, importlib.metadata as m; "
         "print(oso_pipeline.__version__, m.version('oso_pipeline'))"

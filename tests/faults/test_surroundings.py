@@ -115,7 +115,7 @@ def test_clocks_do_not_matter(toy: Toy, stamp: int) -> None:
         os.utime(file, (stamp, stamp))
     toy.environment["TZ"] = "Pacific/Kiritimati"
     ended = toy.run()
-    assert (ended.code, ended.told["done"], ended.told["old"]) == (0, 0, 7)
+    assert (ended.code, ended.summary["done"], ended.summary["old"]) == (0, 0, 7)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""``oso verify`` finds what was done to a run folder, and the next run mends it."""
+"""``oso verify`` finds what was done to a run folder, and the next run fixes it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_sound_run_folder(world: World) -> None:
 @pytest.mark.fault(
     row=24, injected="one bit of a committed file flipped", outcome="named, exit 4; made again"
 )
-def test_a_flipped_bit_is_found_and_mended(world: World) -> None:
+def test_a_flipped_bit_is_found_and_fixed(world: World) -> None:
     world.run()
     file = world.run_dir / "numbers" / "2.txt"
     file.write_bytes(bytes([file.read_bytes()[0] ^ 1]))
@@ -78,7 +78,7 @@ def test_everything_is_named_at_once(world: World) -> None:
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.sampled_from(sorted(DAMAGES)), min_size=1, max_size=4), st.integers(0, 2**32))
-def test_any_damage_is_mended_by_verify_and_run(world: World, names: list[str], seed: int) -> None:
+def test_any_damage_is_fixed_by_verify_and_run(world: World, names: list[str], seed: int) -> None:
     world.run()
     draw = random.Random(seed)
     for name in names:

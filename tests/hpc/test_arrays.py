@@ -119,7 +119,7 @@ def test_bad_input_ends_the_chain_and_nothing_waits_for_ever(
     wait_until(lambda: not slurm.jobs(), 300, slurm.logs)
     assert not (tmp_path / "run" / "samples").exists()
     (log,) = (tmp_path / "run" / "batch" / "logs").glob("until-draw-*.log")
-    assert "E-INPUT-048" in log.read_text()
+    assert "E-CLASS-RARE" in log.read_text()
 
 
 def _running(slurm: Slurm) -> list[str]:

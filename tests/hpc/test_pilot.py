@@ -34,7 +34,7 @@ def config_of(folder: Path, **cluster: object) -> Config:
 def workers_find_the_stage(monkeypatch: pytest.MonkeyPatch, slurm: Slurm) -> None:
     paths = [PYTHONPATH, os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-    monkeypatch.setattr(PilotExecutor, "TEND_EVERY_S", 2.0)
+    monkeypatch.setattr(PilotExecutor, "CHECK_EVERY_S", 2.0)
 
 
 def run_naps(naps: Naps, config: Config) -> Outcome:

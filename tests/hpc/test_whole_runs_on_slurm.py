@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import ROOT
-from support.key_search import told_of_keys
+from support.key_search import files_with_keys
 from support.pipeline_tools import digests
 from support.slurm import Slurm, wait_until
 
@@ -94,7 +94,7 @@ def test_killed_driver_leaves_no_job_and_the_same_command_ends_in_the_same_map(
     assert done == {path: path.stat().st_mtime_ns for path in done}, "what was done is kept"
     logs = "".join(log.read_text() for log in (run / "jobs").iterdir())
     assert "tls://" in logs
-    assert told_of_keys(elsewhere.parent / "keys", run) == []
+    assert files_with_keys(elsewhere.parent / "keys", run) == []
 
 
 def test_terminated_driver_cancels_its_jobs(slurm: Slurm, elsewhere: Path) -> None:
@@ -137,4 +137,4 @@ def test_submitted_driver_has_workers_of_its_own_on_the_network(
     }
     assert addresses
     assert "127.0.0.1" not in addresses
-    assert told_of_keys(elsewhere.parent / "keys", run) == []
+    assert files_with_keys(elsewhere.parent / "keys", run) == []

@@ -1,4 +1,4 @@
-"""Maps with the images of up to a day: what counts, what is made anew, what is refused."""
+"""Maps with the images of up to a day: what counts, what is made again, what is refused."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_day_outside_the_season_is_refused_with_its_days(tmp_path: Path, day: 
     with pytest.raises(ConfigError) as error:
         load_config(path, (), {})
     assert (
-        f"E-INPUT-057] imagery.as_of: found {day}, allowed: a day of 2018-01-01 to 2019-01-30"
+        f"E-CONFIG-VALUE] imagery.as_of: found {day}, allowed: a day of 2018-01-01 to 2019-01-30"
         in str(error.value)
     )
     assert "mine.yaml:6:" in str(error.value)
@@ -131,7 +131,9 @@ def test_past_seasons_end_on_the_same_day_of_theirs(tmp_path: Path) -> None:
     assert past_config(whole, 2017).imagery.as_of is None
 
 
-def test_products_that_came_went_and_changed_are_told_apart(images: Path, tmp_path: Path) -> None:
+def test_products_that_came_went_and_changed_are_distinguished(
+    images: Path, tmp_path: Path
+) -> None:
     homes, config = sorted(images.iterdir()), make_config(tmp_path)
     (task,) = STAGE.plan(Context(config))
     assert Changes.of(task).new == tuple(home.name for home in homes)

@@ -181,7 +181,7 @@ def test_2_7_random_bytes_end_in_a_finding_or_change_nothing(images: Path, kind:
         if result.status == "done":
             assert B in ids(read_inventory(task.output()))
         else:
-            assert "-INPUT-" in str(result.error)
+            assert "E-" in str(result.error)
             assert "Traceback" not in str(result.error)
 
 

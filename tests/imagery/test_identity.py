@@ -261,7 +261,7 @@ def test_1_7_a_zip_of_zips_is_named_and_what_lies_beside_is_used(
 
 def test_1_7_only_packed_products_are_an_error_that_names_them(images: Path):
     (images / f"{A}.tgz").write_bytes(b"x")
-    with pytest.raises(Exception, match=r"(?s)E-INPUT-030.*\.tgz"):
+    with pytest.raises(Exception, match=r"(?s)E-TILE-NO-IMAGE.*\.tgz"):
         run(make_config(images.parent))
 
 

@@ -93,7 +93,7 @@ def test_row_01_unknown_folders_are_listed_and_left_out(images: Path):
     inventory, summary = run(make_config(images.parent))
     assert [s.reason for s in inventory.skipped] == ["not_recognised"]
     (warning,) = summary["warnings"]
-    assert "W-INPUT-001" in warning
+    assert "W-IMAGE-UNKNOWN" in warning
     assert "my_pictures" in warning
 
 
@@ -101,7 +101,7 @@ def test_row_01_only_unknown_folders_is_an_error(images: Path):
     stranger = images / "my_pictures"
     stranger.mkdir()
     (stranger / "a.tif").write_bytes(b"x")
-    with pytest.raises(InputDataError, match="E-INPUT-030") as caught:
+    with pytest.raises(InputDataError, match="E-TILE-NO-IMAGE") as caught:
         STAGE.plan(Context(make_config(images.parent)))
     assert "my_pictures" in str(caught.value)
     assert caught.value.exit_code == 4
@@ -123,7 +123,7 @@ def test_row_02_name_and_metadata_of_another_version(images: Path):
     Muscate(real).write(images, A.replace("C_V2-2", "C_V1-0"))
     inventory, summary = run(make_config(images.parent))
     assert [(a.product_id, a.version) for a in inventory.acquisitions] == [(real, "1.4")]
-    assert "W-INPUT-002" in summary["warnings"][0]
+    assert "W-IMAGE-RENAMED" in summary["warnings"][0]
 
 
 def test_row_05_metadata_only_products_are_skipped(images: Path):
@@ -139,7 +139,7 @@ def test_row_15_scales_may_differ_and_are_kept_per_product(images: Path):
     Muscate(B, scale="1000").write(images)
     inventory, summary = run(make_config(images.parent))
     assert [a.bands["B2"].scale for a in inventory.acquisitions] == [1e-4, 1e-3]
-    assert "W-INPUT-015" in summary["warnings"][0]
+    assert "W-IMAGE-SCALES" in summary["warnings"][0]
 
 
 def test_row_16_nodata_comes_from_the_metadata_of_each_product(images: Path):
@@ -147,7 +147,7 @@ def test_row_16_nodata_comes_from_the_metadata_of_each_product(images: Path):
     Muscate(B, profile={"nodata": 1}).write(images)
     inventory, summary = run(make_config(images.parent))
     assert [a.bands["B2"].nodata for a in inventory.acquisitions] == [0, -10000]
-    assert "W-INPUT-016" in summary["warnings"][0]
+    assert "W-IMAGE-NODATA-TAG" in summary["warnings"][0]
 
 
 @pytest.mark.parametrize("platform", ["SENTINEL2C", "SENTINEL2D"])
@@ -166,7 +166,7 @@ def test_row_23_the_highest_version_and_then_the_fullest_profile_is_used(images:
     inventory, summary = run(make_config(images.parent))
     assert [a.product_id for a in inventory.acquisitions] == [names[-1]]
     assert {s.reason for s in inventory.skipped} == {"older_version"}
-    assert sum("W-INPUT-023" in text for text in summary["warnings"]) == 4
+    assert sum("W-IMAGE-VERSIONS" in text for text in summary["warnings"]) == 4
 
 
 def test_row_23_an_older_version_serves_where_the_newer_is_incomplete(images: Path):
@@ -201,7 +201,7 @@ def test_row_25_products_outside_the_season_are_listed_but_not_opened(images: Pa
 def test_row_30_a_tile_without_products(images: Path):
     Muscate(A).write(images)
     config = make_config(images.parent, ("31TCJ", "30TYP"))
-    with pytest.raises(InputDataError, match="E-INPUT-030") as caught:
+    with pytest.raises(InputDataError, match="E-TILE-NO-IMAGE") as caught:
         STAGE.plan(Context(config))
     assert "tile 30TYP has no product; products of 31TCJ were found" in str(caught.value)
     assert "allow_missing_tiles" in str(caught.value)
@@ -214,7 +214,7 @@ def test_row_30_a_tile_whose_products_are_all_skipped(images: Path):
     (task,) = STAGE.plan(Context(make_config(images.parent)))
     result = do(task)
     assert result.exit_code == 4
-    assert "E-INPUT-030" in (result.error or "")
+    assert "E-TILE-NO-IMAGE" in (result.error or "")
     assert "too cloudy" in (result.error or "")
     inventory, _ = run(make_config(images.parent, allow_missing_tiles=True))
     assert inventory.acquisitions == ()
@@ -258,7 +258,7 @@ def test_other_sensors_and_levels_are_skipped(images: Path):
     assert [s.reason for s in inventory.skipped] == ["not_supported"]
 
 
-def test_planning_knows_the_grid_before_and_after_the_inventory_is_made(images: Path):
+def test_planning_has_the_grid_before_and_after_the_inventory_is_made(images: Path):
     Muscate(A, profile={"tiled": True, "blockxsize": 16, "blockysize": 16}).write_zip(images)
     context = Context(make_config(images.parent))
     before = tile_layout(context, "31TCJ")
@@ -297,7 +297,7 @@ def test_images_that_moved_renew_the_inventory_but_no_result(images: Path):
     )
     assert moved.key == task.key
     assert moved.state().status == "outdated"
-    assert moved.committed() is None
+    assert moved.commit_record() is None
 
 
 def test_another_policy_renews_the_inventory_but_nothing_that_does_not_name_it(images: Path):
@@ -319,7 +319,7 @@ def test_an_inventory_of_0_1_is_made_again_under_the_same_key(images: Path):
     assert sidecar is not None
     write_sidecar(task.output(), {**sidecar, "layout": 1})
     assert task.state().why == "layout of the file 1 -> 2"
-    assert task.committed() is None
+    assert task.commit_record() is None
 
 
 def test_an_inventory_of_0_1_is_refused_by_name(tmp_path: Path):
@@ -388,7 +388,7 @@ def test_2_4_a_changed_file_of_an_archive_is_found_by_verify_and_by_what_reads_i
     found = verify_run(config.run_dir)
     assert [(p.code, p.where) for p in found.problems.errors] == [("E-VERIFY-CONTENT", str(path))]
     rasters = OpenRasters(limit=5)
-    with rasters.session(), pytest.raises(InputDataError, match="E-FAULT-024") as caught:
+    with rasters.session(), pytest.raises(InputDataError, match="E-FILE-CHANGED") as caught:
         rasters.shape(path)
     assert str(path) in str(caught.value)
 

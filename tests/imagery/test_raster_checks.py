@@ -137,35 +137,35 @@ def at(size: float, x: float = CORNER[0], y: float = CORNER[1]) -> Affine:
 
 FAULTS: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]]]] = {
     "reflectance as bytes": (
-        "B4", {"values": blank(6, 8, "uint8")}, [("E-INPUT-014", "values of type uint8")],
+        "B4", {"values": blank(6, 8, "uint8")}, [("E-IMAGE-VALUES", "values of type uint8")],
     ),
     "a mask of floats": (
-        "CLM", {"values": blank(6, 8, "float32")}, [("E-INPUT-014", "values of type float32")],
+        "CLM", {"values": blank(6, 8, "float32")}, [("E-IMAGE-VALUES", "values of type float32")],
     ),
     "a row too many at 10 m": (
-        "CLM", {"values": blank(7, 8, "uint8")}, [("E-INPUT-007", "size 7x8 differs from 6x8")],
+        "CLM", {"values": blank(7, 8, "uint8")}, [("E-IMAGE-SIZE", "size 7x8 differs from 6x8")],
     ),
     "a column too few at 20 m": (
-        "B11", {"values": blank(3, 3)}, [("E-INPUT-008", "size 3x3 is not exactly half of 6x8")],
+        "B11", {"values": blank(3, 3)}, [("E-IMAGE-HALF-SIZE", "3x3 is not exactly half of 6x8")],
     ),
     "20 m pixels in a file of 10 m": (
         "B11",
         {"values": blank(6, 8), "transform": at(10)},
-        [("E-INPUT-008", "size 6x8 is not exactly half"), ("E-INPUT-013", "expected 20 m")],
+        [("E-IMAGE-HALF-SIZE", "6x8 is not exactly half"), ("E-IMAGE-RESOLUTION", "expected 20 m")],
     ),
     "another zone": (
-        "B4", {"crs": "EPSG:32630"}, [("E-INPUT-009", "file EPSG:32630, metadata EPSG:?")],
+        "B4", {"crs": "EPSG:32630"}, [("E-IMAGE-CRS", "file EPSG:32630, metadata EPSG:?")],
     ),
     "no coordinate system": (
-        "B4", {"crs": None}, [("E-INPUT-010", "no coordinate system in the file")],
+        "B4", {"crs": None}, [("E-IMAGE-NO-CRS", "no coordinate system in the file")],
     ),
     "south up": (
         "B11", {"transform": Affine(20, 0, CORNER[0], 0, 20, CORNER[1])},
-        [("E-INPUT-011", "rows must run from north to south")],
+        [("E-IMAGE-ROTATED", "rows must run from north to south")],
     ),
     "half a pixel off": (
         "B11", {"transform": at(20, CORNER[0] + 10)},
-        [("E-INPUT-012", "corner lies +10 m, +0 m from that of B4.tif")],
+        [("E-IMAGE-POSITION", "corner lies +10 m, +0 m from that of B4.tif")],
     ),
 }  # fmt: skip
 
@@ -180,20 +180,20 @@ def test_each_fault_is_named_with_its_file(product: Written, name: str) -> None:
         assert words in said
 
 
-def test_faults_of_several_files_are_told_together(product: Written) -> None:
+def test_faults_of_several_files_are_reported_together(product: Written) -> None:
     product.change("B4", values=blank(6, 8, "uint8"))
     product.change("B11", values=blank(3, 4, "uint8"))
     ((code, where, said),) = found(product)
-    assert (code, where) == ("E-INPUT-014", "B4")
+    assert (code, where) == ("E-IMAGE-VALUES", "B4")
     assert said == "values of type uint8 (and 1 more files of the product)"
 
 
 @pytest.mark.parametrize(
     ("stated", "code", "words"),
     [
-        (StatedGrid(epsg=32630), "E-INPUT-009", "file EPSG:32631, metadata EPSG:32630"),
-        (StatedGrid(shape=(6, 9)), "E-INPUT-007", "size 6x8 differs from 6x9 in the metadata"),
-        (StatedGrid(corner=(300_010, 4_900_020)), "E-INPUT-012", "by -10 m, +0 m"),
+        (StatedGrid(epsg=32630), "E-IMAGE-CRS", "file EPSG:32631, metadata EPSG:32630"),
+        (StatedGrid(shape=(6, 9)), "E-IMAGE-SIZE", "size 6x8 differs from 6x9 in the metadata"),
+        (StatedGrid(corner=(300_010, 4_900_020)), "E-IMAGE-POSITION", "by -10 m, +0 m"),
     ],
 )
 def test_what_metadata_say_otherwise(
@@ -213,7 +213,7 @@ def test_every_file_that_cannot_be_read_is_named_at_once(product: Written) -> No
     assert not check_acquisition(product.acquisition(), problems)
     said = {Path(str(one.where)).stem: (one.code, one.message) for one in problems}
     assert set(said) == {"B4", "B11", "CLM"}
-    assert {code for code, _ in said.values()} == {"E-INPUT-003"}
+    assert {code for code, _ in said.values()} == {"E-IMAGE-BAND"}
     assert "5 bytes are missing" in said["B11"][1]
     assert "web page" in said["CLM"][1]
 
@@ -242,7 +242,7 @@ def test_floats_beyond_any_reflectance_are_those_numpy_finds(
     seen = np.ma.masked_invalid(np.ma.masked_equal(pixels, -1.0))
     greatest = float(seen.max()) if seen.count() else 0.0
     assert sound is not (greatest * (scale or 1.0) + offset > 2)
-    assert [one.code for one in problems] == ["E-INPUT-014"] * (not sound)
+    assert [one.code for one in problems] == ["E-IMAGE-VALUES"] * (not sound)
 
 
 def test_whole_numbers_may_be_saturated(product: Written) -> None:
@@ -269,12 +269,12 @@ def test_products_off_the_grid_of_the_others_are_named() -> None:
     check_series(grids, "tile 31TCJ", problems)
     assert [(one.code, one.message) for one in problems] == [
         (
-            "E-INPUT-012",
+            "E-IMAGE-POSITION",
             "b lies +60 m, -120 m off the other products of the tile and has 6x8 pixels where "
             "they have 6x8",
         ),
         (
-            "E-INPUT-012",
+            "E-IMAGE-POSITION",
             "d lies +0 m, +0 m off the other products of the tile and has 7x8 pixels where they "
             "have 6x8",
         ),

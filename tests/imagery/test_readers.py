@@ -112,11 +112,15 @@ def asset(**changes: Any) -> Asset:
         (
             {"B4": asset(scale=None), "B8": asset()},
             True,
-            r"E-INPUT-015.*band B4 of P has scale None",
+            r"E-IMAGE-SCALE.*band B4 of P has scale None",
         ),
         ({"B4": asset(scale=0.0), "B8": asset()}, True, "has scale 0.0"),
-        ({"B4": asset(), "B8": asset(resolution_m=30)}, True, r"E-INPUT-013.*pixels of 30 m"),
-        ({"B4": asset()}, True, r"E-INPUT-006.*lacks band B8"),
+        (
+            {"B4": asset(), "B8": asset(resolution_m=30)},
+            True,
+            r"E-IMAGE-RESOLUTION.*pixels of 30 m",
+        ),
+        ({"B4": asset()}, True, r"E-IMAGE-ASSET.*lacks band B8"),
         ({"B4": asset(), "B8": asset()}, False, "lacks quality asset CLM_R1"),
         ({"B4": asset(resolution_m=20), "B8": asset(resolution_m=20)}, False, "any asset of 10 m"),
     ],
@@ -145,7 +149,7 @@ def test_the_inventory_refuses_a_band_without_scale(
     findings = find_products([tmp_path], Readers.of([MuscateSettings()]), Problems())
     first, last = datetime(2018, 1, 1).date(), datetime(2018, 12, 31).date()
     builder = InventoryBuilder(request(), Period(first, last), tmp_path / "extracted")
-    with pytest.raises(InputDataError, match=r"E-INPUT-015.*B4_?.*scale None"):
+    with pytest.raises(InputDataError, match=r"E-IMAGE-SCALE.*B4_?.*scale None"):
         builder.build(findings.candidates, (), may_be_empty=False)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oso_pipeline.adaptation.domains import joined, shares_of
+from oso_pipeline.adaptation.domains import merged_forest, shares_of
 from oso_pipeline.adaptation.space import SeriesSpace
 from oso_pipeline.learners.forest.bagging import PLAIN, BaggedForest
 from oso_pipeline.learners.forest.binning import bin_features
@@ -42,7 +42,7 @@ def by_column(bagged: BaggedForest) -> list[Callable[[Any], object]]:
         lambda f: classify(forest, f, seen),
         lambda f: ForestClassifier(forest).probabilities(f),
         lambda f: ForestClassifier(forest, "soft").classify(f, seen),
-        lambda f: votes(joined([forest, forest]), f),
+        lambda f: votes(merged_forest([forest, forest]), f),
         lambda f: votes(pickle.loads(pickle.dumps(forest)), f),  # as workers get it
         lambda f: from_file(forest).probabilities(f),
     ]

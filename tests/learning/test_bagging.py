@@ -35,8 +35,8 @@ def test_histogram_engine_tells_what_its_trees_have_seen() -> None:
     fresh = np.random.default_rng(5)
     codes = fresh.integers(1, 4, 4000).astype(np.int32)
     others = np.rint(fresh.normal(codes[:, None] * 400.0, 500, (4000, 8))).astype(np.int16)
-    judge = RandomForestClassifier(40, min_samples_leaf=2, random_state=0).fit(FEATURES, CODES)
-    assert accuracy == pytest.approx(judge.score(others, codes), abs=0.04)
+    evaluate = RandomForestClassifier(40, min_samples_leaf=2, random_state=0).fit(FEATURES, CODES)
+    assert accuracy == pytest.approx(evaluate.score(others, codes), abs=0.04)
 
 
 def test_one_tree_leaves_pixels_unknown() -> None:

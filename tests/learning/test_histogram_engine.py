@@ -18,18 +18,22 @@ from oso_pipeline.learners.forest.binning import bin_features
 from oso_pipeline.learners.forest.engines import fit_forest
 from oso_pipeline.learners.forest.forest import LEAF, Forest
 from oso_pipeline.learners.forest.histogram_forest import features_tried
-from oso_pipeline.learners.forest.histogram_tree import Limits, bootstrap, grow_tree
+from oso_pipeline.learners.forest.histogram_tree import TreeLimits, bootstrap, grow_tree
 from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.forest.votes import votes
 
 Features = npt.NDArray[np.int16]
 Codes = npt.NDArray[np.int32]
 
-WHOLE = Limits(60, 1, 1000)
+WHOLE = TreeLimits(60, 1, 1000)
 
 
 def tree_of(
-    features: Features, labels: npt.NDArray[Any], limits: Limits, weights: Any = None, seed: int = 0
+    features: Features,
+    labels: npt.NDArray[Any],
+    limits: TreeLimits,
+    weights: Any = None,
+    seed: int = 0,
 ) -> tuple[npt.NDArray[Any], ...]:
     binned = bin_features(features)
     n_classes = int(labels.max()) + 1
@@ -142,7 +146,7 @@ def test_all_features_tried_is_scikit_learn_tree_but_for_equal_splits(
 ) -> None:
     """Every node takes a split as good as scikit-learn's best one for the node's own pixels."""
     features, labels, weights = unique_split_data(seed, n, n_features, n_classes)
-    tree = tree_of(features, labels, Limits(depth, min_leaf, n_features), weights, seed)
+    tree = tree_of(features, labels, TreeLimits(depth, min_leaf, n_features), weights, seed)
     reference = DecisionTreeClassifier(max_depth=1, min_samples_leaf=min_leaf)
     inside = {0: (np.arange(n), 0)}
     for node in range(len(tree[0])):
@@ -187,7 +191,7 @@ def test_where_splits_are_unique_the_tree_is_that_of_scikit_learn(
     features = (rng.integers(-128, 128, (n, n_features)) * 250).astype(np.int16)
     labels = (features[:, 0] // 6000 + rng.integers(0, 3, n)) % 5
     weights = rng.integers(1, 256, n)
-    tree = tree_of(features, labels, Limits(60, min_leaf, n_features), weights)
+    tree = tree_of(features, labels, TreeLimits(60, min_leaf, n_features), weights)
     reference = DecisionTreeClassifier(min_samples_leaf=min_leaf, random_state=0)
     fitted = reference.fit(features.astype(np.float32), labels, weights)
     assert len(tree[0]) == fitted.tree_.node_count
@@ -219,7 +223,7 @@ def test_a_large_tree_of_many_values_is_nearly_as_pure(n: int) -> None:
     """With more than 256 values per feature, bins cost little of the impurity of a stump."""
     features, codes = drawn_by_classes(n, 6, 4, 3)
     assert n < 256 or len(np.unique(features[:, 0])) > 1000
-    tree = tree_of(features, codes - 1, Limits(1, 1, 6))
+    tree = tree_of(features, codes - 1, TreeLimits(1, 1, 6))
     stump = DecisionTreeClassifier(max_depth=1).fit(features.astype(np.float32), codes)
     ours = impurity(codes, np.ones(n), features[:, tree[0][0]] <= tree[1][0])
     best = impurity(
@@ -237,7 +241,7 @@ def test_a_large_tree_of_many_values_is_nearly_as_pure(n: int) -> None:
 def test_limits_are_kept(seed: int, min_leaf: int, max_depth: int) -> None:
     features, codes = drawn_by_classes(600, 4, 5, seed)
     weights, _ = bootstrap(600, 600, np.uint64(seed))
-    tree = tree_of(features, codes, Limits(max_depth, min_leaf, 2), weights, seed)
+    tree = tree_of(features, codes, TreeLimits(max_depth, min_leaf, 2), weights, seed)
     drawn = features[weights > 0]
     _, in_leaf = np.unique(leaves(tree, drawn), return_counts=True)
     assert in_leaf.min() >= min_leaf

@@ -14,18 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.learning_tools import LAYOUT
 
-from oso_pipeline.learning.label_check import Verdicts, believed, check_labels, deal
-from oso_pipeline.learning.label_stage import Judge, LabelsJob, excluded_polygons
+from oso_pipeline.learning.label_check import LabelAssessment, assign_folds, believed, check_labels
+from oso_pipeline.learning.label_stage import FoldForest, LabelsJob, excluded_polygons
 from oso_pipeline.learning.training_set import Choice, TrainingSet, read_training_set
 from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 
 
-def alone(known: TrainingSet, n_trees: int = 30) -> Verdicts:
-    """Judge the polygons that train, without any that are held out."""
+def alone(known: TrainingSet, n_trees: int = 30) -> LabelAssessment:
+    """Assess the polygons that train, without any that are held out."""
     nothing = TrainingSet(known.features[:0], known.codes[:0], known.polygon_id[:0])
-    return check_labels(known, nothing, 4, 0, Judge(n_trees, 1))
+    return check_labels(known, nothing, 4, 0, FoldForest(n_trees, 1))
 
 
 def seasons(n_polygons: int, seed: int = 0, n_classes: int = 8) -> TrainingSet:
@@ -52,8 +52,8 @@ def spoilt(known: TrainingSet, share: float, seed: int) -> tuple[TrainingSet, se
     return TrainingSet(known.features, code[place], known.polygon_id), set(polygons[wrong].tolist())
 
 
-def precision_and_recall(verdicts: Verdicts, wrong: set[int]) -> tuple[float, float]:
-    doubted = set(verdicts.polygon_id[verdicts.doubted].tolist())
+def precision_and_recall(assessment: LabelAssessment, wrong: set[int]) -> tuple[float, float]:
+    doubted = set(assessment.polygon_id[assessment.doubted].tolist())
     found = len(doubted & wrong)
     return found / max(1, len(doubted)), found / len(wrong)
 
@@ -87,52 +87,52 @@ def test_planted_labels_are_found_among_surveyed_fields(shared_data: Path) -> No
 
 
 def test_right_labels_are_rarely_doubted() -> None:
-    verdicts = alone(seasons(400))
-    assert verdicts.doubted.mean() < 0.04
+    assessment = alone(seasons(400))
+    assert assessment.doubted.mean() < 0.04
 
 
 def test_the_likely_label_is_the_right_one() -> None:
     truth = seasons(400)
     known, wrong = spoilt(truth, 0.2, seed=1)
-    verdicts = alone(known)
+    assessment = alone(known)
     right = dict(zip(truth.polygon_id.tolist(), truth.codes.tolist(), strict=True))
     found = [
         right[p] == c
         for p, c, d in zip(
-            verdicts.polygon_id.tolist(), verdicts.likely_code, verdicts.doubted, strict=True
+            assessment.polygon_id.tolist(), assessment.likely_code, assessment.doubted, strict=True
         )
         if d and p in wrong
     ]
     assert np.mean(found) > 0.85
 
 
-def test_validation_polygons_are_judged_but_teach_nothing() -> None:
+def test_validation_polygons_are_evaluated_but_teach_nothing() -> None:
     known, held_out = seasons(200), seasons(200, seed=5)
     other = TrainingSet(held_out.features, held_out.codes, held_out.polygon_id + 1000)
     spoilt_other, wrong = spoilt(other, 0.2, seed=2)
-    verdicts = check_labels(known, spoilt_other, 4, 0, Judge(30, 1))
+    assessment = check_labels(known, spoilt_other, 4, 0, FoldForest(30, 1))
     only = alone(known)
-    inside = verdicts.polygon_id < 1000
-    np.testing.assert_array_equal(verdicts.given[inside], only.given)
-    found = set(verdicts.polygon_id[verdicts.doubted & ~inside].tolist())
+    inside = assessment.polygon_id < 1000
+    np.testing.assert_array_equal(assessment.given[inside], only.given)
+    found = set(assessment.polygon_id[assessment.doubted & ~inside].tolist())
     assert len(found & wrong) / len(wrong) > 0.8
 
 
-def test_a_class_of_one_polygon_is_not_judged() -> None:
+def test_a_class_of_one_polygon_is_not_evaluated() -> None:
     known = seasons(80)
     lonely = np.where(known.polygon_id == 7, 99, known.codes).astype(np.int32)
-    verdicts = alone(TrainingSet(known.features, lonely, known.polygon_id), 10)
-    assert not verdicts.doubted[verdicts.code == 99].any()
-    assert np.isnan(verdicts.given[verdicts.code == 99]).all()
+    assessment = alone(TrainingSet(known.features, lonely, known.polygon_id), 10)
+    assert not assessment.doubted[assessment.code == 99].any()
+    assert np.isnan(assessment.given[assessment.code == 99]).all()
 
 
 @given(st.integers(1, 60), st.integers(2, 6), st.integers(1, 5), st.integers(0, 99))
-def test_polygons_are_dealt_whole_and_evenly(
+def test_polygons_are_split_whole_and_evenly(
     n_polygons: int, folds: int, n_classes: int, seed: int
 ) -> None:
     polygon = np.repeat(np.arange(n_polygons, dtype=np.int64), 3)
     code = (polygon % n_classes).astype(np.int32)
-    fold = deal(polygon, code, folds, seed)
+    fold = assign_folds(polygon, code, folds, seed)
     assert (fold.reshape(-1, 3) == fold[::3, None]).all()
     for one in np.unique(code):
         counts = np.bincount(fold[::3][code[::3] == one], minlength=folds)
@@ -214,7 +214,7 @@ def test_polygons_stay_out_of_training_only_on_demand(tmp_path: Path) -> None:
     assert set(table.index[table["side"] == "validation"]) == set(range(40, 60))
     assert not table["excluded"].any()
     table = checked(tmp_path, 0.3)
-    assert set(table.index[table["excluded"]]) == {3, 16, 29}  # 41 judges the map
+    assert set(table.index[table["excluded"]]) == {3, 16, 29}  # 41 evaluates the map
     out = excluded_polygons(tmp_path / "labels" / "run0" / "all.parquet")
     samples = [tmp_path / "samples" / "31TCJ.parquet"]
     used = read_training_set(samples, Choice("run0", "all", ("split_0",), None, out), LAYOUT)

@@ -179,7 +179,7 @@ def test_row_53_other_features_are_refused_with_the_difference() -> None:
     dates = (*LAYOUT.series.dates[:-1], date(2018, 2, 5))
     groups = replace(LAYOUT.series, bands=("B8", "B4")), replace(LAYOUT.series, dates=dates)
     for other in (FeatureLayout((group,)) for group in groups):
-        with pytest.raises(InputDataError, match=r"E-INPUT-053") as caught:
+        with pytest.raises(InputDataError, match=r"E-MODEL-FEATURES") as caught:
             model.refuse_layout(other, Path("model.json"))
         assert caught.value.exit_code == ExitCode.INPUT
         assert "model.json" in str(caught.value)

@@ -130,7 +130,7 @@ def test_another_year_is_the_same_season_and_takes_its_dates(folder: Path) -> No
     model = load_model(config.run_dir / "models/run0/all")
     assert model.layout == LAYOUT
     assert model.grid == config.season.grid == GRID
-    assert task.committed()["summary"]["trained_from"] == "2017-01-01"
+    assert task.commit_record()["summary"]["trained_from"] == "2017-01-01"
 
 
 def test_a_season_over_29_february_is_the_same_in_any_year(folder: Path) -> None:
@@ -149,8 +149,8 @@ def test_a_season_over_29_february_is_the_same_in_any_year(folder: Path) -> None
         ("season.start=2018-01-04", ("E-MODEL-DATES", "2018-01-01", "2018-01-04")),
         ("season.step_days=8", ("E-MODEL-DATES", "every 10 days", "every 8 days")),
         ("season.end=2018-03-31", ("E-MODEL-DATES", "4 dates", "9 dates")),
-        ("imagery.bands=[B8, B4]", ("E-INPUT-053", "bands B4, B8", "bands B8, B4")),
-        ("features.indices=[]", ("E-INPUT-053", "indices NDVI", "indices -")),
+        ("imagery.bands=[B8, B4]", ("E-MODEL-FEATURES", "bands B4, B8", "bands B8, B4")),
+        ("features.indices=[]", ("E-MODEL-FEATURES", "indices NDVI", "indices -")),
         ("nomenclature=oso23", ("E-MODEL-CLASSES", "of the nomenclature alone: ", "oso23")),
     ],
 )
@@ -237,7 +237,7 @@ def test_strata_without_model_and_models_without_stratum(folder: Path) -> None:
     assert "no model of all" in without
 
 
-def test_one_set_of_models_is_asked_for(folder: Path) -> None:
+def test_one_set_of_models_is_requested(folder: Path) -> None:
     for year in (2017, 2018):
         save_model(folder / "bank" / str(year) / "all", whole_model())
     shown = error_of(folder, f"learning.model={folder}/bank")
@@ -263,7 +263,7 @@ def test_mistakes_of_the_configuration(folder: Path) -> None:
     (problem,) = check_paths(config_of(folder, f"run_dir={folder}/models")).errors
     assert "run_dir: holds the models that learning.model names" in problem.message
     (problem,) = check_paths(config_of(folder, "learning.model=nowhere")).errors
-    assert problem.code == "E-INPUT-058"
+    assert problem.code == "E-PATH-MISSING"
     assert "learning.model: there is nothing" in problem.message
     with pytest.raises(ConfigError, match="reference: is missing"):
         config_of(folder, "learning.model=null")
@@ -337,8 +337,8 @@ def test_a_frozen_model_stays_when_inputs_alone_change(tmp_path: Path) -> None:
     assert Input.of(frozen) == Input.of(first)
     other = trained_from("b", tmp_path, seed=6)
     assert kept(other) is other  # a setting changed
-    dealt = trained_from("b", tmp_path, reference=Input("new", "reference.parquet"))
-    assert kept(dealt) is dealt  # what is held out may have trained the old model
+    other_split = trained_from("b", tmp_path, reference=Input("new", "reference.parquet"))
+    assert kept(other_split) is other_split  # what is held out may have trained the old model
     version = replace(late, version=2)
     assert kept(version) is version
 
@@ -359,7 +359,7 @@ def test_commands_refuse_before_any_work(folder: Path, monkeypatch: pytest.Monke
         result = oso(*command)
         assert isinstance(result.exception, InputDataError)
         assert "E-MODEL-DATES" in str(result.exception)
-        assert "E-INPUT-030" in str(result.exception)  # nothing hides anything
+        assert "E-TILE-NO-IMAGE" in str(result.exception)  # nothing hides anything
     assert not run_dir.exists()
     assert oso("reference", "oso.yaml").exit_code == ExitCode.USAGE
     assert "E-MODEL-FOLDER" in str(oso("models", "products").exception)

@@ -75,25 +75,25 @@ def polygons(config: Path) -> Path:
         pytest.param(
             "n_trees: 20",
             "n_tree: 20",
-            ("E-INPUT-055", ":13:12", "learning.n_tree: unknown key", "did you mean n_trees?"),
+            ("E-CONFIG-KEY", ":13:12", "learning.n_tree: unknown key", "did you mean n_trees?"),
             id="row 55: a typo",
         ),
         pytest.param(
             "year: 2018",
             "year: 2018\nyear: 2019",
-            ("E-INPUT-056", ":2:1", "year: this key stands twice", "keep one of the two"),
+            ("E-CONFIG-YAML", ":2:1", "year: this key stands twice", "keep one of the two"),
             id="row 56: a key twice",
         ),
         pytest.param(
             "n_trees: 20",
             "n_trees: -1",
-            ("E-INPUT-057", ":13:21", "learning.n_trees: found -1, allowed:", "from 1"),
+            ("E-CONFIG-VALUE", ":13:21", "learning.n_trees: found -1, allowed:", "from 1"),
             id="row 57: an impossible value",
         ),
         pytest.param(
             f"tiles: [{TILE}]",
             "tiles: [31TXX]",
-            ("E-INPUT-060", ":6:11", "31TXX"),
+            ("E-TILE-NAME", ":6:11", "31TXX"),
             id="row 60: no such tile",
         ),
     ],
@@ -123,14 +123,14 @@ def test_row_45_a_nomenclature_with_a_class_twice(oso: Oso, config: Path) -> Non
     table.write_text("code,name\n1,wood\n2,water\n1,town\n")
     change(config, "year: 2018", "year: 2018\nnomenclature: classes.csv")
     said = oso(3, "check", config)
-    for word in ("E-INPUT-045", f"{table}:4", "code '1' of a class", "fix:"):
+    for word in ("E-NOMENCLATURE", f"{table}:4", "code '1' of a class", "fix:"):
         assert word in said
 
 
 def test_row_59_a_run_folder_among_the_images(oso: Oso, config: Path) -> None:
     inside = config.parent / "world" / "products" / "run"
     said = oso(3, "run", config, "--set", f"run_dir={inside}")
-    for word in ("E-INPUT-059", str(inside), "lies inside imagery.paths[0]", "fix:"):
+    for word in ("E-RUN-INSIDE", str(inside), "lies inside imagery.paths[0]", "fix:"):
         assert word in said
     assert not inside.exists()
 
@@ -138,7 +138,7 @@ def test_row_59_a_run_folder_among_the_images(oso: Oso, config: Path) -> None:
 def test_row_63_a_configuration_in_utf_16(oso: Oso, config: Path) -> None:
     config.write_text(config.read_text(), encoding="utf-16")
     said = oso(3, "run", config)
-    for word in ("E-INPUT-063", str(config), "UTF-16", "save it as UTF-8"):
+    for word in ("E-TEXT-ENCODING", str(config), "UTF-16", "save it as UTF-8"):
         assert word in said
 
 
@@ -147,7 +147,7 @@ def test_row_58_missing_paths(oso: Oso, config: Path, command: str) -> None:
     polygons(config).unlink()
     shutil.rmtree(config.parent / "world" / "products")
     said = oso(4, command, config)
-    for word in ("E-INPUT-058", "imagery.paths[0]", "reference.sources[0].path", "correct"):
+    for word in ("E-PATH-MISSING", "imagery.paths[0]", "reference.sources[0].path", "correct"):
         assert word in said
     assert str(polygons(config)) in said
 
@@ -157,7 +157,7 @@ def test_row_03_a_missing_band_with_incomplete_error(oso: Oso, config: Path) -> 
     band.unlink()
     change(config, "imagery:\n", "imagery:\n  incomplete: error\n")
     said = oso(4, "run", config, "--until", "inventory")
-    for word in ("E-INPUT-003", "FRE B4 missing", band.parent.name, "fix:"):
+    for word in ("E-IMAGE-BAND", "FRE B4 missing", band.parent.name, "fix:"):
         assert word in said
 
 
@@ -169,7 +169,7 @@ def test_row_09_a_band_in_the_coordinate_system_of_another_zone(oso: Oso, config
     assert "left out: 1 contradictory" in said
     change(config, "imagery:\n", "imagery:\n  incomplete: error\n")
     said = oso(4, "run", config, "--until", "inventory")
-    for word in ("E-INPUT-009", band.name, "32630", "32631", "fix:"):
+    for word in ("E-IMAGE-CRS", band.name, "32630", "32631", "fix:"):
         assert word in said
 
 
@@ -177,7 +177,7 @@ def test_row_30_a_tile_without_products(oso: Oso, config: Path) -> None:
     change(config, f"tiles: [{TILE}]", f"tiles: [{TILE}, 30UYD]")
     for command in ("plan", "run"):
         said = oso(4, command, config)
-        for word in ("E-INPUT-030", "30UYD", "allow_missing_tiles"):
+        for word in ("E-TILE-NO-IMAGE", "30UYD", "allow_missing_tiles"):
             assert word in said
 
 
@@ -198,8 +198,14 @@ def test_rows_31_and_32_an_area_elsewhere_or_with_swapped_coordinates(
 ) -> None:
     paris = shapely.box(2.2, 48.8, 2.5, 48.9)
     for shape, words in (
-        (paris, ("E-INPUT-031", "outside all tiles", "x 2.2 to 2.5, y 48.8 to 48.9", "the tiles")),
-        (shapely.box(52.4, 0.3, 52.9, 0.8), ("E-INPUT-032", "look swapped", "EPSG:4326", "fix:")),
+        (
+            paris,
+            ("E-PLACE-OUTSIDE", "outside all tiles", "x 2.2 to 2.5, y 48.8 to 48.9", "the tiles"),
+        ),
+        (
+            shapely.box(52.4, 0.3, 52.9, 0.8),
+            ("E-PLACE-COORDINATES", "look swapped", "EPSG:4326", "fix:"),
+        ),
     ):
         path = config.parent / f"{words[0]}.gpkg"
         geopandas.GeoDataFrame(geometry=[shape], crs=4326).to_file(path)
@@ -216,7 +222,7 @@ def test_row_33_polygons_without_coordinate_system(oso: Oso, config: Path) -> No
     path.with_suffix(".prj").unlink()
     change(config, "reference.gpkg", "reference.shp")
     said = oso(4, "run", config, "--until", "reference")
-    for word in ("E-INPUT-033", str(path), "no coordinate system", ".prj"):
+    for word in ("E-CRS-MISSING", str(path), "no coordinate system", ".prj"):
         assert word in said
 
 
@@ -226,11 +232,11 @@ def test_rows_41_and_42_unknown_column_and_unknown_codes(oso: Oso, config: Path)
     polygons(config).unlink()
     frame.to_file(polygons(config))
     said = oso(4, "run", config, "--until", "reference")
-    for word in ("E-INPUT-042", polygons(config).name, "777", "unknown_codes"):
+    for word in ("E-CLASS-UNKNOWN", polygons(config).name, "777", "unknown_codes"):
         assert word in said
     change(config, "code_field: code", "code_field: cod")
     said = oso(4, "run", config, "--until", "reference")
-    for word in ("E-INPUT-041", polygons(config).name, "cod", "did you mean"):
+    for word in ("E-VECTOR-COLUMN", polygons(config).name, "cod", "did you mean"):
         assert word in said
 
 
@@ -239,22 +245,22 @@ def test_rows_41_and_42_unknown_column_and_unknown_codes(oso: Oso, config: Path)
     [
         pytest.param(
             2013, ["BTH", "MIS"], False,
-            ("E-INPUT-067", "only PARCELLES_GRAPHIQUES of an RPG since 2015", "`year`"),
+            ("E-DELIVERY-YEAR", "only PARCELLES_GRAPHIQUES of an RPG since 2015", "`year`"),
             id="parcels where blocks are due",
         ),
         pytest.param(
             2018, ["01", "02"], False,
-            ("E-INPUT-067", "PARCELLES_GRAPHIQUES.gpkg", "2 of 2 values are like 01, 02"),
+            ("E-DELIVERY-YEAR", "PARCELLES_GRAPHIQUES.gpkg", "2 of 2 values are like 01, 02"),
             id="codes of groups where crops are due",
         ),
         pytest.param(
             2018, ["XXX", "YYY"], False,
-            ("E-INPUT-042", "CODE_CULTU=XXX (1, ", "unknown_codes: drop"),
+            ("E-CLASS-UNKNOWN", "CODE_CULTU=XXX (1, ", "unknown_codes: drop"),
             id="row 42: crops that no list holds",
         ),
         pytest.param(
             2018, ["BTH", "MIS"], True,
-            ("E-INPUT-058", "PARCELLES_GRAPHIQUES.gpkg", "cut"), id="a file cut in half",
+            ("E-VECTOR-CUT", "PARCELLES_GRAPHIQUES.gpkg", "cut"), id="a file cut in half",
         ),
     ],
 )  # fmt: skip
@@ -280,7 +286,7 @@ def test_a_folder_that_is_no_run(oso: Oso, tmp_path: Path, command: str) -> None
     (tmp_path / "empty").mkdir()
     for name, finding in (("empty", "holds no config.yaml"), ("nowhere", "there is nothing")):
         said = oso(4, command, tmp_path / name)
-        for word in ("E-INPUT-058", str(tmp_path / name), finding, "oso run"):
+        for word in ("E-RUN-NONE", str(tmp_path / name), finding, "oso run"):
             assert word in said
 
 
@@ -288,7 +294,7 @@ def test_a_folder_that_is_no_run(oso: Oso, tmp_path: Path, command: str) -> None
 def test_a_configuration_that_is_not_there(oso: Oso, tmp_path: Path, command: str) -> None:
     for path in (tmp_path / "nowhere.yaml", tmp_path):
         said = oso(3, command, path)
-        for word in ("E-INPUT-058", str(path), "oso init"):
+        for word in ("E-PATH-READ", str(path), "oso init"):
             assert word in said
 
 

@@ -63,7 +63,7 @@ def evaluated(
     return config, run
 
 
-def test_a_pair_of_years_is_judged_and_all_is_written(evaluated: tuple[Path, Result]) -> None:
+def test_a_pair_of_years_is_evaluated_and_all_is_written(evaluated: tuple[Path, Result]) -> None:
     config, run = evaluated
     folder = config.parent / "run" / "evaluation"
     setting = results(config)

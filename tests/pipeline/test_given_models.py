@@ -53,7 +53,7 @@ def test_3_3_given_models_make_the_same_pixels_without_reference(
     output = oso("apply", config, "--model", trained, "--set", independent)
     assert "W-MODEL-INDEPENDENT" in output
     assert "overall accuracy on the independent set" in output
-    assert "no polygon was held out to judge the map" in output
+    assert "no polygon was held out to evaluate the map" in output
     run = tmp_path / "there" / "run"
     expected = pixels(trained)
     assert {*pixels(run)} == {*expected}

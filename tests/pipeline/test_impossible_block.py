@@ -27,6 +27,6 @@ def test_row_62_nothing_is_computed(
         cli.main()
     said = capsys.readouterr().err
     assert ended.value.code == 3, said
-    assert "E-INPUT-062" in said
+    assert "E-BLOCK-MEMORY" in said
     assert "set runtime.block_pixels to " in said
     assert not list((tmp_path / "run").rglob("*.parquet"))

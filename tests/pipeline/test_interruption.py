@@ -77,6 +77,6 @@ def test_killed_twenty_times_the_map_is_the_same(small_world: Path, tmp_path: Pa
         if attempt % 5 == 4:
             finish(config)
             assert digests(tmp_path / "killed" / "run") == expected
-            # Begin anew, so that later kills also meet an empty folder.
+            # Begin again, so that later kills also meet an empty folder.
             config = write_config(tmp_path / "killed", small_world)
             (tmp_path / "killed" / "run").rename(tmp_path / f"done{attempt}")

@@ -107,7 +107,7 @@ def test_a_run_folder_is_continued(old_run: Path) -> None:
         for task in tasks_of(old_run)
         if task.stage not in AFTER_PREDICT and task.state().status != "done"
     }
-    # The folder lies elsewhere than 0.1 left it, so the inventory lists its images anew.
+    # The folder lies elsewhere than 0.1 left it, so the inventory lists its images again.
     assert set(todo) == {"inventory"}
     plan = CliRunner().invoke(app, ["plan", str(old_run)])
     assert plan.exit_code == 0, plan.output

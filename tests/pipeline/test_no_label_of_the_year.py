@@ -61,16 +61,16 @@ def test_the_forest_adapts_without_anchors(finished: tuple[Path, str]) -> None:
     assert {"polygon_id", "code", "split_0", "bbox"} <= set(reference.columns)
 
 
-def test_the_run_says_what_judges_the_map_and_what_does_not(finished: tuple[Path, str]) -> None:
+def test_the_run_says_what_evaluates_the_map_and_what_does_not(finished: tuple[Path, str]) -> None:
     run, said = finished
-    assert "W-INPUT-073" in said
-    assert "nothing judges the map but validation.independent" in said
-    assert "no label of 2018 is known: no polygon was held out to judge the map" in said
+    assert "W-SEASON-NO-LABELS" in said
+    assert "nothing evaluates the map but validation.independent" in said
+    assert "no label of 2018 is known: no polygon was held out to evaluate the map" in said
     assert "overall accuracy on the independent set" in said
     assert not (run / "validation" / "accuracy.json").exists()
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "No label of 2018 is known" in page
-    assert "warning[W-INPUT-073]" in page
+    assert "warning[W-SEASON-NO-LABELS]" in page
     assert "Independent validation" in page
     assert "0 of 2018 with a label that holds for years" in page
 
@@ -91,12 +91,12 @@ def test_what_is_done_is_not_done_again(finished: tuple[Path, str]) -> None:
     assert status.exit_code == 0, status.output
 
 
-def test_folds_have_nothing_to_judge_and_the_warning_names_a_way_out(
+def test_folds_have_nothing_to_evaluate_and_the_warning_names_a_way_out(
     two_years: Path, tmp_path: Path
 ) -> None:
     config = without_labels(tmp_path, two_years, "{folds: 2}")
     (warning,) = check_paths(load_config(config)).warnings
-    assert warning.code == "W-INPUT-073"
+    assert warning.code == "W-SEASON-NO-LABELS"
     assert "unless validation.independent names a set" in warning.message
     assert "evaluate-adaptation --hide all" in str(warning)
     run = CliRunner().invoke(app, ["run", str(config)])

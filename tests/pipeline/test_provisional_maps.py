@@ -45,7 +45,7 @@ def refusal(*arguments: object) -> str:
 def provisional(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the configuration of a whole season in whose run folder the map of a day is."""
     config = write_config(tmp_path_factory.mktemp("provisional"), small_world, QUICK)
-    assert "E-INPUT-058] there is nothing to update" in refusal("update", config)
+    assert "E-RUN-NONE] there is nothing to update" in refusal("update", config)
     shown = oso("run", config, "--set", f"imagery.as_of={DAY}")
     assert f"map, with images up to {DAY}: " in shown
     shutil.copy(config.parent / "run" / "validation" / "accuracy.json", config.parent)

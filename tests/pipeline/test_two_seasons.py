@@ -51,7 +51,7 @@ def finished(two_years: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_past_labels_the_crops_and_the_shift_of_the_season_is_found(finished: Path) -> None:
     reference = pd.read_parquet(finished / "reference.parquet")
     past = pd.read_parquet(finished / "past" / "2017" / "reference.parquet")
-    assert set(reference["code"]) > ANNUAL  # of the year of the map: they judge, never teach
+    assert set(reference["code"]) > ANNUAL  # of the year of the map: they evaluate, never teach
     assert set(past["code"]) > ANNUAL
     model = load_model(finished / "models" / "run0" / "all")
     assert set(model.classifier.forest.classes.tolist()) >= ANNUAL
@@ -67,7 +67,7 @@ def test_the_past_labels_the_crops_and_the_shift_of_the_season_is_found(finished
     assert train["summary"]["adaptation"]["adapted"]
 
 
-def test_nothing_that_trains_lies_on_ground_that_judges(finished: Path) -> None:
+def test_nothing_that_trains_lies_on_ground_that_evaluates(finished: Path) -> None:
     reference = geopandas.read_parquet(finished / "reference.parquet")
     held_out = reference[reference["split_0"] == "validation"]
     assert len(held_out)
@@ -152,6 +152,6 @@ def test_labels_of_another_nomenclature_stop_the_run(world: Path, tmp_path: Path
     )
     code, output = oso("run", config, "--until", "past_reference")
     assert code == 4
-    assert "E-INPUT-042" in output
+    assert "E-POLYGON-UNKNOWN" in output
     assert "17 values of 'code'" in output
     assert "foreign.gpkg" in output

@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 from oso_pipeline.cli import app
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import InputDataError, Problem
-from oso_pipeline.runtime.checks.disk import room_for
+from oso_pipeline.runtime.checks.disk import disk_space
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.stages import STAGES
 
@@ -113,9 +113,9 @@ def test_no_polygon_has_samples_on_both_sides(finished: Path) -> None:
     reference = pd.read_parquet(
         run_dir(finished) / "reference.parquet", columns=["polygon_id", "split_0"]
     )
-    dealt = reference.drop_duplicates().set_index("polygon_id")["split_0"]
-    assert dealt.index.is_unique
-    assert (dealt[samples["polygon_id"]].to_numpy() == samples["split_0"].to_numpy()).all()
+    sides = reference.drop_duplicates().set_index("polygon_id")["split_0"]
+    assert sides.index.is_unique
+    assert (sides[samples["polygon_id"]].to_numpy() == samples["split_0"].to_numpy()).all()
 
 
 def test_second_run_redoes_nothing(finished: Path) -> None:
@@ -153,16 +153,16 @@ def test_plan_of_a_fresh_run_writes_nothing(small_world: Path, tmp_path: Path) -
     assert sorted(file.name for file in tmp_path.iterdir()) == [config.name]
 
 
-def test_room_that_a_run_takes_is_about_what_was_planned(finished: Path, tmp_path: Path) -> None:
+def test_disk_space_of_a_run_is_about_what_was_planned(finished: Path, tmp_path: Path) -> None:
     fresh = Planner(load_config(finished, [f"run_dir={tmp_path / 'fresh'}"]), STAGES)
-    expected = room_for(fresh, fresh.stages).to_write
+    expected = disk_space(fresh, fresh.stages).to_write
     stages = {"inventory": "extracted", "samples": "samples", "predict": "blocks", "mosaic": "maps"}
     for stage, name in stages.items():
         files = [path for path in (run_dir(finished) / name).rglob("*") if path.suffix != ".json"]
         actual = sum(path.stat().st_size for path in files)
         assert expected[stage] / 8 <= actual <= 8 * expected[stage], stage
     done = Planner(load_config(finished, ()), STAGES)
-    assert room_for(done, done.stages).needed_bytes == 0
+    assert disk_space(done, done.stages).needed_bytes == 0
     assert "about 0.00 GB to write, " in oso("plan", finished)
 
 
@@ -272,7 +272,7 @@ def test_an_area_is_the_full_map_cut_out(finished: Path, tmp_path: Path) -> None
     assert (found == full)[inside].all()
     assert (found[~shapely.contains_xy(disc.buffer(8), x, y)] == 0).all()
     assert (found > 0).sum() > 3000
-    # The same model was judged by the same polygons, inside and outside.
+    # The same model was evaluated by the same polygons, inside and outside.
     assert overall_accuracy(tmp_path / "run") == overall_accuracy(run_dir(finished))
 
 
@@ -297,7 +297,7 @@ def test_3_9_a_set_that_fails_suppresses_neither_accuracy_nor_report(
     points.to_file(tmp_path / "points.gpkg")
 
     def refuse(*_: object) -> None:
-        problem = Problem("E-INPUT-065", "nothing to compare", "points.gpkg", "add points")
+        problem = Problem("E-VALIDATION-EMPTY", "nothing to compare", "points.gpkg", "add points")
         raise InputDataError(problem)
 
     command = ["run", str(config), "--set", f"validation.independent.path={tmp_path}/points.gpkg"]

@@ -112,7 +112,7 @@ def test_a_band_that_is_missing_leaves_the_date_out(site: Path) -> None:
     (site / "images" / NAME.format(month=2) / "B4.tif").unlink()
     assert said(site).splitlines()[-1] == "500 3000 500 3000"
     (site / "images" / NAME.format(month=1) / "B4.tif").unlink()
-    assert "E-INPUT-030" in said(site)
+    assert "E-TILE-NO-IMAGE" in said(site)
 
 
 @pytest.mark.slow
@@ -121,7 +121,7 @@ def test_files_of_unlike_sizes_are_refused(site: Path) -> None:
     config = write_config(site)
     config.write_text(config.read_text().replace("  tiles:", "  incomplete: error\n  tiles:"))
     text = said(site)
-    assert "E-INPUT-007" in text
+    assert "E-IMAGE-SIZE" in text
     assert "mask.tif" in text
 
 

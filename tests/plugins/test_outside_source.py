@@ -176,7 +176,7 @@ def test_all_that_is_wrong_with_packages_is_said_at_once(write: Path, tmp_path: 
         "use the reserved key erosion_m",
         "lack the field `kind: Literal['survey']`",
         "entry point x_oso_needy cannot be imported from oso_needy:PLUGIN",
-        "mend or uninstall oso_twin",
+        "fix or uninstall oso_twin",
     ):
         assert said in done.stderr
 

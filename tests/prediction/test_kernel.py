@@ -76,7 +76,7 @@ def test_values_at_and_beside_every_threshold(seed: int) -> None:
     np.testing.assert_array_equal(votes(forest, pixels.T), votes_of_sklearn(reference, pixels))
 
 
-def test_neighbouring_extremes_are_told_apart() -> None:
+def test_neighbouring_extremes_are_distinguished() -> None:
     """Thresholds between -32768 and -32767 and between 32766 and 32767 survive rounding."""
     pixels = np.array([[-32768], [-32767], [32766], [32767]] * 5, np.int16)
     labels = np.array([1, 2, 3, 4] * 5)

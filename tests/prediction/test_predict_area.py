@@ -119,5 +119,5 @@ def test_the_content_of_the_file_counts_its_place_does_not(tmp_path: Path) -> No
 
 def test_row_31_an_area_without_a_pixel_centre(tmp_path: Path) -> None:
     run = run_in(tmp_path, map=draw(tmp_path / "area.gpkg", shapely.box(7.1, 7.1, 7.4, 7.4)))
-    with pytest.raises(ConfigError, match=r"E-INPUT-031.*no pixel centre.*31TCJ"):
+    with pytest.raises(ConfigError, match=r"E-AREA-EMPTY.*no pixel centre.*31TCJ"):
         run.plan(STAGE)

@@ -97,15 +97,15 @@ def test_row_26_27_no_clear_date_is_nodata(finished: TinyRun) -> None:
     gathered = STAGE.gather(finished.stages["predict"])
     summary = gathered.summary
     assert summary["nodata"] == 16
-    assert "W-INPUT-027] 16 of 4096 pixels" in " ".join(gathered.warnings)
+    assert "W-SERIES-NO-DATE] 16 of 4096 pixels" in " ".join(gathered.warnings)
 
 
-def test_1_9_the_share_of_observations_that_are_0_in_every_band_is_told():
+def test_1_9_the_share_of_observations_that_are_0_in_every_band_is_reported():
     sound = {"classified": 10, "nodata": 0}
     assert quality_warnings(total_quality([sound])) == []
     found = {**sound, "blank": 5, "observed": 20}
     (text,) = quality_warnings(total_quality([found, sound, found]))
-    assert "W-INPUT-017" in text
+    assert "W-SERIES-ZERO" in text
     assert "10 observations, 25.0%" in text
 
 
@@ -127,7 +127,7 @@ def test_rows_18_26_29_quality_of_the_series_is_counted() -> None:
         "clipped": 5,
     }
     codes = [text[8:19] for text in quality_warnings({**counts, "long_gap": 1})]
-    assert codes == ["W-INPUT-018", "W-INPUT-026", "W-INPUT-027", "W-INPUT-029"]
+    assert codes == ["W-SERIES-CLIPPED", "W-SERIES-FEW-DATES", "W-SERIES-NO-DATE", "W-SERIES-GAP"]
     assert total_quality([counts, counts, {}])["insufficient"] == 4
     assert quality_warnings(total_quality([])) == []
 
@@ -172,7 +172,7 @@ def test_samples_and_map_agree(finished: TinyRun) -> None:
     np.testing.assert_array_equal(confidence, layers[1])
     np.testing.assert_array_equal(table["validity"].to_numpy(), layers[2])
     assert not predict_samples({"other": models["all"]}, table)[0].any()
-    with pytest.raises(InputDataError, match="E-INPUT-053"):
+    with pytest.raises(InputDataError, match="E-MODEL-FEATURES"):
         predict_samples(models, table.drop_columns([table.column_names[-1]]))
 
 
@@ -228,7 +228,7 @@ def test_the_map_does_not_depend_on_how_much_is_read_at_once(
     assert sum(sizes) == SIZE * SIZE
     expected = finished.stages["predict"][0]
     assert task.output().read_bytes() == expected.output().read_bytes()
-    assert task.committed()["summary"] == expected.committed()["summary"]
+    assert task.commit_record()["summary"] == expected.commit_record()["summary"]
 
 
 def test_row_53_a_model_of_other_features_is_refused(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_row_53_a_model_of_other_features_is_refused(tmp_path: Path) -> None:
     save_model(folder, Model(**{**model.__dict__, "layout": other}))
     result = do(run.plan(STAGE)[0])
     assert result.exit_code == ExitCode.INPUT
-    for words in ("E-INPUT-053", "_20180301", "+B", str(folder)):
+    for words in ("E-MODEL-FEATURES", "_20180301", "+B", str(folder)):
         assert words in str(result.error)
 
 
@@ -372,7 +372,7 @@ def test_blocks_fit_the_memory_of_a_worker(tmp_path: Path) -> None:
 def test_row_62_a_block_that_exceeds_the_memory_is_refused(tmp_path: Path, stage: Any) -> None:
     run = trained(tmp_path)
     run.config = run.configured(runtime={"block_pixels": 10**9, "memory_per_worker_gb": 1})
-    with pytest.raises(ConfigError, match=r"E-INPUT-062.* GB") as caught:
+    with pytest.raises(ConfigError, match=r"E-BLOCK-MEMORY.* GB") as caught:
         run.plan(stage)
     assert caught.value.exit_code == ExitCode.CONFIG
     proposed = int(str(caught.value).partition("block_pixels to ")[2].split()[0])

@@ -67,7 +67,7 @@ class Planned:
     def make_cells(self) -> None:
         """Make the cells that are not up to date."""
         for task in self.cells:
-            if task.committed() is None:
+            if task.commit_record() is None:
                 made(task)
 
 

@@ -23,9 +23,9 @@ from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.products import cells as cutting
 from oso_pipeline.products.cells import Cell, cells_of
-from oso_pipeline.products.committed import TileWindow
 from oso_pipeline.products.grid import Locator, map_grid, window_in_tile
 from oso_pipeline.products.pixel_kernels import pixels_of_owner
+from oso_pipeline.products.tile_blocks import TileWindow
 from oso_pipeline.tasks.worker import do
 
 World = Any
@@ -82,7 +82,7 @@ def test_maps_of_several_cells_are_cogs_whose_overviews_are_whole(
                 assert (source.read(1) != source.nodata).mean() > 0.4
 
 
-def test_3_2_a_colour_or_a_name_makes_only_the_files_anew(
+def test_3_2_a_colour_or_a_name_makes_only_the_files_again(
     cut_in: Callable[..., Any], tmp_path: Path
 ) -> None:
     """Of three layers that of the classes alone has colours; all three name the run."""
@@ -132,7 +132,7 @@ def test_a_damaged_part_is_named(world: World) -> None:
     victim.write_bytes(sound[:-20] + bytes([sound[-20] ^ 0xFF]) + sound[-19:])
     result = do(planned["validity"])
     assert result.status == "failed"
-    assert "E-FAULT-024" in (result.error or "")
+    assert "E-FILE-CHANGED" in (result.error or "")
     assert str(victim) in (result.error or "")
     assert not planned["validity"].output().exists()
     assert do(planned["class"]).status == "done", "the other layers are sound"
@@ -141,7 +141,7 @@ def test_a_damaged_part_is_named(world: World) -> None:
     assert victim.read_bytes() == sound
 
 
-def test_empty_ground_between_tiles_is_no_task_and_takes_no_room(
+def test_empty_ground_between_tiles_is_no_task_and_takes_no_space(
     tmp_path: Path, world_in: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cutting, "CELL_BLOCKS", 1)

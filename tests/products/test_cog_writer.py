@@ -145,7 +145,7 @@ def test_another_way_to_make_overviews_is_refused() -> None:
         halved(np.zeros((2, 2), np.uint8), 0, Resampling.cubic)
 
 
-def test_blocks_without_a_value_take_no_room(tmp_path: Path) -> None:
+def test_blocks_without_a_value_take_no_space(tmp_path: Path) -> None:
     path, spec = tmp_path / "map.tif", spec_of((20_000, 30_000))
     assemble(path, spec, [], 4)
     with rasterio.open(path) as source:

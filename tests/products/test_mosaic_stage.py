@@ -21,10 +21,10 @@ from oso_pipeline.core.errors import ExitCode, InputDataError
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.products.cell_job import _open, make_cell
-from oso_pipeline.products.committed import BlockCache, TileBlocks
 from oso_pipeline.products.layers import LAYERS, PixelType
 from oso_pipeline.products.mosaic import Mosaic
 from oso_pipeline.products.stage import STAGE
+from oso_pipeline.products.tile_blocks import BlockCache, TileBlocks
 from oso_pipeline.tasks.task import Task
 from oso_pipeline.tasks.worker import do
 
@@ -334,7 +334,7 @@ def test_bands_are_found_by_name_whatever_their_order(world: World) -> None:
 
 
 def test_the_cache_of_blocks_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oso_pipeline.products.committed.CACHE_BYTES", 40 * 40 * 2 * 3 * 2)
+    monkeypatch.setattr("oso_pipeline.products.tile_blocks.CACHE_BYTES", 40 * 40 * 2 * 3 * 2)
     tasks = world.predict_tasks()
     world.commit(tasks)
     (task,) = world.plan(tasks).cells
@@ -359,9 +359,9 @@ def test_a_full_disk_leaves_no_part_behind(world: World, most_bytes: int) -> Non
     with files_of_at_most(most_bytes):
         result = do(planned.cells[0])
     assert (result.status, result.exit_code) == ("failed", ExitCode.ENVIRONMENT), result.error
-    assert planned.cells[0].committed() is None
+    assert planned.cells[0].commit_record() is None
     assert not list((world.run_dir / "mosaic").rglob(".*"))
-    assert planned.made("class").committed() is not None
+    assert planned.made("class").commit_record() is not None
 
 
 @pytest.mark.fault(

@@ -88,7 +88,7 @@ def classes(found: LabelledPolygons) -> dict[int, int]:
 def test_redon_with_the_tables_that_are_there(vectors: Path) -> None:
     source = database(vectors / "bdtopo_v3_35236", incomplete="skip")
     warnings = checked(source)
-    assert [w.split("]")[0] for w in warnings] == ["warning[W-INPUT-041"] * 2
+    assert [w.split("]")[0] for w in warnings] == ["warning[W-VECTOR-TABLE"] * 2
     assert "BATIMENT" in warnings[0]
     assert "TRONCON_DE_ROUTE" in warnings[1]
     found = read(source)
@@ -113,13 +113,13 @@ def test_redon_with_the_tables_that_are_there(vectors: Path) -> None:
 
 def test_redon_without_tables_is_an_error_that_names_them(vectors: Path) -> None:
     messages = checked(database(vectors / "bdtopo_v3_35236"))
-    missing = [m for m in messages if "E-INPUT-041" in m]
+    missing = [m for m in messages if "E-VECTOR-TABLE" in m]
     assert len(missing) == 2
     assert ".dbf" in missing[0]
     assert "BATIMENT.shp" in missing[0]
     assert "incomplete: skip" in missing[0]
     assert "TRONCON_DE_ROUTE.shp" in missing[1]
-    assert "E-INPUT-041" in refused(database(vectors / "bdtopo_v3_35236"))
+    assert "E-VECTOR-TABLE" in refused(database(vectors / "bdtopo_v3_35236"))
 
 
 def olemps_by_hand(vectors: Path) -> pd.DataFrame:
@@ -226,7 +226,7 @@ def test_flawed_copies(vectors: Path) -> None:
     # The zones of activity have no .prj, and matter only as an option.
     options = {"options": ("activity_zone",)}
     message = refused(database(path, **options))
-    assert "E-INPUT-033" in message
+    assert "E-CRS-MISSING" in message
     assert "ZONE_D_ACTIVITE_OU_D_INTERET.shp" in message
     found = read(database(path, crs="EPSG:2154", **options))
     assert classes(found) == {43: 4, 51: 8}
@@ -280,7 +280,7 @@ def test_cut_geopackage(vectors: Path, clc: Clc, tmp_path: Path) -> None:
     with path.open("rb+") as file:
         file.truncate(path.stat().st_size // 2)
     message = refused(database(path, clc))
-    assert "E-INPUT-058" in message
+    assert "E-VECTOR-CUT" in message
     assert "shorter" in message
 
 
@@ -297,7 +297,7 @@ def test_overlap_of_departments_counts_once(vectors: Path, tmp_path: Path) -> No
     department(vectors, tmp_path, "035", slice(0, 500))
     department(vectors, tmp_path, "044", slice(400, None))
     source = database(tmp_path, departments=("35", "D044"))
-    assert all("W-INPUT-030" in message for message in checked(source))
+    assert all("W-DELIVERY-LAYER" in message for message in checked(source))
     found = read(source)
     assert classes(found) == {31: 57, 32: 4, 36: 13}
     assert found.frame.source_id.is_unique
@@ -309,7 +309,7 @@ def test_departments_in_two_systems_are_projected_and_logged(vectors: Path, tmp_
     department(vectors, tmp_path, "035", slice(0, 500))
     department(vectors, tmp_path, "044", slice(400, None), epsg=32630)
     source = database(tmp_path)
-    (message,) = [m for m in checked(source) if "W-INPUT-034" in m]
+    (message,) = [m for m in checked(source) if "W-CRS-SEVERAL" in m]
     assert "D035" in message
     assert "D044" in message
     assert "UTM zone 30N" in message
@@ -326,13 +326,13 @@ def test_departments_in_two_systems_are_projected_and_logged(vectors: Path, tmp_
 def test_missing_and_double_departments(vectors: Path, tmp_path: Path) -> None:
     department(vectors, tmp_path, "035", slice(0, 5))
     messages = checked(database(tmp_path, departments=("35", "2A", "971")))
-    assert "E-INPUT-030" in messages[0]
+    assert "E-DELIVERY-DEPARTMENT" in messages[0]
     assert "02A, 971" in messages[0]
     assert "found: 035" in messages[0]
     twice = tmp_path / "BDT_3-0_SHP_LAMB93_D035-ED2021-03-15"
     shutil.copytree(tmp_path / "BDT_3-3_SHP_LAMB93_D035-ED2022-12-15", twice)
     messages = checked(database(tmp_path))
-    assert "E-INPUT-040" in messages[0]
+    assert "E-DELIVERY-TWICE" in messages[0]
     assert "ED2021-03-15" in messages[0]
 
 
@@ -341,7 +341,7 @@ def test_two_versions_and_wrong_version(vectors: Path, tmp_path: Path) -> None:
     assert "not v2" in checked(database(tmp_path, version="v2"))[0]
     shutil.copytree(vectors / "bdtopo_v2_layout", tmp_path / "BDT_2-1_SHP_LAMB93_D02A-ED152")
     (message,) = checked(database(tmp_path))
-    assert "E-INPUT-058" in message
+    assert "E-DELIVERY-EDITION" in message
     assert "D035" in message
     assert "D02A" in message
     chosen = read(database(tmp_path, version="v3"))
@@ -358,17 +358,17 @@ def test_path_without_bdtopo(vectors: Path, tmp_path: Path) -> None:
 def test_layer_without_a_field(vectors: Path, tmp_path: Path) -> None:
     frame = geopandas.read_file(vectors / "bdtopo_v3_35236" / "SURFACE_HYDROGRAPHIQUE.shp")
     frame[["ID", "NATURE", "geometry"]].to_file(tmp_path / "SURFACE_HYDROGRAPHIQUE.shp")
-    message = next(m for m in checked(database(tmp_path)) if "E-INPUT-041" in m)
+    message = next(m for m in checked(database(tmp_path)) if "E-VECTOR-COLUMN" in m)
     assert "PERSISTANC or persistance" in message
     assert "its fields: ID, NATURE" in message
 
 
 def test_built_up_classes_need_a_land_cover(vectors: Path) -> None:
     source = database(vectors / "bdtopo_v3_12174", incomplete="skip")
-    (message,) = [m for m in checked(source) if "E-INPUT-046" in m]
+    (message,) = [m for m in checked(source) if "E-LAND-COVER-MISSING" in m]
     assert "41, 42, 43" in message
     assert "kind clc" in message
-    assert "E-INPUT-046" in refused(source)
+    assert "E-LAND-COVER-MISSING" in refused(source)
     without = database(vectors / "bdtopo_v3_12174", incomplete="skip", classes=(31, 51))
     assert checked(without) == []
     found = read(without)
@@ -390,7 +390,7 @@ def test_unknown_values_are_listed_with_counts(vectors: Path, tmp_path: Path) ->
         tmp_path / "ZONE_DE_VEGETATION.shp", encoding="UTF-8"
     )
     message = refused(database(tmp_path))
-    assert "E-INPUT-042" in message
+    assert "E-CLASS-UNKNOWN" in message
     assert "NATURE=Forêt pétrifiée (5, " in message
     source = BdTopo(
         BdTopoSource(kind="bdtopo", path=tmp_path),
@@ -421,7 +421,7 @@ def test_points_and_lines_are_refused(vectors: Path, tmp_path: Path) -> None:
         path.parent.mkdir()
         frame[["ID", "NATURE"]].set_geometry(shapes, crs=2154).to_file(path, encoding="UTF-8")
         message = refused(database(path))
-        assert "E-INPUT-037" in message
+        assert "E-GEOMETRY-TYPE" in message
         assert "polygons are expected" in message
 
 

@@ -13,9 +13,9 @@ import shapely
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
-from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons import event_log
 from oso_pipeline.reference.polygons.cells import Cell
-from oso_pipeline.reference.polygons.event_log import EventLog, Tally, merged
+from oso_pipeline.reference.polygons.event_log import EventCounts, EventLog, merged
 from oso_pipeline.reference.polygons.prepare import clip, prepare
 from oso_pipeline.reference.polygons.steps import steps_of
 from oso_pipeline.reference.polygons.work import Delivery, Preparation, Work
@@ -88,7 +88,7 @@ def test_3_15_books_of_real_extracts_add_up(world: Any, shared_data: Path, name:
     assert len(table) > 0
     assert lines["kept"]["hectares"] == pytest.approx(table.area.sum() / 10_000, abs=1e-3)
     assert lines["kept"]["polygons"] == len(table[["polygon_id", "code"]].drop_duplicates())
-    assert lines[tally.TAKEN]["hectares"] < 0
+    assert lines[event_log.TAKEN]["hectares"] < 0
     if name.startswith("flanders"):
         delivered = geopandas.read_file(shared_data / path).to_crs(2154)
         codes = load_nomenclature(more["nomenclature"]).codes
@@ -115,31 +115,31 @@ def test_3_15_books_of_every_kind_of_loss_add_up(world: Any, places: Any) -> Non
     assert lines["read"]["polygons"] == 13
     lost = {step: -one["polygons"] for step, one in lines.items() if one["polygons"] < 0}
     assert lost == {
-        tally.DUPLICATE: 1, tally.ERODED_AWAY: 1, tally.TOO_SMALL: 1,
-        tally.RARE: 1,
+        event_log.DUPLICATE: 1, event_log.ERODED_AWAY: 1, event_log.TOO_SMALL: 1,
+        event_log.RARE: 1,
     }  # fmt: skip
     in_part = {step: one["in_part"] for step, one in lines.items() if one["in_part"]}
-    assert in_part[tally.CONFLICT] == 2
-    assert in_part[tally.DOUBLE] == 1
-    assert lines[tally.DUPLICATE]["hectares"] == pytest.approx(-1.0, abs=1e-3)
-    assert lines[tally.TAKEN]["hectares"] < -2
+    assert in_part[event_log.CONFLICT] == 2
+    assert in_part[event_log.DOUBLE] == 1
+    assert lines[event_log.DUPLICATE]["hectares"] == pytest.approx(-1.0, abs=1e-3)
+    assert lines[event_log.TAKEN]["hectares"] < -2
 
 
 def test_3_15_a_lost_polygon_counts_once_for_what_took_most_of_it() -> None:
     log = EventLog()
     rows = pd.DataFrame({"polygon_id": [1, 2, 3, 4], "code": 11, "source": "a", "source_id": "x"})
     rows = rows.assign(rule="")
-    log.add(tally.READ, rows, np.array([100.0, 100, 100, 0]))
-    log.add(tally.TOO_SMALL, rows[:2], np.array([30.0, 90]))
-    log.add(tally.CONFLICT, rows[:3], np.array([70.0, 10, 40]))
-    log.add(tally.KEPT, rows[2:3], np.array([60.0]))
+    log.add(event_log.READ, rows, np.array([100.0, 100, 100, 0]))
+    log.add(event_log.TOO_SMALL, rows[:2], np.array([30.0, 90]))
+    log.add(event_log.CONFLICT, rows[:3], np.array([70.0, 10, 40]))
+    log.add(event_log.KEPT, rows[2:3], np.array([60.0]))
     lines = {one["step"]: one for one in bookkeeping(steps_of(log.table()), {})}
     assert {step: (one["polygons"], one["in_part"]) for step, one in lines.items()} == {
-        "read": (4, 0), tally.TOO_SMALL: (-1, 0), tally.CONFLICT: (-1, 1), OUTSIDE: (-1, 0),
+        "read": (4, 0), event_log.TOO_SMALL: (-1, 0), event_log.CONFLICT: (-1, 1), OUTSIDE: (-1, 0),
         "kept": (1, 0),
     }  # fmt: skip
     # What a cell of an earlier version does not tell has a line of its own.
-    log.add(tally.READ, rows[:1], np.array([9000.0]))
+    log.add(event_log.READ, rows[:1], np.array([9000.0]))
     assert ROUNDING in [one["step"] for one in bookkeeping(steps_of(log.table()), {})]
 
 
@@ -159,38 +159,40 @@ def test_3_15_buffers_add_and_rows_of_one_object_count_once() -> None:
     )  # fmt: skip
     work = Work(cell, Preparation(2154, 0.0), cell.box)
     table = clip(prepare([Delivery("s", 0, frame)], work).assign(stratum="all"), cell)
-    kept = table.assign(reason=tally.KEPT, area_m2=table.area, x=0.0, y=0.0)
+    kept = table.assign(reason=event_log.KEPT, area_m2=table.area, x=0.0, y=0.0)
     events = merged([work.log.table(), kept.drop(columns="geometry")])
     lines = {one["step"]: one for one in bookkeeping(steps_of(events), work.grown)}
     assert ROUNDING not in lines
-    assert lines[tally.DUPLICATE]["hectares"] == pytest.approx(-0.2)
-    assert (lines[tally.DUPLICATE]["polygons"], lines[tally.DUPLICATE]["in_part"]) == (0, 1)
+    assert lines[event_log.DUPLICATE]["hectares"] == pytest.approx(-0.2)
+    assert (lines[event_log.DUPLICATE]["polygons"], lines[event_log.DUPLICATE]["in_part"]) == (0, 1)
     assert lines["read"]["hectares"] == pytest.approx(1.7)
-    assert lines[tally.ADDED]["hectares"] == pytest.approx(0.2 + np.pi / 200, rel=0.05)
+    assert lines[event_log.ADDED]["hectares"] == pytest.approx(0.2 + np.pi / 200, rel=0.05)
     assert lines["kept"]["polygons"] == 2
 
 
 def test_3_5_classes_that_a_past_year_teaches_are_not_called_absent() -> None:
     nomenclature = load_nomenclature("oso17")
-    seen = Tally.of(_read([31, 211]))
+    seen = EventCounts.of(_read([31, 211]))
     said = []
     for past in ((), (2016, 2017)):
         problems = Problems()
         warn_of_absent(seen, nomenclature, Seasons(2018, past), problems)
         (warning,) = problems.warnings
-        assert warning.code == "W-INPUT-046"
+        assert warning.code == "W-CLASS-NO-POLYGON"
         assert "12 winter crops" in warning.message
         said.append(warning.message)
     assert "absent from the map" in said[0]
     assert "absent" not in said[1]
     assert "of 2018, which the map has as far as labels of 2016, 2017 do" in said[1]
     problems = Problems()
-    warn_of_absent(Tally.of(_read(nomenclature.codes)), nomenclature, Seasons(2018, ()), problems)
+    warn_of_absent(
+        EventCounts.of(_read(nomenclature.codes)), nomenclature, Seasons(2018, ()), problems
+    )
     assert not problems.warnings
 
 
 def _read(codes: Any) -> pd.DataFrame:
     log = EventLog()
     rows = pd.DataFrame({"polygon_id": range(len(codes)), "code": codes, "source": "a"})
-    log.add(tally.READ, rows.assign(source_id="x", rule=""), np.ones(len(codes)))
+    log.add(event_log.READ, rows.assign(source_id="x", rule=""), np.ones(len(codes)))
     return log.table()

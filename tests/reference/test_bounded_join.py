@@ -14,12 +14,11 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oso_pipeline.reference.polygons import by_object
-from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons import by_object, event_log
 from oso_pipeline.reference.polygons.by_object import ByObject
 from oso_pipeline.reference.polygons.cell_file import read_boxes, read_small, write_cell
-from oso_pipeline.reference.polygons.event_log import EventLog, Tally, merged
-from oso_pipeline.reference.polygons.steps import read_steps, tally_of
+from oso_pipeline.reference.polygons.event_log import EventCounts, EventLog, merged
+from oso_pipeline.reference.polygons.steps import counts_of, read_steps
 from oso_pipeline.reference.split import split
 from oso_pipeline.reference.split.bookkeeping import OUTSIDE, bookkeeping
 from oso_pipeline.reference.split.split import SplitRules, add_split, polygon_table
@@ -32,7 +31,7 @@ def events_of(n: int, seed: int) -> pd.DataFrame:
     """Return the events of a cell; polygons recur in other cells, areas add up badly."""
     rng = np.random.default_rng(seed)
     log = EventLog()
-    for reason in tally.ORDER[:-1]:
+    for reason in event_log.ORDER[:-1]:
         ids = rng.integers(0, 3 * n, rng.integers(0, n) + 1)
         rows = pd.DataFrame({"polygon_id": ids, "code": 11 + ids % 4}).assign(
             source=np.array(SOURCES)[ids % 3], source_id=ids.astype(str), rule="r"
@@ -101,7 +100,7 @@ def test_rows_by_object_are_those_of_a_plain_loop(n: int, seed: int, at_once: in
     for rows in listed:
         numbers[rows] = np.arange(len(rows))
     assert objects.number_within().tolist() == numbers.tolist()
-    assert (objects.spread(one[objects.first]) == one).all()
+    assert (objects.to_rows(one[objects.first]) == one).all()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(by_object, "AT_ONCE", at_once)
         chunks = [*objects.chunks()]
@@ -121,11 +120,11 @@ def test_steps_are_the_sums_of_the_whole_table(
     for log, path in zip(logs, paths, strict=True):
         log.to_parquet(path, index=False)
     events = merged(logs)
-    steps, whole = read_steps(paths), Tally.of(events)
-    assert tally_of(steps).to_json() == whole.to_json()
+    steps, whole = read_steps(paths), EventCounts.of(events)
+    assert counts_of(steps).to_json() == whole.to_json()
     for code in range(11, 15):
-        assert tally_of(steps).by_source(code) == whole.by_source(code)
-        assert tally_of(steps).reasons(code) == whole.reasons(code)
+        assert counts_of(steps).by_source(code) == whole.by_source(code)
+        assert counts_of(steps).reasons(code) == whole.reasons(code)
     for reason, step in steps.items():
         rows = events[events["reason"] == reason]
         assert len(step.polygon) == len(rows)
@@ -139,14 +138,14 @@ def test_books_name_what_took_most_of_a_polygon_as_a_plain_loop_does(tmp_path: P
     expected: dict[str, int] = {}
     met = 0
     for _, rows in log.groupby(["polygon_id", "code"]):
-        losses = rows[~rows["reason"].isin([tally.READ, tally.REPAIRED])]
-        met += int((rows["reason"] == tally.READ).any())
+        losses = rows[~rows["reason"].isin([event_log.READ, event_log.REPAIRED])]
+        met += int((rows["reason"] == event_log.READ).any())
         if len(losses):
             worst = losses.sort_values("area_m2")["reason"].iloc[-1]
             expected[worst] = expected.get(worst, 0) + 1
     found = {step: -one["polygons"] for step, one in lines.items() if one["polygons"] < 0}
     found.pop(OUTSIDE, None)
-    assert {step: n for step, n in found.items() if step in tally.ORDER} == expected
+    assert {step: n for step, n in found.items() if step in event_log.ORDER} == expected
 
 
 def test_small_columns_are_those_of_the_cells_in_the_order_of_the_sources(

@@ -48,7 +48,7 @@ def test_redon(world: Any, vectors: Path) -> None:
     )
     every = table.geometry.to_numpy()
     assert shapely.area(shapely.union_all(every)) == pytest.approx(shapely.area(every).sum())
-    # The river of 39 km is cut where the tile ends and on the lattice, and stays one object.
+    # The river of 39 km is cut at the tile edge and along the grid of cells, and stays one object.
     river = table[table.code == 51].dissolve("polygon_id").geometry.area.max()
     assert river > 1e6
 

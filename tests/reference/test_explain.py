@@ -12,7 +12,7 @@ from support.reference_world import World, square
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
-from oso_pipeline.cli.tables import books_table, reference_table
+from oso_pipeline.cli.terminal_tables import books_table, reference_table
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.reference.polygons.explain import biographies
@@ -39,14 +39,14 @@ def made(tmp_path: Path) -> Path:
     return config.run_dir
 
 
-def told(run_dir: Path, wanted: str) -> str:
+def explained(run_dir: Path, wanted: str) -> str:
     return "\n".join(line for one in biographies(run_dir, wanted) for line in one.lines(OSO17))
 
 
-def test_the_life_of_a_polygon_is_told_step_by_step(made: Path) -> None:
+def test_the_life_of_a_polygon_is_reported_step_by_step(made: Path) -> None:
     table = pq.read_table(made / "reference.parquet").to_pandas()
     (number,) = table[(table["code"] == 12) & (table["source_id"] == "1")]["polygon_id"].unique()
-    text = told(made, str(number))
+    text = explained(made, str(number))
     assert "source: second.gpkg, object 1" in text
     assert "class: 12 winter crops" in text
     assert text.index("read, 2.00 ha") < text.index("covered by a source of higher priority, 1.00")
@@ -54,24 +54,24 @@ def test_the_life_of_a_polygon_is_told_step_by_step(made: Path) -> None:
 
 
 def test_a_polygon_of_which_nothing_is_left_is_explained_too(made: Path) -> None:
-    text = told(made, "3")
+    text = explained(made, "3")
     assert "source: second.gpkg, object 3" in text
     assert "too small" in text
     assert "part" not in text
 
 
 def test_an_identifier_of_two_sources_gives_both(made: Path) -> None:
-    text = told(made, "2")
+    text = explained(made, "2")
     assert "first.gpkg, object 2" in text
     assert "second.gpkg, object 2" in text
 
 
-def test_verdicts_of_the_label_check_are_told(made: Path) -> None:
+def test_verdicts_of_the_label_check_are_reported(made: Path) -> None:
     table = pq.read_table(made / "reference.parquet").to_pandas()
     number = int(table["polygon_id"].iloc[0])
     folder = made / "labels" / "run0"
     folder.mkdir(parents=True)
-    verdict = {
+    assessment = {
         "polygon_id": [number],
         "code": [11],
         "pixels": [7],
@@ -81,13 +81,13 @@ def test_verdicts_of_the_label_check_are_told(made: Path) -> None:
         "doubted": [True],
         "excluded": [True],
     }
-    pq.write_table(pa.table(verdict), folder / "all.parquet")
-    text = told(made, str(number))
+    pq.write_table(pa.table(assessment), folder / "all.parquet")
+    text = explained(made, str(number))
     assert "its label gets 5 %; 211 grassland is more likely, 90 %; kept out of training" in text
 
 
 def test_row_42_an_unknown_number_says_where_numbers_stand(made: Path) -> None:
-    with pytest.raises(InputDataError, match=r"E-INPUT-042.*'99999999999999999999'"):
+    with pytest.raises(InputDataError, match=r"E-POLYGON-UNKNOWN.*'99999999999999999999'"):
         biographies(made, "99999999999999999999")
 
 

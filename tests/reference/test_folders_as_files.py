@@ -31,7 +31,7 @@ def test_2_11_a_home_as_area_is_refused_and_not_searched(
     problems = Problems()
     assert read_outline(Area(path=home), problems) is None
     (problem,) = problems.errors
-    assert (problem.code, problem.where) == ("E-INPUT-058", str(home))
+    assert (problem.code, problem.where) == ("E-VECTOR-READ", str(home))
     assert "folder without a shapefile" in str(problem)
     assert VectorFile(home).files == ()
 

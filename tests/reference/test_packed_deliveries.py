@@ -1,4 +1,4 @@
-"""What of a delivery is still packed is named; what macOS adds to it is no part of it."""
+"""What of a delivery is still packed is named; what macOS adds to it is not a part of it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_1_7_a_delivery_that_is_packed_is_to_be_unpacked(
     archive = tmp_path / f"{RPG.format(32)}{suffix}"
     archive.write_bytes(SEVEN_ZIP)
     (error,) = checked(kind, tmp_path).errors
-    assert error.code == "E-INPUT-058"
+    assert error.code == "E-DELIVERY-PACKED"
     assert archive.name in error.message
     assert "unpack" in (error.hint or "")
 
@@ -129,7 +129,7 @@ def test_1_4_what_macos_adds_to_a_delivery_does_not_count(tmp_path: Path, kind: 
     assert all("__MACOSX" not in file.parts for file in files_below(tmp_path))
 
 
-def test_1_7_a_packed_region_of_another_year_is_not_asked_for(tmp_path: Path) -> None:
+def test_1_7_a_packed_region_of_another_year_is_not_requested(tmp_path: Path) -> None:
     delivery("rpg", tmp_path)
     with zipfile.ZipFile(tmp_path / "RPG_2-0__SHP_LAMB93_R32_2019-01-15.zip", "w"):
         pass

@@ -1,4 +1,4 @@
-"""Past fields on ground that judges the map train nothing; against shapely, pair by pair."""
+"""Past fields on ground that evaluates the map train nothing; against shapely, pair by pair."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oso_pipeline.config.reference import Reference
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.reference.databases.kinds import VectorSource
-from oso_pipeline.reference.polygons.event_log import EventLog, Tally
+from oso_pipeline.reference.polygons.event_log import EventCounts, EventLog
 from oso_pipeline.reference.split.jobs import PastReferenceJob, Seasons
 from oso_pipeline.reference.split.past_seasons import split_past
 from oso_pipeline.reference.split.split import IN_EVERY_FOLD, IN_NO_FOLD, SplitRules
@@ -35,8 +35,10 @@ def boxes(n: int, seed: int, side: float = 80.0) -> list[shapely.Polygon]:
     return [shapely.box(x, y, x + side, y + side) for x, y in corners]
 
 
-def dealt(folder: Path, past: geopandas.GeoDataFrame, of_map: Any, **rules: Any) -> pd.DataFrame:
-    """Return what is dealt to the past polygons, which lie in two cells."""
+def split_parts(
+    folder: Path, past: geopandas.GeoDataFrame, of_map: Any, **rules: Any
+) -> pd.DataFrame:
+    """Return the split of the past polygons, which lie in two cells."""
     of_map.to_parquet(folder / "reference.parquet", write_covering_bbox=True)
     halves = [past.iloc[::2], past.iloc[1::2]]
     parts = []
@@ -55,7 +57,7 @@ def dealt(folder: Path, past: geopandas.GeoDataFrame, of_map: Any, **rules: Any)
         of_map=Input("-", "reference.parquet"),
     )
     task = Task("past_reference", "reference/2017", "-", folder, (), job)
-    table, nothing = pd.concat(parts, ignore_index=True), Tally.of(EventLog().table())
+    table, nothing = pd.concat(parts, ignore_index=True), EventCounts.of(EventLog().table())
     found, rare = split_past(job, task, table, nothing, Problems())
     assert not len(rare)
     return found
@@ -91,7 +93,7 @@ def test_no_training_polygon_overlaps_one_held_out_in_any_run(
     rng = np.random.default_rng(3)
     sides = {f"split_{run}": rng.choice(["train", "validation"], 40) for run in range(2)}
     of_map = of_map_with(**sides)
-    found = dealt(tmp_path, past, of_map)
+    found = split_parts(tmp_path, past, of_map)
     for run in range(2):
         held_out = of_map[of_map[f"split_{run}"] == "validation"]
         trains = set(found["polygon_id"][training_rows(found, f"run{run}")])
@@ -99,9 +101,11 @@ def test_no_training_polygon_overlaps_one_held_out_in_any_run(
         assert 0 < len(trains) < 30
 
 
-def test_folds_hold_out_the_ground_they_judge(tmp_path: Path, past: geopandas.GeoDataFrame) -> None:
+def test_folds_hold_out_the_ground_they_evaluate(
+    tmp_path: Path, past: geopandas.GeoDataFrame
+) -> None:
     of_map = of_map_with(fold=np.arange(40, dtype=np.int8) % 3)
-    found = dealt(tmp_path, past, of_map, folds=3, runs=1)
+    found = split_parts(tmp_path, past, of_map, folds=3, runs=1)
     assert {IN_EVERY_FOLD, IN_NO_FOLD} <= set(found["fold"])
     shared = [overlapping(past, of_map[of_map["fold"] == fold]) for fold in range(3)]
     several = {i for i in past["polygon_id"] if sum(i in one for one in shared) > 1}
@@ -123,7 +127,7 @@ def test_one_polygon_is_never_on_both_sides_even_where_its_remains_lie_apart(
         geometry=[shapely.box(20, 0, 29, 9), shapely.box(90, 0, 99, 9)],
         crs=2154,
     )
-    found = dealt(tmp_path, past, of_map, runs=1)
+    found = split_parts(tmp_path, past, of_map, runs=1)
     assert found.set_index("polygon_id")["split_0"].to_dict() == {7: "", 8: "train"}
 
 
@@ -136,5 +140,5 @@ def test_the_distance_of_blocks_keeps_past_fields_away_too(tmp_path: Path) -> No
         {"polygon_id": [5], "split_0": ["validation"]}, geometry=[shapely.box(0, 0, 9, 9)],
         crs=2154,
     )  # fmt: skip
-    found = dealt(tmp_path, past, of_map, runs=1, method="blocks", buffer_m=25.0)
+    found = split_parts(tmp_path, past, of_map, runs=1, method="blocks", buffer_m=25.0)
     assert found.set_index("polygon_id")["split_0"].to_dict() == {1: "", 2: "train"}

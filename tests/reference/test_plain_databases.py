@@ -123,7 +123,7 @@ def test_codes_as_numbers(granada: Path, tmp_path: Path) -> None:
 def test_without_code_field_the_fields_are_listed(granada: Path, tmp_path: Path) -> None:
     geopandas.read_file(granada).rename(columns={"CODE_18": "class"}).to_file(tmp_path / "c.gpkg")
     message = wrong(clc(tmp_path))
-    assert "E-INPUT-041" in message
+    assert "E-DELIVERY-FIELDS" in message
     assert "class, AREA_HA" in message
     assert "CODE_18" in message
     assert read(clc(tmp_path, code_field="CLASS")).n_features == 136

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
-from oso_pipeline.reference.split.balanced_draw import draw_up_to, spread_draw
+from oso_pipeline.reference.split.balanced_draw import balanced_draw, draw_up_to
 from oso_pipeline.reference.split.caps import Caps, within_caps
 
 
 def voronoi_balance(x: npt.NDArray, y: npt.NDArray, drawn: npt.NDArray) -> float:
     """Return the variance of what lies nearest to each drawn unit (Stevens and Olsen 2004).
 
-    Each drawn unit should stand for 1; the smaller, the more evenly spread.
+    Each drawn unit should stand for 1; the smaller, the better the spatial balance.
     """
     _, nearest = cKDTree(np.c_[x[drawn], y[drawn]]).query(np.c_[x, y])
     sums = np.bincount(nearest, minlength=drawn.sum()) * drawn.sum() / len(x)
@@ -32,11 +32,11 @@ def clustered(n: int) -> tuple[npt.NDArray, npt.NDArray]:
 
 
 @pytest.mark.parametrize("size", [30, 200])
-def test_draws_are_spread_better_than_simple_random_ones(size: int) -> None:
+def test_draws_are_better_balanced_than_simple_random_ones(size: int) -> None:
     x, y = clustered(3000)
     ours, simple = [], []
     for seed in range(20):
-        ours.append(voronoi_balance(x, y, spread_draw(x, y, size, seed)))
+        ours.append(voronoi_balance(x, y, balanced_draw(x, y, size, seed)))
         random = np.zeros(len(x), bool)
         random[np.random.default_rng(seed).permutation(len(x))[:size]] = True
         simple.append(voronoi_balance(x, y, random))
@@ -45,7 +45,7 @@ def test_draws_are_spread_better_than_simple_random_ones(size: int) -> None:
 
 def test_every_unit_has_the_same_chance() -> None:
     x, y = clustered(40)
-    times = sum(spread_draw(x, y, 10, seed).astype(int) for seed in range(800))
+    times = sum(balanced_draw(x, y, 10, seed).astype(int) for seed in range(800))
     # Binomial with 800 draws at 1/4: standard deviation 12.
     assert abs(times - 200).max() < 5 * 12.3
 
@@ -55,9 +55,9 @@ def test_every_unit_has_the_same_chance() -> None:
 def test_size_of_a_draw_is_exact_and_repeatable(n: int, size: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = np.round(rng.uniform(0, 50, (2, n)))  # with places that several units share
-    drawn = spread_draw(x, y, size, seed)
+    drawn = balanced_draw(x, y, size, seed)
     assert drawn.sum() == min(n, size)
-    assert (drawn == spread_draw(x, y, size, seed)).all()
+    assert (drawn == balanced_draw(x, y, size, seed)).all()
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,4 +1,4 @@
-"""Cells of the lattice, the files they are kept in, ids and digests."""
+"""Cells of the grid, the files they are kept in, ids and digests."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_footprint_holds_every_pixel_of_its_tile() -> None:
     y=st.floats(-30_000, 30_000),
     radius=st.floats(10, 15_000),
 )
-def test_pieces_of_the_lattice_are_the_polygon(x: float, y: float, radius: float) -> None:
+def test_pieces_of_the_grid_are_the_polygon(x: float, y: float, radius: float) -> None:
     shape = shapely.Point(x, y).buffer(radius, quad_segs=5)
     pieces, rows = cut(np.array([shape, shape], dtype=object))
     assert set(rows.tolist()) == {0, 1}

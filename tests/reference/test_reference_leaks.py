@@ -85,9 +85,9 @@ def test_no_ilot_has_pixels_on_both_sides(
 ) -> None:
     drawn = ilots(seed)
     pieces = prepared(drawn, tmp_path_factory.mktemp("cells"))
-    dealt = rules(method=method, folds=folds, seed=seed)
-    (column,) = dealt.columns
-    parts = add_split(pd.DataFrame(pieces.drop(columns="geometry")), dealt)
+    split_rules = rules(method=method, folds=folds, seed=seed)
+    (column,) = split_rules.columns
+    parts = add_split(pd.DataFrame(pieces.drop(columns="geometry")), split_rules)
     problems = Problems()
     verify_split(parts, [column], problems)
     assert len(problems) == 0

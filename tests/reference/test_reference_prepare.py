@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oso_pipeline.core.errors import InputDataError
-from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons import event_log
 from oso_pipeline.reference.polygons.cells import Cell
-from oso_pipeline.reference.polygons.event_log import Tally
+from oso_pipeline.reference.polygons.event_log import EventCounts
 from oso_pipeline.reference.polygons.identity import polygon_ids
 from oso_pipeline.reference.polygons.prepare import clip, prepare
 from oso_pipeline.reference.polygons.work import Delivery, Preparation, Work
@@ -48,13 +48,13 @@ def delivered(
 
 def prepared(
     *deliveries: Delivery, cell: Cell = CELL, **rules: Any
-) -> tuple[geopandas.GeoDataFrame, Tally]:
+) -> tuple[geopandas.GeoDataFrame, EventCounts]:
     """Return the pieces inside a cell, ordered by source and object, and what happened."""
     work = Work(cell, Preparation(**{"epsg": 2154, "min_area_m2": 0, **rules}), EVERYWHERE)
     table = clip(prepare(deliveries, work), cell)
     work.problems.raise_errors(InputDataError)
     table = table.sort_values(["source", "source_id"], kind="stable").reset_index(drop=True)
-    return table, Tally.of(work.log.table())
+    return table, EventCounts.of(work.log.table())
 
 
 rings = st.lists(
@@ -156,8 +156,8 @@ def test_overlap_within_a_class_stays_with_the_lower_id() -> None:
     first = table["polygon_id"].idxmin()
     assert table.geometry.area[first] == 10_000
     assert table.geometry.area.sum() == 15_000
-    assert seen.area_m2(tally.DOUBLE) == 5_000
-    assert seen.count(tally.CONFLICT) == 0
+    assert seen.area_m2(event_log.DOUBLE) == 5_000
+    assert seen.count(event_log.CONFLICT) == 0
 
 
 def test_overlaps_do_not_depend_on_the_order_of_rows() -> None:
@@ -177,9 +177,9 @@ def test_the_source_of_higher_priority_keeps_the_place() -> None:
         "BD TOPO": 5_000,
         "RPG": 10_000,
     }
-    assert seen.to_json()[tally.OUTRANKED] == {"31": {"count": 1, "hectares": 0.5}}
+    assert seen.to_json()[event_log.OUTRANKED] == {"31": {"count": 1, "hectares": 0.5}}
     by_source = seen.by_source(31)["BD TOPO"]
-    assert by_source[tally.READ] == {"count": 1, "hectares": 1.0, "bounds": [50, 50, 50, 50]}
+    assert by_source[event_log.READ] == {"count": 1, "hectares": 1.0, "bounds": [50, 50, 50, 50]}
 
 
 def test_copies_of_an_object_become_one_and_count_as_duplicate() -> None:
@@ -187,8 +187,8 @@ def test_copies_of_an_object_become_one_and_count_as_duplicate() -> None:
     whole, half = shapely.box(0, 0, 100, 100), shapely.box(50, 0, 100, 100)
     table, seen = prepared(delivered([half, whole, whole], [51] * 3, source_id=["a"] * 3))
     assert table.geometry.area.tolist() == [10_000]
-    assert seen.count(tally.DUPLICATE) == 1
-    assert seen.count(tally.READ) == 1
+    assert seen.count(event_log.DUPLICATE) == 1
+    assert seen.count(event_log.READ) == 1
 
 
 def test_parts_of_a_multipolygon_share_the_id() -> None:
@@ -216,7 +216,7 @@ def test_lines_are_buffered_and_others_left_as_they_are() -> None:
     assert areas == pytest.approx([1_000 + np.pi * 25, 10_000], rel=1e-2)
 
 
-def test_large_polygons_are_cut_on_the_lattice() -> None:
+def test_large_polygons_are_cut_along_the_grid() -> None:
     large, small = shapely.box(1_000, 1_000, 12_000, 3_000), shapely.box(9_900, 4_900, 9_990, 5_100)
     table, _ = prepared(delivered([large, small], [34, 34]), max_polygon_m2=1e6)
     pieces = table[table.source_id == "0"].geometry
@@ -237,7 +237,7 @@ def parcels_on_a_border(seed: int, n: int = 40) -> list[shapely.Polygon]:
 
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 1000))
-def test_the_lattice_of_cells_does_not_change_the_land_of_a_polygon(seed: int) -> None:
+def test_the_grid_of_cells_does_not_change_the_land_of_a_polygon(seed: int) -> None:
     shapes = parcels_on_a_border(seed)
     codes = [11, 12, 31, 31] * 10
     erode = {"operation": "erode", "metres": 10.0}
@@ -255,7 +255,7 @@ def test_the_lattice_of_cells_does_not_change_the_land_of_a_polygon(seed: int) -
                 found.append(clip(prepare(deliveries, work), cell))
                 logs.append(work.log.table())
         whole = pd.concat(found, ignore_index=True).dissolve("polygon_id")
-        return whole, Tally.of(tally.merged(logs)).to_json()
+        return whole, EventCounts.of(event_log.merged(logs)).to_json()
 
     one, told = all_cells(100_000.0)
     many, told_by_many = all_cells(2_000.0)

@@ -87,9 +87,9 @@ def test_folds_are_even_within_each_class_and_stratum(
 @given(counts=counts, seed=st.integers(0, 99), folds=st.sampled_from([None, 4]))
 def test_blocks_keep_neighbours_together(counts: list[int], seed: int, folds: int | None) -> None:
     table = table_of(counts, seed)
-    dealt = rules(method="blocks", seed=seed, folds=folds)
-    split = add_split(table, dealt)
-    (column,) = dealt.columns
+    split_rules = rules(method="blocks", seed=seed, folds=folds)
+    split = add_split(table, split_rules)
+    (column,) = split_rules.columns
     found = sides_of(split, column)
     polygons = polygon_table(table)
     squares = np.floor(polygons[["x", "y"]] / 1000).apply(tuple, axis=1)
@@ -124,7 +124,7 @@ def test_order_of_rows_and_other_classes_do_not_change_a_draw() -> None:
     assert alone["split_0"].equals(expected.loc[alone.index, "split_0"])
 
 
-def test_a_polygon_in_two_strata_is_dealt_once_where_most_of_it_lies() -> None:
+def test_a_polygon_in_two_strata_is_split_once_where_most_of_it_lies() -> None:
     table = table_of([4, 4, 4, 4])
     big = table.iloc[:1].assign(width=500.0, stratum="z")
     both = measured(pd.concat([table, big], ignore_index=True))
@@ -148,7 +148,7 @@ def test_row_049_leaks_are_found() -> None:
     leak = split[split["split_0"] == "train"].iloc[:1].assign(split_0="validation")
     verify_split(pd.concat([split, leak], ignore_index=True), ["split_0"], problems)
     (problem,) = problems
-    assert problem.code == "E-INPUT-049"
+    assert problem.code == "E-SPLIT-OVERLAP"
     assert "1 polygons lie on both sides of split_0" in problem.message
 
 
@@ -180,9 +180,9 @@ def test_a_class_on_one_side_is_refused_with_a_proposal() -> None:
     problems = Problems()
     check_sides(split, rules(), "error", problems)
     (problem,) = problems
-    assert problem.code == "E-INPUT-048"
+    assert problem.code == "E-CLASS-ONE-SIDE"
     assert "[222]" in problem.message
     assert "merge strata" in (problem.hint or "")
     problems = Problems()
     check_sides(split, rules(), "drop", problems)
-    assert [one.code for one in problems] == ["W-INPUT-048"]
+    assert [one.code for one in problems] == ["W-CLASS-ONE-SIDE"]

@@ -68,7 +68,7 @@ def test_columns_types_and_summary(world: Any, places: Any) -> None:
         "validation": {"polygons": 2, "hectares": 2.0},
     }
     assert summary["classes"]["11"]["hectares"] == 2.0
-    assert any("W-INPUT-046" in text and "51 water" in text for text in summary["warnings"])
+    assert any("W-CLASS-NO-POLYGON" in text and "51 water" in text for text in summary["warnings"])
 
 
 def test_output_is_byte_identical_and_committed(world: Any, places: Any) -> None:
@@ -162,7 +162,7 @@ def test_strata_names(world: Any, places: Any) -> None:
     assert strata_names(world.config(path)) == ("all",)
     strata = regions(world, ("b", half(0, 10)), ("a", half(20, 30)), ("b", half(40, 50)))
     assert strata_names(world.config(path, strata=strata)) == ("a", "b")
-    with pytest.raises(InputDataError, match="E-INPUT-041"):
+    with pytest.raises(InputDataError, match="E-VECTOR-COLUMN"):
         strata_names(world.config(path, strata={**strata, "field": "regoin"}))
 
 
@@ -171,7 +171,7 @@ def test_strata_that_cannot_be_used_are_reported(world: Any, places: Any) -> Non
     message = world.refused(path, strata=regions(world, (None, half(0, 9)), ("a/b", half(9, 20))))
     assert "1 regions have no name" in message
     assert "a/b" in message
-    assert "E-INPUT-043" in message
+    assert "E-STRATA-NAME" in message
 
 
 def test_overlapping_strata_give_every_place_one_model(world: Any, places: Any) -> None:

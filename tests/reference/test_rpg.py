@@ -151,7 +151,7 @@ def test_windows_share_the_real_parcels_without_loss(shared_data: Path) -> None:
 
 def test_real_delivery_without_its_geometry(shared_data: Path) -> None:
     (problem,) = refused(rpg(shared_data / "reference_vectors" / REUNION, 2019))
-    assert problem.code == "E-INPUT-037"
+    assert problem.code == "E-GEOMETRY-NONE"
     assert "no PARCELLES_GRAPHIQUES.shp beside it: there are attributes, but no geometry" in (
         problem.message
     )
@@ -182,7 +182,7 @@ def test_real_codes_of_la_reunion(shared_data: Path) -> None:
 def test_real_parcels_given_as_an_old_year(shared_data: Path) -> None:
     folder = shared_data / "reference_vectors" / NATIONAL
     (problem,) = refused(rpg(folder, 2013))
-    assert problem.code == "E-INPUT-067"
+    assert problem.code == "E-DELIVERY-YEAR"
     assert "only PARCELLES_GRAPHIQUES of an RPG since 2015 is there" in problem.message
     (problem,) = refused(rpg(folder, 2019))
     assert problem.message == "the source is of 2019, the files are of 2022 by their names"
@@ -199,7 +199,7 @@ def test_regions_in_folders_keep_their_numbers_apart(tmp_path: Path) -> None:
         write(tmp_path / name / "PARCELLES_GRAPHIQUES.shp", ["BTH", "MIS"], epsg, geometry=shapes)
     problems = Problems()
     rpg(tmp_path, 2019).check(problems)
-    assert [problem.code for problem in problems] == ["W-INPUT-034"]
+    assert [problem.code for problem in problems] == ["W-CRS-SEVERAL"]
     found = read(rpg(tmp_path, 2019))
     assert sorted(found.frame.source_id) == [
         "D974/1000", "D974/1001", "R11/1000", "R11/1001", "R28/1000", "R28/1001",
@@ -259,7 +259,7 @@ def test_row_042_unknown_crops_are_listed_with_counts(tmp_path: Path) -> None:
     problems = Problems()
     assert rpg(path, 2019).read(Window.everywhere(2154), problems) is None
     (problem,) = problems.errors
-    assert problem.code == "E-INPUT-042"
+    assert problem.code == "E-CLASS-UNKNOWN"
     assert "3 features of RPG 2019" in problem.message
     assert "CODE_CULTU=QQQ (1, 1.0 ha); CODE_CULTU=XYZ (2, 2.0 ha)" in problem.message
     problems = Problems()
@@ -267,7 +267,7 @@ def test_row_042_unknown_crops_are_listed_with_counts(tmp_path: Path) -> None:
     assert found is not None
     assert classes(found) == {11: 1, 12: 1}
     assert dict(found.values) == {"CODE_CULTU=QQQ": 1, "CODE_CULTU=XYZ": 2}
-    assert [problem.code for problem in problems] == ["W-INPUT-042"]
+    assert [problem.code for problem in problems] == ["W-CLASS-UNKNOWN"]
 
 
 def test_rules_of_the_user_in_a_source(tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_blocks_without_commune_and_surface_as_in_2008(tmp_path: Path) -> None:
 def test_missing_table_of_groups_proposes_the_majority(tmp_path: Path) -> None:
     path = write_ilots(tmp_path, ["18"], None)
     (problem,) = refused(rpg(tmp_path, 2012))
-    assert (problem.code, problem.where) == ("E-INPUT-058", str(path))
+    assert (problem.code, problem.where) == ("E-PATH-MISSING", str(path))
     assert "purity: majority" in str(problem.hint)
     assert classes(read(rpg(tmp_path, 2012, purity="majority"))) == {211: 1}
 
@@ -356,20 +356,20 @@ def test_missing_table_of_groups_proposes_the_majority(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "line", "words"),
     [
-        ("NUM_ILOT;GROUPE\n008-1;18\n", "041", 1, "column 'CODE_GROUPE_CULTURE' is not in"),
+        ("NUM_ILOT;GROUPE\n008-1;18\n", "TABLE-COLUMN", 1, "'CODE_GROUPE_CULTURE' is not in"),
         (
             "NUM_ILOT;CODE_GROUPE_CULTURE;SURFACE_GROUPE_CULTURE\n008-1;18;1\n008-2;18;1;x;y\n",
-            "058", 3, "1 lines have not 3 values, the first of them 5",
+            "TABLE-LINE", 3, "1 lines have not 3 values, the first of them 5",
         ),
         (
             "NUM_ILOT;CODE_GROUPE_CULTURE;SURFACE_GROUPE_CULTURE\n008-1;18;1\n008-2\n",
-            "058", 3, "1 lines have not 3 values, the first of them 1",
+            "TABLE-LINE", 3, "1 lines have not 3 values, the first of them 1",
         ),
         (
             "NUM_ILOT;CODE_GROUPE_CULTURE;SURFACE_GROUPE_CULTURE\n008-1;18;1\n008-2;;1\n",
-            "058", 3, "1 lines have no block or no group",
+            "TABLE-LINE", 3, "1 lines have no block or no group",
         ),
-        ("", "041", 1, "its columns:"),
+        ("", "TABLE-COLUMN", 1, "its columns:"),
     ],
 )  # fmt: skip
 def test_broken_table_of_groups(
@@ -379,7 +379,7 @@ def test_broken_table_of_groups(
     table = tmp_path / "ILOTS-ANONYMES-GROUPES-CULTURE.csv"
     table.write_text(text, encoding="utf-8")
     problems = refused(rpg(tmp_path, 2012))
-    assert f"E-INPUT-{code}" in {problem.code for problem in problems}
+    assert f"E-{code}" in {problem.code for problem in problems}
     assert words in "\n".join(problem.message for problem in problems)
     assert {problem.where for problem in problems} == {f"{table}:{line}"}
 
@@ -390,14 +390,14 @@ def test_broken_table_of_groups(
 def test_parcels_in_files_of_blocks_and_the_reverse(tmp_path: Path) -> None:
     write_ilots(tmp_path / "old", ["BTH", "MIS", "NR"], ["008-1;1;1;x"])
     problems = refused(rpg(tmp_path / "old", 2014))
-    assert [problem.code for problem in problems] == ["E-INPUT-067"]
+    assert [problem.code for problem in problems] == ["E-DELIVERY-YEAR"]
     assert problems[0].message == (
         "the source is of 2014, when CODE_CULTU held groups of two digits, but 2 of 2 values "
         "are like BTH, MIS: this is an RPG since 2015, with crops of three letters"
     )
     write(tmp_path / "new" / "PARCELLES_GRAPHIQUES.shp", ["01", "02", "18", "BTH"])
     (problem,) = refused(rpg(tmp_path / "new", 2015))
-    assert problem.code == "E-INPUT-067"
+    assert problem.code == "E-DELIVERY-YEAR"
     assert "when CODE_CULTU held crops of three letters, but 3 of 4" in problem.message
 
 
@@ -408,31 +408,31 @@ def test_the_form_may_be_named(tmp_path: Path) -> None:
     assert classes(read(rpg(tmp_path, 2017))) == {12: 1, 11: 2}
     write_ilots(tmp_path / "wrong", ["BTH"], ["008-1;1;1;x"])
     (problem,) = refused(rpg(tmp_path / "wrong", 2017, form="ilots"))
-    assert problem.code == "E-INPUT-067"
+    assert problem.code == "E-DELIVERY-YEAR"
     assert "of 2017, of form ilots, where CODE_CULTU held groups" in problem.message
 
 
 def test_old_blocks_given_as_a_new_year(tmp_path: Path) -> None:
     write_ilots(tmp_path, ["01"], ["008-1;01;1;x"])
     (problem,) = refused(rpg(tmp_path, 2016))
-    assert problem.code == "E-INPUT-067"
+    assert problem.code == "E-DELIVERY-YEAR"
     assert "only ILOTS_ANONYMES of an RPG up to 2014 is there" in problem.message
     (problem,) = refused(rpg(tmp_path / "ILOTS_ANONYMES.shp", 2016))
-    assert problem.code == "E-INPUT-067"
+    assert problem.code == "E-DELIVERY-YEAR"
 
 
 def test_outlines_of_blocks_since_2015_have_no_crop(tmp_path: Path) -> None:
     frame = geopandas.GeoDataFrame({"ID_ILOT": ["1"]}, geometry=[square(0)], crs=2154)
     frame.to_file(tmp_path / "ILOTS_ANONYMES.shp")
     (problem,) = refused(rpg(tmp_path / "ILOTS_ANONYMES.shp", 2019))
-    assert (problem.code, "CODE_CULTU" in problem.message) == ("E-INPUT-041", True)
+    assert (problem.code, "CODE_CULTU" in problem.message) == ("E-VECTOR-COLUMN", True)
 
 
 def test_row_037_centres_of_parcels_are_no_parcels(tmp_path: Path) -> None:
     centres = [square(0).centroid]
     path = write(tmp_path / "PARCELLES_GRAPHIQUES.gpkg", ["BTH"], geometry=centres)
     (problem,) = refused(rpg(path, 2019))
-    assert (problem.code, problem.where) == ("E-INPUT-037", str(path))
+    assert (problem.code, problem.where) == ("E-GEOMETRY-TYPE", str(path))
     assert problem.message == "polygons are expected, but the file holds Point"
 
 
@@ -445,7 +445,7 @@ def test_row_043_groups_as_text_or_number(tmp_path: Path, groups: list[Any]) -> 
 def test_row_041_column_is_missing(tmp_path: Path) -> None:
     path = write(tmp_path / "PARCELLES_GRAPHIQUES.gpkg", ["BTH"], fields=("ID_PARCEL", "CODE_CULT"))
     (problem,) = refused(rpg(path, 2019))
-    assert (problem.code, problem.hint) == ("E-INPUT-041", "did you mean 'CODE_CULT'?")
+    assert (problem.code, problem.hint) == ("E-VECTOR-COLUMN", "did you mean 'CODE_CULT'?")
     path = write(tmp_path / "b.gpkg", ["BTH"], fields=("ID_PARCEL", "X"))
     (problem,) = refused(rpg(path, 2013))
     assert problem.hint == "ID_PARCEL is of an RPG since 2015: is `year` right?"
@@ -456,7 +456,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     (problem,) = refused(rpg(tmp_path, 2019))
     assert problem.message == "no PARCELLES_GRAPHIQUES (.shp, .gpkg) in this folder or below"
     (problem,) = refused(rpg(tmp_path / "none", 2019))
-    assert (problem.code, problem.where) == ("E-INPUT-058", str(tmp_path / "none"))
+    assert (problem.code, problem.where) == ("E-PATH-MISSING", str(tmp_path / "none"))
 
 
 def test_geopackage_cut_in_half(tmp_path: Path) -> None:
@@ -464,7 +464,7 @@ def test_geopackage_cut_in_half(tmp_path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     problems = refused(rpg(tmp_path, 2019))
-    assert {problem.code for problem in problems} == {"E-INPUT-058"}
+    assert {problem.code for problem in problems} == {"E-VECTOR-CUT"}
     assert {str(problem.where) for problem in problems} == {str(path)}
 
 
@@ -472,7 +472,7 @@ def test_row_033_no_coordinate_system(tmp_path: Path) -> None:
     path = write(tmp_path / "PARCELLES_GRAPHIQUES.shp", ["BTH"])
     path.with_suffix(".prj").unlink()
     (problem,) = refused(rpg(tmp_path, 2019))
-    assert problem.code == "E-INPUT-033"
+    assert problem.code == "E-CRS-MISSING"
     assert classes(read(rpg(tmp_path, 2019, crs="EPSG:2154"))) == {12: 1}
 
 
@@ -532,9 +532,9 @@ def test_problems_of_all_regions_at_once(tmp_path: Path) -> None:
     shutil.copy(first, third.with_name("copy.shp"))  # another name: not read
     problems = refused(rpg(tmp_path, 2019, options=["BTH"]))
     assert {(problem.code, str(problem.where)) for problem in problems} == {
-        ("E-INPUT-067", str(first)),
-        ("E-INPUT-033", str(second)),
-        ("E-INPUT-057", "reference.sources.options"),
+        ("E-DELIVERY-YEAR", str(first)),
+        ("E-CRS-MISSING", str(second)),
+        ("E-CONFIG-VALUE", "reference.sources.options"),
     }
 
 

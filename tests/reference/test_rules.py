@@ -109,7 +109,7 @@ def test_5_silage_maize_is_declared_as_maize_since_2023(shared_data: Path) -> No
     assert [rules.rules[row].code for row in match] == [10, 10]
 
 
-def test_5_unknown_codes_are_told_with_counts_and_hectares() -> None:
+def test_5_unknown_codes_are_reported_with_counts_and_hectares() -> None:
     cells = [
         {
             "values": {"RPG": {"CODE_CULTU=XYZ": 2}},
@@ -124,7 +124,7 @@ def test_5_unknown_codes_are_told_with_counts_and_hectares() -> None:
     problems = Problems()
     report_unknown(Unknown.of(cells), False, problems)
     (warning,) = problems.warnings
-    assert warning.code == "W-INPUT-042"
+    assert warning.code == "W-CLASS-UNKNOWN"
     assert "4 features have 2 values" in warning.message
     assert "4.5 ha: 'CODE_CULTU=XYZ': 3 (4.5 ha), 'CODE_CULTU=QQQ': 1" in warning.message
 
@@ -203,7 +203,7 @@ def test_option_that_is_none_lists_those_that_are() -> None:
     )
     assert load_rules(source, "ilots", OSO17, problems) is None
     (problem,) = problems.errors
-    assert problem.message == "options: 'BTH' is no option of rpg"
+    assert problem.message == "options: 'BTH' is not an option of rpg"
     assert problem.hint == "options of rpg ilots: 08, 19, 22, 23"
 
 
@@ -237,7 +237,7 @@ def test_user_replaces_the_rules_for_classes_of_their_own(tmp_path: Path) -> Non
     problems = Problems()
     source = RpgSource.model_validate({"path": "x", "kind": "rpg", "year": 2018})
     assert load_rules(source, "parcels", nomenclature, problems) is None
-    assert problems.errors[0].code == "E-INPUT-042"
+    assert problems.errors[0].code == "E-RULES-NOMENCLATURE"
     assert "no rule of rpg names a class of crops, only of oso17, oso23" in str(problems.errors[0])
 
 
@@ -254,9 +254,12 @@ def test_crosswalk_and_classes_name_codes_of_the_nomenclature() -> None:
     source = RpgSource.model_validate({"path": "x", "kind": "rpg", "year": 2018, **keys})
     assert load_rules(source, "parcels", OSO17, problems) is None
     assert [(p.code, p.where, p.message) for p in problems.errors] == [
-        ("E-INPUT-042", "reference.sources.classes", "classes names codes that oso17 lacks: [99]"),
         (
-            "E-INPUT-042", "reference.sources.crosswalk",
+            "E-CLASS-UNKNOWN", "reference.sources.classes",
+            "classes names codes that oso17 lacks: [99]",
+        ),
+        (
+            "E-CLASS-UNKNOWN", "reference.sources.crosswalk",
             "crosswalk names codes that oso17 lacks: [10]",
         ),
     ]  # fmt: skip
@@ -268,29 +271,29 @@ HEAD = "database: rpg\nedition: parcels\nfield: CODE_CULTU\n"
 @pytest.mark.parametrize(
     ("text", "code", "place", "words"),
     [
-        (HEAD + "values: {BTH: {clases: {oso17: 12}}}\n", "055", "4:16", "values.BTH.clases"),
-        (HEAD + "valeus: {}\n", "055", "4:1", "valeus: unknown key"),
-        (HEAD + "values: {BTH: {use: label}}\n", "057", "4:15", "use: label needs classes"),
+        (HEAD + "values: {BTH: {clases: {oso17: 12}}}\n", "RULES-KEY", "4:16", "values.BTH.clases"),
+        (HEAD + "valeus: {}\n", "RULES-KEY", "4:1", "valeus: unknown key"),
+        (HEAD + "values: {BTH: {use: label}}\n", "RULES-VALUE", "4:15", "use: label needs classes"),
         (
             HEAD + "values: {BTH: {use: exclude, classes: {oso17: 12}}}\n",
-            "057", "4:15", "use: exclude has no classes",
+            "RULES-VALUE", "4:15", "use: exclude has no classes",
         ),
-        (HEAD + "values: {BTH: {use: maybe}}\n", "057", "4:21", "found 'maybe'"),
-        (HEAD + "values: {BTH: {classes: {oso17: '12'}}}\n", "057", "4:33", "valid integer"),
-        (HEAD + "values: {BTH: {classes: {oso17: 13}}}\n", "042", "", "13 (BTH)"),
-        (HEAD + "values: {BTH: {use: exclude}, BTH: {}}\n", "056", "4:31", "stands twice"),
-        (HEAD, "057", "1:1", "not a single rule"),
+        (HEAD + "values: {BTH: {use: maybe}}\n", "RULES-VALUE", "4:21", "found 'maybe'"),
+        (HEAD + "values: {BTH: {classes: {oso17: '12'}}}\n", "RULES-VALUE", "4:33", "integer"),
+        (HEAD + "values: {BTH: {classes: {oso17: 13}}}\n", "CLASS-UNKNOWN", "", "13 (BTH)"),
+        (HEAD + "values: {BTH: {use: exclude}, BTH: {}}\n", "CONFIG-YAML", "4:31", "stands twice"),
+        (HEAD, "RULES-VALUE", "1:1", "not a single rule"),
         (HEAD.replace("parcels", "ilots") + "values: {1: {classes: {oso17: 12}}}\n",
-         "057", "", "these are rules for rpg ilots, the source needs some for rpg parcels"),
-        ("edition: parcels\nrules: [{id: a, classes: {oso17: 11}}]\n", "057", "1:1",
+         "RULES-PURPOSE", "", "these are rules for rpg ilots, the source needs some for rpg"),
+        ("edition: parcels\nrules: [{id: a, classes: {oso17: 11}}]\n", "RULES-VALUE", "1:1",
          "database: is missing"),
-        ("database: rpg\nedition: parcels\nvalues: {A: {use: exclude}}\n", "057", "1:1",
+        ("database: rpg\nedition: parcels\nvalues: {A: {use: exclude}}\n", "RULES-VALUE", "1:1",
          "values need the field"),
         (HEAD + "rules: [{id: a, classes: {oso17: 11}, geometry: {erode_m: 5, close_m: 5}}]\n",
-         "057", "4:49", "one of erode_m, buffer_m and close_m"),
+         "RULES-VALUE", "4:49", "one of erode_m, buffer_m and close_m"),
         (HEAD + "rules: [{id: a, classes: {oso17: 11}, where: {F: {atleast: 5}}}]\n",
-         "055", "4:51", "atleast"),
-        ("a: [", "056", "", "not valid YAML"),
+         "RULES-KEY", "4:51", "atleast"),
+        ("a: [", "CONFIG-YAML", "", "not valid YAML"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_with_their_place(
@@ -299,7 +302,7 @@ def test_mistakes_are_named_with_their_place(
     problems = refused(text, tmp_path)
     found = {(problem.code, str(problem.where)) for problem in problems.errors}
     where = f"{tmp_path / 'rules.yaml'}" + (f":{place}" if place else "")
-    assert any(c == f"E-INPUT-{code}" and w.startswith(where) for c, w in found), found
+    assert any(c == f"E-{code}" and w.startswith(where) for c, w in found), found
     assert words in "\n".join(problem.message for problem in problems.errors)
 
 

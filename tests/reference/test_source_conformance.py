@@ -146,7 +146,7 @@ class Raises(GenericVectorSource):
         (Raises, "check: raises FileNotFoundError"),
     ],
 )
-def test_what_does_not_conform_is_told(
+def test_what_does_not_conform_is_reported(
     samples: Mapping[str, tuple[Source, ...]],
     monkeypatch: pytest.MonkeyPatch,
     bad: type[GenericVectorSource],

@@ -61,7 +61,7 @@ def written(folder: Path, name: str = "a.shp", prj: str | None = LAMBERT_93) -> 
 
 
 def with_nan(path: Path, value: float = np.nan) -> Path:
-    """Put a vertex that is no number into the third feature."""
+    """Put a vertex that is not a number into the third feature."""
     frame = geopandas.read_file(path)
     ring = np.array(frame.geometry[2].exterior.coords)
     ring[2] = value
@@ -89,7 +89,7 @@ def read(path: Path, **how: str) -> tuple[geopandas.GeoDataFrame | None, str]:
 
 @pytest.mark.parametrize("name", ["a.gpkg", "a.parquet"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_1_12_vertices_that_are_no_numbers_are_dropped_and_told(
+def test_1_12_vertices_that_are_no_numbers_are_dropped_and_reported(
     tmp_path: Path, name: str, value: float
 ) -> None:
     base = with_nan(written(tmp_path, "base.gpkg"), value)
@@ -104,7 +104,7 @@ def test_1_12_vertices_that_are_no_numbers_are_dropped_and_told(
     assert sorted(found["code"]) in ([1, 2, 4, 5, 6], [1, 2, 3, 4, 5, 6])
     assert np.isfinite(shapely.get_coordinates(found.geometry)).all()
     if len(found) == 5:
-        assert "W-INPUT-035" in said
+        assert "W-GEOMETRY-INVALID" in said
         assert name in said
 
 
@@ -119,12 +119,12 @@ def test_1_12_nothing_is_left_of_a_shape_that_no_library_repairs() -> None:
     assert broken.tolist() == [False, True]
 
 
-def test_2_8_rings_that_are_not_closed_are_told_and_stop_nothing(tmp_path: Path) -> None:
+def test_2_8_rings_that_are_not_closed_are_reported_and_stop_nothing(tmp_path: Path) -> None:
     path = opened(written(tmp_path))
     found, said = read(path)
     assert found is not None
     assert list(found["code"]) == [1, 2, 4, 5, 6]
-    assert "W-INPUT-035" in said
+    assert "W-GEOMETRY-INVALID" in said
     assert str(path) in said
 
 
@@ -133,7 +133,7 @@ def test_2_8_an_area_or_region_with_a_damaged_part_is_an_error(tmp_path: Path) -
     problems = Problems()
     assert read_outline(Area(path=path), problems) is None
     assert read_strata(Strata(path=path, field="code"), 2154, problems) is None
-    assert [one.code for one in problems.errors] == ["E-INPUT-035", "E-INPUT-035"]
+    assert [one.code for one in problems.errors] == ["E-GEOMETRY-INVALID", "E-GEOMETRY-INVALID"]
 
 
 def test_2_8_no_damage_of_a_shapefile_is_a_traceback(tmp_path: Path) -> None:
@@ -151,19 +151,21 @@ def test_2_8_no_damage_of_a_shapefile_is_a_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("system", [LOCAL, "EPSG:5720", "EPSG:4978", "no system at all"])
-def test_1_12_a_system_without_a_place_is_told_and_crs_counts(tmp_path: Path, system: str) -> None:
+def test_1_12_a_system_without_a_place_is_reported_and_crs_counts(
+    tmp_path: Path, system: str
+) -> None:
     text = pyproj.CRS(system).to_wkt("WKT1_GDAL") if system.startswith("EPSG") else system
     path = written(tmp_path, prj=text)
     found, said = read(path)
     assert found is None
-    assert "E-INPUT-033" in said
+    assert "E-CRS-MISSING" in said
     assert "`crs`" in said
     found, said = read(path, crs="EPSG:2154")
     assert found is not None, said
     assert found.crs.to_epsg() == 2154
 
 
-def test_1_12_a_local_system_of_parquet_is_told_too(tmp_path: Path) -> None:
+def test_1_12_a_local_system_of_parquet_is_reported_too(tmp_path: Path) -> None:
     frame = geopandas.read_file(written(tmp_path, "a.gpkg")).set_crs(LOCAL, allow_override=True)
     frame.to_parquet(tmp_path / "a.parquet")
     assert "Unknown" in read(tmp_path / "a.parquet")[1]
@@ -175,7 +177,7 @@ def test_2_5_a_system_that_is_nearly_a_known_one_is_a_warning(tmp_path: Path, sy
     path = written(tmp_path, prj=system)
     found, said = read(path)
     assert found is not None
-    assert "W-INPUT-033" in said
+    assert "W-CRS-DAMAGED" in said
     assert "EPSG:2154" in said
     assert str(path) in said
 
@@ -186,7 +188,7 @@ def test_2_5_it_is_an_error_for_databases(tmp_path: Path, system: str) -> None:
     problems = Problems()
     source = ClcSource(kind="clc", path=path)
     Clc.of(source, Labelling(load_nomenclature("oso17"))).check(problems)
-    assert "E-INPUT-033" in [one.code for one in problems.errors]
+    assert "E-CRS-DAMAGED" in [one.code for one in problems.errors]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_1_10_crs_of_the_independent_set_counts(tmp_path: Path) -> None:
     rules = IndependentSet(path=path, crosswalk=crosswalk)
     problems = Problems()
     assert read_units(rules, load_nomenclature("oso17"), 2154, problems) is None
-    assert "E-INPUT-033" in [one.code for one in problems.errors]
+    assert "E-CRS-MISSING" in [one.code for one in problems.errors]
 
 
 def test_1_10_strata_have_the_key_that_the_message_advises(tmp_path: Path) -> None:
@@ -262,13 +264,13 @@ def indexed(folder: Path, change: Callable[[list[list[int]]], object]) -> Path:
         lambda entries: entries.__setitem__(slice(None), [[0, 0]] * 6),
     ],
 )
-def test_2_8_an_index_that_leads_elsewhere_is_told(
+def test_2_8_an_index_that_leads_elsewhere_is_reported(
     tmp_path: Path, change: Callable[[list[list[int]]], object]
 ) -> None:
     path = indexed(tmp_path, change)
     found, said = read(path)
     assert found is None
-    for word in ("E-INPUT-058", str(path), ".shx"):
+    for word in ("E-VECTOR-INDEX", str(path), ".shx"):
         assert word in said
     path.with_suffix(".shx").unlink()
     found, said = read(path)
@@ -276,7 +278,9 @@ def test_2_8_an_index_that_leads_elsewhere_is_told(
     assert len(found) == 6
 
 
-def test_2_8_an_index_that_is_cut_is_told_and_what_follows_it_means_nothing(tmp_path: Path) -> None:
+def test_2_8_an_index_that_is_cut_is_reported_and_what_follows_it_means_nothing(
+    tmp_path: Path,
+) -> None:
     path = written(tmp_path)
     shx = path.with_suffix(".shx")
     content = shx.read_bytes()

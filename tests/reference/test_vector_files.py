@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.reference.databases.deliveries import Layer
-from oso_pipeline.reference.databases.features import Reach, read_features
+from oso_pipeline.reference.databases.deliveries import DeliveryLayer
+from oso_pipeline.reference.databases.vector_features import Reach, read_features
 from oso_pipeline.vectors.field_names import find_field
 from oso_pipeline.vectors.shapefiles import decoded, index_of, lacking_bytes
 from oso_pipeline.vectors.vector_files import VectorFile
@@ -154,7 +154,7 @@ def test_flawed_water_without_index(vectors: Path) -> None:
 def test_flawed_layer_without_prj_needs_the_config(vectors: Path) -> None:
     path = vectors / "bdtopo_v3_flawed" / "ZONE_D_ACTIVITE_OU_D_INTERET.shp"
     message = refused(VectorFile(path), "CATEGORIE")
-    assert "E-INPUT-033" in message
+    assert "E-CRS-MISSING" in message
     assert "`crs`" in message
     frame = read(VectorFile(path, crs="EPSG:2154"), "CATEGORIE")
     assert len(frame) == 21
@@ -176,7 +176,7 @@ def test_config_never_replaces_the_system_of_a_file(vectors: Path) -> None:
 
 def test_flawed_layer_without_table_says_so(vectors: Path) -> None:
     message = refused(VectorFile(vectors / "bdtopo_v3_flawed" / "CIMETIERE.shp"), "NATURE")
-    assert "E-INPUT-041" in message
+    assert "E-VECTOR-TABLE" in message
     assert ".dbf" in message
     assert "NATURE" in message
 
@@ -207,7 +207,7 @@ def test_shapefile_cut_in_copying(vectors: Path, tmp_path: Path, suffix: str) ->
     cut.chmod(0o644)
     os.truncate(cut, cut.stat().st_size // 2)
     message = refused(VectorFile(path), "ID")
-    assert "E-INPUT-058" in message
+    assert "E-VECTOR-" in message
     assert str(cut) in message
 
 
@@ -218,7 +218,7 @@ def test_geopackage_cut_in_copying(vectors: Path, tmp_path: Path, share: float) 
     assert lacking_bytes(path) == 0
     os.truncate(path, int(share * path.stat().st_size))
     message = refused(VectorFile(path), "CODE_18")
-    assert "E-INPUT-058" in message
+    assert "E-VECTOR-" in message
     assert str(path) in message
 
 
@@ -285,7 +285,7 @@ def test_fields_go_by_many_names(names: list[str], present: list[str], found: st
     assert find_field(names, present) == found
 
 
-def test_a_file_that_changes_is_described_anew(tmp_path: Path) -> None:
+def test_a_file_that_changes_is_described_again(tmp_path: Path) -> None:
     path = tmp_path / "parcels.gpkg"
     for column in ("code", "kind"):
         frame = geopandas.GeoDataFrame({column: [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs=2154)
@@ -307,7 +307,7 @@ def test_a_cell_opens_only_the_deliveries_that_it_meets(
         shapes = shapely.box(x + np.arange(3) * 100, 0, x + np.arange(3) * 100 + 50, 50)
         frame = geopandas.GeoDataFrame({"ID": [f"{name}{i}" for i in range(3)]}, geometry=shapes)
         frame.set_crs(2154).to_file(tmp_path / f"{name}.shp")
-        layers.append(Layer(name, None, "layer", VectorFile(tmp_path / f"{name}.shp")))
+        layers.append(DeliveryLayer(name, None, "layer", VectorFile(tmp_path / f"{name}.shp")))
     opened = []
     read = VectorFile._read
     monkeypatch.setattr(VectorFile, "_read", lambda self, *a: opened.append(self) or read(self, *a))

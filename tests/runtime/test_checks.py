@@ -150,16 +150,24 @@ def year_without_images(small: Small) -> None:
 
 Mistake = Callable[[Small], None]
 MISTAKES: dict[Mistake, tuple[str, ...]] = {
-    wrong_column: ("E-INPUT-041", "columns.gpkg", "did you mean 'code'?"),
-    forgotten_class: ("E-INPUT-042", "forgotten.gpkg", "6 features", "'heath' (feature 1)"),
-    lacking_code: ("E-INPUT-042", "crosswalk", "[99]"),
-    tile_without_products: ("E-INPUT-030", "tile 30TYP has no product", "31TCJ"),
-    polygons_elsewhere: ("E-INPUT-031", "x 900000 to 902300, y 6800000 to 6800100", "the tiles x"),
-    wrong_system: ("E-INPUT-032", "x 350000 to 352300", "read in EPSG:32631 they meet a tile"),
-    no_system: ("E-INPUT-033", "nowhere.shp", "no coordinate system"),
-    points: ("E-INPUT-037", "points.gpkg", "Point"),
-    tiny_polygons: ("E-INPUT-038", "tiny.gpkg", "nothing is left of the 12 polygons"),
-    year_without_images: ("E-INPUT-030", "2021 has no image", "2018-01-15 to 2018-06-15"),
+    wrong_column: ("E-VECTOR-COLUMN", "columns.gpkg", "did you mean 'code'?"),
+    forgotten_class: ("E-CLASS-UNKNOWN", "forgotten.gpkg", "6 features", "'heath' (feature 1)"),
+    lacking_code: ("E-CLASS-UNKNOWN", "crosswalk", "[99]"),
+    tile_without_products: ("E-TILE-NO-IMAGE", "tile 30TYP has no product", "31TCJ"),
+    polygons_elsewhere: (
+        "E-PLACE-OUTSIDE",
+        "x 900000 to 902300, y 6800000 to 6800100",
+        "the tiles x",
+    ),
+    wrong_system: (
+        "E-PLACE-COORDINATES",
+        "x 350000 to 352300",
+        "read in EPSG:32631 they meet a tile",
+    ),
+    no_system: ("E-CRS-MISSING", "nowhere.shp", "no coordinate system"),
+    points: ("E-GEOMETRY-TYPE", "points.gpkg", "Point"),
+    tiny_polygons: ("E-POLYGON-SMALL", "tiny.gpkg", "nothing is left of the 12 polygons"),
+    year_without_images: ("E-SEASON-NO-IMAGE", "2021 has no image", "2018-01-15 to 2018-06-15"),
 }
 
 
@@ -173,7 +181,7 @@ def test_what_is_sound_is_described(small: Small) -> None:
     assert not (small.folder / "run").exists()
 
 
-def test_products_of_tiles_that_are_not_asked_for_are_noted(small: Small) -> None:
+def test_products_of_tiles_that_are_not_requested_are_noted(small: Small) -> None:
     Muscate("SENTINEL2A_20180115-105435-457_L2A_T30TYP_C_V2-2").write(small.folder / "own")
     small.content["imagery"]["paths"].append(str(small.folder / "own"))
     noted = "not read, as imagery.tiles does not list them: 1 product of 30TYP"
@@ -216,7 +224,7 @@ def test_3_4_other_formats_are_looked_at_alike(small: Small, name: str) -> None:
     frame.to_parquet(path) if path.suffix == ".parquet" else frame.to_file(path)
     small.content["reference"]["sources"] = [{"path": name}]
     said = small.said()
-    assert "E-INPUT-042" in said
+    assert "E-CLASS-UNKNOWN" in said
     assert "4 features have 1 values of 'code'" in said
     assert "'7' (feature 2)" in said
 
@@ -237,7 +245,7 @@ def test_3_13_a_database_of_another_country(small: Small, shared_data: Path) -> 
     small.content |= {"nomenclature": "oso17"}
     small.content["reference"]["sources"] = [{"kind": "clc", "path": str(path)}]
     said = small.said()
-    assert "E-INPUT-031" in said
+    assert "E-PLACE-OUTSIDE" in said
     assert "the polygons lie outside all tiles: they cover x " in said
 
 
@@ -247,7 +255,7 @@ def test_3_4_a_mistake_that_others_make_up_for_is_a_warning(small: Small) -> Non
     for name in ("elsewhere.gpkg", "labels.gpkg"):
         small.source(name)
     codes = [warning.code for warning in session.load(small.path).warnings]
-    assert codes == ["W-INPUT-038", "W-INPUT-031"]
+    assert codes == ["W-POLYGON-SMALL", "W-PLACE-OUTSIDE"]
 
 
 def test_3_4_small_polygons_among_large_ones_are_no_mistake(small: Small) -> None:
@@ -273,11 +281,11 @@ def test_3_4_sides_that_are_none_are_named(small: Small) -> None:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"code_field": "crop"}, ("E-INPUT-041", "'crop'")),
-        ({"layer": "none"}, ("E-INPUT-058", "layer 'none'")),
-        ({"crosswalk": {"1": 1}}, ("E-INPUT-042", "8 features have no class of nom: 2, 3")),
-        ({"crosswalk": {"1": 1, "2": None, "3": 44}}, ("E-INPUT-042", "[44]")),
-        ({"compare": {"before": "none.tif"}}, ("E-INPUT-058", "compare.before")),
+        ({"code_field": "crop"}, ("E-VECTOR-COLUMN", "'crop'")),
+        ({"layer": "none"}, ("E-VECTOR-LAYER", "layer 'none'")),
+        ({"crosswalk": {"1": 1}}, ("E-CLASS-UNKNOWN", "8 features have no class of nom: 2, 3")),
+        ({"crosswalk": {"1": 1, "2": None, "3": 44}}, ("E-CLASS-UNKNOWN", "[44]")),
+        ({"compare": {"before": "none.tif"}}, ("E-PATH-MISSING", "compare.before")),
     ],
 )
 def test_3_9_an_independent_set_is_looked_at_before_the_map_is_made(
@@ -296,7 +304,7 @@ def test_a_map_to_compare_that_is_no_raster_is_a_warning(small: Small) -> None:
     compare = {"before": "nom.csv"}
     small.content["validation"] = {"independent": {"path": "field.gpkg", "compare": compare}}
     (warning,) = session.load(small.path).warnings
-    assert (warning.code, warning.where) == ("W-INPUT-037", str(small.folder / "nom.csv"))
+    assert (warning.code, warning.where) == ("W-COMPARE-READ", str(small.folder / "nom.csv"))
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "shp"])
@@ -304,11 +312,11 @@ def test_3_9_an_independent_set_elsewhere_or_without_system(small: Small, suffix
     small.labels(squares(x=900_000), f"field.{suffix}", crs=None if suffix == "shp" else 2154)
     small.content["validation"] = {"independent": {"path": f"field.{suffix}"}}
     said = small.said()
-    assert ("E-INPUT-033" if suffix == "shp" else "E-INPUT-031") in said
+    assert ("E-CRS-MISSING" if suffix == "shp" else "E-PLACE-OUTSIDE") in said
     assert "field" in said
 
 
-def test_3_13_elsewhere_and_another_system_are_told_apart_with_both_boxes(small: Small) -> None:
+def test_3_13_elsewhere_and_another_system_are_distinguished_with_both_boxes(small: Small) -> None:
     tiles = "the tiles x 499825.4 to 609783.1, y 6240658 to 6350611"
     polygons_elsewhere(small)
     elsewhere = small.said()
@@ -319,11 +327,11 @@ def test_3_13_elsewhere_and_another_system_are_told_apart_with_both_boxes(small:
         assert "the polygons lie outside all tiles: they cover x " in said
         assert "in EPSG:2154" in said
         assert tiles in said, said
-    assert "E-INPUT-032" not in elsewhere
+    assert "E-PLACE-COORDINATES" not in elsewhere
     assert "the system looks swapped: read in EPSG:32631" in system
 
 
-def test_3_13_swapped_coordinates_of_polygons_are_told(small: Small) -> None:
+def test_3_13_swapped_coordinates_of_polygons_are_reported(small: Small) -> None:
     frame = geopandas.GeoSeries(squares(), crs=2154).to_crs(4326)
     turned = [shapely.transform(shape, lambda xy: xy[:, ::-1]) for shape in frame]
     small.labels(turned, crs=4326)
@@ -331,7 +339,7 @@ def test_3_13_swapped_coordinates_of_polygons_are_told(small: Small) -> None:
 
 
 @pytest.mark.parametrize(
-    ("box", "code"), [((0, 6e6, 1e6, 7e6), None), ((9e5, 6.8e6, 1e6, 7e6), "E-INPUT-031")]
+    ("box", "code"), [((0, 6e6, 1e6, 7e6), None), ((9e5, 6.8e6, 1e6, 7e6), "E-PLACE-OUTSIDE")]
 )
 def test_strata_cover_the_tiles(small: Small, box: tuple[float, ...], code: str | None) -> None:
     path = small.folder / "regions.gpkg"
@@ -354,7 +362,7 @@ def test_strata_that_leave_a_tile_out_are_a_warning(small: Small) -> None:
     small.content["imagery"] |= {"tiles": ["31TCJ", "31TDH"], "allow_missing_tiles": True}
     small.content["runtime"] = {"memory_per_worker_gb": 4}
     (warning,) = session.load(small.path).warnings
-    assert warning.code == "W-INPUT-031"
+    assert warning.code == "W-STRATA-COVER"
     assert "tiles 31TDH lie outside all strata" in warning.message
 
 
@@ -457,7 +465,7 @@ def test_warnings_of_a_check_are_printed_once(
     code, said = oso(command, small.path, *more)
     assert code == 0, said
     # A run that ends before the polygons does not look at them.
-    assert said.count("warning[W-INPUT-038]") == (command != "run")
+    assert said.count("warning[W-POLYGON-SMALL]") == (command != "run")
 
 
 def test_a_cluster_that_is_not_here_is_found(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -473,6 +481,6 @@ def test_a_nomenclature_that_cannot_be_used_hides_no_images(small: Small) -> Non
     (small.folder / "nom.csv").write_text("code,name\n1,wood\n1,water\n")
     tile_without_products(small)
     said = small.said(ConfigError)
-    assert "E-INPUT-045" in said
-    assert "E-INPUT-030" in said
+    assert "E-NOMENCLATURE" in said
+    assert "E-TILE-NO-IMAGE" in said
     assert said.count("error[") == 2, said

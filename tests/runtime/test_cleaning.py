@@ -172,5 +172,5 @@ def test_the_command_names_kinds_and_refuses_what_is_no_run(world: World, tmp_pa
     (tmp_path / "mine" / "config.yaml").write_text("a: 1\n")
     result = CliRunner().invoke(app, ["clean", str(tmp_path / "mine"), "--kind", "blocks"])
     assert result.exit_code == 1  # the command as a whole turns it into a message and exit code 4
-    assert "E-INPUT-058" in str(result.exception)
+    assert "E-RUN-NONE" in str(result.exception)
     assert sidecar_of(world.run_dir / "total.txt").exists()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from support import PYTHONPATH
-from support.key_search import told_of_keys
+from support.key_search import files_with_keys
 from support.toy_world import World
 
 from oso_pipeline.config.cluster import ExistingCluster
@@ -119,9 +119,9 @@ def test_no_file_of_an_encrypted_run_tells_the_key(world: World, cluster: Cluste
     told = [path for path in world.run_dir.rglob("*.yaml") if "keys" in path.read_text()]
     assert {path.name for path in told} == {"config.yaml", "site.yaml"}, "the path, not the key"
     assert log.path.read_text().count("task_ended") == 4
-    assert told_of_keys(cluster.keys, world.run_dir) == []
+    assert files_with_keys(cluster.keys, world.run_dir) == []
     (world.run_dir / "leak.log").write_bytes((cluster.keys / "key.pem").read_bytes())
-    assert told_of_keys(cluster.keys, world.run_dir), "it would be found"
+    assert files_with_keys(cluster.keys, world.run_dir), "it would be found"
 
 
 @pytest.mark.fault(

@@ -70,9 +70,11 @@ def test_findings_are_raised_once_each_as_the_first_kind_to_mend(
 
 def test_a_file_that_cannot_be_used_is_named_once() -> None:
     found = Findings()
-    code = "E-INPUT-058"
+    code = "E-PATH-MISSING"
     found.add([Problem(code, "no such file", "a.gpkg"), Problem(code, "not there", "b.gpkg")])
-    found.add([Problem(code, "cannot be opened", "a.gpkg"), Problem("E-INPUT-040", "x", "a.gpkg")])
+    found.add(
+        [Problem(code, "cannot be opened", "a.gpkg"), Problem("E-DELIVERY-TWICE", "x", "a.gpkg")]
+    )
     assert [(one.message, one.where) for one in found.errors] == [
         ("no such file", "a.gpkg"),
         ("not there", "b.gpkg"),
@@ -114,9 +116,9 @@ def refuse(kind: type[OsoError], *problems: Problem) -> Callable[..., list]:
     return refused
 
 
-MIXED_UP = Problem("E-INPUT-040", "longitude and latitude are mixed up", "a.gpkg")
-NO_CLASS = Problem("E-INPUT-041", "no class of the nomenclature", "a.gpkg")
-NO_IMAGE = Problem("E-INPUT-002", "no image of the tile", "products")
+MIXED_UP = Problem("E-PLACE-COORDINATES", "longitude and latitude are mixed up", "a.gpkg")
+NO_CLASS = Problem("E-CLASS-UNKNOWN", "no class of the nomenclature", "a.gpkg")
+NO_IMAGE = Problem("E-IMAGE-RENAMED", "no image of the tile", "products")
 TOO_FINE = Problem("E-CONFIG-BLOCKS", "blocks are smaller than a pixel", "mine.yaml")
 
 
@@ -136,9 +138,9 @@ def test_findings_of_one_stage_hide_none_of_another(tmp_path: Path) -> None:
     assert codes(tmp_path, first, second) == [MIXED_UP.code, NO_CLASS.code, NO_IMAGE.code]
 
 
-def test_a_plan_that_fails_for_what_was_told_says_nothing_more(tmp_path: Path) -> None:
+def test_a_plan_that_fails_for_what_was_reported_says_nothing_more(tmp_path: Path) -> None:
     """What the stage itself found wrong is told by its check, and hinders the stages after it."""
-    cut = Problem("E-INPUT-046", "no polygon is left", "a.gpkg")
+    cut = Problem("E-POLYGON-NONE", "no polygon is left", "a.gpkg")
     first = Stage("first", check=lambda: [MIXED_UP], plan=refuse(InputDataError, cut))
     second = Stage("second", plan=refuse(InputDataError, cut))
     assert codes(tmp_path, first, second) == [MIXED_UP.code]
@@ -150,7 +152,7 @@ def test_mistakes_in_the_configuration_come_to_light_beside_bad_input(tmp_path: 
     assert codes(tmp_path, first, second) == [MIXED_UP.code, TOO_FINE.code]
 
 
-def test_with_sound_checks_what_a_plan_finds_in_the_input_is_told(tmp_path: Path) -> None:
+def test_with_sound_checks_what_a_plan_finds_in_the_input_is_reported(tmp_path: Path) -> None:
     assert codes(tmp_path, Stage("only", plan=refuse(InputDataError, NO_IMAGE))) == [NO_IMAGE.code]
 
 

@@ -21,7 +21,7 @@ from oso_pipeline.runtime.executors import LocalExecutor
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
 from oso_pipeline.tasks.job import Job, ReadingJob
-from oso_pipeline.tasks.memory_guard import FOLDER, Mark, forget_verdicts
+from oso_pipeline.tasks.memory_guard import FOLDER, Mark, retry_given_up
 from oso_pipeline.tasks.stage import StageBase
 from oso_pipeline.tasks.task import Cost, Task
 from oso_pipeline.tasks.worker import do
@@ -123,12 +123,12 @@ class TestMark:
         for word in ("predict 31TCJ/r0", "0.60 GB", "memory", "memory_per_worker_gb", "workers"):
             assert word in failed.error
         # The next run tries once more, with little memory; a larger worker as if nothing had been.
-        forget_verdicts(tmp_path)
+        retry_given_up(tmp_path)
         fits = replace(task, function="support.limit_tasks:fill_memory", job=reading(300e6))
         assert do(fits, self.LIMIT).summary == {"held": 7}
         assert self.marks(tmp_path) == []
 
-    def test_a_larger_worker_begins_anew(self, tmp_path: Path) -> None:
+    def test_a_larger_worker_begins_again(self, tmp_path: Path) -> None:
         task = task_of(tmp_path, "fill_memory", reading(100e6))
         path = tmp_path / FOLDER / f"{task.key}.json"
         Mark(10, 500, 2).write(path)
@@ -141,7 +141,7 @@ class TestMark:
         path.write_text('{"used_bytes": 5')
         assert do(task, 1000e6).status == "done"
 
-    def test_memory_that_the_system_refuses_is_told_by_name(self, tmp_path: Path) -> None:
+    def test_memory_that_the_system_refuses_is_reported_by_name(self, tmp_path: Path) -> None:
         failed = do(task_of(tmp_path, "no_memory"), 1e9)
         assert failed.exit_code == ExitCode.ENVIRONMENT
         assert "predict 31TCJ/r0 needs more memory than its worker of 1.00 GB has" in failed.error

@@ -23,7 +23,7 @@ from oso_pipeline.core.errors import EnvironmentFailure
 from oso_pipeline.runtime.folder.holder import Holder
 from oso_pipeline.runtime.folder.lock import RunLock, lock_path
 from oso_pipeline.runtime.folder.status import Watch
-from oso_pipeline.tasks.heartbeat import living_signs, signs
+from oso_pipeline.tasks.heartbeat import heartbeats, live_heartbeats
 
 HOLD = """
 import sys, time
@@ -141,8 +141,8 @@ def test_2_16_odd_json_in_lock_log_progress_and_signs(
         (run_dir / name).write_text(text)
     (run_dir / "log.jsonl").write_text(text + "\n" + text.replace("task_ended", "straggler"))
     list(status_text.lines(Watch(world.planner()).look(), True))
-    signs(run_dir)
-    living_signs(run_dir, 60)
+    heartbeats(run_dir)
+    live_heartbeats(run_dir, 60)
     try:
         world.run()
     except EnvironmentFailure as error:

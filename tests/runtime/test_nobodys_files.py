@@ -57,7 +57,7 @@ def test_2_6_a_folder_of_somebody_is_refused_by_a_run_from_python(world: World) 
 def test_2_6_a_run_folder_with_a_configuration_of_the_user_is_refused(world: World) -> None:
     world.run()
     dumped = (world.run_dir / "config.yaml").read_text()
-    assert world.run().done == 0, "its own is no obstacle"
+    assert world.run().done == 0, "its own is not an obstacle"
     mine = "# with my words\n" + dumped
     (world.run_dir / "config.yaml").write_text(mine)
     with pytest.raises(ConfigError, match="a configuration that somebody wrote"):
@@ -131,6 +131,6 @@ def test_2_6_a_simulated_world_that_holds_more_is_not_replaced(tmp_path: Path) -
     for content in ({"type": "FeatureCollection"}, {"identity": "older", "entries": ["products"]}):
         (tmp_path / "world.json").write_text(json.dumps(content))
         (tmp_path / "mine.gpkg").write_text("mine")
-        with pytest.raises(InputDataError, match=r"no simulated world: mine\.gpkg"):
+        with pytest.raises(InputDataError, match=r"not a simulated world: mine\.gpkg"):
             ensure_world(tmp_path, spec)
     assert (tmp_path / "mine.gpkg").exists()

@@ -48,7 +48,7 @@ def pbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (programs / name).chmod(0o700)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("PBS_FAKE", str(folder))
-    monkeypatch.setattr(pilot.PilotExecutor, "TEND_EVERY_S", 1.0)
+    monkeypatch.setattr(pilot.PilotExecutor, "CHECK_EVERY_S", 1.0)
     return folder
 
 

@@ -217,7 +217,7 @@ class ClusterWatch:
         self.executor = executor
         self.most_tasks = 0
         self.groups: set[int] = set()
-        self.listening: set[str] = set()
+        self.handling_signals: set[str] = set()
 
     def notice(self, event: Event) -> None:
         if not isinstance(event, TaskEnded):
@@ -225,9 +225,9 @@ class ClusterWatch:
         scheduler = self.executor._cluster.scheduler
         self.most_tasks = max(self.most_tasks, len(scheduler.tasks))
         self.groups.add(len(scheduler.task_groups))
-        if not self.listening:
+        if not self.handling_signals:
             me = psutil.Process()
-            self.listening = {
+            self.handling_signals = {
                 connection.laddr.ip
                 for process in [me, *me.children(recursive=True)]
                 for connection in process.net_connections("tcp")
@@ -235,7 +235,7 @@ class ClusterWatch:
             }
 
 
-def test_cluster_bounds_its_queue_listens_on_loopback_and_survives_deaths(
+def test_cluster_bounds_its_queue_serves_on_loopback_and_survives_deaths(
     world: World, local: LocalExecutor
 ) -> None:
     world.values = list(range(30))
@@ -244,7 +244,7 @@ def test_cluster_bounds_its_queue_listens_on_loopback_and_survives_deaths(
     outcome = run(world.planner(), local, [watch], Selection())
     assert (outcome.done, outcome.failures) == (31, [])
     assert world.total() == 2 * sum(range(30))
-    assert watch.listening == {"127.0.0.1"}
+    assert watch.handling_signals == {"127.0.0.1"}
     assert 1 <= watch.most_tasks <= 12, "the scheduler holds a bounded window"
     assert max(watch.groups) == 1, "one group for all, or dask sends every task at once"
 

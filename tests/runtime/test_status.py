@@ -23,7 +23,7 @@ from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.folder.status import Progress, ProgressFile, Watch
 from oso_pipeline.runtime.runner import Selection
 from oso_pipeline.runtime.shard import Shard
-from oso_pipeline.tasks.heartbeat import signs, under_way
+from oso_pipeline.tasks.heartbeat import heartbeats, under_way
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_who_gave_no_sign_of_life_is_lost(world: World) -> None:
     assert [line for line in said(world) if line.startswith("lost: driver, process 1 on node17")]
 
 
-def test_failures_are_told_until_they_are_mended(world: World) -> None:
+def test_failures_are_reported_until_they_are_fixed(world: World) -> None:
     for number in (1, 3):
         (world.trouble / f"bug-{number}").touch()
     (world.trouble / "bad-2").touch()
@@ -95,22 +95,22 @@ def test_failures_are_told_until_they_are_mended(world: World) -> None:
 def test_a_task_leaves_a_sign_while_it_runs(world: World) -> None:
     world.run_dir.mkdir()
     with under_way(world.run_dir, "numbers", "n1"):
-        (sign,) = signs(world.run_dir)
-        assert (sign.task, sign.pid) == ("n1", os.getpid())
+        (beat,) = heartbeats(world.run_dir)
+        assert (beat.task, beat.pid) == ("n1", os.getpid())
         assert [line for line in said(world) if line.startswith("under way: numbers n1 on ")]
-    assert signs(world.run_dir) == []
+    assert heartbeats(world.run_dir) == []
     gone = subprocess.Popen([sys.executable, "-c", "pass"])
     gone.wait()
     left = world.run_dir / "activity" / "under_way" / f"x.{gone.pid}.json"
-    left.write_text(json.dumps({**_content(sign), "pid": gone.pid}))
+    left.write_text(json.dumps({**_content(beat), "pid": gone.pid}))
     assert not [line for line in said(world) if line.startswith("under way")], "it was killed"
     run_shard(world, None)
     assert not left.exists()
 
 
-def _content(sign: object) -> dict[str, object]:
+def _content(beat: object) -> dict[str, object]:
     names = ("stage", "task", "host", "pid", "since", "space")
-    return {name: getattr(sign, name) for name in names}
+    return {name: getattr(beat, name) for name in names}
 
 
 def test_a_sign_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_sign_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
         pass
     with under_way(tmp_path / "gone", "numbers", "n1"):
         pass
-    assert not (tmp_path / "gone").exists(), "a folder that vanished is not made anew"
+    assert not (tmp_path / "gone").exists(), "a folder that vanished is not made again"
 
 
 def test_watching_sees_damage_to_what_was_done(world: World) -> None:

@@ -21,7 +21,7 @@ from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.folder.status import Watch
 from oso_pipeline.runtime.folder.stragglers import StragglerWatch, Usual
 from oso_pipeline.runtime.planner import StagePlan
-from oso_pipeline.tasks.heartbeat import Sign, under_way
+from oso_pipeline.tasks.heartbeat import Heartbeat, under_way
 from oso_pipeline.tasks.task import Cost, TaskResult
 
 
@@ -77,7 +77,7 @@ def test_named_once_when_five_times_as_long_as_its_peers(world: World, clock: Cl
         assert watch.look() == [], "49 s are not yet five times 10 s"
         clock.now += 2
         (slow,) = watch.look()
-        assert (slow.sign.task, slow.sign.pid) == ("n1", os.getpid())
+        assert (slow.heartbeat.task, slow.heartbeat.pid) == ("n1", os.getpid())
         assert (slow.seconds, slow.usual_s) == (51, 10)
         clock.now += 1000
         assert watch.look() == [], "once"
@@ -91,7 +91,7 @@ def test_short_tasks_are_not_worth_a_line(world: World, clock: Clock) -> None:
         clock.now += 29
         assert watch.look() == []
         clock.now += 2
-        assert [slow.sign.task for slow in watch.look()] == ["n1"]
+        assert [slow.heartbeat.task for slow in watch.look()] == ["n1"]
 
 
 def test_a_task_planned_to_be_longer_has_longer(world: World, clock: Clock) -> None:
@@ -109,8 +109,8 @@ def test_clocks_of_other_hosts_do_not_matter(world: World, clock: Clock) -> None
     watch = watch_of(world)
     folder = world.run_dir / "activity" / "under_way"
     folder.mkdir(parents=True)
-    sign = {"stage": "numbers", "task": "n1", "host": "node17", "pid": 7}
-    (folder / "node17.7.json").write_text(json.dumps({**sign, "since": time.time() - 1800}))
+    beat = {"stage": "numbers", "task": "n1", "host": "node17", "pid": 7}
+    (folder / "node17.7.json").write_text(json.dumps({**beat, "since": time.time() - 1800}))
     ended(watch, "n2", "n3", "n4")
     assert watch.look() == [], "half an hour by a clock that goes ahead"
     clock.now += 51
@@ -128,7 +128,7 @@ def test_a_shard_reads_only_the_signs_of_its_host(world: World, clock: Clock) ->
         watch.look()
         ended(watch, "n3", "n4", "n3")
         clock.now += 1000
-        assert [slow.sign.task for slow in watch.look()] == ["n1"]
+        assert [slow.heartbeat.task for slow in watch.look()] == ["n1"]
 
 
 def test_what_a_killed_worker_left_does_not_count(world: World, clock: Clock) -> None:
@@ -148,13 +148,13 @@ def test_what_a_killed_worker_left_does_not_count(world: World, clock: Clock) ->
     assert watch.look() == []
 
 
-def test_told_in_log_progress_and_status(world: World) -> None:
+def test_reported_in_log_progress_and_status(world: World) -> None:
     log, plain, lines = LogFile(world.run_dir), io.StringIO(), io.StringIO()
     bars = io.StringIO()
     world.run_dir.mkdir()
     with under_way(world.run_dir, "numbers", "n1"):
-        (sign,) = Watch(world.planner()).look().signs
-        straggler = TaskStraggles(sign, 51.2, 9.96)
+        (beat,) = Watch(world.planner()).look().heartbeats
+        straggler = TaskStraggles(beat, 51.2, 9.96)
         log.notice(straggler)
         PlainProgress(plain).notice(straggler)
         JsonProgress(lines).notice(straggler)
@@ -164,9 +164,9 @@ def test_told_in_log_progress_and_status(world: World) -> None:
             for line in status_text.lines(Watch(world.planner()).look(), False)
             if line.startswith("under way")
         ]
-    said = f"slow: numbers n1 on {sign.host}, process {sign.pid}, for 51 s; its peers took 10.0 s"
+    said = f"slow: numbers n1 on {beat.host}, process {beat.pid}, for 51 s; its peers took 10.0 s"
     assert plain.getvalue().strip() == bars.getvalue().strip() == said
-    assert shown.startswith(f"under way: numbers n1 on {sign.host}, process {sign.pid}, for ")
+    assert shown.startswith(f"under way: numbers n1 on {beat.host}, process {beat.pid}, for ")
     assert shown.endswith(", slow: its peers took 10.0 s")
     for text in (lines.getvalue(), log.path.read_text()):
         entry = json.loads(text)
@@ -175,7 +175,7 @@ def test_told_in_log_progress_and_status(world: World) -> None:
 
 def test_status_forgets_it_with_the_attempt(world: World) -> None:
     world.run_dir.mkdir()
-    other = Sign("numbers", "n1", "node17", 7, time.time())
+    other = Heartbeat("numbers", "n1", "node17", 7, time.time())
     LogFile(world.run_dir).notice(TaskStraggles(other, 51, 10))
     with under_way(world.run_dir, "numbers", "n1"):
         assert Watch(world.planner()).look().slow == {}

@@ -14,7 +14,7 @@ from oso_pipeline.core.errors import EnvironmentFailure, InputDataError
 from oso_pipeline.runtime.executors.tls import check_keys, make_keys, security_of
 
 
-def test_keys_are_private_and_fit_by_the_judgement_of_openssl(tmp_path: Path) -> None:
+def test_keys_are_private_and_fit_by_the_verification_of_openssl(tmp_path: Path) -> None:
     authority, certificate, key = make_keys(tmp_path / "keys")
     assert {stat.S_IMODE(path.stat().st_mode) for path in (authority, certificate, key)} == {0o600}
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700

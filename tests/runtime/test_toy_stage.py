@@ -18,7 +18,7 @@ from markupsafe import escape
 
 from oso_pipeline.cli import status_text
 from oso_pipeline.cli.progress import PlainProgress
-from oso_pipeline.cli.tables import plan_table
+from oso_pipeline.cli.terminal_tables import plan_table
 from oso_pipeline.cli.warning_lines import SHOWN, WarningLines
 from oso_pipeline.config import Config
 from oso_pipeline.config.loader import load_config
@@ -162,7 +162,7 @@ def finished(planner: Planner) -> Outcome:
     return run(planner, SerialExecutor(), [], Selection())
 
 
-def test_check_is_asked_before_any_work(tmp_path: Path) -> None:
+def test_check_is_requested_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(InputDataError, match="E-TOY-YEAR"):
         session.load(write_config(tmp_path, 2019), None, STAGES)
 

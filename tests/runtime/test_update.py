@@ -42,7 +42,7 @@ def test_the_same_map_with_other_images_and_machines_is_one_to_update(tmp_path: 
 
 def test_the_folder_of_another_map_is_refused_with_all_that_differs(tmp_path: Path) -> None:
     world = World(tmp_path)
-    with pytest.raises(InputDataError, match=r"E-INPUT-058. there is nothing to update"):
+    with pytest.raises(InputDataError, match=r"E-RUN-NONE. there is nothing to update"):
         configuration_before(minimal_config(world.run_dir))
     world.run()
     config = minimal_config(world.run_dir, seed=1)

@@ -27,7 +27,7 @@ from oso_pipeline.sampling.chosen import Choice
 from oso_pipeline.sampling.drawn import Drawn, Lowest
 from oso_pipeline.sampling.polygons import CandidateFinder, Polygons, draw_numbers
 from oso_pipeline.sampling.sample_files import IN_NO_POLYGON, write_unlabelled
-from oso_pipeline.sampling.second_round import asked_of
+from oso_pipeline.sampling.second_round import pixel_request
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 LAYOUT = FeatureLayout.optical(("B4",), (date(2018, 1, 1),))
@@ -76,10 +76,10 @@ def drawn(shape: tuple[int, int], size: int, cloudy: npt.NDArray[np.bool_]) -> t
     parts: Any = ReadParts(usable, features_of(pixels.take(usable)))
     choice = Choice(draw, pixels, parts)
     for block in blocks if choice.more.roles else ():
-        asked = asked_of(choice, block, SIZE, min_validity=1)
-        validity = (~cloudy[asked.row, asked.column]).astype(np.uint16)
-        values = (asked.row * SIZE + asked.column).astype(np.int16)[:, np.newaxis]
-        asked.take(np.arange(len(asked.row)), validity, values)
+        request = pixel_request(choice, block, SIZE, min_validity=1)
+        validity = (~cloudy[request.row, request.column]).astype(np.uint16)
+        values = (request.row * SIZE + request.column).astype(np.int16)[:, np.newaxis]
+        request.take(np.arange(len(request.row)), validity, values)
     return choice, polygons
 
 
@@ -132,7 +132,7 @@ def test_the_lowest_numbers_of_each_stratum_are_drawn_whatever_blocks_and_margin
     np.testing.assert_array_equal(chosen.features(0, len(pixels)), features_of(pixels))
 
 
-def test_pixels_know_their_polygon_and_season_and_none_judges_the_map(tmp_path: Path) -> None:
+def test_pixels_know_their_polygon_and_season_and_none_evaluates_the_map(tmp_path: Path) -> None:
     choice, polygons = drawn((8, 8), SIZE * SIZE, np.zeros((SIZE, SIZE), bool))
     job: Any = SimpleNamespace(
         grid=GRID, season=2018, layout=LAYOUT, unlabelled=SimpleNamespace(ordered_strata=("a", "b"))

@@ -149,7 +149,7 @@ def test_least_validity(tiny: TinyRun) -> None:
     (task,) = tiny.sample()
     after = samples(tiny)
     assert set(after["draw"]) == set(before[before["validity"] >= 5]["draw"])
-    record = task.committed()
+    record = task.commit_record()
     assert record is not None
     lost = sum(record["summary"]["not_clear"].values())
     assert sum(record["summary"]["candidates"].values()) - lost == len(after)
@@ -216,7 +216,7 @@ def test_row_38_lost_polygons_are_counted_per_class(tmp_path: Path) -> None:
     assert summary["without_pixel"] == {"2": 1}
     assert sorted(set(samples(run)["polygon_id"])) == [0, 4]
     outside, tiny = gathered.warnings
-    assert "W-INPUT-038" in outside
+    assert "W-POLYGON-UNUSED" in outside
     assert "2 polygons lie outside the images of all tiles" in outside
     assert "2: 1, 5: 1" in outside
     assert "1 polygons hold no pixel centre" in tiny
@@ -227,7 +227,7 @@ def test_a_tile_without_polygons_commits_an_empty_table(tmp_path: Path) -> None:
     run.reference([(0, 1, run.square(500, 500, 5))])
     (task,) = run.sample()
     assert len(samples(run)) == 0
-    assert task.committed() is not None
+    assert task.commit_record() is not None
     assert PIXELS.gather(run.stages["pixels"]).summary["blocks_read"] == 0
 
 
@@ -282,7 +282,7 @@ def test_samples_do_not_depend_on_the_margin(tmp_path: Path, more: int) -> None:
         where = "oso_pipeline.sampling.drawn"
         with mock.patch(f"{where}.LEAST_MARGIN", pixels), mock.patch(f"{where}.MARGIN_SHARE", 0):
             (task,) = run.sample()
-        record = task.committed()
+        record = task.commit_record()
         assert record is not None
         made.append((task.output().read_bytes(), record["summary"]["second_round"]))
     (expected, none), (found, some) = made
@@ -312,7 +312,7 @@ def test_a_damaged_part_is_refused_and_made_again(tiny: TinyRun) -> None:
     part.output().write_bytes(damaged)
     result = do(task)
     assert result.status == "failed"
-    assert "E-FAULT-024" in str(result.error)
+    assert "E-FILE-CHANGED" in str(result.error)
     assert str(part.output()) in str(result.error)
     sidecar_of(part.output()).unlink()
     assert part.state().status == "new"

@@ -1,4 +1,4 @@
-"""What strangers could reach, and what they could slip in; docs/security.md lists the tests."""
+"""Attack surfaces: open ports, and files of unknown origin; docs/security.md lists the tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.minimal_config import minimal_config
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import publish_bytes
-from oso_pipeline.core.tables import csv_text
+from oso_pipeline.core.csv_tables import csv_text
 from oso_pipeline.imagery.tiff import UnreadableRaster, read_header
 from oso_pipeline.runtime.executors import LocalExecutor
 from oso_pipeline.runtime.folder.log_file import LogFile
@@ -95,7 +95,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalExecutor]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_local_run_listens_on_loopback_only(tmp_path: Path, workers: LocalExecutor) -> None:
+def test_a_local_run_serves_on_loopback_only(tmp_path: Path, workers: LocalExecutor) -> None:
     (task,) = Stage("look_at_sockets").plan(Planner(config_of(tmp_path), []))
     task.run_dir.mkdir()
     (result,) = workers.run([task], "sockets")
@@ -103,7 +103,7 @@ def test_a_local_run_listens_on_loopback_only(tmp_path: Path, workers: LocalExec
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_no_dashboard_is_served_unless_asked_for(tmp_path: Path, asked: bool) -> None:
+def test_no_dashboard_is_served_unless_requested(tmp_path: Path, asked: bool) -> None:
     (task,) = Stage("fail_with_secret_at_hand").plan(Planner(config_of(tmp_path), []))
     with LocalExecutor(1, 60, dashboard=asked) as executor:
         assert list(executor.run([task], "dashboard"))

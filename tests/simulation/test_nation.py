@@ -79,7 +79,7 @@ def test_a_spec_that_cannot_be_written_is_refused() -> None:
         NationSpec(("31TCL", "31TCL"))
     with pytest.raises(ValueError, match="at least 12"):
         NationSpec(("31TCL",), dates=11)
-    with pytest.raises(ValueError, match="room for 1 departments, not 2"):
+    with pytest.raises(ValueError, match="1 departments fit, not 2"):
         places_of_departments(NationSpec(("31TCL",), departments=2))
 
 

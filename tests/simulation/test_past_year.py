@@ -81,7 +81,7 @@ def test_as_many_fields_come_to_a_crop_as_leave_it() -> None:
 
 
 @pytest.mark.parametrize("shift_days", [-12.0, 0.0, 12.0])
-def test_plants_grow_as_much_earlier_or_later_as_asked(shift_days: float) -> None:
+def test_plants_grow_as_much_earlier_or_later_as_requested(shift_days: float) -> None:
     spec = WorldSpec(past=PastYear(season_shift_days=shift_days, gain_spread=0.0))
     world, past = World(spec), PastWorld(spec)
     today, then = Phenology(world), Phenology(past, past.year)

@@ -6,7 +6,7 @@ import base64
 from pathlib import Path
 
 
-def told_of_keys(keys: Path, run_dir: Path) -> list[Path]:
+def files_with_keys(keys: Path, run_dir: Path) -> list[Path]:
     """Return the files of a run folder that hold a line, or the bytes, of the private key."""
     pem = (keys / "key.pem").read_text(encoding="ascii")
     lines = [line.encode() for line in pem.splitlines() if not line.startswith("-----")]

@@ -8,7 +8,7 @@ environment of its own, with this very file::
 Those of Flanders were recorded again when names and colours of a user's own classes left the keys
 of models: their tasks of `train`, and what follows, have other keys since.
 
-A later change that is to outdate results raises the version of the stage, records the keys anew
+A later change that is to outdate results raises the version of the stage, records the keys again
 with this command and its own code, and says so in the CHANGELOG.
 """
 

@@ -151,7 +151,7 @@ def make_tables(folder: Path, name: str = "") -> None:
     ]
     (folder / "inventory").mkdir(parents=True)
     pd.DataFrame(rows).to_parquet(folder / "inventory/31TCJ.parquet")
-    warning = f"warning[W-INPUT-023] two versions of one product {name}"
+    warning = f"warning[W-IMAGE-VERSIONS] two versions of one product {name}"
     commit(folder / "inventory/31TCJ.parquet", {"warnings": [warning]})
     figures = {"count": 1234, "hectares": 1500.0}
     entry = {

@@ -35,7 +35,7 @@ class TotalJob(Job):
 def write_number(job: NumberJob, task: Task) -> Summary:
     value, trouble = job.value, job.trouble
     if (trouble / f"bad-{value}").exists():
-        raise InputDataError(Problem("E-TOY", f"number {value} is bad", "numbers.txt", "mend it"))
+        raise InputDataError(Problem("E-TOY", f"number {value} is bad", "numbers.txt", "fix it"))
     if (trouble / f"bug-{value}").exists():
         raise RuntimeError("a bug")
     if (trouble / f"kill-{value}").exists():

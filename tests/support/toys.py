@@ -25,7 +25,7 @@ class Ended:
     errors: str
 
     @property
-    def told(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """What the run told at its end."""
         return dict(json.loads(self.output.splitlines()[-1]))
 

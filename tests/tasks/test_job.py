@@ -266,7 +266,7 @@ def test_a_new_layout_makes_the_file_again_under_the_same_key(tmp_path: Path) ->
     assert do(task).status == "done"
     raised = replace(task, layout=2)
     assert raised.key == task.key
-    assert raised.committed() is None
+    assert raised.commit_record() is None
     assert (raised.state().status, raised.state().why) == (
         "outdated",
         "layout of the file 1 -> 2",

@@ -173,7 +173,7 @@ def test_cut_pieces_cover_the_block_once(
 
 
 @given(st.floats(0, 1e10), st.floats(1, 2000), st.integers(1, 10**7))
-def test_fitting_pieces_keep_to_the_room(room: float, per_pixel: float, unit: int) -> None:
+def test_fitting_pieces_keep_to_the_space(room: float, per_pixel: float, unit: int) -> None:
     found = Pieces.fitting(room, per_pixel, unit)
     assert found.pixels >= 1
     if found.pixels > memory._LEAST_PIXELS:

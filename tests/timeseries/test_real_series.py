@@ -77,7 +77,7 @@ def site(request: pytest.FixtureRequest, shared_data: Path) -> tuple[int, Path, 
 
 @pytest.fixture(scope="module")
 def series(site: tuple[int, Path, BlockReader]) -> BlockSeries:
-    """All dates, also those that show nothing clear and are no layer when read."""
+    """All dates, also those that show nothing clear and are not layers when read."""
     reader = site[2]
     read = reader.read(Block(reader.inventory.tile, 0, 0, 64, 64))
     days = days_since_epoch(reader.dates)

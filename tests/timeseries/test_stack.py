@@ -126,7 +126,7 @@ def test_row_061_a_tile_is_opened_in_its_own_coordinate_system(
     context = stack_module._Planning(config, config.run_dir)
     (task,) = STAGE.plan(context)
     assert do(task).status == "done"
-    assert task.committed() is not None
+    assert task.commit_record() is not None
     again = oso_pipeline.open_stack(config, "31UES")
     np.testing.assert_array_equal(again[:, 30:33, 10:13].values, nine)
 

@@ -1,4 +1,4 @@
-"""Accuracies that say no more than their polygons do: classes nobody judges, few polygons."""
+"""Accuracies that say no more than their polygons do: classes nobody evaluates, few polygons."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from oso_pipeline.core.coverage import covered_in_words
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.studies.adaptation.scores import interval_over, paired_interval
 from oso_pipeline.validation.accuracy import Method, Predictions, assess
+from oso_pipeline.validation.accuracy_tables import classes_csv
 from oso_pipeline.validation.confusion import scores
 from oso_pipeline.validation.exact_intervals import (
     clopper_pearson,
@@ -25,13 +26,12 @@ from oso_pipeline.validation.exact_intervals import (
     score_intervals,
 )
 from oso_pipeline.validation.intervals import UNDEFINED, ClusteredPairs, Interval, student_interval
-from oso_pipeline.validation.tables import classes_csv
 
 OSO17 = load_nomenclature("oso17")
 METHOD = Method(OSO17, 100, 0.95, 0, folds=False)
 
 
-def judged(
+def evaluated(
     code: list[int], predicted: list[int], nomenclature: str = "oso17", **more: Any
 ) -> dict[str, Any]:
     """Return the accuracy of polygons of four pixels each."""
@@ -41,9 +41,11 @@ def judged(
     return assess([four], method, **more)
 
 
-def test_3_7_classes_nobody_can_judge_are_not_judged() -> None:
+def test_3_7_classes_without_polygons_are_not_evaluated() -> None:
     # Grassland and forest are held out; maize (12) is on the map, and predicted for grassland.
-    found = judged([211] * 20 + [31] * 20, [211] * 15 + [12] * 5 + [31] * 20, mapped={211, 31, 12})
+    found = evaluated(
+        [211] * 20 + [31] * 20, [211] * 15 + [12] * 5 + [31] * 20, mapped={211, 31, 12}
+    )
     maize, grassland, rice = (found["classes"][code] for code in ("12", "211", "222"))
     for name in ("precision", "recall", "f_score"):
         assert maize[name] is None
@@ -58,19 +60,19 @@ def test_3_7_classes_nobody_can_judge_are_not_judged() -> None:
     assert [*found["covers"]["not_judged"]] == ["12"]
     assert "222" in found["covers"]["not_mapped"]
     assert rice["precision"] is None
-    assert covered_in_words(found) == "over 2 of 3 classes; not judged: 12 winter crops"
+    assert covered_in_words(found) == "over 2 of 3 classes; not evaluated: 12 winter crops"
     assert [*found["level1"]["covers"]["not_judged"]] == ["110"]
     stored = json.loads(
-        json.dumps(judged([13] * 20, [13] * 20, nomenclature="oso23"), sort_keys=True)
+        json.dumps(evaluated([13] * 20, [13] * 20, nomenclature="oso23"), sort_keys=True)
     )
-    assert "not judged: 1 dense built-up area, 2 diffuse" in covered_in_words(stored)
-    (unseen,) = [one["message"] for one in found["warnings"] if "not judged" in one["message"]]
+    assert "not evaluated: 1 dense built-up area, 2 diffuse" in covered_in_words(stored)
+    (unseen,) = [one["message"] for one in found["warnings"] if "not evaluated" in one["message"]]
     assert "12" in unseen
     assert "222" not in unseen
 
 
 def test_3_7_a_table_leaves_scores_of_such_classes_empty() -> None:
-    found = judged([211] * 20, [211] * 15 + [12] * 5)
+    found = evaluated([211] * 20, [211] * 15 + [12] * 5)
     rows = {
         row["code"]: row for row in csv.DictReader(io.StringIO(classes_csv({2: found}).decode()))
     }
@@ -125,7 +127,7 @@ def test_3_8_exact_intervals_are_those_of_scipy(units: int, share: float, level:
 
 
 def test_3_8_five_of_five_polygons_are_no_hundred_per_cent() -> None:
-    found = judged([211] * 5 + [31] * 2, [211] * 5 + [31] * 2)
+    found = evaluated([211] * 5 + [31] * 2, [211] * 5 + [31] * 2)
     for name, units in (("211", 5), ("31", 2)):
         ends = binomtest(units, units).proportion_ci(0.95)
         for score in ("precision", "recall"):

@@ -128,7 +128,7 @@ def test_rows_37_42_lines_and_unknown_values_are_named_together(tmp_path: Path) 
     rules = set_of(tmp_path, [line, shapely.Point(LEFT, TOP)], ["wheat", "ryegrass"])
     problems = Problems()
     assert read_units(rules, OSO17, 2154, problems) is None
-    assert [one.code for one in problems.errors] == ["E-INPUT-037", "E-INPUT-042"]
+    assert [one.code for one in problems.errors] == ["E-GEOMETRY-TYPE", "E-CLASS-UNKNOWN"]
     assert "LineString" in problems.errors[0].message
     assert "ryegrass" in problems.errors[1].message
 

@@ -50,7 +50,7 @@ def test_report_shows_every_part_and_loads_nothing(full: Path) -> None:
         "skipped: metadata only",
         "no bands in the folder",
         "eroded away",
-        "W-INPUT-023",
+        "W-IMAGE-VERSIONS",
         "17 validation pixels left out: no clear date",
         "2 degrees of freedom",
         "design of validation/accuracy.json",
@@ -79,7 +79,7 @@ def test_rows_18_26_29_quality_of_the_series_is_shown(full: Path) -> None:
     page = page_of(full)
     assert "of 2\u202f000 pixels, 200 (10.0 %) have no clear date" in page.text
     assert "300 (15.0 %) have fewer than two" in page.text
-    for code in ("W-INPUT-018", "W-INPUT-026", "W-INPUT-027", "W-INPUT-029"):
+    for code in ("W-SERIES-CLIPPED", "W-SERIES-FEW-DATES", "W-SERIES-NO-DATE", "W-SERIES-GAP"):
         assert code in page.text
 
 

@@ -123,7 +123,7 @@ def test_3_9_the_page_says_why_an_optional_part_failed(tmp_path: Path, stage: st
     task = report_task(tmp_path)
     task = replace(task, job=replace(task.job, missing=(stage,)))
     failed = {"event": "task_ended", "stage": stage, "task": stage, "status": "failed"}
-    failed |= {"seconds": 1.0, "error": f"error[E-INPUT-041] no column 'crop' {EVIL}"}
+    failed |= {"seconds": 1.0, "error": f"error[E-VECTOR-COLUMN] no column 'crop' {EVIL}"}
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write("\n" + json.dumps(failed) + "\n")
     assert do(task).status == "done"
@@ -132,7 +132,7 @@ def test_3_9_the_page_says_why_an_optional_part_failed(tmp_path: Path, stage: st
         OUTPUTS[stage][0],
         OUTPUTS["independent" if stage == "validate" else "validate"][0],
     )
-    assert "error[E-INPUT-041] no column 'crop'" in shown
+    assert "error[E-VECTOR-COLUMN] no column 'crop'" in shown
     assert "could not be" in shown
     assert f"design of {other}" in shown
     assert f"design of {ours}" not in shown
@@ -145,7 +145,7 @@ def test_3_9_the_page_is_made_again_when_the_part_is_there(tmp_path: Path) -> No
     assert "missing" not in task.job.params, "a page with all parts keeps its key"
 
 
-def test_3_7_the_page_says_not_judged_and_never_nought_per_cent(tmp_path: Path) -> None:
+def test_3_7_the_page_says_not_evaluated_and_never_zero_per_cent(tmp_path: Path) -> None:
     make_tables(tmp_path)
     make_accuracy(tmp_path, OSO17)  # the last two classes are predicted or not, never held out
     path = tmp_path / "validation/accuracy.json"
@@ -154,8 +154,8 @@ def test_3_7_the_page_says_not_judged_and_never_nought_per_cent(tmp_path: Path) 
     assert len(lacking) == 2
     shown = " ".join(page_of(tmp_path).text.split())
     assert "over 15 of 17 classes" in shown
-    assert f"Not judged by held-out polygons: {lacking[0]} " in shown
-    assert "not judged: no validation polygon of this class" in shown
+    assert f"Not evaluated by held-out polygons: {lacking[0]} " in shown
+    assert "not evaluated: no validation polygon of this class" in shown
     assert " 0.0 %" not in shown
     # Accuracies of earlier versions are shown in the same way.
     for code in lacking:
@@ -191,21 +191,21 @@ def test_3_15_warnings_of_two_years_say_of_which(tmp_path: Path) -> None:
     task = report_task(tmp_path)
     past = "past/2017/reference.parquet"
     for path, count in (("reference.parquet", 4), (past, 5)):
-        commit(tmp_path / path, {"warnings": [f"warning[W-INPUT-035] repaired: {count}"]})
+        commit(tmp_path / path, {"warnings": [f"warning[W-GEOMETRY-INVALID] repaired: {count}"]})
     stages = {
         **task.job.stages,
         "past_reference": replace(task.job.stages["reference"], paths=(past,)),
     }
     assert do(replace(task, job=replace(task.job, stages=stages))).status == "done"
     shown = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
-    assert "season 2018: warning[W-INPUT-035] repaired: 4" in shown
-    assert "season 2017: warning[W-INPUT-035] repaired: 5" in shown
+    assert "season 2018: warning[W-GEOMETRY-INVALID] repaired: 4" in shown
+    assert "season 2017: warning[W-GEOMETRY-INVALID] repaired: 5" in shown
     assert sidecar_of(tmp_path / "report.html").exists()
 
 
-def test_3_15_the_page_shows_the_books_down_to_what_judges_the_map(tmp_path: Path) -> None:
+def test_3_15_the_page_shows_the_books_down_to_what_evaluates_the_map(tmp_path: Path) -> None:
     make_tables(tmp_path)
-    make_accuracy(tmp_path, OSO17)  # judged by 400 polygons
+    make_accuracy(tmp_path, OSO17)  # evaluated by 400 polygons
     record = read_sidecar(tmp_path / "reference.parquet")
     assert record is not None
     sides = {
@@ -226,11 +226,11 @@ def test_3_15_the_page_shows_the_books_down_to_what_judges_the_map(tmp_path: Pat
     order = (
         "read900150.00", "eroded away-190-30.007", "kept710100.00",
         "of these in split_0: training30040.00", "of these in split_0: held out41060.00",
-        "held out, with pixels that judge the map400", "or none that was drawn10",
+        "held out, with pixels that evaluate the map400", "or none that was drawn10",
     )  # fmt: skip
     places = [shown.index(text) for text in order]
     assert places == sorted(places)
-    assert "Judged by400held-out polygons with 4" in shown
+    assert "Evaluated by400held-out polygons with 4" in shown
 
 
 def test_3_5_classes_of_past_years_alone_stand_in_the_table(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from oso_pipeline.config import Config
 from oso_pipeline.core.errors import ConfigError
 from oso_pipeline.studies.held_out import Resampling
 from oso_pipeline.studies.season.result import (
-    Judged,
+    DayAccuracy,
     Row,
     SeasonSummary,
     as_markdown,
@@ -24,7 +24,7 @@ from oso_pipeline.studies.season.result import (
     summarise,
     write,
 )
-from oso_pipeline.studies.season.study import Wish, evaluate_season, month_ends
+from oso_pipeline.studies.season.study import SeasonRequest, evaluate_season, month_ends
 from oso_pipeline.validation.intervals import UNDEFINED, Interval
 
 EVIL = "<b>evil</b>"
@@ -35,11 +35,11 @@ def config_of(**changes: Any) -> Config:
     return minimal_config(**{"run_dir": Path("run"), "season": season, **changes})
 
 
-def judged(day: str | None, right: list[int], pixels: list[int]) -> Judged:
+def accuracy(day: str | None, right: list[int], pixels: list[int]) -> DayAccuracy:
     share = sum(right) / sum(pixels)
     overall: dict[str, float | None] = {"estimate": share, "low": share - 0.1, "high": share + 0.1}
     of_each = [dict(enumerate(numbers)) for numbers in (right, pixels)]
-    return Judged(overall, *of_each, date.fromisoformat(day) if day else None, 3)
+    return DayAccuracy(overall, *of_each, date.fromisoformat(day) if day else None, 3)
 
 
 def test_months_end_within_the_season_and_before_the_day_that_is_set() -> None:
@@ -54,7 +54,7 @@ def test_the_interval_of_a_share_is_that_of_a_paired_bootstrap() -> None:
     pixels = rng.integers(5, 40, 60)
     final = rng.binomial(pixels, 0.9)
     early = rng.binomial(final, 0.8)  # what is right early is right in the end
-    one, whole = judged("2018-03-31", [*early], [*pixels]), judged(None, [*final], [*pixels])
+    one, whole = accuracy("2018-03-31", [*early], [*pixels]), accuracy(None, [*final], [*pixels])
     found = share_interval(one, whole, Resampling(1500, 0.95, 0))
     share = early.sum() / final.sum()
     # The delta method for a ratio of sums over polygons.
@@ -64,7 +64,7 @@ def test_the_interval_of_a_share_is_that_of_a_paired_bootstrap() -> None:
     assert found.low == pytest.approx(share - 1.96 * error, abs=0.2 * error)
     assert found.high == pytest.approx(share + 1.96 * error, abs=0.2 * error)
     assert share_interval(whole, whole, Resampling(50, 0.95, 0)) == Interval(1.0, 1.0)
-    few = judged("2018-03-31", [1] * 9, [2] * 9)
+    few = accuracy("2018-03-31", [1] * 9, [2] * 9)
     assert share_interval(few, few, Resampling(50, 0.95, 0)) == UNDEFINED
 
 
@@ -105,9 +105,10 @@ def test_the_first_day_is_named_the_certain_one_and_those_that_fall_back() -> No
 def test_files_hold_every_day_and_the_page_escapes(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     days = [
-        judged(day, [*rng.integers(10, 18, 20)], [20] * 20) for day in ("2018-03-31", "2018-04-30")
+        accuracy(day, [*rng.integers(10, 18, 20)], [20] * 20)
+        for day in ("2018-03-31", "2018-04-30")
     ]
-    whole = judged(None, [18] * 20, [20] * 20)
+    whole = accuracy(None, [18] * 20, [20] * 20)
     summary = summarise([*days, whole], (EVIL, 2018), 0.95, Resampling(50, 0.95, 0))
     paths = write(summary, tmp_path)
     assert [path.name for path in paths] == ["season.json", "season.md", "season.html"]
@@ -122,12 +123,12 @@ def test_files_hold_every_day_and_the_page_escapes(tmp_path: Path) -> None:
     assert "the whole season" in page
 
 
-def test_a_map_that_nothing_judges_is_refused_before_work(tmp_path: Path) -> None:
+def test_a_map_that_nothing_evaluates_is_refused_before_work(tmp_path: Path) -> None:
     given = config_of(
         run_dir=tmp_path / "run",
         imagery={"paths": [tmp_path], "tiles": ["31TCJ"], "allow_missing_tiles": True},
         learning={"model": tmp_path},
     )
     with pytest.raises(ConfigError, match="E-SEASON-LABELS"):
-        evaluate_season(given, Wish())
+        evaluate_season(given, SeasonRequest())
     assert not (tmp_path / "run").exists()

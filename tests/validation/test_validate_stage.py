@@ -227,7 +227,7 @@ def test_nothing_held_out_is_a_data_error(world: World) -> None:
     result = do(world.task("run0"))
     assert (result.status, result.exit_code) == ("failed", 4)
     assert result.error is not None
-    assert "E-INPUT-065" in result.error
+    assert "E-VALIDATION-EMPTY" in result.error
     assert "no clear date" in result.error
 
 
@@ -243,15 +243,15 @@ def test_classes_absent_in_map_or_reference_are_null() -> None:
     found = assess([Predictions("run0", polygon, code, predicted, excluded)], method())
     twelve, forest, absent = (found["classes"][key] for key in ("12", "31", "211"))
     assert (twelve["precision"], twelve["recall"], twelve["f_score"]) == (None, 0.0, 0.0)
-    # Nothing judges forest: that none of it was right says nothing of it.
+    # Nothing evaluates forest: that none of it was right says nothing of it.
     assert (forest["precision"], forest["recall"], forest["f_score"]) == (None, None, None)
     assert (absent["precision"], absent["recall"], absent["f_score"]) == (None, None, None)
     assert absent["intervals"]["f_score"] == {"low": None, "high": None}
     assert "NaN" not in json.dumps(found, allow_nan=False)
     warned = {one["code"]: one["message"] for one in found["warnings"]}
-    assert "never predicted" in warned["W-INPUT-066"]
-    assert "winter crops" in warned["W-INPUT-066"]
-    assert "3 validation pixels left out: no clear date" in warned["W-INPUT-065"]
+    assert "never predicted" in warned["W-CLASS-NOT-PREDICTED"]
+    assert "winter crops" in warned["W-CLASS-NOT-EVALUATED"]
+    assert "3 validation pixels left out: no clear date" in warned["W-VALIDATION-LEFT-OUT"]
 
 
 def test_single_class_has_no_kappa_and_one_level_no_level1() -> None:

@@ -52,7 +52,7 @@ def read_metadata(contents: Contents) -> Metadata:
 
 
 def is_declared_not_valid(contents: Contents) -> bool:
-    """Tell whether the file of flags says that the scene was not processed."""
+    """Return whether the file of flags says that the scene was not processed."""
     flags = ending(contents.sizes, "_JPI_ALL.xml")
     if flags is None:
         return False

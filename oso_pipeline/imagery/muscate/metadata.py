@@ -43,7 +43,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What the reader needs of a metadata file; None where the file does not tell.
+    """Values of a metadata file that the reader needs; None if the file does not state them.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def parse_metadata(content: bytes) -> Metadata:
     Raises
     ------
     MetadataError
-        If the file is too large, declares a document type, is no XML, or states a grid that is
+        If the file is too large, declares a document type, is not XML, or states a grid that is
         none.
     """
     root = parse_xml(content)
@@ -110,7 +110,7 @@ def parse_xml(content: bytes) -> ElementTree.Element:
     Raises
     ------
     MetadataError
-        If it is too large, declares a document type (the way of entity bombs), or is no XML.
+        If it is too large, declares a document type (the way of entity bombs), or is not XML.
     """
     if len(content) > MAX_BYTES:
         raise MetadataError(f"has {len(content)} bytes, at most {MAX_BYTES} are accepted")

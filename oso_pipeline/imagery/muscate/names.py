@@ -18,7 +18,7 @@ _PROFILE_RANK = {"C": 2, "H": 1, "D": 0}
 
 @dataclass(frozen=True, slots=True)
 class ProductName:
-    """What the name of a product says.
+    """Parts of the name of a product.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class ProductName:
 
     @property
     def observation(self) -> tuple[str, str, datetime]:
-        """What versions and profiles of one acquisition share: platform, zone and second."""
+        """Key shared by versions and profiles of one acquisition: platform, zone and second."""
         return self.platform, self.zone, self.acquired.replace(microsecond=0)
 
 

@@ -1,4 +1,4 @@
-"""What the numbers of a MUSCATE product mean: scale and no data, as its metadata state them."""
+"""Scale and nodata values of a MUSCATE product, as its metadata state them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def check_numbers(
     Parameters
     ----------
     metadata
-        What its metadata say.
+        Metadata of the product.
     bands
         Headers of the bands; their own tags for no data are only compared.
     where
         The product, for messages.
     problems
-        Takes errors (``E-INPUT-015``, ``-016``) and warnings (``W-INPUT-016``).
+        Takes errors (``E-IMAGE-SCALE``, ``E-IMAGE-NODATA``) and warnings (``W-IMAGE-NODATA-TAG``).
     """
     quantification, text = metadata.scale, metadata.nodata
     usable = quantification is not None and 0 < quantification < float("inf")
     if not usable:
         problems.error(
-            "E-INPUT-015",
+            "E-IMAGE-SCALE",
             f"the metadata give no usable REFLECTANCE_QUANTIFICATION_VALUE (found "
             f"{quantification})",
             where,
@@ -39,7 +39,7 @@ def check_numbers(
     nodata = _whole_number(text)
     if nodata is None:
         problems.error(
-            "E-INPUT-016",
+            "E-IMAGE-NODATA",
             f"the no data value is unknown: SPECIAL_VALUE nodata is {text or 'missing'} in the "
             "metadata, expected a whole number such as -10000",
             where,
@@ -51,7 +51,7 @@ def check_numbers(
     if tags:
         found = ", ".join(f"{tag:g}" for tag in tags if tag is not None)
         problems.warn(
-            "W-INPUT-016",
+            "W-IMAGE-NODATA-TAG",
             f"files are tagged with no data {found} but the metadata say {nodata}, which is used",
             where,
         )

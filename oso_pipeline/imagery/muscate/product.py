@@ -26,7 +26,7 @@ FAMILY = "muscate"
 
 
 def candidate_of(path: Path, name: ProductName, stem: str = "") -> Candidate:
-    """Return a product as the search knows it; its files at `path` begin with `stem`."""
+    """Return a product as a candidate of the search; its files at `path` begin with `stem`."""
     moment = name.acquired.replace(microsecond=0).isoformat()
     return Candidate(
         path,
@@ -53,7 +53,7 @@ class MuscateProduct:
     contents
         Its files.
     metadata
-        What its metadata file says.
+        Content of its metadata file.
     reflectance
         FRE or SRE.
     """
@@ -66,7 +66,7 @@ class MuscateProduct:
 
     @property
     def name(self) -> ProductName:
-        """What its name says."""
+        """Parts of its name."""
         name = parse_product_name(self.candidate.product_id)
         assert name is not None  # the candidate was made from one
         return name
@@ -76,13 +76,13 @@ class MuscateProduct:
         where = self.found.path
         if self.found.product_id != self.candidate.product_id:
             problems.warn(
-                "W-INPUT-002",
+                "W-IMAGE-RENAMED",
                 f"the metadata call the product {self.candidate.product_id}, which is used",
                 where,
             )
         if self.candidate.tile != request.tile:
             problems.error(
-                "E-INPUT-009",
+                "E-IMAGE-CRS",
                 f"the metadata say tile {self.name.zone}, the folder was taken for T{request.tile}",
                 where,
                 "move the product to the folder of its tile",
@@ -107,7 +107,7 @@ class MuscateProduct:
         return "Validity_Flag is L2NOTV" if is_declared_not_valid(self.contents) else None
 
     def _missing_bands(self, request: Request, problems: Problems) -> str | None:
-        """Say which bands are missing ('' if none); None where another kind is there."""
+        """Return a text on missing bands ('' if none); None if another kind of bands exists."""
         wanted = self.reflectance
         other = "SRE" if wanted == "FRE" else "FRE"
         have = {
@@ -116,7 +116,7 @@ class MuscateProduct:
         }
         if not have[wanted] and have[other]:
             problems.error(
-                "E-INPUT-004",
+                "E-IMAGE-REFLECTANCE",
                 f"the product has no {wanted} bands but {other} bands; the two are never mixed",
                 self.found.path,
                 f"set `imagery.readers: [{{kind: {FAMILY}, reflectance: {other}}}]` for the whole "
@@ -132,7 +132,7 @@ class MuscateProduct:
         for rule in missing:
             if rule.needed:
                 problems.error(
-                    "E-INPUT-006",
+                    "E-IMAGE-MASK",
                     f"mask {rule.asset} is missing; without it pixels that it hides would be "
                     "classified",
                     self.found.path,
@@ -141,7 +141,7 @@ class MuscateProduct:
                 )
             else:
                 problems.warn(
-                    "W-INPUT-006",
+                    "W-IMAGE-MASK",
                     f"mask {rule.asset} is missing; pixels count as not masked by it",
                     self.found.path,
                 )
@@ -159,7 +159,7 @@ class MuscateProduct:
         try:
             masks = _mask_headers({m: paths[f] for m, f in mask_files.items()}, needed, problems)
         except UnreadableRaster as error:
-            return incomplete(self.candidate, str(error), request, problems, row="006")
+            return incomplete(self.candidate, str(error), request, problems, code="IMAGE-MASK")
         resolutions = {band: SENTINEL2.resolution_m(band) for band in bands}
         resolutions |= {mask: resolution_m(mask) for mask in masks}
         rasters = ProductRasters(
@@ -225,7 +225,7 @@ def _mask_headers(
             headers[mask] = read_header(files[mask])
         except UnreadableRaster as error:
             problems.warn(
-                "W-INPUT-006",
+                "W-IMAGE-MASK",
                 f"mask {mask} cannot be read, pixels count as not masked by it: {error}",
                 files[mask],
                 "fetch the product again",

@@ -92,12 +92,12 @@ class MuscateReader:
             metadata = read_metadata(contents)
         except DAMAGE as error:
             bad_metadata = isinstance(error, MetadataError)
-            number = "070" if bad_metadata else "071"
+            code = "IMAGE-METADATA" if bad_metadata else "IMAGE-ARCHIVE"
             found = f"the metadata file {error}" if bad_metadata else f"the product {error}"
             if request.incomplete == "error":
-                problems.error(f"E-INPUT-{number}", found, where, again)
+                problems.error(f"E-{code}", found, where, again)
                 return None
-            problems.warn(f"W-INPUT-{number}", f"date left out: {found}", where, again)
+            problems.warn(f"W-{code}", f"date left out: {found}", where, again)
             return skip(candidate, request.tile, "unreadable", str(error))
         return MuscateProduct(
             candidate_of(where, metadata.name or name, candidate.stem),

@@ -56,7 +56,7 @@ def _name(
     """
     of_files = parse_product_name(PurePosixPath(stem).name)
     if of_files is not None:
-        # Files of another tile are refused, as E-INPUT-009, rather than moved to that tile.
+        # Files of another tile are refused, as E-IMAGE-CRS, rather than moved to that tile.
         of_folder = outer is not None and outer.zone != of_files.zone
         same = outer is not None and outer.observation == of_files.observation
         return outer if of_folder or same else of_files
@@ -72,7 +72,7 @@ def _name(
 
 
 def _lies_deeper(folder: Path) -> bool:
-    """Tell whether a folder without files of a product holds folders or archives with some."""
+    """Return whether a folder without files of a product holds folders or archives with some."""
     return any(
         products_at(path) if path.is_dir() else _is_archive(path) for path in _children(folder)
     )

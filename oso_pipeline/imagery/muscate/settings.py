@@ -11,6 +11,7 @@ class MuscateSettings(ReaderSettings):
     """Theia/MUSCATE Sentinel-2 L2A products, as folders or zips."""
 
     kind: Literal["muscate"] = "muscate"
-    """Which products the reader knows."""
+    """Family of products."""
     reflectance: Literal["FRE", "SRE"] = "FRE"
-    """FRE is corrected for slopes; SRE only where FRE was not produced. Never mixed."""
+    """FRE is corrected for slopes. Use SRE only if FRE was not produced. The two are never
+    mixed."""

@@ -1,4 +1,4 @@
-"""Features as at most 256 bins each: what the histogram engine grows trees on."""
+"""Features as at most 256 bins each, for the histogram engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class BinnedFeatures:
     """The bin of each value of a set of training pixels.
 
     Bins are numbered along the values of a feature, so pixels are in the same order by bin as
-    by value, except that values of one bin can no longer be told apart. A feature with at most
+    by value, except that values of one bin can no longer be distinguished. A feature with at most
     256 distinct values has a bin per value.
 
     Parameters
@@ -43,7 +43,7 @@ class BinnedFeatures:
 
 
 def bin_features(features: npt.NDArray[np.int16]) -> BinnedFeatures:
-    """Deal the values of each feature to bins that hold about equally many pixels.
+    """Divide the values of each feature into bins with about equally many pixels.
 
     Parameters
     ----------

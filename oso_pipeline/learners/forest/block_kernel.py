@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from oso_pipeline.core.kernels import kernel
-from oso_pipeline.learners.forest.compiled import joined
+from oso_pipeline.learners.forest.compiled import merged_forests
 from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learners.forest.settings import Vote
-from oso_pipeline.learners.forest.votes import lanes_of, refuse_features, write_winners
+from oso_pipeline.learners.forest.votes import masks_of, refuse_features, write_winners
 from oso_pipeline.learners.forest.walk import new_arena
 from oso_pipeline.learners.protocol import BlockPixels, Layers
 from oso_pipeline.timeseries.features import source_and_recipe
@@ -57,7 +57,7 @@ def classify_block(block: BlockPixels, runs: Sequence[Mapping[int, Forest]], vot
             row[np.searchsorted(known, label)] = forests.index(forest)
     place = np.minimum(np.searchsorted(known, block.labels), len(known) - 1)
     numbers = np.where(known[place] == block.labels, place, len(known)).astype(np.int64)
-    _classify_block(source, plan, numbers, which, joined(forests, vote), layers)
+    _classify_block(source, plan, numbers, which, merged_forests(forests, vote), layers)
     return layers
 
 
@@ -70,13 +70,13 @@ def _classify_block(source, plan, numbers, which, forest, layers):  # type: igno
         size = features_chunk(source, plan, start, scratch)
         label[:size] = numbers[start : start + size]
         for number in range(which.shape[1]):
-            lanes = lanes_of(label, number, scratch.validity)
-            if lanes[0] | lanes[1]:
+            masks = masks_of(label, number, scratch.validity)
+            if masks[0] | masks[1]:
                 for run in range(which.shape[0]):
                     if which[run, number] >= 0:
                         part = layers[run, :, start : start + size]
                         write_winners(
-                            forest, which[run, number], scratch.features, lanes, arena, part
+                            forest, which[run, number], scratch.features, masks, arena, part
                         )
                         for p in range(size):
                             if label[p] == number:

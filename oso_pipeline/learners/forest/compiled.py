@@ -23,7 +23,7 @@ class CompiledForest(NamedTuple):
     Parameters
     ----------
     words
-        Nodes, uint64. Bit 0 tells a leaf. Inner nodes: bits 1 to 15 the feature, 16 to 31 the
+        Nodes, uint64. Bit 0 marks a leaf. Inner nodes: bits 1 to 15 the feature, 16 to 31 the
         threshold, 32 to 63 the left child, which the right one follows. Leaves: bits 32 to 63
         the class voted for (hard) or the first entry (soft), bits 1 to 17 the number of
         entries. The child that saw more training samples is nearer, so a walk mostly stays in
@@ -33,14 +33,14 @@ class CompiledForest(NamedTuple):
     tree_start
         First tree of each forest, and their number at the end, int64.
     entries
-        What a leaf gives to a class, uint64; empty for hard votes. Bits 0 to 15 the class, 32
+        Contribution of a leaf to a class, uint64; empty for hard votes. Bits 0 to 15 the class, 32
         to 63 its share in units of 1 / `unit`. Sums of such do not depend on the order.
     exact
         The same shares in float64.
     class_start, classes
         Codes of the classes of each forest, int64.
     unit
-        What a tree contributes at most: 1 for hard votes, int64, per forest.
+        Maximum contribution of a tree: 1 for hard votes, int64, per forest.
     depth
         Most steps of a walk.
     soft
@@ -81,7 +81,7 @@ def compiled(forest: Forest, vote: Vote) -> CompiledForest:
 
 
 @lru_cache(maxsize=2)
-def joined(forests: tuple[Forest, ...], vote: Vote) -> CompiledForest:
+def merged_forests(forests: tuple[Forest, ...], vote: Vote) -> CompiledForest:
     """Return several forests as one object, each to be walked by its number.
 
     Parameters

@@ -67,7 +67,7 @@ def fit_bagged_forest(
     threads: int = 1,
     bagging: Bagging = PLAIN,
 ) -> BaggedForest:
-    """Train a forest as :func:`fit_forest`, and tell which pixels each tree has seen.
+    """Train a forest as :func:`fit_forest`, and return the pixels used by each tree.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def _fit_sklearn(
     )
     forest.fit(features.astype(np.float32), codes, sample_weight=bagging.weights)
 
-    samples = cache(lambda: forest.estimators_samples_)  # drawn anew whenever asked for
+    samples = cache(lambda: forest.estimators_samples_)  # drawn again at each access
 
     def seen(number: int) -> npt.NDArray[np.bool_]:
         return np.bincount(samples()[number], minlength=len(codes)) > 0

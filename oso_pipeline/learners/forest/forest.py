@@ -1,4 +1,4 @@
-"""A random forest as plain arrays: what the trainers make and what the model file holds."""
+"""A random forest as plain arrays, as the trainers make it and the model file stores it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Forest:
     leaf_count: npt.NDArray[np.int32]
     classes: npt.NDArray[np.int32]
     n_features: InitVar[int | None] = None
-    """No array of the model file: there the layout tells it."""
+    """Not an array of the model file, which has it in the feature layout."""
 
     if TYPE_CHECKING:
         width: ClassVar[int | None]

@@ -15,7 +15,7 @@ from oso_pipeline.learners.forest.bagging import BaggedForest, Bagging
 from oso_pipeline.learners.forest.binning import bin_features
 from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learners.forest.histogram_tree import (
-    Limits,
+    TreeLimits,
     bootstrap,
     grow_tree,
     weighted_bootstrap,
@@ -28,7 +28,7 @@ _MOST_COUNT = 255
 _SUM_OF_WEIGHTS = 2**31
 
 Tree = tuple[npt.NDArray[Any], ...]
-"""What :func:`~oso_pipeline.learners.forest.histogram_tree.grow_tree` returns."""
+"""Result of :func:`~oso_pipeline.learners.forest.histogram_tree.grow_tree`."""
 
 Drawer = Callable[[int], tuple[npt.NDArray[np.int64], np.uint64]]
 """Returns how often each pixel counts in a tree, and the state of its generator afterwards."""
@@ -60,7 +60,7 @@ def fit_histogram_forest(
     if n_features > _MOST_FEATURES or len(classes) > _MOST_CLASSES:
         raise ValueError(f"at most {_MOST_FEATURES} features and {_MOST_CLASSES} classes fit")
     binned = bin_features(features)
-    limits = Limits(
+    limits = TreeLimits(
         settings.max_depth,
         settings.min_samples_leaf,
         features_tried(settings.max_features, n_features),

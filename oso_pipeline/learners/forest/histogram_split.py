@@ -1,6 +1,6 @@
 """The best split of a node of binned pixels, compiled.
 
-What is asked of every feature is scikit-learn's criterion for the Gini impurity: the split
+The criterion of every feature is that of scikit-learn for the Gini impurity: the split
 with the largest sum, over both sides, of (sum of squared class weights) / weight. Sums are
 whole numbers, so their order does not matter.
 

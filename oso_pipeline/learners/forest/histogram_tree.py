@@ -23,12 +23,12 @@ from oso_pipeline.learners.forest.histogram_split import (
 ZONE_PIXELS = 1000
 """The bins of a branch with at most this many pixels are copied, so that they stay in cache."""
 
-Limits = namedtuple("Limits", ["max_depth", "min_leaf", "max_features"])
+TreeLimits = namedtuple("TreeLimits", ["max_depth", "min_leaf", "max_features"])
 """Greatest depth, least number of distinct pixels in a leaf, features tried per node."""
 
 Pixels = namedtuple("Pixels", ["row", "label", "local", "spare_row", "spare_label"])
 """Pixels of the tree in the order of its nodes: row in the table of bins, class * 256 + weight,
-the same with the class counted within the node, and room to partition."""
+the same with the class counted within the node, and scratch memory to partition."""
 
 
 @kernel
@@ -82,7 +82,7 @@ def grow_tree(by_feature, by_pixel, edges, labels, n_classes, weights, limits, s
     weights
         How often each pixel counts, 0 to 255, int64, shape ``(pixel,)``.
     limits
-        See :class:`Limits`.
+        See :class:`TreeLimits`.
     state
         State of the generator.
 

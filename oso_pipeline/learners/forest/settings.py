@@ -9,7 +9,7 @@ from pydantic import Field
 from oso_pipeline.config.learning import LearnerSettings
 
 Vote = Literal["hard", "soft"]
-"""What a tree contributes: one vote for the largest class of the leaf, or its shares."""
+"""Contribution of a tree: one vote for the largest class of the leaf, or its shares."""
 
 
 class ForestSettings(LearnerSettings):
@@ -22,15 +22,15 @@ class ForestSettings(LearnerSettings):
     n_trees: int = Field(100, ge=1, le=2000)
     """Number of trees."""
     max_depth: int = Field(25, ge=1, le=60)
-    """Greatest depth of a tree."""
+    """Maximum depth of a tree."""
     min_samples_leaf: int = Field(5, ge=1)
-    """Least number of samples in a leaf."""
+    """Minimum number of samples in a leaf."""
     max_features: Literal["sqrt", "log2"] | Annotated[float, Field(gt=0, le=1)] = "sqrt"
     """Features tried at each split."""
     engine: Literal["histogram", "sklearn"] = "histogram"
-    """What grows the trees. histogram: compiled, splits between at most 256 bins per feature,
-    several times faster. sklearn: scikit-learn, splits between all values; the reference."""
+    """Engine that grows the trees. histogram: compiled, splits between at most 256 bins per
+    feature; several times faster. sklearn: scikit-learn, splits between all values."""
     vote: Vote = "hard"
-    """hard: each tree has one vote, for the largest class of the leaf; confidence is the share
-    of the trees. soft: a tree gives the shares of the classes in the leaf; confidence is their
-    mean, as scikit-learn's probability. Models serve both ways."""
+    """hard: each tree has one vote, for the largest class of the leaf; confidence is the share of
+    the trees. soft: each tree votes with the class shares of its leaf; confidence is their mean, as
+    the probability of scikit-learn. A model can be used with both."""

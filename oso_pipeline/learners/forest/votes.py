@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.core.kernels import kernel
-from oso_pipeline.learners.forest.bit_masks import LANES
+from oso_pipeline.learners.forest.bit_masks import MASK_BITS
 from oso_pipeline.learners.forest.compiled import compiled
 from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learners.forest.settings import Vote
@@ -90,7 +90,7 @@ def classify(
     -------
     code
         Class with most votes, uint16, shape ``(pixel,)``; 0 where there is no clear date. Ties
-        go to the lowest code; soft votes within rounding are told apart as scikit-learn does.
+        go to the lowest code; soft votes within rounding are resolved as in scikit-learn.
     confidence
         Percentage of the votes that it got, halves rounded up, uint8, shape ``(pixel,)``; 0
         where there is no clear date.
@@ -147,7 +147,7 @@ def _classify_features(features, validity, forest, layers):  # type: ignore[no-u
         seen[:size] = validity[start : start + size]
         seen[size:] = 0
         write_winners(
-            forest, 0, values, lanes_of(numbers, 0, seen), arena, layers[:, start : start + size]
+            forest, 0, values, masks_of(numbers, 0, seen), arena, layers[:, start : start + size]
         )
 
 
@@ -163,26 +163,26 @@ def _load(features, start, values):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def lanes_of(labels, label, validity):  # type: ignore[no-untyped-def]
+def masks_of(labels, label, validity):  # type: ignore[no-untyped-def]
     """Return two masks of the pixels of a label that have a clear date."""
     first, second = np.uint64(0), np.uint64(0)
-    for p in range(LANES):
+    for p in range(MASK_BITS):
         wanted = np.uint64(labels[p] == label and validity[p] > 0)
-        others = np.uint64(labels[p + LANES] == label and validity[p + LANES] > 0)
+        others = np.uint64(labels[p + MASK_BITS] == label and validity[p + MASK_BITS] > 0)
         first |= wanted << np.uint64(p)
         second |= others << np.uint64(p)
     return first, second
 
 
 @kernel
-def write_winners(forest, number, values, lanes, arena, layers):  # type: ignore[no-untyped-def]
-    """Write class and confidence of the pixels in `lanes`."""
-    walk_chunk(forest, number, values, lanes, arena)
+def write_winners(forest, number, values, masks, arena, layers):  # type: ignore[no-untyped-def]
+    """Write class and confidence of the pixels in `masks`."""
+    walk_chunk(forest, number, values, masks, arena)
     codes = forest.classes[forest.class_start[number] : forest.class_start[number + 1]]
     n_trees = forest.tree_start[number + 1] - forest.tree_start[number]
     total = forest.unit[number] * n_trees
     for p in range(layers.shape[1]):
-        if (lanes[p // LANES] >> np.uint64(p % LANES)) & np.uint64(1):
+        if (masks[p // MASK_BITS] >> np.uint64(p % MASK_BITS)) & np.uint64(1):
             best, winner = np.int64(arena.best[p]), arena.winner[p]
             # Each tree's share is rounded by half a unit at most.
             if forest.soft and best - np.int64(arena.runner_up[p]) <= n_trees:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from oso_pipeline.core.kernels import kernel
-from oso_pipeline.learners.forest.bit_masks import LANES, add_where, at_most, first_of, how_many
+from oso_pipeline.learners.forest.bit_masks import MASK_BITS, add_where, at_most, first_of, how_many
 from oso_pipeline.timeseries.kernels.rows import CHUNK, aligned
 
 _TREES = 4
@@ -22,7 +22,7 @@ _TREES = 4
 
 _ENTRY = np.uint64(3)  # of the queue: two masks and the word of the node
 _ONE, _TWO = np.uint64(1), np.uint64(2)
-_HALF = np.uint64(LANES)
+_HALF = np.uint64(MASK_BITS)
 _WIDTH = np.uint64(CHUNK)
 _INDEX = np.uint64(32)
 _COUNT, _CLASS = np.uint64(0x1FFFF), np.uint64(0xFFFF)
@@ -59,19 +59,19 @@ def new_arena(forest):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def walk_chunk(forest, number, values, lanes, arena):  # type: ignore[no-untyped-def]
-    """Find the classes that a forest gives to a chunk.
+def walk_chunk(forest, number, values, masks, arena):  # type: ignore[no-untyped-def]
+    """Predict the classes of a chunk with a forest.
 
     Parameters
     ----------
     forest, number
-        The forests, and which one.
+        The forests, and the index of one of them.
     values
         Rows of `CHUNK` int16, one per feature, aligned.
-    lanes
-        Two masks of the pixels wanted.
+    masks
+        Two masks of the requested pixels.
     arena
-        Memory; holds the sums by class and pixel, and what they say, afterwards.
+        Memory; afterwards it holds the sums by class and pixel, and the predicted classes.
     """
     n_classes = forest.class_start[number + 1] - forest.class_start[number]
     votes, shares = arena.votes[: n_classes * CHUNK], arena.shares[: n_classes * CHUNK]
@@ -82,7 +82,7 @@ def walk_chunk(forest, number, values, lanes, arena):  # type: ignore[no-untyped
     first, last = forest.tree_start[number], forest.tree_start[number + 1]
     for tree in range(first, last, _TREES):
         roots = forest.roots[tree : min(tree + _TREES, last)]
-        top = _walk(forest.words, roots, values, lanes, arena.queue)
+        top = _walk(forest.words, roots, values, masks, arena.queue)
         if forest.soft:
             _add_shares(forest.entries, arena.queue, top, shares)
         else:
@@ -94,7 +94,7 @@ def walk_chunk(forest, number, values, lanes, arena):  # type: ignore[no-untyped
 
 
 @kernel
-def _walk(words, roots, values, lanes, queue):  # type: ignore[no-untyped-def]
+def _walk(words, roots, values, masks, queue):  # type: ignore[no-untyped-def]
     """Walk trees; return where the groups at leaves begin, which reach to the end of `queue`.
 
     Groups at inner nodes queue from the front. Both children of a node are written, where the
@@ -105,10 +105,10 @@ def _walk(words, roots, values, lanes, queue):  # type: ignore[no-untyped-def]
     for root in roots:
         word = words[root]
         place = low if word & _ONE else tail
-        queue[place] = lanes[0]
-        queue[place + _ONE] = lanes[1]
+        queue[place] = masks[0]
+        queue[place + _ONE] = masks[1]
         queue[place + _TWO] = word
-        low, tail = _grown(low, tail, word, lanes[0] | lanes[1])
+        low, tail = _grown(low, tail, word, masks[0] | masks[1])
     while head < tail:
         mask, other = queue[head], queue[head + _ONE]
         word = queue[head + _TWO]
@@ -152,7 +152,7 @@ def _add_votes(queue, top, votes):  # type: ignore[no-untyped-def]
 
 @kernel
 def _add_shares(entries, queue, top, shares):  # type: ignore[no-untyped-def]
-    """Add the shares of the leaves: lane by lane to few pixels, as vectors to many."""
+    """Add the shares of the leaves: one by one to few pixels, as vectors to many."""
     for place in range(top, np.uint64(len(queue)), _ENTRY):
         word = queue[place + _TWO]
         first = word >> _INDEX
@@ -165,11 +165,11 @@ def _add_shares(entries, queue, top, shares):  # type: ignore[no-untyped-def]
                     add_where(shares, row, mask, np.uint32(entries[entry] >> _INDEX))
             else:
                 while mask:
-                    lane = first_of(mask) + half * _HALF
+                    pixel = first_of(mask) + half * _HALF
                     mask &= mask - _ONE
                     for entry in range(first, last):
                         row = (entries[entry] & _CLASS) * _WIDTH
-                        shares[row + lane] += np.uint32(entries[entry] >> _INDEX)
+                        shares[row + pixel] += np.uint32(entries[entry] >> _INDEX)
 
 
 @kernel
@@ -189,7 +189,7 @@ def _rank(sums, n_classes, arena):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def exact_winner(forest, number, values, lane, arena):  # type: ignore[no-untyped-def]
+def exact_winner(forest, number, values, pixel, arena):  # type: ignore[no-untyped-def]
     """Return the class with the largest mean share in float64, summed tree by tree.
 
     The order and the arithmetic of scikit-learn, so that even ties are broken as there.
@@ -198,7 +198,7 @@ def exact_winner(forest, number, values, lane, arena):  # type: ignore[no-untype
     ----------
     forest, number, values
         As for :func:`walk_chunk`; soft votes.
-    lane
+    pixel
         Which pixel of the chunk.
     arena
         Memory.
@@ -209,7 +209,7 @@ def exact_winner(forest, number, values, lane, arena):  # type: ignore[no-untype
     for tree in range(first, last):
         word = forest.words[forest.roots[tree]]
         while not word & _ONE:
-            value = values[np.int64(word & np.uint64(0xFFFE)) * (CHUNK // 2) + lane]
+            value = values[np.int64(word & np.uint64(0xFFFE)) * (CHUNK // 2) + pixel]
             beyond = _ONE if value > np.int16(word >> np.uint64(16)) else np.uint64(0)
             word = forest.words[(word >> _INDEX) + beyond]
         entry = word >> _INDEX

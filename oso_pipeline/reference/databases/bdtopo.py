@@ -15,16 +15,16 @@ from pyproj import CRS
 from oso_pipeline.core.errors import Problem, Problems
 from oso_pipeline.reference.databases.closing import BuiltUp, Closing, LandCover, whole_squares
 from oso_pipeline.reference.databases.deliveries import (
-    Layer,
+    DeliveryLayer,
     check_departments,
     find_layers,
     layers_there,
 )
-from oso_pipeline.reference.databases.features import ID, Reach, read_features
 from oso_pipeline.reference.databases.kinds import BdTopoSource
 from oso_pipeline.reference.databases.labelling import Labels, report_unknown
 from oso_pipeline.reference.databases.layer_check import check_layers, check_presence, check_systems
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling, ReferenceSource
+from oso_pipeline.reference.databases.vector_features import ID, Reach, read_features
 from oso_pipeline.reference.rules.files import packaged_rules
 from oso_pipeline.reference.rules.rule_set import NO_RULE, RuleSet, load_rules
 from oso_pipeline.vectors.vector_files import VectorFile
@@ -42,9 +42,9 @@ class BdTopo:
     source
         Section of the configuration.
     labelling
-        What holds for all sources.
+        Settings common to all sources.
     land_cover
-        What tells dense from diffuse built-up land; None where there is nothing.
+        Land cover that separates dense from diffuse built-up land; None without one.
     """
 
     source: BdTopoSource
@@ -56,7 +56,7 @@ class BdTopo:
 
     @property
     def name(self) -> str:
-        """``BD TOPO v3``, as the layers tell."""
+        """``BD TOPO v3``, from the layers."""
         found = self._content.edition
         return f"BD TOPO {found}" if found else "BD TOPO"
 
@@ -90,11 +90,12 @@ class BdTopo:
     def check(self, problems: Problems) -> None:
         """Check departments, layers, fields, coordinate systems, rules and the land cover.
 
-        Problems found: nothing of BD TOPO is there, or both versions (``E-INPUT-058``),
-        departments are missing (``E-INPUT-030``) or twice there (``E-INPUT-040``), layers are
-        missing (``W-INPUT-030``), fields or tables (``E-INPUT-041``), coordinate systems
-        (``E-INPUT-033``) or these differ (``W-INPUT-034``), nothing tells built-up units
-        apart (``E-INPUT-046``), and those of `load_rules`.
+        Problems found: nothing of BD TOPO is there, or both versions (``E-DELIVERY-EMPTY``),
+        departments are missing (``E-DELIVERY-DEPARTMENT``) or delivered twice
+        (``E-DELIVERY-TWICE``), layers are missing (``W-DELIVERY-LAYER``), fields
+        (``E-VECTOR-COLUMN``), tables (``E-VECTOR-TABLE``) or coordinate systems (``E-CRS-MISSING``)
+        are missing, systems differ (``W-CRS-SEVERAL``), no land cover classifies built-up units
+        (``E-LAND-COVER-MISSING``), and those of `load_rules`.
         """
         content = self._content
         problems.extend(content.problems)
@@ -140,7 +141,7 @@ class BdTopo:
 
     def _read_layer(
         self,
-        layers: list[Layer],
+        layers: list[DeliveryLayer],
         rules: RuleSet,
         into: tuple[Labels, BuiltUp],
         problems: Problems,
@@ -173,10 +174,10 @@ class BdTopo:
     def _check_land_cover(self, layers: set[str], rules: RuleSet, problems: Problems) -> None:
         labels = Labels(self.source, self.labelling)
         wanting = (rule for rule in rules.rules if rule.inside and rule.layer in layers)
-        asked = {rule.code for rule in wanting if labels.takes(rule)}
-        if not asked or self.land_cover is not None:
+        missing = {rule.code for rule in wanting if labels.takes(rule)}
+        if not missing or self.land_cover is not None:
             return
-        codes = ", ".join(str(code) for code in sorted(asked, key=str))
+        codes = ", ".join(str(code) for code in sorted(missing, key=str))
         message = (
             f"classes {codes} are buildings inside classes of Corine Land Cover, "
             "and no source of kind clc is configured"
@@ -185,7 +186,7 @@ class BdTopo:
             "add a source of kind clc (with labels: false it serves this purpose only), "
             "or name the other classes as `classes` of BD TOPO"
         )
-        problems.error("E-INPUT-046", message, self.source.path, hint)
+        problems.error("E-LAND-COVER-MISSING", message, self.source.path, hint)
 
     @cached_property
     def _content(self) -> _Content:
@@ -200,14 +201,14 @@ class BdTopo:
         own = () if rules is None else {rule.layer for rule in rules.rules if rule.layer}
         if set(own) - set(every):
             layers = find_layers(self.source.path, [*own], self.source.crs, Problems())
-        by_name: dict[str, list[Layer]] = defaultdict(list)
+        by_name: dict[str, list[DeliveryLayer]] = defaultdict(list)
         for layer in layers:
             by_name[layer.name].append(layer)
         ordered = {name: tuple(by_name[name]) for name in own if name in by_name}
         return _Content(edition, rules, dict(sorted(ordered.items())), tuple(problems))
 
     def _edition(
-        self, layers: tuple[Layer, ...], names: Mapping[str, set[str]], problems: Problems
+        self, layers: tuple[DeliveryLayer, ...], names: Mapping[str, set[str]], problems: Problems
     ) -> str | None:
         present = {
             edition: sorted({layer.delivery for layer in layers if layer.name in some})
@@ -224,24 +225,26 @@ class BdTopo:
         if len(found) == 2:
             message = "; ".join(f"{edition}: {', '.join(present[edition])}" for edition in found)
             hint = "make two sources of them, or say which one with `version`"
-            problems.error("E-INPUT-058", f"two versions of BD TOPO: {message}", path, hint)
+            problems.error("E-DELIVERY-EDITION", f"two versions of BD TOPO: {message}", path, hint)
         elif found:
             message = f"the layers are those of BD TOPO {found[0]}, not {self.source.version}"
-            problems.error("E-INPUT-058", message, path, "correct `version`, or leave it out")
+            problems.error(
+                "E-DELIVERY-EDITION", message, path, "correct `version`, or leave it out"
+            )
         else:
             message = f"there is no layer of BD TOPO; found: {layers_there(path)}"
             hint = "expected layers like BATIMENT (v3) or BATI_INDIFFERENCIE (v2), .shp or .gpkg"
-            problems.error("E-INPUT-058", message, path, hint)
+            problems.error("E-DELIVERY-EMPTY", message, path, hint)
         return None
 
 
 @dataclass(frozen=True)
 class _Content:
-    """What was found: edition, rules, and deliveries of every layer that rules name."""
+    """Edition, rules, and deliveries of every layer that the rules name."""
 
     edition: str | None
     rules: RuleSet | None
-    layers: Mapping[str, tuple[Layer, ...]]
+    layers: Mapping[str, tuple[DeliveryLayer, ...]]
     problems: tuple[Problem, ...]
 
     def taken(self, labels: Labels) -> set[str]:
@@ -249,14 +252,14 @@ class _Content:
         rules = self.rules.rules if self.rules else ()
         return {rule.layer for rule in rules if rule.layer and labels.takes(rule)}
 
-    def used(self, labels: Labels) -> dict[str, tuple[Layer, ...]]:
+    def used(self, labels: Labels) -> dict[str, tuple[DeliveryLayer, ...]]:
         """Return the deliveries of the layers that rules take something from."""
         taken = self.taken(labels)
         return {name: layers for name, layers in self.layers.items() if name in taken}
 
 
 def _layer_names(edition: str) -> set[str]:
-    """Return the layers that tell an edition: those that may give a class."""
+    """Return the layers that identify an edition: those that may give a class."""
     rules = packaged_rules("bdtopo", edition).rules
     return {rule.layer for rule in rules if rule.use != "exclude" and rule.layer}
 

@@ -1,8 +1,8 @@
 """From single buildings to built-up units, which are as large as what a pixel sees.
 
 A building is smaller than a pixel. Closing (dilate, unite, erode) fills the yards and gardens
-between neighbouring buildings; what is left in between belongs to the town. Closing makes one
-shape out of many buildings, so it is done in the squares of a fixed lattice: a unit never
+between neighbouring buildings; the land in between belongs to the town. Closing makes one
+shape out of many buildings, so it is done in the squares of a fixed grid: a unit never
 depends on what else was read, a town is many units, and no building is in two of them.
 """
 
@@ -22,7 +22,7 @@ Geometries = npt.NDArray[np.object_]
 Squares = npt.NDArray[np.int64]
 
 SQUARE_M = 1_000.0
-"""Side of the squares of the lattice, metres in the coordinates of the map."""
+"""Side of the grid squares, metres in the coordinates of the map."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling
 from oso_pipeline.vectors.window import Window
 
 MEMBERS = ("name", "priority", "files", "check", "read")
-"""What a `ReferenceSource` has."""
+"""Members of a `ReferenceSource`."""
 
 
 @runtime_checkable
@@ -82,13 +82,13 @@ def _fault(kind: str, member: str, what: str) -> Problem:
         "E-PLUGIN-FAULT",
         f"the source {kind!r} cannot be used: {what}",
         member,
-        "mend the package that offers it; see docs/write_your_own_source.md",
+        "fix the package that offers it; see docs/write_your_own_source.md",
     )
 
 
 @dataclass(frozen=True)
 class _Numbered:
-    """One more source of the same name, told apart by a number."""
+    """Another source of the same name gets a number."""
 
     source: ReferenceSource
     number: int

@@ -1,4 +1,4 @@
-"""Corine Land Cover: labels of large natural classes, and what tells built-up units apart."""
+"""Corine Land Cover: labels of large natural classes, and classes of built-up units."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pyproj import CRS
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.reference.databases.closing import Zones
-from oso_pipeline.reference.databases.features import ALIASES, projected, resolved
 from oso_pipeline.reference.databases.kinds import ClcSource
 from oso_pipeline.reference.databases.labelling import Labels
 from oso_pipeline.reference.databases.plain_database import Content, Kind, PlainDatabase
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling
+from oso_pipeline.reference.databases.vector_features import ALIASES, projected, resolved
 from oso_pipeline.vectors.geometry import polygonal
 from oso_pipeline.vectors.values import normal_text
 from oso_pipeline.vectors.window import Window
@@ -49,7 +49,7 @@ class Clc(PlainDatabase):
 
     @property
     def name(self) -> str:
-        """``CLC 2018``, as the name of the field tells."""
+        """``CLC 2018``, from the name of the field."""
         year = next((match[1] for one in self._fields if (match := _OF_YEAR.match(one))), None)
         if year is None:
             return self.kind.title
@@ -64,11 +64,11 @@ class Clc(PlainDatabase):
         shown = ", ".join(sorted(self._fields_of(found)))
         message = f"several editions of Corine Land Cover, with the codes {shown}"
         hint = "name the file of one of them as `path`, or its field as `code_field`"
-        problems.error("E-INPUT-058", message, self.source.path, hint)
+        problems.error("E-DELIVERY-EDITION", message, self.source.path, hint)
         return Content(None, (), None, tuple(problems))
 
     def read(self, window: Window, problems: Problems) -> LabelledPolygons | None:
-        """Return labelled polygons, none where the source serves to tell buildings apart only."""
+        """Return labelled polygons, none if the source only classifies built-up units."""
         if self.source.labels:
             return super().read(window, problems)
         return Labels(self.source, self.labelling).result(self.name, CRS.from_epsg(window.epsg))

@@ -21,8 +21,8 @@ from oso_pipeline.reference.databases.buildings import (
     inside,
     squares_of,
 )
-from oso_pipeline.reference.databases.features import ID, Features, projected
 from oso_pipeline.reference.databases.sources import labelled_frame
+from oso_pipeline.reference.databases.vector_features import ID, VectorFeatures, projected
 from oso_pipeline.reference.rules.rule_set import Rule
 from oso_pipeline.vectors.geometry import polygonal
 from oso_pipeline.vectors.window import Window
@@ -52,7 +52,7 @@ class Zones:
 
 @runtime_checkable
 class LandCover(Protocol):
-    """A land cover that tells built-up units apart."""
+    """A land cover that classifies built-up units."""
 
     def zones(self, codes: Sequence[str], window: Window, problems: Problems) -> Zones | None:
         """Return the polygons of some classes that meet a window."""
@@ -68,7 +68,7 @@ class Closing:
     radius_m
         Radius of the closing, metres.
     outcomes
-        What a unit is, by where it lies, with the name of the rule.
+        Class of a unit by its position, with the name of the rule.
     """
 
     radius_m: float
@@ -76,7 +76,7 @@ class Closing:
 
     @property
     def key(self) -> tuple[float, tuple[Outcome, ...]]:
-        """What makes buildings of different layers belong together."""
+        """Key shared by buildings of different layers that are closed together."""
         return self.radius_m, tuple(outcome for outcome, _ in self.outcomes)
 
     @classmethod
@@ -111,7 +111,7 @@ class BuiltUp:
     Parameters
     ----------
     window
-        The window asked for.
+        The requested window.
     year
         Of the labels.
     buildings
@@ -122,7 +122,7 @@ class BuiltUp:
     year: int | None = None
     buildings: dict[Closing, list[Buildings]] = field(default_factory=dict)
 
-    def add(self, features: Features, closing: Closing) -> None:
+    def add(self, features: VectorFeatures, closing: Closing) -> None:
         """Add buildings; those without an area are left out."""
         crs = CRS.from_epsg(self.window.epsg)
         shapes = projected(features.geometries, features.crs, crs)
@@ -136,7 +136,7 @@ class BuiltUp:
     def units(
         self, land_cover: LandCover | None, problems: Problems
     ) -> tuple[list[geopandas.GeoDataFrame], Mapping[str, int]]:
-        """Return labelled units, and how many of the window lie outside of all land cover asked."""
+        """Return labelled units, and how many in the window lie outside of all land cover."""
         closed = {closing: self._closed(closing, p) for closing, p in self.buildings.items()}
         zones = self._zones(closed, land_cover, problems)
         frames, outside = [], {}

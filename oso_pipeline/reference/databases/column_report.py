@@ -1,4 +1,4 @@
-"""What is said of the values of a label column, wherever they were counted."""
+"""Messages about the values of a label column."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def report_codes(
     labelling: Labelling,
     problems: Problems,
 ) -> None:
-    """Report values without a class (``INPUT-042``) and features without a value (``-043``).
+    """Report values without a class (``CLASS-UNKNOWN``) and missing values (``CLASS-MISSING``).
 
     They are errors, or warnings where the configuration drops them.
     """
@@ -43,7 +43,7 @@ def report_codes(
             f"of {labelling.nomenclature.name} belongs to: {shown}{more}; features count from 0"
         )
         hint = "map them with `crosswalk`, or leave them out with `unknown_codes: drop`"
-        report(f"{letter}-INPUT-042", message, path, hint)
+        report(f"{letter}-CLASS-UNKNOWN", message, path, hint)
     absent = [value for value, code in marked if code == ABSENT]
     if absent:
         message = (
@@ -51,13 +51,13 @@ def report_codes(
             f"the first of them (counted from 0): {min(value.first for value in absent)}"
         )
         hint = "fill in the column, or leave them out with `unknown_codes: drop`"
-        report(f"{letter}-INPUT-043", message, path, hint)
+        report(f"{letter}-CLASS-MISSING", message, path, hint)
 
 
 def report_sides(
     values: Sequence[Value], column: str, source: VectorSource, problems: Problems
 ) -> None:
-    """Report values of the column of the split that are no sides (``E-INPUT-049``)."""
+    """Report values of the column of the split that are not sides (``E-SPLIT-COLUMN``)."""
     counts: Counter[str] = Counter()
     for value in values:
         counts[side_of(value.value)] += value.count
@@ -67,7 +67,7 @@ def report_sides(
         count = sum(counts[side] for side in wrong)
         message = f"column {column!r} holds {shown} in {count} features"
         hint = "every feature needs train or validation there"
-        problems.error("E-INPUT-049", message, source.path, hint)
+        problems.error("E-SPLIT-COLUMN", message, source.path, hint)
 
 
 def side_of(value: object) -> str:

@@ -23,16 +23,16 @@ _SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class DeliveryLayer:
     """One layer of one delivery.
 
     Parameters
     ----------
     delivery
         Folder or file that the delivery is known by, ``BDT_3-3_SHP_LAMB93_D077-ED2022-12-15``;
-        the path that was given where no name tells a department.
+        the given path if no name contains a department.
     department
-        Three characters, ``077`` or ``02A``; None where no name tells it.
+        Three characters, ``077`` or ``02A``; None if no name contains it.
     name
         Name of the layer as the rules spell it.
     file
@@ -58,12 +58,12 @@ def department_code(text: str) -> str:
 
 def find_layers(
     path: Path, names: Collection[str], crs: str | None, problems: Problems
-) -> tuple[Layer, ...]:
+) -> tuple[DeliveryLayer, ...]:
     """Return the layers of given names below a folder, or in a file, ordered by delivery.
 
     Names are compared without case, accents and separators. Problems found: the path does
-    not exist, or a GeoPackage cannot be opened (``E-INPUT-058``), a department is there
-    twice (``E-INPUT-040``).
+    not exist, or a GeoPackage cannot be opened (``E-PATH-MISSING``), a department is there
+    twice (``E-DELIVERY-TWICE``).
     """
     spelt = {plain_name(name): name for name in names}
     found = tuple(
@@ -77,19 +77,19 @@ def find_layers(
     return found
 
 
-def all_layers(path: Path, crs: str | None, problems: Problems) -> tuple[Layer, ...]:
+def all_layers(path: Path, crs: str | None, problems: Problems) -> tuple[DeliveryLayer, ...]:
     """Return every layer below a folder, or in a file, ordered by delivery, by its own name.
 
     Problems found: those of `VectorFile.layers` and `report_archives`, and a path that does not
-    exist (``E-INPUT-058``).
+    exist (``E-PATH-MISSING``).
     """
     if not path.exists():
         hint = "correct the path; relative paths begin at the configuration file"
-        problems.error("E-INPUT-058", "the database does not exist", path, hint)
+        problems.error("E-PATH-MISSING", "the database does not exist", path, hint)
         return ()
     files = files_below(path)
     found = [
-        Layer(*_delivery(file, path), name, VectorFile(file, inner, crs))
+        DeliveryLayer(*_delivery(file, path), name, VectorFile(file, inner, crs))
         for file in files
         if file.suffix.lower() in _SUFFIXES or file == path
         for name, inner in _layers_of(file, problems)
@@ -110,15 +110,15 @@ def layers_there(path: Path) -> str:
 
 
 def check_departments(
-    layers: Sequence[Layer], expected: Collection[str], path: Path, problems: Problems
+    layers: Sequence[DeliveryLayer], expected: Collection[str], path: Path, problems: Problems
 ) -> None:
-    """Report departments that are expected and not there (``E-INPUT-030``), all at once."""
+    """Report all expected departments that are missing (``E-DELIVERY-DEPARTMENT``)."""
     present = {layer.department for layer in layers if layer.department}
     if missing := sorted({department_code(one) for one in expected} - present):
-        found = ", ".join(sorted(present)) or "none that a name tells (_D077, _D02A)"
+        found = ", ".join(sorted(present)) or "none found in names (_D077, _D02A)"
         message = f"departments {', '.join(missing)} are missing; found: {found}"
         hint = "put the delivery into the folder, or take the department out of `departments`"
-        problems.error("E-INPUT-030", message, path, hint)
+        problems.error("E-DELIVERY-DEPARTMENT", message, path, hint)
 
 
 def _layers_of(file: Path, problems: Problems) -> Iterator[tuple[str, str | None]]:
@@ -144,7 +144,7 @@ def _department(name: str) -> str | None:
     return None if match is None else department_code(match[1])
 
 
-def _refuse_editions(layers: Sequence[Layer], path: Path, problems: Problems) -> None:
+def _refuse_editions(layers: Sequence[DeliveryLayer], path: Path, problems: Problems) -> None:
     deliveries = defaultdict(set)
     for layer in layers:
         if layer.department is not None:
@@ -153,4 +153,4 @@ def _refuse_editions(layers: Sequence[Layer], path: Path, problems: Problems) ->
         if len(names) > 1:
             shown = ", ".join(sorted(names))
             message = f"department {department} is there {len(names)} times: {shown}"
-            problems.error("E-INPUT-040", message, path, "keep one edition, in one format")
+            problems.error("E-DELIVERY-TWICE", message, path, "keep one edition, in one format")

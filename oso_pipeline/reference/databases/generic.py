@@ -41,7 +41,7 @@ class GenericVectorSource:
     source
         File, layer, column and crosswalk.
     labelling
-        What holds for all sources.
+        Settings common to all sources.
     """
 
     source: VectorSource
@@ -88,15 +88,15 @@ class GenericVectorSource:
         """Look at the type of the layer, and at the columns of features that meet some windows.
 
         Where none does, the values of all features are looked at. Problems found: points or lines
-        (``E-INPUT-037``), values without a class (``E-INPUT-042``), absent ones
-        (``E-INPUT-043``), sides other than train and validation (``E-INPUT-049``); a column or
-        crosswalk that is not there is told by `check`.
+        (``E-GEOMETRY-TYPE``), values without a class (``E-CLASS-UNKNOWN``), absent ones
+        (``E-CLASS-MISSING``), sides other than train and validation (``E-SPLIT-COLUMN``); a
+        missing column or crosswalk is reported by `check`.
         """
         schema = self.vector.schema(Problems())
         if schema is not None and not is_flat(schema):
             message = f"polygons are expected, but the file holds {schema.geometry_type}"
             hint = "buffer them to polygons, or remove them"
-            problems.error("E-INPUT-037", message, self.source.path, hint)
+            problems.error("E-GEOMETRY-TYPE", message, self.source.path, hint)
         crosswalk = read_crosswalk(self.source.crosswalk, self.labelling.nomenclature, Problems())
         if crosswalk or self.source.crosswalk is None:
             table = CodeTable.of(self.labelling.nomenclature, crosswalk)
@@ -128,8 +128,8 @@ class GenericVectorSource:
         """Return all features that have a code.
 
         Problems found: those of `VectorFile.read` and `read_crosswalk`, geometries that are
-        no polygons (``E-INPUT-037``), values without a class (``E-INPUT-042``) or absent
-        values (``E-INPUT-043``), sides other than train and validation (``E-INPUT-049``).
+        no polygons (``E-GEOMETRY-TYPE``), values without a class (``E-CLASS-UNKNOWN``) or absent
+        values (``E-CLASS-MISSING``), sides other than train and validation (``E-SPLIT-COLUMN``).
         """
         before = len(problems.errors)
         crosswalk = read_crosswalk(self.source.crosswalk, self.labelling.nomenclature, problems)
@@ -199,14 +199,14 @@ class GenericVectorSource:
 
 
 def is_flat(schema: Schema) -> bool:
-    """Tell whether the type of a layer allows polygons; not of points or lines."""
+    """Return whether the type of a layer allows polygons; not of points or lines."""
     return re.search("Point|Line", schema.geometry_type or "") is None
 
 
 def refuse_other_than_polygons(
     shapes: npt.NDArray[np.object_], path: Path, problems: Problems
 ) -> None:
-    """Report shapes that are no polygons (``E-INPUT-037``), by their types."""
+    """Report shapes that are not polygons (``E-GEOMETRY-TYPE``), by their types."""
     types = shapely.get_type_id(shapes)
     # Polygons, collections, nothing.
     flat = np.isin(types, (3, 6, 7)) | (types < 0) | shapely.is_empty(shapes)
@@ -216,4 +216,4 @@ def refuse_other_than_polygons(
     names, counts = np.unique(kinds, return_counts=True)
     found = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
     message = f"polygons are expected, but the file holds {found} among {len(shapes)} features"
-    problems.error("E-INPUT-037", message, path, "buffer them to polygons, or remove them")
+    problems.error("E-GEOMETRY-TYPE", message, path, "buffer them to polygons, or remove them")

@@ -24,9 +24,9 @@ class VectorSource(Source):
     tells_sides: ClassVar[bool] = True
 
     kind: Literal["vector"] = "vector"
-    """What the source is."""
+    """Kind of the source."""
     layer: str | None = None
-    """Layer of a file that holds several."""
+    """Layer, for a file with several layers."""
     code_field: str = "code"
     """Column with the class of a polygon."""
     crosswalk: Path | dict[str | int, int | None] | None = None
@@ -40,16 +40,16 @@ class RpgSource(Database):
     default_priority: ClassVar[int] = 1
 
     kind: Literal["rpg"]
-    """What the source is."""
+    """Kind of the source."""
     year: int = Field(ge=2006, le=2100)
     """Year of the declarations. It decides how CODE_CULTU is read: up to 2014 the group of
     crops that covers most of a block, since 2015 the crop of a parcel."""
     form: Literal["auto", "ilots", "parcels"] = "auto"
-    """Whether CODE_CULTU is read as the group of a block or the crop of a parcel; auto tells by
+    """Whether CODE_CULTU is read as the group of a block or the crop of a parcel; auto decides by
     the year. For registers that were converted to the other form, and simulated ones."""
     purity: Literal["pure", "majority"] = "pure"
-    """Of blocks. pure: only blocks with a single group of crops, by the table of groups that
-    comes with the blocks. majority: every block, with its main group."""
+    """Use of blocks. pure: only blocks with a single group of crops, according to the table of
+    groups delivered with the blocks. majority: every block, with its main group."""
 
 
 class BdTopoSource(Database):
@@ -58,13 +58,13 @@ class BdTopoSource(Database):
     default_priority: ClassVar[int] = 2
 
     kind: Literal["bdtopo"]
-    """What the source is."""
+    """Kind of the source."""
     version: Literal["auto", "v2", "v3"] = "auto"
-    """Version of the layers and fields; auto tells it from their names."""
+    """Version of the layers and fields; auto takes it from their names."""
     departments: tuple[str | int, ...] = ()
-    """Departments that must be there, as 031 or 2A; one that is missing is an error."""
+    """Required departments, for example 031 or 2A; a missing one is an error."""
     incomplete: Literal["error", "skip"] = "error"
-    """What to do with a shapefile that has no attribute table: stop, or leave it out."""
+    """Action for a shapefile without an attribute table: stop, or leave it out."""
 
 
 class ClcSource(Database):
@@ -73,21 +73,21 @@ class ClcSource(Database):
     default_priority: ClassVar[int] = 5
 
     kind: Literal["clc"]
-    """What the source is."""
+    """Kind of the source."""
     layer: str | None = None
-    """Layer of a file that holds several."""
+    """Layer, for a file with several layers."""
     code_field: str = "auto"
-    """Column with the code of three digits; auto finds CODE_12, CODE_18 and the like."""
+    """Column with the three-digit code; auto finds CODE_12, CODE_18 and similar names."""
     labels: bool = True
-    """false: the polygons only tell the built-up units of BD TOPO apart."""
+    """false: the polygons only classify the built-up units of BD TOPO."""
 
     @property
     def gives_labels(self) -> bool:
-        """Whether it does more than to tell built-up units apart."""
+        """Whether it does more than classify built-up units."""
         return self.labels
 
     def without_labels(self) -> Self:
-        """Return the land cover, which tells built-up units apart in every season."""
+        """Return the land cover, which classifies built-up units in every season."""
         return self.model_copy(update={"labels": False})
 
 
@@ -97,9 +97,9 @@ class BdForetSource(Database):
     default_priority: ClassVar[int] = 3
 
     kind: Literal["bdforet"]
-    """What the source is."""
+    """Kind of the source."""
     version: Literal["auto", "v1", "v2"] = "auto"
-    """Version of the fields; auto tells it from their names."""
+    """Version of the fields; auto takes it from their names."""
 
 
 class RandolphSource(Database):
@@ -108,7 +108,7 @@ class RandolphSource(Database):
     default_priority: ClassVar[int] = 4
 
     kind: Literal["randolph"]
-    """What the source is."""
+    """Kind of the source."""
 
 
 _HERE = "oso_pipeline.reference.databases"

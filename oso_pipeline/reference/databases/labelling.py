@@ -14,8 +14,8 @@ from pyproj import CRS
 
 from oso_pipeline.config.reference import Database, Source
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.reference.databases.features import ID, Features, projected
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling, labelled_frame
+from oso_pipeline.reference.databases.vector_features import ID, VectorFeatures, projected
 from oso_pipeline.reference.rules.rule_set import NO_RULE, Rule, RuleSet
 from oso_pipeline.vectors.areas import hectares
 
@@ -35,7 +35,7 @@ class Labels:
     source
         Section of the configuration.
     labelling
-        What holds for all sources.
+        Settings common to all sources.
     frames
         Labelled features so far, as `labelled_frame` makes them.
     n_features, left_out, values, value_hectares
@@ -60,7 +60,7 @@ class Labels:
         alike = (one for one in rules.rules if one.tests == rule.tests)
         return tuple(one for one in alike if self.takes(one) and one.operation == rule.operation)
 
-    def add(self, features: Features, rules: RuleSet, match: npt.NDArray[np.int32]) -> None:
+    def add(self, features: VectorFeatures, rules: RuleSet, match: npt.NDArray[np.int32]) -> None:
         """Label features by the position of their rule; closing is not done here."""
         self._count(features, rules, match)
         for position in np.unique(match[match != NO_RULE]):
@@ -80,7 +80,9 @@ class Labels:
         unknown = dict(self.values), dict(self.value_hectares)
         return LabelledPolygons(name, whole, self.n_features, left_out, *unknown)
 
-    def _count(self, features: Features, rules: RuleSet, match: npt.NDArray[np.int32]) -> None:
+    def _count(
+        self, features: VectorFeatures, rules: RuleSet, match: npt.NDArray[np.int32]
+    ) -> None:
         self.n_features += int(features.owned.sum()) + features.n_doubles
         self.left_out[DOUBLE] += features.n_doubles
         counts = Counter(match[features.owned].tolist())
@@ -100,7 +102,7 @@ class Labels:
         for value, area in zip(described, areas, strict=True):
             self.value_hectares[value] += area
 
-    def _label(self, features: Features, rule: Rule) -> None:
+    def _label(self, features: VectorFeatures, rule: Rule) -> None:
         given = rule.operation.metres
         metres = self.labelling.erosion_m if given is None else given
         widths = None
@@ -121,7 +123,7 @@ class Labels:
 def report_unknown(
     found: LabelledPolygons, source: Source, labelling: Labelling, problems: Problems
 ) -> None:
-    """Report values that no rule knows, as error or warning (``INPUT-042``), with counts."""
+    """Report values without a rule, as error or warning (``CLASS-UNKNOWN``), with counts."""
     unknown = Counter(dict(found.values))
     if not unknown:
         return
@@ -129,14 +131,14 @@ def report_unknown(
     shown = [f"{v} ({n}, {areas.get(v, 0.0):.1f} ha)" for v, n in sorted(unknown.items())]
     more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
     message = (
-        f"{unknown.total()} features of {found.name} have values that no rule knows: "
+        f"{unknown.total()} features of {found.name} have values without a rule: "
         f"{'; '.join(shown[:_SHOWN])}{more}"
     )
     hint = "map or exclude them with `rules`, or leave them out with `unknown_codes: drop`"
     if labelling.unknown_codes == "error":
-        problems.error("E-INPUT-042", message, source.path, hint)
+        problems.error("E-CLASS-UNKNOWN", message, source.path, hint)
     else:
-        problems.warn("W-INPUT-042", message, source.path, hint)
+        problems.warn("W-CLASS-UNKNOWN", message, source.path, hint)
 
 
 _COLUMNS: Sequence[str] = (

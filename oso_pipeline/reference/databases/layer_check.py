@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.reference.databases.deliveries import Layer
-from oso_pipeline.reference.databases.features import ALIASES, ID, resolved
+from oso_pipeline.reference.databases.deliveries import DeliveryLayer
+from oso_pipeline.reference.databases.vector_features import ALIASES, ID, resolved
 from oso_pipeline.reference.rules.rule_set import RuleSet
 from oso_pipeline.vectors.damage import DAMAGED_SYSTEM
 from oso_pipeline.vectors.systems import near_miss
@@ -17,16 +17,16 @@ _SHOWN = 5
 
 
 def check_layers(
-    layers: Mapping[str, tuple[Layer, ...]],
+    layers: Mapping[str, tuple[DeliveryLayer, ...]],
     rules: RuleSet,
     skip_tableless: bool,
     problems: Problems,
-) -> set[Layer]:
+) -> set[DeliveryLayer]:
     """Return the layers that can be read, of those that rules take something from.
 
     Problems found: those of `VectorFile.check`; fields that rules look at are missing
-    (``E-INPUT-041``); points, or lines that are not buffered (``E-INPUT-037``); a shapefile
-    without attribute table is an error, or left out with a warning (``W-INPUT-041``).
+    (``E-VECTOR-COLUMN``); points, or lines that are not buffered (``E-GEOMETRY-TYPE``); a shapefile
+    without attribute table is an error, or left out with a warning (``W-VECTOR-TABLE``).
     """
     good = set()
     for name, some in layers.items():
@@ -46,21 +46,21 @@ def check_layers(
 
 
 def check_presence(
-    layers: Mapping[str, tuple[Layer, ...]], wanted: Collection[str], problems: Problems
+    layers: Mapping[str, tuple[DeliveryLayer, ...]], wanted: Collection[str], problems: Problems
 ) -> None:
-    """Warn of layers that rules take something from and a delivery lacks (``W-INPUT-030``)."""
+    """Warn of layers that rules take something from and a delivery lacks (``W-DELIVERY-LAYER``)."""
     deliveries = {layer.delivery: layer.file.path for some in layers.values() for layer in some}
     for delivery in sorted(deliveries):
         has = {name for name, some in layers.items() if any(x.delivery == delivery for x in some)}
         if lacking := sorted(set(wanted) - has):
             message = f"{delivery} lacks the layers {', '.join(lacking)}: no label comes from them"
-            problems.warn("W-INPUT-030", message, deliveries[delivery].parent)
+            problems.warn("W-DELIVERY-LAYER", message, deliveries[delivery].parent)
 
 
-def check_systems(layers: Iterable[Layer], problems: Problems) -> None:
-    """Warn where deliveries come in several coordinate systems, naming them (``W-INPUT-034``).
+def check_systems(layers: Iterable[DeliveryLayer], problems: Problems) -> None:
+    """Warn where deliveries come in several coordinate systems, naming them (``W-CRS-SEVERAL``).
 
-    A system that is nearly a known one is an error (``E-INPUT-033``): IGN delivers none.
+    A system that is nearly a known one is an error (``E-CRS-DAMAGED``): IGN delivers none.
     """
     systems: dict[str, set[str]] = defaultdict(set)
     for layer in layers:
@@ -69,13 +69,13 @@ def check_systems(layers: Iterable[Layer], problems: Problems) -> None:
             systems[schema.crs.name].add(layer.delivery)
             if (difference := near_miss(schema.crs)) is not None:
                 message = f"the coordinate system {schema.crs.name!r} of the layer {difference}"
-                problems.error("E-INPUT-033", message, layer.file.path, DAMAGED_SYSTEM)
+                problems.error("E-CRS-DAMAGED", message, layer.file.path, DAMAGED_SYSTEM)
     if len(systems) > 1:
         each = "; ".join(
             f"{name}: {', '.join(sorted(some)[:_SHOWN])}" for name, some in sorted(systems.items())
         )
         message = f"deliveries come in several coordinate systems, each is projected: {each}"
-        problems.warn("W-INPUT-034", message, None, "nothing to do if this is as delivered")
+        problems.warn("W-CRS-SEVERAL", message, None, "nothing to do if this is as delivered")
 
 
 def _is_tested(field: str, rules: RuleSet) -> bool:
@@ -83,31 +83,33 @@ def _is_tested(field: str, rules: RuleSet) -> bool:
 
 
 def _report_tableless(
-    layer: Layer, needed: list[str], skip_tableless: bool, problems: Problems
+    layer: DeliveryLayer, needed: list[str], skip_tableless: bool, problems: Problems
 ) -> None:
     message = (
         f"layer {layer.name} of {layer.delivery} has no attribute table (.dbf), "
         f"where {', '.join(needed)} would stand"
     )
     if skip_tableless:
-        problems.warn("W-INPUT-041", f"{message}; it is left out", layer.file.path)
+        problems.warn("W-VECTOR-TABLE", f"{message}; it is left out", layer.file.path)
         return
     hint = "put the .dbf beside the .shp, or leave such layers out with `incomplete: skip`"
-    problems.error("E-INPUT-041", message, layer.file.path, hint)
+    problems.error("E-VECTOR-TABLE", message, layer.file.path, hint)
 
 
-def _has_area(layer: Layer, schema: Schema, rules: RuleSet, problems: Problems) -> bool:
+def _has_area(layer: DeliveryLayer, schema: Schema, rules: RuleSet, problems: Problems) -> bool:
     kind = schema.geometry_type or ""
     buffered = all(r.operation.kind == "buffer" for r in rules.rules if r.code is not None)
     if "Point" not in kind and ("LineString" not in kind or buffered):
         return True
     wanted = "lines or polygons" if buffered else "polygons"
     message = f"layer {layer.name} of {layer.delivery} holds {kind}, {wanted} are expected"
-    problems.error("E-INPUT-037", message, layer.file.path, "take the layer as delivered")
+    problems.error("E-GEOMETRY-TYPE", message, layer.file.path, "take the layer as delivered")
     return False
 
 
-def _has_fields(layer: Layer, schema: Schema, needed: list[str], problems: Problems) -> bool:
+def _has_fields(
+    layer: DeliveryLayer, schema: Schema, needed: list[str], problems: Problems
+) -> bool:
     absent = [name for name, found in resolved(schema, needed).items() if found is None]
     if not absent:
         return True
@@ -117,5 +119,5 @@ def _has_fields(layer: Layer, schema: Schema, needed: list[str], problems: Probl
         f"its fields: {', '.join(schema.fields) or 'none'}"
     )
     hint = "take the layer as delivered, or give rules of your own"
-    problems.error("E-INPUT-041", message, layer.file.path, hint)
+    problems.error("E-VECTOR-COLUMN", message, layer.file.path, hint)
     return False

@@ -1,7 +1,7 @@
 """The files of a delivery, and what of it is still packed.
 
 IGN delivers archives (``.7z``, ``.7z.001``), others ``.zip``. What lies beside its archive was
-unpacked; of any other archive the user is told, since a department that is still packed would
+unpacked; any other archive is reported, since a department that is still packed would
 be a hole of the map.
 """
 
@@ -24,7 +24,7 @@ _SHOWN = 5
 def files_below(path: Path) -> list[Path]:
     """Return the files of a folder at any depth, or the one file, sorted by path.
 
-    What macOS adds to copies and archives, ``._NAME`` and ``__MACOSX``, is no file of a delivery.
+    The files that macOS adds to copies and archives, ``._NAME`` and ``__MACOSX``, are ignored.
     """
     if path.is_file():
         return [path]
@@ -45,7 +45,7 @@ def archives_left(
     files
         All files of the delivery.
     is_here
-        Tells by the name of an archive whether what it holds is there otherwise.
+        Function that returns, by the name of an archive, whether its content is there otherwise.
     """
     unpacked = {part for file in files if not _is_archive(file) for part in _names(file)}
     found = [file for file in files if _is_archive(file)]
@@ -55,8 +55,8 @@ def archives_left(
 def report_archives(left: Iterable[Path], path: Path, is_all: bool, problems: Problems) -> None:
     """Name the archives that are not read.
 
-    Problems found: an error where they are all there is (``E-INPUT-058``), else a warning
-    (``W-INPUT-030``).
+    Problems found: an error where they are all there is (``E-DELIVERY-PACKED``), else a warning
+    (``W-DELIVERY-PART-PACKED``).
     """
     names = sorted(file.name for file in left)
     if not names:
@@ -66,10 +66,10 @@ def report_archives(left: Iterable[Path], path: Path, is_all: bool, problems: Pr
     hint = "unpack these into the folder, for example with `7z x FILE`; of parts, the first one"
     if is_all:
         message = f"only packed files are there, which are not read: {shown}{more}"
-        problems.error("E-INPUT-058", message, path, hint)
+        problems.error("E-DELIVERY-PACKED", message, path, hint)
     else:
         message = f"files that are still packed are not read: {shown}{more}"
-        problems.warn("W-INPUT-030", message, path, f"{hint}; or move them elsewhere")
+        problems.warn("W-DELIVERY-PART-PACKED", message, path, f"{hint}; or move them elsewhere")
 
 
 def _is_archive(file: Path) -> bool:

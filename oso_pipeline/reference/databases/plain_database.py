@@ -9,18 +9,18 @@ from pathlib import Path
 
 from oso_pipeline.config.reference import Database
 from oso_pipeline.core.errors import Problem, Problems
-from oso_pipeline.reference.databases.deliveries import Layer, all_layers
-from oso_pipeline.reference.databases.features import (
-    ALIASES,
-    ID,
-    Features,
-    Names,
-    Reach,
-    read_features,
-)
+from oso_pipeline.reference.databases.deliveries import DeliveryLayer, all_layers
 from oso_pipeline.reference.databases.labelling import Labels, report_unknown
 from oso_pipeline.reference.databases.layer_check import check_systems
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling
+from oso_pipeline.reference.databases.vector_features import (
+    ALIASES,
+    ID,
+    Names,
+    Reach,
+    VectorFeatures,
+    read_features,
+)
 from oso_pipeline.reference.rules.rule_set import RuleSet, load_rules
 from oso_pipeline.vectors.field_names import find_field
 from oso_pipeline.vectors.vector_files import VectorFile
@@ -62,10 +62,10 @@ class Kind:
 
 @dataclass(frozen=True)
 class Content:
-    """What was found below the path: layers of one edition, its rules, and what is wrong."""
+    """Content of the path: layers of one edition, its rules, and problems."""
 
     edition: str | None
-    layers: tuple[Layer, ...]
+    layers: tuple[DeliveryLayer, ...]
     rules: RuleSet | None
     problems: tuple[Problem, ...]
 
@@ -79,7 +79,7 @@ class PlainDatabase:
     source
         Section of the configuration.
     labelling
-        What holds for all sources.
+        Settings common to all sources.
     kind
         How its layers are recognised.
     """
@@ -114,9 +114,9 @@ class PlainDatabase:
     def check(self, problems: Problems) -> None:
         """Check files, fields, coordinate systems and rules.
 
-        Problems found: no layer has the fields (``E-INPUT-041``), layers of several editions
-        (``E-INPUT-058``), no coordinate system (``E-INPUT-033``) or several (``W-INPUT-034``),
-        and those of `load_rules`.
+        Problems found: no layer has the fields (``E-DELIVERY-FIELDS``), layers of several editions
+        (``E-DELIVERY-EDITION``), no coordinate system (``E-CRS-MISSING``) or several
+        (``W-CRS-SEVERAL``), and those of `load_rules`.
         """
         content = self.content
         problems.extend(content.problems)
@@ -125,7 +125,7 @@ class PlainDatabase:
         check_systems(content.layers, problems)
 
     def read(self, window: Window, problems: Problems) -> LabelledPolygons | None:
-        """Return labelled features; problems as in `check`, and values that no rule knows."""
+        """Return labelled features; problems as in `check`, and values without a rule."""
         before = len(problems.errors)
         content = self.content
         problems.extend(content.problems)
@@ -140,7 +140,7 @@ class PlainDatabase:
         report_unknown(found, self.source, self.labelling, problems)
         return None if len(problems.errors) > before else found
 
-    def features(self, window: Window, problems: Problems) -> Features | None:
+    def features(self, window: Window, problems: Problems) -> VectorFeatures | None:
         """Return all features that meet a window."""
         content = self.content
         if content.rules is None or not content.layers:
@@ -151,7 +151,7 @@ class PlainDatabase:
 
     @cached_property
     def content(self) -> Content:
-        """What was found; looked for once."""
+        """Content of the path; read once."""
         return self.found()
 
     def found(self) -> Content:
@@ -160,8 +160,8 @@ class PlainDatabase:
         schemas = self._schemas(problems)
         editions = {layer: self.kind.edition_of(schema) for layer, schema in schemas.items()}
         found = sorted({edition for edition in editions.values() if edition is not None})
-        asked = getattr(self.source, "version", "auto")
-        wanted = [edition for edition in found if asked in ("auto", edition)]
+        requested = getattr(self.source, "version", "auto")
+        wanted = [edition for edition in found if requested in ("auto", edition)]
         if len(wanted) != 1:
             self._report(wanted or found, schemas, problems)
             return Content(None, (), None, tuple(problems))
@@ -169,28 +169,30 @@ class PlainDatabase:
         rules = load_rules(self.source, wanted[0], self.labelling.nomenclature, problems)
         return Content(wanted[0], layers, rules, tuple(problems))
 
-    def _schemas(self, problems: Problems) -> dict[Layer, Schema]:
+    def _schemas(self, problems: Problems) -> dict[DeliveryLayer, Schema]:
         layers = all_layers(self.source.path, self.source.crs, problems)
-        asked = getattr(self.source, "layer", None)
-        if asked is not None and layers:
-            layers = tuple(layer for layer in layers if asked in (layer.name, layer.file.layer))
+        requested = getattr(self.source, "layer", None)
+        if requested is not None and layers:
+            layers = tuple(layer for layer in layers if requested in (layer.name, layer.file.layer))
             if not layers:
-                message = f"layer {asked!r} is not there"
-                problems.error("E-INPUT-058", message, self.source.path, "correct `layer`")
+                message = f"layer {requested!r} is not there"
+                problems.error("E-VECTOR-LAYER", message, self.source.path, "correct `layer`")
         read = {layer: layer.file.schema(problems) for layer in layers}
         return {layer: schema for layer, schema in read.items() if schema is not None}
 
     def _report(
-        self, found: list[str], schemas: Mapping[Layer, Schema], problems: Problems
+        self, found: list[str], schemas: Mapping[DeliveryLayer, Schema], problems: Problems
     ) -> None:
         path, title = self.source.path, self.kind.title
         if len(found) > 1:
             message = f"{title} in several editions: {', '.join(found)}"
             hint = "make a source of each, or say which one with `version`"
-            problems.error("E-INPUT-058", message, path, hint)
+            problems.error("E-DELIVERY-EDITION", message, path, hint)
         elif found:
             message = f"the fields are those of {title} {found[0]}"
-            problems.error("E-INPUT-058", message, path, "correct `version`, or leave it out")
+            problems.error(
+                "E-DELIVERY-EDITION", message, path, "correct `version`, or leave it out"
+            )
         elif not problems.errors:
             marks = [name for fields in self.kind.marks.values() for name in fields]
             known = [name for mark in marks for name in self.kind.names.get(mark, (mark,))]
@@ -202,7 +204,7 @@ class PlainDatabase:
                 f"no layer of polygons has a field of {title} ({', '.join(known) or 'any'}); "
                 f"found: {there or 'no .shp and no .gpkg'}"
             )
-            problems.error("E-INPUT-041", message, path, "is it this database, and whole?")
+            problems.error("E-DELIVERY-FIELDS", message, path, "is it this database, and whole?")
 
 
 BDFORET = Kind("BD Forêt", {"v2": ("TFV_G11",), "v1": ("NOM_TYPN", "TYPN")}, ALIASES)

@@ -15,8 +15,7 @@ import pandas as pd
 from pyproj import CRS
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.reference.databases.deliveries import Layer
-from oso_pipeline.reference.databases.features import ID, Features
+from oso_pipeline.reference.databases.deliveries import DeliveryLayer
 from oso_pipeline.reference.databases.kinds import RpgSource
 from oso_pipeline.reference.databases.labelling import Labels, report_unknown
 from oso_pipeline.reference.databases.layer_check import check_systems
@@ -35,6 +34,7 @@ from oso_pipeline.reference.databases.rpg_files import (
 )
 from oso_pipeline.reference.databases.rpg_ilots import groups_path, read_groups
 from oso_pipeline.reference.databases.sources import LabelledPolygons, Labelling
+from oso_pipeline.reference.databases.vector_features import ID, VectorFeatures
 from oso_pipeline.reference.rules.rule_set import RuleSet, load_rules
 from oso_pipeline.vectors.field_names import find_field, nearest
 from oso_pipeline.vectors.vector_files import VectorFile
@@ -48,15 +48,15 @@ class Rpg:
     """The RPG of one year: blocks with a group of crops up to 2014, parcels with a crop since.
 
     Identifiers are those of the blocks and parcels, with the region before them where the names
-    of the delivery tell it. Surfaces declared are not used: they are rounded to 100 m2, so that
-    slivers have 0, and the geometry knows better.
+    of the delivery state it. Surfaces declared are not used: they are rounded to 100 m2, so that
+    slivers have 0, and the geometry is more precise.
 
     Parameters
     ----------
     source
         Section of the configuration.
     labelling
-        What holds for all sources.
+        Settings common to all sources.
     """
 
     source: RpgSource
@@ -120,8 +120,10 @@ class Rpg:
         report_unknown(found, self.source, self.labelling, problems)
         return None if len(problems.errors) > before else found
 
-    def _layer(self, file: RpgFile) -> Layer:
-        return Layer(file.region or file.vector.name, None, self._generation.layer, file.vector)
+    def _layer(self, file: RpgFile) -> DeliveryLayer:
+        return DeliveryLayer(
+            file.region or file.vector.name, None, self._generation.layer, file.vector
+        )
 
     @property
     def _generation(self) -> Generation:
@@ -146,7 +148,7 @@ class Rpg:
         if re.search("Point|Line", schema.geometry_type or ""):
             message = f"polygons are expected, but the file holds {schema.geometry_type}"
             hint = "take the delivery as it is; the centres of parcels do not do"
-            problems.error("E-INPUT-037", message, file.vector.path, hint)
+            problems.error("E-GEOMETRY-TYPE", message, file.vector.path, hint)
         number = find_field([self._generation.identifier], schema.fields)
         code = find_field([CODE_FIELD], schema.fields)
         if code is not None:
@@ -157,7 +159,7 @@ class Rpg:
             hint = f"{other.identifier} is of an RPG {other.years}: is `year` right?"
         fields = ", ".join(schema.fields) or "none"
         message = f"column {CODE_FIELD!r} is not in the file; its columns: {fields}"
-        problems.error("E-INPUT-041", message, file.vector.path, hint)
+        problems.error("E-VECTOR-COLUMN", message, file.vector.path, hint)
         return None
 
     def _read(self, file: RpgFile, window: Window, problems: Problems) -> _Crops | None:
@@ -174,17 +176,17 @@ class Rpg:
             groups = read_groups(file, problems)
             if groups is None:
                 return None
-            codes, why = groups.judged(numbers, codes)
+            codes, why = groups.evaluated(numbers, codes)
         why[pd.isna(codes) & (why == "")] = NOT_DECLARED
         table = pd.DataFrame({ID: file.prefix + numbers, CODE_FIELD: codes}, dtype=object)
         geometries = np.asarray(frame.geometry)
         owned = window.owns(geometries, frame.crs)
-        return _Crops(Features(table, geometries, frame.crs, owned), why)
+        return _Crops(VectorFeatures(table, geometries, frame.crs, owned), why)
 
 
 @dataclass(frozen=True)
 class _Fields:
-    """What the fields are called; a file may do without numbers."""
+    """Names of the fields; the field of numbers may be absent."""
 
     number: str | None
     code: str
@@ -198,7 +200,7 @@ class _Fields:
 class _Crops:
     """Features of one file with their crop, and why some have none (else empty)."""
 
-    features: Features
+    features: VectorFeatures
     why: npt.NDArray[np.object_]
 
 

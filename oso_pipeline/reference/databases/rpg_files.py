@@ -110,22 +110,22 @@ class RpgFile:
 
     @property
     def prefix(self) -> str:
-        """What stands before the numbers, which each region counts by itself."""
+        """Prefix of the numbers, since each region counts from 1."""
         return f"{self.region}/" if self.region else ""
 
 
 def find_files(source: RpgSource, problems: Problems) -> tuple[RpgFile, ...]:
     """Return the files of a source, ordered by region and path.
 
-    Problems found: nothing of the generation is there, or only a table without geometry
-    (``E-INPUT-058``, ``-037``); only the other generation, or other years (``E-INPUT-067``);
-    archives that were not unpacked (`report_archives`).
+    Problems found: nothing of the generation is there (``E-DELIVERY-EMPTY``), or only a table
+    without geometry (``E-GEOMETRY-NONE``); only the other generation, or other years
+    (``E-DELIVERY-YEAR``); archives that were not unpacked (`report_archives`).
     """
     generation = generation_of(source)
     path = source.path
     if not path.exists():
         hint = "correct the path; relative paths begin at the configuration file"
-        problems.error("E-INPUT-058", f"RPG {source.year} is not there", path, hint)
+        problems.error("E-PATH-MISSING", f"RPG {source.year} is not there", path, hint)
         return ()
     if path.is_file():
         if _year(path) not in (None, source.year):
@@ -137,7 +137,7 @@ def find_files(source: RpgSource, problems: Problems) -> tuple[RpgFile, ...]:
         matching = _matching(path, generation)
         if not matching:
             message = f"no layer {generation.layer} in the file, which holds {', '.join(layers)}"
-            problems.error("E-INPUT-058", message, path, _RIGHT_YEAR)
+            problems.error("E-DELIVERY-EMPTY", message, path, _RIGHT_YEAR)
         return tuple(_rpg_file(path, layer, source) for layer in matching)
     below = files_below(path)
     vectors = [file for file in below if file.suffix.lower() in _SUFFIXES]
@@ -184,7 +184,7 @@ def _normal_code(value: object) -> str | None:
 
 
 def check_content(file: RpgFile, source: RpgSource, field: str, problems: Problems) -> None:
-    """Look at the first codes of a file; those of the other generation are ``E-INPUT-067``."""
+    """Look at the first codes of a file; those of the other generation are ``E-DELIVERY-YEAR``."""
     values = first_values(file.vector, field, _LOOKED_AT, problems)
     if values is not None:
         report_contradiction(pd.Series(values, dtype=object), file, source, problems)
@@ -193,7 +193,7 @@ def check_content(file: RpgFile, source: RpgSource, field: str, problems: Proble
 def report_contradiction(
     values: pd.Series, file: RpgFile, source: RpgSource, problems: Problems
 ) -> bool:
-    """Report codes of the other generation (``E-INPUT-067``), and return whether there are any."""
+    """Report codes of the other generation (``E-DELIVERY-YEAR``); return whether there are any."""
     generation = generation_of(source)
     other = PARCELS if generation is ILOTS else ILOTS
     found = contradicts(values, generation)
@@ -201,7 +201,7 @@ def report_contradiction(
         return False
     when = "when" if source.form == "auto" else f"of form {source.form}, where"
     problems.error(
-        "E-INPUT-067",
+        "E-DELIVERY-YEAR",
         f"the source is of {source.year}, {when} {CODE_FIELD} held {generation.meaning}, but "
         f"{found}: this is an RPG {other.years}, with {other.meaning}",
         file.vector.path,
@@ -263,7 +263,7 @@ def _is_layer(name: str, generation: Generation) -> bool:
 def _report_years(source: RpgSource, files: Sequence[Path], problems: Problems) -> None:
     years = sorted({str(_year(file)) for file in files})
     message = f"the source is of {source.year}, the files are of {', '.join(years)} by their names"
-    problems.error("E-INPUT-067", message, files[0], _RIGHT_YEAR)
+    problems.error("E-DELIVERY-YEAR", message, files[0], _RIGHT_YEAR)
 
 
 def _report_nothing(
@@ -279,13 +279,13 @@ def _report_nothing(
             f"{tables[0].name} has no {tables[0].stem}.shp beside it: "
             "there are attributes, but no geometry"
         )
-        problems.error("E-INPUT-037", message, tables[0], "unpack the whole delivery again")
+        problems.error("E-GEOMETRY-NONE", message, tables[0], "unpack the whole delivery again")
     elif any(_is_layer(file.stem, other) for file in below):
         message = (
             f"RPG {generation.years} holds {generation.layer}, but only {other.layer} of an "
             f"RPG {other.years} is there; the source is of {source.year}"
         )
-        problems.error("E-INPUT-067", message, source.path, _RIGHT_YEAR)
+        problems.error("E-DELIVERY-YEAR", message, source.path, _RIGHT_YEAR)
     else:
         message = f"no {generation.layer} (.shp, .gpkg) in this folder or below"
-        problems.error("E-INPUT-058", message, source.path, "name the folder of the delivery")
+        problems.error("E-DELIVERY-EMPTY", message, source.path, "name the folder of the delivery")

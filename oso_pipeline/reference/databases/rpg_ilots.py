@@ -49,7 +49,7 @@ class Groups:
     single: pd.Series
     several: pd.Index
 
-    def judged(
+    def evaluated(
         self, blocks: pd.Series, groups: npt.NDArray[np.object_]
     ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
         """Return the group of each block, and why it is left out (empty where it is not).
@@ -83,23 +83,23 @@ def read_groups(file: RpgFile, problems: Problems) -> Groups | None:
     Text is UTF-8 or Latin-1, decimals have a point or comma, and a surface may be ``NR``.
     Groups with a surface of 0 do not count, those without a number do.
 
-    Problems found: there is no table (``E-INPUT-058``), it lacks a column (``E-INPUT-041``),
-    or holds lines that cannot be read (``E-INPUT-058``). The result is then None.
+    Problems found: there is no table (``E-PATH-MISSING``), it lacks a column (``E-TABLE-COLUMN``),
+    or holds lines that cannot be read (``E-TABLE-LINE``). The result is then None.
     """
     path = groups_path(file)
     if path is None:
         message = (
             "the table of groups ILOTS-ANONYMES-GROUPES-CULTURE.csv is missing: without it "
-            "nobody knows which blocks hold a single group"
+            "blocks with a single group cannot be identified"
         )
         hint = "put it beside ILOTS_ANONYMES, or set `purity: majority` to do without"
-        problems.error("E-INPUT-058", message, file.vector.path, hint)
+        problems.error("E-PATH-MISSING", message, file.vector.path, hint)
         return None
     try:
         state = path.stat()
         groups, found = _read(path, state.st_size, state.st_mtime_ns)
     except OSError as error:
-        problems.error("E-INPUT-058", f"cannot read the file: {error.strerror}", path, _HINT)
+        problems.error("E-PATH-READ", f"cannot read the file: {error.strerror}", path, _HINT)
         return None
     problems.extend(found)
     return groups
@@ -125,7 +125,7 @@ def _table(path: Path, problems: Problems) -> pd.DataFrame | None:
         if name is None:
             wanted = _COLUMNS[role][0]
             message = f"column {wanted!r} is not in the table; its columns: {', '.join(present)}"
-            problems.error("E-INPUT-041", message, f"{path}:1", nearest(wanted, present))
+            problems.error("E-TABLE-COLUMN", message, f"{path}:1", nearest(wanted, present))
     if problems.errors:
         return None
     bad_rows: list[Any] = []
@@ -145,7 +145,7 @@ def _table(path: Path, problems: Problems) -> pd.DataFrame | None:
             pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(present, pyarrow.string())),
         )
     except pyarrow.ArrowInvalid as error:
-        problems.error("E-INPUT-058", f"cannot be read as table: {error}", path, _HINT)
+        problems.error("E-TABLE-READ", f"cannot be read as table: {error}", path, _HINT)
         return None
     if bad_rows:
         first = bad_rows[0]
@@ -153,7 +153,7 @@ def _table(path: Path, problems: Problems) -> pd.DataFrame | None:
             f"{len(bad_rows)} lines have not {first.expected_columns} values, "
             f"the first of them {first.actual_columns}: {first.text[:60]!r}"
         )
-        problems.error("E-INPUT-058", message, f"{path}:{first.number}", _HINT)
+        problems.error("E-TABLE-LINE", message, f"{path}:{first.number}", _HINT)
         return None
     return pd.DataFrame({role: table[name].to_pandas() for role, name in names.items() if name})
 
@@ -171,7 +171,7 @@ def _groups(table: pd.DataFrame, path: Path, problems: Problems) -> Groups | Non
     incomplete = np.flatnonzero(blocks.isna() | (table["group"].str.strip() == ""))
     if len(incomplete):
         message = f"{len(incomplete)} lines have no block or no group; they may be cut"
-        problems.error("E-INPUT-058", message, f"{path}:{incomplete[0] + 2}", _HINT)
+        problems.error("E-TABLE-LINE", message, f"{path}:{incomplete[0] + 2}", _HINT)
         return None
     surfaces = pd.to_numeric(table["surface"].str.replace(",", "."), errors="coerce")
     present = ~(surfaces <= 0)

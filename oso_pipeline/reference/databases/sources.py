@@ -1,4 +1,4 @@
-"""What a source of labelled polygons is, and what it yields."""
+"""Protocol of sources of labelled polygons, and the polygons they return."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ NOT_CHOSEN = "class not taken from this source"
 """Why a feature is left out whose class is not among the `classes` of its source."""
 
 Operation = Literal["erode", "buffer", "none"]
-"""What preparation does to a geometry before anything else: make it smaller or larger."""
+"""First operation on a geometry: shrink or enlarge it."""
 
 
 @dataclass(frozen=True)
 class LabelledPolygons:
-    """What a source holds in a window, before anything is done to the geometries.
+    """Polygons of a source in a window, before any operation on the geometries.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class LabelledPolygons:
         - ``code`` (int32): class of the nomenclature;
         - ``year`` (Int32): year of the label;
         - ``rule`` (text): the rule or value that gave the class;
-        - ``operation`` (text, see `Operation`) and ``metres`` (float64): what to do to it;
+        - ``operation`` (text, see `Operation`) and ``metres`` (float64): operation on it;
         - ``area_ha`` (float64): of the whole delivered feature, hectares;
         - ``side`` (text): train, validation, or empty where the split decides;
         - ``geometry``: of any type, two-dimensional.
@@ -47,7 +47,7 @@ class LabelledPolygons:
     left_out
         How many of them were left out before they had a code, by reason.
     values
-        How often values occur that no rule knows.
+        Counts of values without a rule.
     value_hectares
         Hectares of the features with each of these values.
     """
@@ -62,7 +62,7 @@ class LabelledPolygons:
 
 @dataclass(frozen=True)
 class Labelling:
-    """What holds for every source alike.
+    """Settings common to all sources.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class ReferenceSource(Protocol):
     def read(self, window: Window, problems: Problems) -> LabelledPolygons | None:
         """Return every labelled polygon that meets a window, whole or cut outside of it.
 
-        What cannot be used goes to `problems`, and None is returned.
+        Files that cannot be used are reported to `problems`, and None is returned.
         """
         ...
 

@@ -8,7 +8,7 @@ import geopandas
 import numpy as np
 import shapely
 
-from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons import event_log
 from oso_pipeline.reference.polygons.cells import clipped
 from oso_pipeline.reference.polygons.prepare import exploded, without_small
 from oso_pipeline.reference.polygons.work import Work
@@ -59,4 +59,4 @@ def _note_outside(table: geopandas.GeoDataFrame, rows: Any, shapes: Any, work: W
     for position, row in enumerate(outside):
         known = shapely.union_all(shapes[rows == row], grid_size=GRID_M)
         rests[position] = shapely.difference(rests[position], known, grid_size=GRID_M)
-    work.note(tally.NO_STRATUM, table.iloc[outside], rests)
+    work.note(event_log.NO_STRATUM, table.iloc[outside], rests)

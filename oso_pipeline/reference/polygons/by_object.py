@@ -55,7 +55,7 @@ class ByObject:
         """The number of rows of each object, shape ``(objects,)``."""
         return np.diff(self.starts, append=len(self.rows))
 
-    def spread(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def to_rows(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Give each row the value of its object; from shape ``(objects,)`` to ``(rows,)``."""
         result = np.empty(len(self.rows), values.dtype)
         result[self.rows] = np.repeat(values, self.sizes)

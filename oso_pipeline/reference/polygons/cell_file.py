@@ -31,7 +31,7 @@ ROW_GROUP = 16_384
 """Rows that a reader loads or skips together; they lie near each other."""
 
 SMALL = ("polygon_id", "code", "source", "side", "stratum", "area_m2", "x", "y")
-"""What is known of each piece besides its shape."""
+"""Attributes of each piece besides its shape."""
 _TEXTS = ("source", "side", "stratum")
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
@@ -110,7 +110,7 @@ def _order(paths: Sequence[Path]) -> npt.NDArray[np.int32]:
     """Return for each piece the place of its object among all, int32, shape ``(pieces,)``."""
     objects, place = _places(paths)
     pa.default_memory_pool().release_unused()  # so that the texts do not add to what comes next
-    found: npt.NDArray[np.int32] = objects.spread(place)
+    found: npt.NDArray[np.int32] = objects.to_rows(place)
     return found
 
 
@@ -186,7 +186,7 @@ def join_cells(
     verified(write, lambda path: _expect(path, len(kept)), final)
 
 
-def write_nothing(final: Path, epsg: int, columns: Mapping[str, pa.DataType]) -> None:
+def write_empty(final: Path, epsg: int, columns: Mapping[str, pa.DataType]) -> None:
     """Publish a file like that of :func:`join_cells`, without any piece.
 
     Parameters

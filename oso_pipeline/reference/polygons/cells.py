@@ -23,7 +23,7 @@ CELL_M = 50_000.0
 CUT_M = 5_000.0
 """Side of the squares in which large polygons are cut."""
 MARGIN_M = 1_000.0
-"""What is read around a cell. Every operation looks less than 200 m far."""
+"""Margin that is read around a cell. No operation reaches farther than 200 m."""
 
 _ON_THE_LINE = 1e-9
 
@@ -32,12 +32,12 @@ Bounds = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Cell:
-    """A square of a lattice, half-open: its left and lower edges belong to it.
+    """A square of a regular grid, half-open: its left and lower edges belong to it.
 
     Parameters
     ----------
     column, row
-        Place in the lattice, counted from the origin of the map's coordinates.
+        Index in the grid, counted from the origin of the map's coordinates.
     side_m
         Side in metres.
     """
@@ -105,7 +105,7 @@ def footprint(tile: str, epsg: int) -> shapely.Polygon:
 
 
 def clipped(geometries: Geometries, bounds: Bounds) -> Geometries:
-    """Return the part of each geometry inside a box; what lies inside is left as it is."""
+    """Return the part of each geometry inside a box; geometries inside stay unchanged."""
     left, lower, right, upper = bounds
     edges = shapely.bounds(geometries)
     with np.errstate(invalid="ignore"):
@@ -124,7 +124,7 @@ def clipped(geometries: Geometries, bounds: Bounds) -> Geometries:
 
 
 def cut(geometries: Geometries, side_m: float = CUT_M) -> tuple[Geometries, Rows]:
-    """Cut polygons along a lattice.
+    """Cut polygons along the lines of a grid.
 
     Returns
     -------

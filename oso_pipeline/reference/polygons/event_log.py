@@ -1,4 +1,4 @@
-"""What happened to the polygons on their way: a row per polygon and event, and their sums."""
+"""Events of the polygons during preparation: a row per polygon and event, and their sums."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ORDER = (
     READ, NO_GEOMETRY, OFF_THE_MAP, REPAIRED, NO_AREA, DUPLICATE, ERODED_AWAY, TOO_SMALL,
     OUTRANKED, CONFLICT, DOUBLE, NO_STRATUM, CAPPED, RARE, KEPT,
 )  # fmt: skip
-"""All reasons, in the order of the steps. `TAKEN` and `ADDED` are no events of single polygons."""
+"""All reasons, in the order of the steps. `TAKEN` and `ADDED` are not events of single polygons."""
 
 _TEXTS = ("source", "source_id", "rule")
 
@@ -106,10 +106,10 @@ def merged(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 SUMS = ("reason", "code", "source", "polygons", "area_m2", "x_min", "y_min", "x_max", "y_max")
-"""Columns that a `Tally` is made of."""
+"""Columns of `EventCounts`."""
 
 
-class Tally:
+class EventCounts:
     """Polygons and hectares by reason, class and source.
 
     Parameters
@@ -123,7 +123,7 @@ class Tally:
         self._sums = sums.assign(order=order).sort_values(["order", "code", "source"])
 
     @classmethod
-    def of(cls, events: pd.DataFrame) -> Tally:
+    def of(cls, events: pd.DataFrame) -> EventCounts:
         """Return the sums of a table as of `EventLog.table`, a row per polygon, class, reason."""
         grouped = events.groupby(["reason", "code", "source"], observed=True)
         sums = grouped.agg(

@@ -13,7 +13,7 @@ from oso_pipeline.tasks.file_digests import FileDigests
 def digest_of(files: Iterable[Path], name: str, digests: FileDigests, problems: Problems) -> str:
     """Return the digest over names and content of the files of a source.
 
-    Problems found: a file that cannot be read (``E-INPUT-058``), which `name` lacks.
+    Problems found: a file that cannot be read (``E-PATH-READ``), which `name` lacks.
     """
     contents = []
     for file in files:
@@ -22,7 +22,7 @@ def digest_of(files: Iterable[Path], name: str, digests: FileDigests, problems: 
         except OSError as error:
             hint = "correct the path; relative paths begin at the configuration file"
             message = f"{name} cannot be read: {error.strerror}"
-            problems.error("E-INPUT-058", message, file, hint)
+            problems.error("E-PATH-READ", message, file, hint)
     return digest(contents)
 
 

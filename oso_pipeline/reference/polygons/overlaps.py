@@ -1,6 +1,6 @@
-"""Who keeps a place that several polygons claim, so that it has one label at most.
+"""Resolve overlaps of polygons, so that each place has one label at most.
 
-The source of higher priority keeps it. Between sources of one priority nobody knows which of
+The source of higher priority keeps it. Between sources of one priority it is unknown which of
 two classes is right, so both polygons lose it. Within a class the polygon with the lower id
 keeps it, since the same pixel on both sides of a split would be a leak.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons import event_log
 from oso_pipeline.vectors.geometry import (
     GRID_M,
     LEAST_AREA_M2,
@@ -26,16 +26,16 @@ from oso_pipeline.vectors.geometry import (
 
 @dataclass(frozen=True)
 class Loss:
-    """What polygons lost for one reason.
+    """Parts of polygons that were removed for one reason.
 
     Parameters
     ----------
     reason
-        One of the reasons of `tally`.
+        One of the reasons of `event_log`.
     rows
         Positions of the polygons that lost something.
     pieces
-        What each of them lost.
+        Removed part of each.
     """
 
     reason: str
@@ -45,7 +45,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Claims:
-    """What decides between polygons; arrays of one length.
+    """Priority of polygons; arrays of one length.
 
     Parameters
     ----------
@@ -97,13 +97,13 @@ def _disputes(geometries: Geometries, claims: Claims) -> list[tuple[str, Rows, R
     conflict = ~ranked & (code[winner] != code[loser])
     double = ~ranked & ~conflict
     return [
-        (tally.OUTRANKED, loser[ranked], winner[ranked]),
+        (event_log.OUTRANKED, loser[ranked], winner[ranked]),
         (
-            tally.CONFLICT,
+            event_log.CONFLICT,
             np.concatenate([loser[conflict], winner[conflict]]),
             np.concatenate([winner[conflict], loser[conflict]]),
         ),
-        (tally.DOUBLE, loser[double], winner[double]),
+        (event_log.DOUBLE, loser[double], winner[double]),
     ]
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons import event_log
 from oso_pipeline.reference.polygons.cells import Cell, clipped, cut
 from oso_pipeline.reference.polygons.identity import polygon_ids
 from oso_pipeline.reference.polygons.overlaps import Claims, without_overlaps
@@ -42,7 +42,7 @@ def prepare(deliveries: Sequence[Delivery], work: Work) -> geopandas.GeoDataFram
     """Return the usable pieces of all polygons inside the cell of `work`.
 
     Problems found: two copies of a polygon on different sides of a dictated split
-    (``E-INPUT-049``).
+    (``E-SPLIT-OVERLAP``).
 
     Returns
     -------
@@ -85,9 +85,9 @@ def without_small(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDat
     """Drop parts below the least area."""
     areas = shapely.area(_shapes(table))
     small = areas < max(work.rules.min_area_m2, LEAST_AREA_M2)
-    # What is left by rounding only was never a part that anyone drew.
+    # Slivers left by rounding are not parts of the original polygon.
     counted = small & (areas >= LEAST_AREA_M2)
-    work.note(tally.TOO_SMALL, table[counted], _shapes(table)[counted])
+    work.note(event_log.TOO_SMALL, table[counted], _shapes(table)[counted])
     return table[~small].reset_index(drop=True)
 
 
@@ -111,8 +111,11 @@ def gathered(deliveries: Sequence[Delivery], work: Work) -> geopandas.GeoDataFra
     shapes = _shapes(table)
     absent = shapely.is_missing(shapes) | shapely.is_empty(shapes)
     placed = np.isfinite(shapely.bounds(shapes)).all(axis=1)
-    for reason, lost in ((tally.NO_GEOMETRY, absent), (tally.OFF_THE_MAP, ~placed & ~absent)):
-        work.log.add(tally.READ, table[lost])
+    for reason, lost in (
+        (event_log.NO_GEOMETRY, absent),
+        (event_log.OFF_THE_MAP, ~placed & ~absent),
+    ):
+        work.log.add(event_log.READ, table[lost])
         work.log.add(reason, table[lost])
     table, shapes = table[placed], shapes[placed]
     shapely.prepare(work.within)
@@ -129,11 +132,11 @@ def _repaired(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFra
     lines = np.isin(shapely.get_type_id(shapes), _LINES) & (operation == "buffer")
     shapes[lines] = shapely.buffer(shapes[lines], metres[lines], quad_segs=_SEGMENTS)
     shapes, broken = repaired(shapes)
-    work.note(tally.READ, table, shapes)
+    work.note(event_log.READ, table, shapes)
     flat = shapely.area(shapes) < LEAST_AREA_M2
-    work.log.add(tally.READ, table[flat])
-    work.log.add(tally.NO_AREA, table[flat])
-    work.note(tally.REPAIRED, table[broken & ~flat], shapes[broken & ~flat])
+    work.log.add(event_log.READ, table[flat])
+    work.log.add(event_log.NO_AREA, table[flat])
+    work.note(event_log.REPAIRED, table[broken & ~flat], shapes[broken & ~flat])
     table = table.assign(operation=np.where(lines, "none", operation))
     shapes = clipped(shapes, work.cell.window)
     here = ~flat & ~shapely.is_empty(shapes)
@@ -143,7 +146,7 @@ def _repaired(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFra
 def _joined(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFrame:
     """Unite the rows of one object and class, as departments deliver what lies on their border.
 
-    What several rows hold counts as duplicate.
+    Polygons in several rows count as duplicates.
     """
     again = np.flatnonzero(table.duplicated(["polygon_id", "code"], keep=False).to_numpy())
     if not len(again):
@@ -171,7 +174,7 @@ def _note_shared(
         return
     area = work.cell.areas(shapes).sum() - work.cell.areas(polygonal(whole))
     bounds = shapely.bounds(whole)
-    work.log.add(tally.DUPLICATE, table, area, (bounds[:, :2] + bounds[:, 2:]) / 2)
+    work.log.add(event_log.DUPLICATE, table, area, (bounds[:, :2] + bounds[:, 2:]) / 2)
 
 
 def _without_duplicates(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFrame:
@@ -189,11 +192,11 @@ def _without_duplicates(table: geopandas.GeoDataFrame, work: Work) -> geopandas.
         message = f"{torn} polygons occur both as train and as validation"
         hint = "give all copies of a polygon the same side in the column of the split"
         where = ", ".join(sorted(set(some["source"])))
-        work.problems.error("E-INPUT-049", message, where, hint)
+        work.problems.error("E-SPLIT-OVERLAP", message, where, hint)
     again = pd.DataFrame({"shape": names, "code": some["code"]}).duplicated().to_numpy()
     double = np.zeros(len(table), dtype=bool)
     double[alike[again]] = True
-    work.note(tally.DUPLICATE, table[double], shapes[double])
+    work.note(event_log.DUPLICATE, table[double], shapes[double])
     return table[~double].reset_index(drop=True)
 
 
@@ -208,10 +211,10 @@ def _grown(table: geopandas.GeoDataFrame, work: Work) -> geopandas.GeoDataFrame:
     result = shapes.copy()
     result[moved] = shapely.buffer(shapes[moved], distance[moved], quad_segs=_SEGMENTS)
     gone = shapely.is_empty(result)
-    work.note(tally.ERODED_AWAY, table[gone], shapes[gone])
+    work.note(event_log.ERODED_AWAY, table[gone], shapes[gone])
     changed = work.cell.areas(polygonal(result[~gone])) - work.cell.areas(shapes[~gone])
-    work.grown[tally.TAKEN] = float(changed[changed < 0].sum())
-    work.grown[tally.ADDED] = float(changed[changed > 0].sum())
+    work.grown[event_log.TAKEN] = float(changed[changed < 0].sum())
+    work.grown[event_log.ADDED] = float(changed[changed > 0].sum())
     return _with_geometry(table[~gone], result[~gone])
 
 

@@ -1,4 +1,4 @@
-"""Whether anything is left of polygons that are eroded, told without preparing them all."""
+"""Check whether anything is left of eroded polygons without preparing them all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOOKED_AT = 1000
 
 @dataclass(frozen=True)
 class Erosion:
-    """What makes polygons smaller, and where.
+    """Settings that make polygons smaller.
 
     Parameters
     ----------
@@ -38,13 +38,13 @@ class Erosion:
     ground: Ground
 
     def leaves_something(self, shapes: Shapes, crs: CRS) -> bool:
-        """Tell whether some part of some shape is left."""
+        """Return whether some part of some shape is left."""
         areas, _ = repaired(self._on_map(shapes, crs))
         left = shapely.get_parts(shapely.buffer(areas, -self.width_m))
         return bool((shapely.area(left) >= max(self.least_m2, LEAST_AREA_M2)).any())
 
     def may_leave_something(self, boxes: Shapes, crs: CRS) -> bool:
-        """Tell whether something could be left of shapes in these boxes; True in doubt."""
+        """Return whether something could be left of shapes in these boxes; True in doubt."""
         left, bottom, right, top = shapely.bounds(self._on_map(boxes, crs)).T
         sides = (right - left - 2 * self.width_m, top - bottom - 2 * self.width_m)
         areas = np.maximum(sides[0], 0) * np.maximum(sides[1], 0)
@@ -56,10 +56,10 @@ class Erosion:
 
 
 def find_small(file: VectorFile, erosion: Erosion, problems: Problems) -> str | None:
-    """Say that nothing is left of the polygons of a file on the tiles, None where that may be.
+    """Return a message if erosion leaves nothing of the polygons of a file on the tiles, else None.
 
     Some shapes are read first: usually something is left of one of them. Else the boxes of all
-    tell. Problems found: shapes that are no polygons among those that were read (``E-INPUT-037``).
+    decide. Problems found: shapes read that are not polygons (``E-GEOMETRY-TYPE``).
     """
     schema = file.schema(Problems())
     if schema is None or schema.crs is None or not is_flat(schema):

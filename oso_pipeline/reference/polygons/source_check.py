@@ -1,4 +1,4 @@
-"""What can be known of the sources before any cell is prepared, from headers and columns."""
+"""Checks of the sources before any cell is prepared, from headers and columns."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def check_sources(config: Config, nomenclature: Nomenclature) -> Problems:
     """Find what is wrong with the sources of a season, each looked at by itself.
 
     Besides what each source finds in `check` and `look`: polygons outside all tiles
-    (``INPUT-031``, ``-032``) and such as nothing is left of (``INPUT-038``). These two are
+    (``PLACE-OUTSIDE``, ``PLACE-COORDINATES``) or too small (``POLYGON-SMALL``). These are
     errors where no other source has polygons that serve, else warnings.
     """
     problems, losses, serving = Problems(), list[_Loss](), 0
@@ -94,12 +94,12 @@ class _Looking:
             rules = self.config.reference
             erosion = Erosion(rules.erosion_m, rules.min_area_m2, self.ground)
             if (small := find_small(own.vector, erosion, problems)) is not None:
-                losses.append(_Loss("INPUT-038", small, section.path, _LARGER))
+                losses.append(_Loss("POLYGON-SMALL", small, section.path, _LARGER))
         return losses
 
 
 def vectors_of(source: ReferenceSource) -> tuple[VectorFile, ...]:
-    """Return the layers that labels of a source come from; none where it does not tell."""
+    """Return the layers that labels of a source come from; none if they are unknown."""
     own = original(source)
     # A look at the class only: whether there are layers may mean to read files.
     if inspect.getattr_static(own, "vectors", None) is None:
@@ -109,7 +109,7 @@ def vectors_of(source: ReferenceSource) -> tuple[VectorFile, ...]:
 
 
 def _away(layers: Sequence[VectorFile], ground: Ground) -> Elsewhere | None:
-    """Return where layers lie that meet no tile, None where one does or it cannot be told."""
+    """Return where layers lie that meet no tile, None if one does or this is unknown."""
     placed = [(layer, schema) for layer in layers if (schema := layer.schema(Problems()))]
     known = [(layer, schema.crs) for layer, schema in placed if schema.crs is not None]
     if not known or len(known) < len(layers):

@@ -76,7 +76,7 @@ class PolygonsJob(Job):
     nomenclature
         The classes; their names and colours do not matter.
     files
-        What is read, as ``source 0``, ``source 1``, ..., ``strata``.
+        Files to read, as ``source 0``, ``source 1``, ..., ``strata``.
     """
 
     cell: Cell
@@ -119,7 +119,7 @@ class PolygonsStage(StageBase):
         ConfigError
             Where the nomenclature cannot be used.
         InputDataError
-            With everything that is wrong with the sources, as far as it can be told without
+            With all problems of the sources that can be found without
             reading them: files, layers, columns, coordinate systems, missing departments.
         """
         config = target_config(context.config)
@@ -162,7 +162,7 @@ class PolygonsStage(StageBase):
         ]
 
     def gather(self, tasks: tuple[Task, ...]) -> Gathered:
-        """Return how many pieces of polygons there are; `reference` tells the warnings."""
+        """Return how many pieces of polygons there are; `reference` reports the warnings."""
         done = summaries(tasks)
         rows = sum(summary["rows"] for summary in done)
         pieces = counted(rows, "piece of a polygon", "pieces of polygons")
@@ -179,7 +179,7 @@ def prepare_cell(job: PolygonsJob, task: Task) -> Summary:
     Returns
     -------
     dict
-        ``rows``; ``grown_m2``: what erosion took and buffers added, by step; by source:
+        ``rows``; ``grown_m2``: area removed by erosion and added by buffers, by step; by source:
         ``features`` that begin in this cell, ``left_out`` by reason why
         they have no class, ``values`` without a class and their counts; ``reprojected``: the
         coordinate system of each source that has another one than the map; ``warnings``.
@@ -222,11 +222,11 @@ def prepare_cell(job: PolygonsJob, task: Task) -> Summary:
         "values": unknown,
         "value_hectares": {one.name: dict(one.value_hectares) for one in read},
         "reprojected": _reprojected(read, epsg),
-        # Unknown values are told once, with their counts in all cells.
+        # Unknown values are reported once, with their counts in all cells.
         "warnings": [
             str(warning)
             for warning in work.problems.warnings
-            if warning.code != "W-INPUT-042" or not any(unknown.values())
+            if warning.code != "W-CLASS-UNKNOWN" or not any(unknown.values())
         ],
     }
 

@@ -1,4 +1,4 @@
-"""The events of a nation, reason by reason, as numbers: what books and sums are made of.
+"""The events of all cells, reason by reason, as numbers for the bookkeeping and sums.
 
 Tens of millions of events do not fit in memory as a table with texts. Of each reason the sums are
 kept, and a number for each polygon; a reason at a time is put in order.
@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from oso_pipeline.core.coded_texts import CodedTexts
-from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons import event_log
 from oso_pipeline.reference.polygons.by_object import ByObject
 from oso_pipeline.vectors.geometry import Floats
 
@@ -26,13 +26,13 @@ Columns = dict[str, npt.NDArray[Any]]
 """Arrays of one length, `_NUMBERS` and the number of the ``source``."""
 
 _NUMBERS = ("polygon_id", "code", "area_m2", "x", "y")
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 """Multiples of it differ in all bits, as identifiers do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What happened to polygons for one reason.
+    """Events of polygons for one reason.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Step:
     total_m2
         Its sum.
     sums
-        Polygons, area and bounds by class and source, as `Tally` wants them.
+        Polygons, area and bounds by class and source, as `EventCounts` wants them.
     """
 
     reason: str
@@ -63,7 +63,7 @@ class Step:
         Parameters
         ----------
         reason
-            What happened.
+            The reason.
         columns
             The events in the order of the cells; emptied on the way.
         sources
@@ -73,7 +73,7 @@ class Step:
         sums = _sums(reason, merged, sources)
         area = merged["area_m2"]
         polygon = _polygons(merged["polygon_id"], merged["code"])
-        no_loss = reason in (tally.READ, tally.KEPT)
+        no_loss = reason in (event_log.READ, event_log.KEPT)
         return cls(reason, polygon, area[:0] if no_loss else area, _total(area), sums)
 
 
@@ -117,10 +117,12 @@ def _of_table(reason: str, rows: pd.DataFrame) -> Step:
     return Step.of(reason, columns, [*map(str, source.cat.categories)])
 
 
-def tally_of(steps: Mapping[str, Step]) -> tally.Tally:
+def counts_of(steps: Mapping[str, Step]) -> event_log.EventCounts:
     """Return the sums of all steps."""
-    sums = [pd.DataFrame(columns=[*tally.SUMS]), *(step.sums for step in steps.values())]
-    return tally.Tally(pd.concat([one for one in sums if len(one)] or sums, ignore_index=True))
+    sums = [pd.DataFrame(columns=[*event_log.SUMS]), *(step.sums for step in steps.values())]
+    return event_log.EventCounts(
+        pd.concat([one for one in sums if len(one)] or sums, ignore_index=True)
+    )
 
 
 def _joined(parts: Sequence[Columns]) -> Columns:
@@ -176,7 +178,7 @@ def _sums(reason: str, columns: Columns, sources: Sequence[str]) -> pd.DataFrame
         reason=reason,
         code=found.index.to_numpy() // len(sources),
         source=[sources[number] for number in found.index.to_numpy() % len(sources)],
-    )[[*tally.SUMS]]
+    )[[*event_log.SUMS]]
 
 
 def _total(values: Floats) -> float:
@@ -187,7 +189,7 @@ def _total(values: Floats) -> float:
 def _polygons(
     polygon_id: npt.NDArray[np.int64], code: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.uint64]:
-    spread = code.astype(np.uint64)
-    spread *= _SPREAD
-    spread ^= polygon_id.view(np.uint64)
-    return spread
+    hashed = code.astype(np.uint64)
+    hashed *= _HASH_FACTOR
+    hashed ^= polygon_id.view(np.uint64)
+    return hashed

@@ -1,4 +1,4 @@
-"""What polygons are prepared by: the rules, the deliveries, and the notes taken on the way."""
+"""Working set of the preparation of polygons: rules, deliveries and event log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Preparation:
     min_area_m2
         Parts smaller than this are dropped, square metres.
     max_polygon_m2
-        Polygons delivered with more are cut on the lattice, square metres; None cuts none.
+        Polygons delivered with more are cut along the grid of cells, square metres; None cuts none.
     """
 
     epsg: int
@@ -35,7 +35,7 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What one source holds around a cell.
+    """Polygons of one source around a cell.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Work:
     within
         Outline of the tiles; polygons that do not touch it are none of this map.
     log
-        What happened to which polygon.
+        Events by polygon.
     grown
         Square metres inside the cell that erosion took (negative) and buffers added, by step.
     problems
@@ -81,7 +81,7 @@ class Work:
     problems: Problems = field(default_factory=Problems)
 
     def note(self, reason: str, table: pd.DataFrame, geometries: Geometries) -> None:
-        """Log the area of `geometries` inside the cell; what lies outside is others' work."""
+        """Log the area of `geometries` inside the cell; other cells log the rest."""
         if not len(table):
             return
         here = self.cell.meets(geometries) & ~shapely.is_empty(geometries)

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from oso_pipeline.core.csv_tables import read_rows
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
-from oso_pipeline.core.tables import read_rows
 from oso_pipeline.vectors.values import WHOLE_NUMBER, normal_value, written
 
 Crosswalk = Mapping[str, int | None]
@@ -22,7 +22,7 @@ LEFT_OUT, UNKNOWN, ABSENT = -1, -2, -3
 
 @dataclass(frozen=True)
 class CodeTable:
-    """What every value of a label column means.
+    """Class of every value of a label column.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def read_crosswalk(
 ) -> dict[str, int | None] | None:
     """Return a crosswalk from a mapping or from the first two columns of a CSV file.
 
-    Problems found: a target that is no whole number, a value given twice with different
-    codes (``E-INPUT-045``), a target that is not in the nomenclature (``E-INPUT-042``), and
+    Problems found: a target that is not a whole number, a value given twice with different
+    codes (``E-CROSSWALK``), a target that is not in the nomenclature (``E-CLASS-UNKNOWN``), and
     those of `read_rows`.
     """
     if crosswalk is None:
@@ -77,7 +77,7 @@ def read_crosswalk(
         columns, rows = read_rows(crosswalk, problems)
         if len(columns) < 2 and (rows or columns):
             message = f"a crosswalk has two columns, value and code; found {len(columns)}"
-            problems.error("E-INPUT-045", message, crosswalk, "separate them by comma or semicolon")
+            problems.error("E-CROSSWALK", message, crosswalk, "separate them by comma or semicolon")
             return {}
         pairs = [(row.where, row.get(columns[0]), row.get(columns[1])) for row in rows]
     else:
@@ -86,15 +86,15 @@ def read_crosswalk(
     for place, value, target in pairs:
         if target and not WHOLE_NUMBER.fullmatch(target):
             message = f"code {target!r} of value {value!r} is not a whole number"
-            problems.error("E-INPUT-045", message, place, "leave it empty to leave the value out")
+            problems.error("E-CROSSWALK", message, place, "leave it empty to leave the value out")
             continue
         code = int(target.split(".")[0]) if target else None
         if result.setdefault(value, code) != code:
             message = f"value {value!r} is mapped to {result[value]} and to {code}"
-            problems.error("E-INPUT-045", message, place, "keep one of the two")
+            problems.error("E-CROSSWALK", message, place, "keep one of the two")
     targets = {code for code in result.values() if code is not None}
     if unknown := sorted(targets - set(nomenclature.codes)):
         message = f"the crosswalk leads to codes that {nomenclature.name} lacks: {unknown}"
         known = ", ".join(map(str, nomenclature.codes))
-        problems.error("E-INPUT-042", message, where, f"codes of the nomenclature: {known}")
+        problems.error("E-CLASS-UNKNOWN", message, where, f"codes of the nomenclature: {known}")
     return result

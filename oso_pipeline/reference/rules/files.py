@@ -34,7 +34,7 @@ class Written(Section):
 
 
 class Condition(Written):
-    """What a field must hold, where a list of values does not say it."""
+    """Condition on a field that a list of values cannot express."""
 
     other_than: tuple[Scalar, ...] | None = Field(None, alias="not", min_length=1)
     """Any value but these; null stands for no value at all."""
@@ -51,7 +51,7 @@ class Condition(Written):
 
 
 class Geometry(Written):
-    """What is done to a polygon before it is used; one operation."""
+    """One operation on a polygon before it is used."""
 
     erode_m: float | None = Field(None, ge=0, le=200)
     """Remove this width inside the border, metres."""
@@ -77,21 +77,21 @@ def _as_tuple(value: Any) -> Any:
 
 
 class Meaning(Written):
-    """What a rule says about what it applies to."""
+    """Result of a rule for the objects it applies to."""
 
     name: str | None = None
     """The official name of the value."""
     classes: dict[str, int] = Field(default_factory=dict)
     """Class by nomenclature; a nomenclature that is absent has none for it."""
     use: Use = "label"
-    """label: used. option: used where the configuration asks for it. exclude: left out."""
+    """label: used. option: used if the configuration requests it. exclude: left out."""
     source: Origin | dict[str, Origin] = "inferred"
     """confirmed: read in a source of OSO itself; inferred: a proposal. By nomenclature where
     these differ."""
     note: str | None = None
     """Why."""
     geometry: Geometry | Literal["none", "default"] | None = None
-    """What is done to the polygons; default: `reference.erosion_m`; none: nothing."""
+    """Operation on the polygons; default: `reference.erosion_m`; none: no operation."""
     inside: dict[str, Annotated[tuple[str | int, ...], BeforeValidator(_as_tuple)]] = Field(
         default_factory=dict
     )
@@ -114,7 +114,7 @@ class WrittenRule(Meaning):
     layer: str | None = None
     """Layer it applies to; null where the database has a single one."""
     where: dict[str, Scalar | Condition | tuple[Scalar, ...]] = Field(default_factory=dict)
-    """What fields hold, all at once: a value, one of a list, or a condition."""
+    """Conditions on fields, all required: a value, one of a list, or a condition."""
 
 
 class RulesFile(Written):
@@ -135,7 +135,7 @@ class RulesFile(Written):
     field: str | None = None
     """Field of `values`."""
     by_value: dict[str, Meaning] = Field(default_factory=dict, alias="values")
-    """Of a database with one field that matters: what each value of it means."""
+    """For a database with one relevant field: the class of each value."""
     rules: tuple[WrittenRule, ...] = ()
     """Rules on one or several fields; of those that apply the first counts."""
 
@@ -176,9 +176,9 @@ def packaged_rules(database: str, edition: str) -> RulesFile:
 def read_rules(path: Path, problems: Problems) -> RulesFile | None:
     """Return the content of a rules file, None where it cannot be used.
 
-    Problems found, each with ``file:line:column``: no strict YAML (``E-INPUT-056``), unknown
-    keys (``E-INPUT-055``), impossible values (``E-INPUT-057``), an unreadable file
-    (``E-INPUT-058``).
+    Problems found, each with ``file:line:column``: no strict YAML (``E-CONFIG-YAML``), unknown
+    keys (``E-RULES-KEY``), impossible values (``E-RULES-VALUE``), an unreadable file
+    (``E-PATH-READ``).
     """
     found = Problems()
     tree = read_yaml(path, found)
@@ -193,7 +193,7 @@ def read_rules(path: Path, problems: Problems) -> RulesFile | None:
 
 
 def _with_tuples(value: Any) -> Any:
-    """Return a tree with tuples for lists, which strict models ask for."""
+    """Return a tree with tuples for lists, which strict models require."""
     if isinstance(value, dict):
         return {key: _with_tuples(item) for key, item in value.items()}
     return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value
@@ -204,7 +204,7 @@ def _report(errors: Iterable[ErrorDetails], tree: Node, problems: Problems) -> N
     for error in errors:
         places.setdefault(path_of(error, tree), []).append(error)
     for path, found in places.items():
-        # A union is refused by each of its members: what is below says it better.
+        # Each member of a union refuses a value: the nested messages are more precise.
         if any(other != path and other[: len(path)] == path for other in places):
             continue
         error, key = found[0], dotted(path)
@@ -213,14 +213,14 @@ def _report(errors: Iterable[ErrorDetails], tree: Node, problems: Problems) -> N
             close = nearest(str(path[-1]), known)
             hint = f"did you mean {close}?" if close else None
             place = where(tree, path, of_key=True)
-            problems.error("E-INPUT-055", f"{key}: unknown key", place, hint)
+            problems.error("E-RULES-KEY", f"{key}: unknown key", place, hint)
         elif error["type"] == "missing":
-            problems.error("E-INPUT-057", f"{key}: is missing", where(tree, path[:-1]), _EXAMPLE)
+            problems.error("E-RULES-VALUE", f"{key}: is missing", where(tree, path[:-1]), _EXAMPLE)
         else:
             words = {e["msg"].removeprefix("Value error, ") for e in found}
             own = "" if error["type"] == "value_error" else f"found {shown(error['input'])}; "
             message = f"{key + ': ' if key else ''}{own}{' or '.join(sorted(words))}"
-            problems.error("E-INPUT-057", message, where(tree, path), _EXAMPLE)
+            problems.error("E-RULES-VALUE", message, where(tree, path), _EXAMPLE)
 
 
 def _names(model: type[Section]) -> list[str]:

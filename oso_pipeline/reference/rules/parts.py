@@ -1,4 +1,4 @@
-"""What rules are made of: what a field must hold, and what is done to a polygon."""
+"""Parts of rules: conditions on fields, and operations on polygons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oso_pipeline.vectors.values import normal_text
 
 @dataclass(frozen=True)
 class FieldTest:
-    """What one field must hold.
+    """Condition on one field.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class FieldTest:
 
     @classmethod
     def of(cls, written: Scalar | Condition | tuple[Scalar, ...]) -> FieldTest:
-        """Return the test that a rules file asks for."""
+        """Return the test of a rules file."""
         bounds: tuple[float | None, float | None] = (None, None)
         negated = False
         if isinstance(written, Condition):
@@ -48,7 +48,7 @@ class FieldTest:
         return cls(known, None in texts, negated, *bounds)
 
     def holds(self, value: object) -> bool:
-        """Tell whether a value passes."""
+        """Return whether a value passes."""
         text = normal_text(value)
         among = self.absent if text is None else text in self.values
         if among == self.negated:
@@ -66,7 +66,7 @@ class FieldTest:
 
 @dataclass(frozen=True)
 class Operation:
-    """What is done to a polygon: metres None stand for ``reference.erosion_m``."""
+    """Operation on a polygon; metres None means ``reference.erosion_m``."""
 
     kind: Literal["erode", "buffer", "close", "none"] = "erode"
     metres: float | None = None
@@ -74,7 +74,7 @@ class Operation:
 
     @classmethod
     def of(cls, written: Geometry | str | None) -> Operation:
-        """Return the operation that a rules file asks for."""
+        """Return the operation of a rules file."""
         if not isinstance(written, Geometry):
             return cls("none", 0.0) if written == "none" else cls()
         if written.close_m is not None:

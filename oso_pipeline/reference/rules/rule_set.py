@@ -44,9 +44,9 @@ class Rule:
     layer
         Layer it applies to; None for the only one.
     tests
-        What fields must hold, by field.
+        Conditions by field.
     operation
-        What is done to the polygons.
+        Operation on the polygons.
     inside
         Classes of other databases that the polygons must lie in, by database.
     code
@@ -71,7 +71,7 @@ class RuleSet:
     Parameters
     ----------
     database, edition
-        What they are for.
+        Name of the database and edition.
     version
         Of the file of the package.
     rules
@@ -141,9 +141,9 @@ def load_rules(
     """Return the rules of a source, those of the package or of the user.
 
     Problems found: those of `read_rules`; rules for another database or edition
-    (``E-INPUT-057``); codes that the nomenclature lacks, or none for it at all
-    (``E-INPUT-042``); options that no rule offers and rules changed that are none
-    (``E-INPUT-057``); those of `check_chosen`. The result is then None.
+    (``E-CONFIG-VALUE``); codes that the nomenclature lacks, or none for it at all
+    (``E-CLASS-UNKNOWN``); options that no rule offers and rules changed that are none
+    (``E-CONFIG-VALUE``); those of `check_chosen`. The result is then None.
     """
     before = len(problems.errors)
     written, files = _of_year(source, edition)
@@ -219,9 +219,9 @@ class _Resolver:
         for option in self.source.options:
             if normal_text(option) not in names:
                 known = ", ".join(dict.fromkeys(names.values())) or "none"
-                message = f"options: {option!r} is no option of {written.database}"
+                message = f"options: {option!r} is not an option of {written.database}"
                 hint = f"options of {written.database} {written.edition}: {known}"
-                problems.error("E-INPUT-057", message, "reference.sources.options", hint)
+                problems.error("E-CONFIG-VALUE", message, "reference.sources.options", hint)
 
     def _changed(
         self, rules: Sequence[Rule], written: RulesFile, problems: Problems
@@ -235,9 +235,9 @@ class _Resolver:
                 tests = {written.field: FieldTest.of(name)}
                 yield Rule(str(name), written.layer, tests, Operation(), {}, code, why)
             elif normal_text(name) not in known:
-                message = f"crosswalk: {name!r} is no rule of {written.database}"
+                message = f"crosswalk: {name!r} is not a rule of {written.database}"
                 hint = f"rules of {written.database}: {', '.join(rule.id for rule in rules)}"
-                problems.error("E-INPUT-057", message, "reference.sources.crosswalk", hint)
+                problems.error("E-CONFIG-VALUE", message, "reference.sources.crosswalk", hint)
         for rule in rules:
             key = normal_text(rule.id)
             if key in changes:
@@ -261,14 +261,14 @@ class _Resolver:
 
 
 def check_chosen(source: Source, nomenclature: Nomenclature, problems: Problems) -> None:
-    """Report codes of `classes` and `crosswalk` that the nomenclature lacks (``E-INPUT-042``)."""
+    """Report codes of `classes` and `crosswalk` outside the nomenclature (``E-CLASS-UNKNOWN``)."""
     crosswalk = source.crosswalk if isinstance(source, Database) else {}
     named = {"classes": source.classes or (), "crosswalk": tuple(crosswalk.values())}
     for key, codes in named.items():
         lacking = sorted({code for code in codes if code is not None} - set(nomenclature.codes))
         if lacking:
             problems.error(
-                "E-INPUT-042",
+                "E-CLASS-UNKNOWN",
                 f"{key} names codes that {nomenclature.name} lacks: {lacking}",
                 f"reference.sources.{key}",
                 f"codes of the nomenclature: {', '.join(map(str, nomenclature.codes))}",
@@ -301,7 +301,7 @@ def _check_purpose(own: RulesFile, source: Database, edition: str, problems: Pro
     if (own.database, own.edition) == (source.kind, edition):
         return
     problems.error(
-        "E-INPUT-057",
+        "E-RULES-PURPOSE",
         f"these are rules for {own.database} {own.edition}, "
         f"the source needs some for {source.kind} {edition}",
         source.rules,
@@ -320,7 +320,7 @@ def _check_classes(
     if all(code is None for code in codes.values()):
         known = sorted({name for _, classes in labellings for name in classes})
         problems.error(
-            "E-INPUT-042",
+            "E-RULES-NOMENCLATURE",
             f"no rule of {written.database} names a class of {nomenclature.name}, "
             f"only of {', '.join(known)}",
             path,
@@ -331,7 +331,7 @@ def _check_classes(
     if wrong:
         shown = ", ".join(f"{code} ({name})" for name, code in wrong.items())
         problems.error(
-            "E-INPUT-042",
+            "E-CLASS-UNKNOWN",
             f"rules lead to codes that {nomenclature.name} lacks: {shown}",
             path,
             f"codes of the nomenclature: {', '.join(map(str, nomenclature.codes))}",

@@ -1,4 +1,4 @@
-"""Draws that are random and evenly spread over the land.
+"""Spatially balanced random samples.
 
 Generalized random tessellation stratified sampling (Stevens and Olsen 2004, "Spatially
 balanced sampling of natural resources", JASA 99, 262-278): places are ordered along a
@@ -19,8 +19,8 @@ _LEVELS = 16
 """Quadrants of the last level are some 15 m wide in a country of 1000 km."""
 
 
-def spread_draw(x: Floats, y: Floats, size: int, seed: int) -> npt.NDArray[np.bool_]:
-    """Draw `size` of the units, evenly spread.
+def balanced_draw(x: Floats, y: Floats, size: int, seed: int) -> npt.NDArray[np.bool_]:
+    """Draw a spatially balanced sample of `size` units.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def draw_up_to(
     x, y
         Places in metres, shape ``(n,)``.
     amounts
-        What each unit counts, positive, shape ``(n,)``.
+        Weight of each unit, positive, shape ``(n,)``.
     limit
         Most that the drawn ones may add up to.
     seed
@@ -67,7 +67,7 @@ def draw_up_to(
     drawn = np.ones(size, dtype=bool)
     while total > limit and size > 1:
         size = max(1, min(size - 1, int(size * limit / total)))
-        drawn = spread_draw(x, y, size, seed)
+        drawn = balanced_draw(x, y, size, seed)
         total = float(amounts[drawn].sum())
     return drawn
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons import event_log
 from oso_pipeline.reference.polygons.by_object import among
 from oso_pipeline.reference.polygons.steps import Step
 
@@ -22,8 +22,8 @@ Mask = npt.NDArray[np.bool_]
 
 OUTSIDE = "outside the cells of the tiles"
 ROUNDING = "not accounted for"
-_ENDS = (tally.READ, tally.KEPT)
-_NO_LOSS = (*_ENDS, tally.REPAIRED)
+_ENDS = (event_log.READ, event_log.KEPT)
+_NO_LOSS = (*_ENDS, event_log.REPAIRED)
 _M2 = 10_000
 _SHOWN_HA = 0.005
 
@@ -34,7 +34,7 @@ def bookkeeping(steps: Mapping[str, Step], grown: Mapping[str, float]) -> list[d
     Parameters
     ----------
     steps
-        What happened by reason, with what is kept.
+        Events by reason, kept polygons included.
     grown
         Square metres by which erosion (negative) and buffers changed what they left, by step.
 
@@ -45,21 +45,25 @@ def bookkeeping(steps: Mapping[str, Step], grown: Mapping[str, float]) -> list[d
         a part; ``hectares``: read, lost (negative) or added, kept. The last line is the sum of
         those before it.
     """
-    kept = np.unique(steps[tally.KEPT].polygon) if tally.KEPT in steps else np.empty(0, np.uint64)
+    kept = (
+        np.unique(steps[event_log.KEPT].polygon)
+        if event_log.KEPT in steps
+        else np.empty(0, np.uint64)
+    )
     lost = {reason: ~among(step.polygon, kept) for reason, step in steps.items()}
     met_by_lost = {reason: int(rows.sum()) for reason, rows in lost.items()}
     touched = {reason: len(rows) for reason, rows in lost.items()}
     areas = {reason: step.total_m2 for reason, step in steps.items()}
     whole = _reasons_of_lost(steps, lost)
-    # What was met but has no part inside a cell belongs to nobody here.
-    whole[OUTSIDE] = max(0, met_by_lost.get(tally.READ, 0) - whole.total())
-    lines = [_line(tally.READ, touched.get(tally.READ, 0), areas.get(tally.READ, 0.0))]
-    for step in (*(one for one in tally.ORDER if one not in _NO_LOSS), OUTSIDE):
+    # Polygons that were read but have no part inside a cell.
+    whole[OUTSIDE] = max(0, met_by_lost.get(event_log.READ, 0) - whole.total())
+    lines = [_line(event_log.READ, touched.get(event_log.READ, 0), areas.get(event_log.READ, 0.0))]
+    for step in (*(one for one in event_log.ORDER if one not in _NO_LOSS), OUTSIDE):
         in_part = touched.get(step, 0) - met_by_lost.get(step, 0)
         if in_part or whole[step] or areas.get(step, 0.0):
             lines.append(_line(step, -whole[step], -areas.get(step, 0.0), in_part))
     lines += [_line(step, 0, area) for step, area in grown.items() if area]
-    end = _line(tally.KEPT, len(kept), areas.get(tally.KEPT, 0.0))
+    end = _line(event_log.KEPT, len(kept), areas.get(event_log.KEPT, 0.0))
     rest = end["hectares"] - sum(one["hectares"] for one in lines)
     missing = end["polygons"] - sum(one["polygons"] for one in lines)
     if abs(rest) >= _SHOWN_HA or missing:
@@ -70,7 +74,7 @@ def bookkeeping(steps: Mapping[str, Step], grown: Mapping[str, float]) -> list[d
 def summed_growth(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return what erosion and buffers changed in all cells, square metres by step.
 
-    Cells of earlier versions do not tell.
+    Cells of earlier versions lack them.
     """
     total: Counter[str] = Counter()
     for one in records:
@@ -89,13 +93,13 @@ def _reasons_of_lost(steps: Mapping[str, Step], lost: Mapping[str, Mask]) -> Cou
         for arrays in ([step.polygon for step in losses], [step.area_m2 for step in losses])
     )
     counts = [int(chosen.sum()) for chosen in rows]
-    place = [tally.ORDER.index(step.reason) for step in losses]
+    place = [event_log.ORDER.index(step.reason) for step in losses]
     order = np.repeat(np.array(place, np.int8), counts)
     ranked = np.lexsort((order, area, polygon))
     ordered = polygon[ranked]
     last = np.r_[ordered[1:] != ordered[:-1], np.ones(min(1, len(ordered)), bool)]
     reasons, numbers = np.unique(order[ranked][last], return_counts=True)
-    return Counter({tally.ORDER[one]: int(n) for one, n in zip(reasons, numbers, strict=True)})
+    return Counter({event_log.ORDER[one]: int(n) for one, n in zip(reasons, numbers, strict=True)})
 
 
 def _line(step: str, polygons: int, area_m2: float, in_part: int = 0) -> dict[str, Any]:

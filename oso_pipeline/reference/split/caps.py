@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from oso_pipeline.core.seeds import derived_seed
-from oso_pipeline.reference.split.balanced_draw import draw_up_to, spread_draw
+from oso_pipeline.reference.split.balanced_draw import balanced_draw, draw_up_to
 from oso_pipeline.reference.split.split import polygon_table
 
 
@@ -34,7 +34,7 @@ class Caps:
 
 
 def within_caps(parts: pd.DataFrame, caps: Caps) -> npt.NDArray[np.bool_]:
-    """Return which pieces are kept, shape ``(parts,)``; evenly spread over the land.
+    """Return which pieces are kept, shape ``(parts,)``: a spatially balanced sample.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def within_caps(parts: pd.DataFrame, caps: Caps) -> npt.NDArray[np.bool_]:
             some = polygons[polygons["code"] == code]
             seed = derived_seed(caps.seed, "cap", "polygons", int(code))
             x, y = some["x"].to_numpy(), some["y"].to_numpy()
-            drawn = spread_draw(x, y, caps.max_polygons, seed)
+            drawn = balanced_draw(x, y, caps.max_polygons, seed)
             kept &= ~parts["polygon_id"].isin(some.index[~drawn]).to_numpy()
     if caps.max_hectares is not None:
         order = np.lexsort(tuple(parts[name] for name in ("y", "x", "polygon_id")))

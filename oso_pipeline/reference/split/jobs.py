@@ -43,7 +43,7 @@ class ReferenceJob(Job):
     split
         How polygons are split.
     reference
-        What is kept of each class; the rest of the section decides the cells.
+        Maximum kept of each class; the rest of the section decides the cells.
     cells, events
         The pieces of polygons of each cell, and what happened to them.
     nomenclature
@@ -66,7 +66,7 @@ class ReferenceJob(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class PastReferenceJob(ReferenceJob):
-    """The polygons of a past season, kept off the ground that judges the map.
+    """The polygons of a past season, kept off the ground that evaluates the map.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Polygons of past seasons beside the polygons that judge the map: none lies on their ground.
+"""Polygons of past seasons beside the polygons that evaluate the map: none lies on their ground.
 
 A field of a past season trains, unless it overlaps a polygon that is held out in the season of
 the map: its pixels would have been seen.
@@ -23,16 +23,16 @@ from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.parquet_pieces import pieces
 from oso_pipeline.core.sides import TRAIN, VALIDATION
 from oso_pipeline.reference.polygons.by_object import among
-from oso_pipeline.reference.polygons.event_log import Tally
+from oso_pipeline.reference.polygons.event_log import EventCounts
 from oso_pipeline.reference.split.jobs import PastReferenceJob, ReferenceJob
 from oso_pipeline.reference.split.split import IN_EVERY_FOLD, IN_NO_FOLD, NEAR, SplitRules
-from oso_pipeline.reference.split.stage import joined
+from oso_pipeline.reference.split.stage import publish_reference
 from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.stage import PlanContext
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.vectors.geometry import LEAST_AREA_M2, Geometries, Rows
 
-_DEALT = pd.Index([TRAIN, NEAR])
+_SIDES = pd.Index([TRAIN, NEAR])
 
 
 def beside_the_map(task: Task, context: PlanContext[Config]) -> Task:
@@ -51,39 +51,39 @@ def beside_the_map(task: Task, context: PlanContext[Config]) -> Task:
 
 def gather_past_reference(job: PastReferenceJob, task: Task) -> Summary:
     """Join the cells of a past season and publish them; see `split_past` for the split."""
-    return joined(job, task, partial(split_past, job, task))
+    return publish_reference(job, task, partial(split_past, job, task))
 
 
 def split_past(
-    job: PastReferenceJob, task: Task, parts: pd.DataFrame, seen: Tally, problems: Problems
+    job: PastReferenceJob, task: Task, parts: pd.DataFrame, seen: EventCounts, problems: Problems
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Let polygons train unless they overlap one that judges the map.
+    """Use polygons for training unless they overlap a validation polygon of the map.
 
-    In each column of the split: train, or nothing where the polygon, or ground that it shares,
-    is held out; in a column of folds the fold whose ground it shares, `IN_EVERY_FOLD` where it
-    shares none, and `IN_NO_FOLD` where it shares the ground of several. Polygons count whole. No
-    class is too rare, as none is split.
+    Each column of the split says ``train``, or that the polygon or an overlapping one is held out.
+    A column of folds gives the fold that the polygon overlaps, `IN_EVERY_FOLD` if it overlaps
+    none, and `IN_NO_FOLD` if it overlaps several. Polygons are not divided. No class is too rare,
+    since past polygons are not split.
     """
     split = job.split
     of_map = task.path_of(job.of_map)
     cells = [task.path_of(cell) for cell in job.cells.values()]
     pairs = shared_ground(cells, parts, of_map, split)
-    dealt = parts.reset_index(drop=True)
-    ids = dealt["polygon_id"].to_numpy()
+    split_parts = parts.reset_index(drop=True)
+    ids = split_parts["polygon_id"].to_numpy()
     for column in split.columns:
         sides, past = pairs[column].to_numpy(), pairs["polygon_id"].to_numpy()
         if split.folds:
-            dealt[column] = _fold_of(ids, past, sides)
+            split_parts[column] = _fold_of(ids, past, sides)
         else:
             near = np.isin(ids, past[sides == VALIDATION])
-            dealt[column] = pd.Categorical.from_codes(near.astype(np.int8), _DEALT)
-    return dealt, parts.iloc[:0]
+            split_parts[column] = pd.Categorical.from_codes(near.astype(np.int8), _SIDES)
+    return split_parts, parts.iloc[:0]
 
 
 def shared_ground(
     cells: Sequence[Path], parts: pd.DataFrame, of_map: Path, split: SplitRules
 ) -> pd.DataFrame:
-    """Return how the ground of polygons of a past season is dealt in the season of the map.
+    """Return the split, in the season of the map, of the ground of past polygons.
 
     Parameters
     ----------
@@ -121,8 +121,8 @@ def shared_ground(
         same = np.flatnonzero(among(piece["polygon_id"].to_numpy(), known))
         if len(same):
             found.append(piece.take(same).to_pandas().drop_duplicates())
-    nothing = pd.DataFrame({name: np.empty(0, np.int64) for name in names})
-    return pd.concat(found, ignore_index=True) if found else nothing
+    empty = pd.DataFrame({name: np.empty(0, np.int64) for name in names})
+    return pd.concat(found, ignore_index=True) if found else empty
 
 
 def _around(

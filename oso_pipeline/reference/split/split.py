@@ -1,4 +1,4 @@
-"""Deal whole polygons to training and validation, or to folds.
+"""Split whole polygons into training and validation, or into folds.
 
 The unit is the polygon as it was drawn: all its parts, in whatever stratum, go to one side.
 """
@@ -41,7 +41,7 @@ IN_EVERY_FOLD, IN_NO_FOLD = -1, -2
 
 @dataclass(frozen=True)
 class SplitRules:
-    """How polygons are dealt.
+    """How polygons are split.
 
     Parameters
     ----------
@@ -84,12 +84,12 @@ class SplitRules:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the rules in types that JSON knows."""
+        """Return the rules as JSON types."""
         return asdict(self)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns that tell the sides."""
+        """Names of the columns of the sides."""
         return ("fold",) if self.folds else tuple(f"split_{run}" for run in range(self.runs))
 
     @property
@@ -116,24 +116,24 @@ def add_split(parts: pd.DataFrame, rules: SplitRules) -> pd.DataFrame:
         of the polygon among all as their sources list them. With a buffer their bounds
         ``x_min``, ``y_min``, ``x_max``, ``y_max`` as well.
     rules
-        How polygons are dealt.
+        How polygons are split.
 
     Returns
     -------
     table
         With ``fold`` (int8), or ``split_<run>``: train, validation, or nothing (`NEAR`).
-        Polygons are dealt within their class and stratum (``random``), by the square that
+        Polygons are split within their class and stratum (``random``), by the square that
         holds their centroid (``blocks``), or as ``side`` says (``column``). ``order`` and
         the seed decide, never the order of rows. A draw does not depend
         on another class, stratum or run (``random``).
     """
     objects = ByObject.of(parts["polygon_id"].to_numpy())
     if rules.method == "column" and not rules.folds:
-        rows = objects.spread(objects.first)
+        rows = objects.to_rows(objects.first)
         dictated = parts["side"].take(rows).array
         return parts.assign(**dict.fromkeys(rules.columns, dictated))
     polygons, place = _polygon_table(parts, objects, _DRAWN_BY[rules.method])
-    rows = objects.spread(place)
+    rows = objects.to_rows(place)
     found: dict[str, Any] = {}
     for run, column in enumerate(rules.columns):
         sides = _by_blocks(polygons, rules, run) if rules.method == "blocks" else None
@@ -196,17 +196,17 @@ def _some_polygons(parts: pd.DataFrame) -> pd.DataFrame:
 
 
 def verify_split(parts: pd.DataFrame, columns: Sequence[str], problems: Problems) -> None:
-    """Report ``E-INPUT-049`` where a polygon lies on both sides."""
+    """Report ``E-SPLIT-OVERLAP`` where a polygon lies on both sides."""
     objects = ByObject.of(parts["polygon_id"].to_numpy())
     for column in columns:
         side = numbered(parts[column])
         torn = np.unique(
-            parts["polygon_id"].to_numpy()[side != objects.spread(side[objects.first])]
+            parts["polygon_id"].to_numpy()[side != objects.to_rows(side[objects.first])]
         )
         if len(torn):
             message = f"{len(torn)} polygons lie on both sides of {column}: {torn[:10].tolist()}"
             hint = "give all rows of a polygon the same side in the vector files"
-            problems.error("E-INPUT-049", message, "reference.parquet", hint)
+            problems.error("E-SPLIT-OVERLAP", message, "reference.parquet", hint)
 
 
 def numbered(column: pd.Series) -> npt.NDArray[np.int8]:
@@ -271,7 +271,7 @@ def _n_train(count: int, share: float) -> int:
 
 
 def _by_blocks(polygons: pd.DataFrame, rules: SplitRules, run: int) -> Sides:
-    """Deal whole squares, the class with fewest squares first (iterative stratification).
+    """Split whole squares, the class with fewest squares first (iterative stratification).
 
     After Sechidis, Tsoumakas and Vlahavas (2011): each square of the class that is hardest
     to place goes to the side that lacks most of this class.

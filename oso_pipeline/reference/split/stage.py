@@ -1,4 +1,4 @@
-"""Stage ``reference``: what the cells hold becomes ``reference.parquet``, dealt to two sides."""
+"""Stage ``reference``: joins the cells and writes ``reference.parquet`` with its split."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from oso_pipeline.core.wording import counted
 from oso_pipeline.reference.databases.catalogue import open_sources
 from oso_pipeline.reference.databases.kinds import VectorSource
 from oso_pipeline.reference.databases.sources import ReferenceSource
-from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons import event_log
 from oso_pipeline.reference.polygons.by_object import ByObject
 from oso_pipeline.reference.polygons.cell_file import join_cells, read_boxes, read_small
-from oso_pipeline.reference.polygons.event_log import Tally
+from oso_pipeline.reference.polygons.event_log import EventCounts
 from oso_pipeline.reference.polygons.stage import summed
-from oso_pipeline.reference.polygons.steps import read_steps, step_of_pieces, tally_of
+from oso_pipeline.reference.polygons.steps import counts_of, read_steps, step_of_pieces
 from oso_pipeline.reference.split.bookkeeping import bookkeeping, summed_growth
 from oso_pipeline.reference.split.caps import Caps, within_caps
 from oso_pipeline.reference.split.cost import joining_cost
@@ -73,8 +73,8 @@ class ReferenceStage(StageBase):
             return []
         if config.validation.folds and config.reference.split.method == "column":
             problems = Problems()
-            message = "validation.folds deals the polygons itself, but split.method is column"
-            problems.error("E-INPUT-049", message, "validation.folds", "remove one of the two")
+            message = "validation.folds splits the polygons itself, but split.method is column"
+            problems.error("E-SPLIT-COLUMN", message, "validation.folds", "remove one of the two")
             problems.raise_errors(ConfigError)
         cells = context.tasks("polygons")
         nomenclature = load_nomenclature(config.nomenclature)
@@ -110,16 +110,16 @@ STAGE = ReferenceStage()
 
 
 def gather_reference(job: ReferenceJob, task: Task) -> Summary:
-    """Join the cells, keep what the caps allow, split, and publish as GeoParquet; see `joined`."""
-    return joined(job, task, partial(split_polygons, job))
+    """Join, cap and split the polygons and publish them; see `publish_reference`."""
+    return publish_reference(job, task, partial(split_polygons, job))
 
 
-Splitter = Callable[[pd.DataFrame, Tally, Problems], tuple[pd.DataFrame, pd.DataFrame]]
+Splitter = Callable[[pd.DataFrame, EventCounts, Problems], tuple[pd.DataFrame, pd.DataFrame]]
 """Returns the pieces of polygons with the columns of the split, and those left out as too rare."""
 
 
 def split_polygons(
-    job: ReferenceJob, parts: pd.DataFrame, seen: Tally, problems: Problems
+    job: ReferenceJob, parts: pd.DataFrame, seen: EventCounts, problems: Problems
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split polygons into training and validation as the configuration says."""
     split, what = job.split, job.reference.rare_classes
@@ -141,7 +141,7 @@ def divided(parts: pd.DataFrame, kept: npt.NDArray[np.bool_]) -> tuple[pd.DataFr
     return parts[kept].reset_index(drop=True), parts[~kept]
 
 
-def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
+def publish_reference(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
     """Join the cells, keep what the caps allow, split, and publish as GeoParquet.
 
     Only small columns of all cells are in memory at once; shapes pass through cell by cell.
@@ -170,13 +170,13 @@ def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
         report_unplaced(name, total, features[name], problems)
     unknown = Unknown.of(records)
     report_unknown(unknown, unknown_stops, problems)
-    seen = tally_of(steps)
+    seen = counts_of(steps)
     warn_of_losses(seen, problems)
-    if not seen.count(tally.READ):
+    if not seen.count(event_log.READ):
         message = "no polygon of the reference data has a class and lies in one of the tiles"
         hint = "check `code_field` and `crosswalk`, and where the polygons lie"
         where = ", ".join(str(source.path) for source in reference.sources)
-        problems.error("E-INPUT-048", message, where, hint)
+        problems.error("E-POLYGON-NONE", message, where, hint)
     problems.raise_errors(InputDataError)
     parts = read_small(cells)
     if split.needs_boxes:
@@ -186,14 +186,18 @@ def joined(job: ReferenceJob, task: Task, splitter: Splitter) -> Summary:
     parts, rare = splitter(parts, seen, problems)
     problems.raise_errors(InputDataError)
     parts["part"] = ByObject.of(parts["polygon_id"].to_numpy()).number_within()
-    for reason, rows in ((tally.CAPPED, capped), (tally.RARE, rare), (tally.KEPT, parts)):
+    for reason, rows in (
+        (event_log.CAPPED, capped),
+        (event_log.RARE, rare),
+        (event_log.KEPT, parts),
+    ):
         if len(rows):
             steps[reason] = step_of_pieces(reason, rows)
     kind = pa.int8() if split.folds else pa.string()
     join_cells(cells, parts, dict.fromkeys(split.columns, kind), task.output())
-    seen = tally_of(steps)
+    seen = counts_of(steps)
     return {
-        "polygons": seen.count(tally.KEPT),
+        "polygons": seen.count(event_log.KEPT),
         "rows": len(parts),
         "left_out": summed(one["left_out"] for one in records),
         "reprojected": {name: crs for one in records for name, crs in one["reprojected"].items()},

@@ -1,4 +1,4 @@
-"""What the stage tells about the polygons it prepared."""
+"""Summary of the prepared polygons."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pandas as pd
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.nomenclature import Nomenclature
-from oso_pipeline.reference.polygons import event_log as tally
+from oso_pipeline.reference.polygons import event_log
 from oso_pipeline.reference.polygons.by_object import ByObject
-from oso_pipeline.reference.polygons.event_log import Tally
+from oso_pipeline.reference.polygons.event_log import EventCounts
 from oso_pipeline.reference.polygons.stage import summed
 from oso_pipeline.reference.split.split import SplitRules, numbered
 
@@ -23,19 +23,19 @@ _NEAR = "near validation, unused"
 """How the side `NEAR`, an empty text, is called."""
 
 
-def classes_summary(seen: Tally, nomenclature: Nomenclature) -> dict[str, Any]:
+def classes_summary(seen: EventCounts, nomenclature: Nomenclature) -> dict[str, Any]:
     """Return per class its name, polygons read and kept, hectares, counts by reason and source."""
     return {
         str(one.code): {
             "name": one.name_en,
-            "polygons_read": seen.count(tally.READ, one.code),
-            "polygons": seen.count(tally.KEPT, one.code),
-            "hectares": round(seen.area_m2(tally.KEPT, one.code) / 10_000, 4),
+            "polygons_read": seen.count(event_log.READ, one.code),
+            "polygons": seen.count(event_log.KEPT, one.code),
+            "hectares": round(seen.area_m2(event_log.KEPT, one.code) / 10_000, 4),
             "reasons": seen.reasons(one.code),
             "sources": seen.by_source(one.code),
         }
         for one in nomenclature.classes
-        if seen.count(tally.READ, one.code)
+        if seen.count(event_log.READ, one.code)
     }
 
 
@@ -58,47 +58,47 @@ def splits_summary(parts: pd.DataFrame, split: SplitRules) -> dict[str, Any]:
     return result
 
 
-def warn_of_losses(seen: Tally, problems: Problems) -> None:
-    """Say in one line each what was lost, as rows 34 to 40 of the bad-input matrix ask."""
-    drawn = seen.count(tally.READ)
+def warn_of_losses(seen: EventCounts, problems: Problems) -> None:
+    """Warn of lost polygons, one line per reason (rows 34 to 40 of the bad-input matrix)."""
+    drawn = seen.count(event_log.READ)
     for code, reason in (
-        ("W-INPUT-036", tally.NO_GEOMETRY),
-        ("W-INPUT-034", tally.OFF_THE_MAP),
-        ("W-INPUT-035", tally.REPAIRED),
-        ("W-INPUT-035", tally.NO_AREA),
-        ("W-INPUT-040", tally.DUPLICATE),
-        ("W-INPUT-038", tally.ERODED_AWAY),
-        ("W-INPUT-038", tally.TOO_SMALL),
+        ("W-GEOMETRY-MISSING", event_log.NO_GEOMETRY),
+        ("W-POLYGON-OFF-MAP", event_log.OFF_THE_MAP),
+        ("W-GEOMETRY-INVALID", event_log.REPAIRED),
+        ("W-GEOMETRY-INVALID", event_log.NO_AREA),
+        ("W-POLYGON-DUPLICATE", event_log.DUPLICATE),
+        ("W-POLYGON-SMALL", event_log.ERODED_AWAY),
+        ("W-POLYGON-SMALL", event_log.TOO_SMALL),
     ):
         if count := seen.count(reason):
             problems.warn(code, f"{reason}: {count} of {drawn} polygons, whole or in part")
-    for reason in (tally.CONFLICT, tally.DOUBLE):
+    for reason in (event_log.CONFLICT, event_log.DOUBLE):
         if count := seen.count(reason):
-            share = 100 * seen.area_m2(reason) / seen.area_m2(tally.READ)
+            share = 100 * seen.area_m2(reason) / seen.area_m2(event_log.READ)
             message = f"{reason}: removed from {count} polygons, {share:.2g} % of the area read"
-            problems.warn("W-INPUT-039", message)
+            problems.warn("W-POLYGON-OVERLAP", message)
 
 
 def report_unplaced(name: str, total: int, placed: int, problems: Problems) -> None:
-    """Warn of features that no cell has met (``W-INPUT-036``)."""
+    """Warn of features that no cell has met (``W-GEOMETRY-MISSING``)."""
     if placed < total:
         message = (
             f"{total - placed} of {total} features have no geometry or begin outside the cells of "
             "the tiles, and are not counted below"
         )
-        problems.warn("W-INPUT-036", message, name)
+        problems.warn("W-GEOMETRY-MISSING", message, name)
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """Values that no rule knows: how many features have them, and their hectares, by source."""
+    """Values without a rule: number of features and hectares, by source."""
 
     counts: Mapping[str, Mapping[str, int]]
     hectares: Mapping[str, Mapping[str, float]]
 
     @classmethod
     def of(cls, records: Sequence[Mapping[str, Any]]) -> Unknown:
-        """Return the sums over all cells; those of earlier versions tell no hectares."""
+        """Return the sums over all cells; those of earlier versions have no hectares."""
         areas: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for one in records:
             for source, found in one.get("value_hectares", {}).items():
@@ -108,7 +108,7 @@ class Unknown:
 
 
 def report_unknown(unknown: Unknown, is_error: bool, problems: Problems) -> None:
-    """Report the values that no rule knows, the most frequent first (``E-`` or ``W-INPUT-042``)."""
+    """Report the values without a rule, the most frequent first (``E-`` or ``W-CLASS-UNKNOWN``)."""
     for source, counts in unknown.counts.items():
         areas = unknown.hectares.get(source, {})
         if not counts:
@@ -120,12 +120,12 @@ def report_unknown(unknown: Unknown, is_error: bool, problems: Problems) -> None
         )
         more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
         message = (
-            f"{sum(counts.values())} features have {len(counts)} values that no rule knows, "
+            f"{sum(counts.values())} features have {len(counts)} values without a rule, "
             f"{sum(areas.values()):.1f} ha: "
             f"{shown}{more}"
         )
         hint = "map them in rules of your own, or leave them out with `unknown_codes: drop`"
         if is_error:
-            problems.error("E-INPUT-042", message, source, hint)
+            problems.error("E-CLASS-UNKNOWN", message, source, hint)
         else:
-            problems.warn("W-INPUT-042", message, source, hint)
+            problems.warn("W-CLASS-UNKNOWN", message, source, hint)

@@ -1,4 +1,4 @@
-"""Train variants: which rows train each forest, and which it is judged on.
+"""Train variants: which rows train each forest, and which it is evaluated on.
 
 Repeated splits have the variants ``run0``, ``run1``, ...; the first makes the map.
 Cross-validation has ``fold0``, ``fold1``, ... trained without their fold, and ``map``,
@@ -49,7 +49,7 @@ def map_variant(config: Config) -> str:
 
 
 def split_columns(config: Config) -> tuple[str, ...]:
-    """Return the columns of reference and samples that say how polygons are dealt."""
+    """Return the columns of reference and samples that say how polygons are split."""
     if config.validation.folds is not None:
         return ("fold",)
     return tuple(f"split_{number}" for number in range(config.validation.runs))
@@ -75,7 +75,7 @@ def training_rows(table: Columns, variant: str) -> Mask:
 
 
 def validation_rows(table: Columns, variant: str) -> Mask:
-    """Return which rows of `table` judge `variant`, shape ``(rows,)``; none judges ``map``."""
+    """Return the validation rows of `variant` in `table`, shape ``(rows,)``; none for ``map``."""
     if variant == WHOLE:
         return np.zeros(len(table), bool)
     column, value = _column(variant)
@@ -83,7 +83,7 @@ def validation_rows(table: Columns, variant: str) -> Mask:
 
 
 def column_of(variant: str) -> str:
-    """Return the column of :func:`split_columns` that says which rows judge a variant."""
+    """Return the column of :func:`split_columns` that says which rows evaluate a variant."""
     return _column(variant)[0]
 
 
@@ -93,7 +93,7 @@ def _column(variant: str) -> tuple[str, int]:
         number = variant.removeprefix(prefix)
         if number != variant and number.isdigit():
             return ("fold" if prefix == "fold" else f"{column}{number}"), int(number)
-    raise ValueError(f"{variant!r} is no variant; variants are run<n>, fold<n> and {WHOLE}")
+    raise ValueError(f"{variant!r} is not a variant; variants are run<n>, fold<n> and {WHOLE}")
 
 
 def _values(table: Columns, column: str) -> npt.NDArray[Any]:

@@ -20,7 +20,7 @@ class Link:
     Parameters
     ----------
     name
-        What it is called; scripts and logs are named after it.
+        Name of the job; scripts and logs are named after it.
     arguments
         Of ``oso run``, behind the configuration.
     elements

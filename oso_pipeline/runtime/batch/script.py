@@ -149,7 +149,7 @@ def _run(link: Link, site: Site, folder: JobFolder) -> Iterator[str]:
         until = site.walltime_s - site.notice_s
         left = f"$((SECONDS < {until} ? {until} - SECONDS : 1))"
         command = f"timeout --foreground --preserve-status --signal=USR1 {left} \\\n  {command}"
-    # The shell knows $! as soon as the run is there; a variable would be set a moment later, and
+    # The shell sets $! as soon as the run is there; a variable would be set a moment later, and
     # a signal between the two would be lost.
     yield """trap 'told=1; kill -USR1 "$!"' USR1"""
     yield """trap 'told=1; kill -TERM "$!"' TERM INT"""
@@ -169,7 +169,7 @@ def _end(link: Link, site: Site, folder: JobFolder) -> Iterator[str]:
         yield "fi"
     elif site.system == "pbs" and link.elements is None and folder.attempt < site.restarts:
         # Users may not rerun their jobs there: PBS drops what waits for this one, and the
-        # chain begins anew with what is left. What an array leaves, the job behind it does.
+        # chain begins again with what is left. What an array leaves, the job behind it does.
         again = _command(
             site, "submit", str(folder.config), "--site", str(folder.site), "--attempt"
         )

@@ -48,7 +48,7 @@ class Submission:
     Parameters
     ----------
     config
-        What the jobs run.
+        Command of the jobs.
     site
         Where they run.
     links
@@ -200,7 +200,7 @@ def submit_command(script: Path, site: Site, before: Sequence[Submitted]) -> lis
 
 
 def _conditions(before: Sequence[Submitted]) -> list[str]:
-    """Say what a job waits for: the last driver's success, the end of an array behind it."""
+    """Return the dependency of a job: success of the last driver, end of an array behind it."""
     if not before:
         return []
     *_, last = before

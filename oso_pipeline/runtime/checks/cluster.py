@@ -1,4 +1,4 @@
-"""Whether the cluster that a configuration names can be used from here, before it is asked."""
+"""Check that the configured cluster can be used from here, before it is contacted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is expected to write is compared with the room on its disk, before anything starts."""
+"""Check free disk space against the expected output size before a run starts."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from oso_pipeline.tasks.stage import Stage
 from oso_pipeline.tasks.task import Task, tile_of
 
 ENOUGH = 0.5
-"""Estimates are taken for no better than a factor of two: with less room than this share of what
-is expected, a run is refused."""
+"""Estimates may be wrong by a factor of two: a run is refused if less than this fraction of the
+expected output size is free."""
 
 
 @dataclass(frozen=True)
-class Room:
-    """Room on the disk of a run folder, and what is expected to be written there.
+class DiskSpace:
+    """Free space on the disk of a run folder, and the expected output size.
 
     Parameters
     ----------
     free_bytes
-        What is free now; None where the system does not tell.
+        Free bytes; None if the system does not report them.
     to_write
-        Bytes expected, by stage. What a file to be replaced takes now is taken off.
+        Expected bytes by stage, minus the size of the files that are replaced.
     """
 
     free_bytes: int | None
@@ -39,23 +39,23 @@ class Room:
         return sum(self.to_write.values())
 
     def __str__(self) -> str:
-        """Return what people are told."""
+        """Return the sizes as text for messages."""
         said = f"about {self.needed_bytes / 1e9:.2f} GB to write"
         free = self.free_bytes
         return said if free is None else f"{said}, {free / 1e9:.2f} GB free on the disk"
 
 
-def room_for(planner: Planner, stages: Iterable[Stage], tiles: Sequence[str] = ()) -> Room:
-    """Return what some stages have still to write, and the room that there is.
+def disk_space(planner: Planner, stages: Iterable[Stage], tiles: Sequence[str] = ()) -> DiskSpace:
+    """Return the bytes that some stages still have to write, and the free disk space.
 
     A stage that cannot be planned yet, since its input is missing, is not counted.
     """
     to_write = {stage.name: _to_write(_tasks(planner, stage, tiles)) for stage in stages}
-    return Room(_free_bytes(planner.run_dir), to_write)
+    return DiskSpace(_free_bytes(planner.run_dir), to_write)
 
 
 def refuse_full_disk(planner: Planner, stages: Iterable[Stage], tiles: Sequence[str] = ()) -> None:
-    """Refuse to begin where the disk has clearly less room than what is still to be written.
+    """Refuse to start if the disk clearly has less free space than the output needs.
 
     Raises
     ------
@@ -69,28 +69,27 @@ def refuse_full_disk(planner: Planner, stages: Iterable[Stage], tiles: Sequence[
 def disk_problems(
     planner: Planner, stages: Iterable[Stage], tiles: Sequence[str] = ()
 ) -> tuple[Problem, ...]:
-    """Find a disk that has clearly less room than what is still to be written.
+    """Find a disk that clearly has less free space than the output needs.
 
-    That is ``E-RUN-DISK``, with the stage that writes most. Who shares the work of a run shares
-    its disk, so all tasks of the stages count, or those of some tiles where only these are to be
-    run.
+    Reported as ``E-RUN-DISK`` with the stage that writes most. Shards of a run share its disk, so
+    all tasks of the stages count, or only those of `tiles` if these are given.
     """
     wanted, free = list(stages), _free_bytes(planner.run_dir)
     most = sum(task.cost.bytes_written for one in wanted for task in _tasks(planner, one, tiles))
-    if free is None or free >= ENOUGH * most:  # spares a look at every commit
+    if free is None or free >= ENOUGH * most:  # avoids reading every commit record
         return ()
-    room = room_for(planner, wanted, tiles)
-    if free >= ENOUGH * room.needed_bytes:
+    space = disk_space(planner, wanted, tiles)
+    if free >= ENOUGH * space.needed_bytes:
         return ()
-    stage, size = max(room.to_write.items(), key=lambda item: item[1])
+    stage, size = max(space.to_write.items(), key=lambda item: item[1])
     hint = next(one.disk_hint for one in wanted if one.name == stage)
     itself = f"{hint}, or " if hint else ""
     return (
         Problem(
             "E-RUN-DISK",
-            f"{room}; most is for stage {stage}, {size / 1e9:.2f} GB",
+            f"{space}; most is for stage {stage}, {size / 1e9:.2f} GB",
             str(planner.run_dir),
-            f"free some room, set `run_dir` to a larger disk, {itself}run a part "
+            f"free some disk space, set `run_dir` to a larger disk, {itself}run a part "
             "(`--until`, `--tiles`)",
         ),
     )
@@ -106,16 +105,16 @@ def _tasks(planner: Planner, stage: Stage, tiles: Sequence[str]) -> Sequence[Tas
 
 
 def _to_write(tasks: Iterable[Task]) -> int:
-    """Return the bytes that tasks still add, those that are done apart."""
+    """Return the bytes that unfinished tasks still add."""
     return sum(
         max(0, task.cost.bytes_written - _there(task))
         for task in tasks
-        if task.cost.bytes_written and task.committed() is None
+        if task.cost.bytes_written and task.commit_record() is None
     )
 
 
 def _there(task: Task) -> int:
-    """Return the bytes that the outputs of a task take now."""
+    """Return the current size of the outputs of a task in bytes."""
     total = 0
     for output in task.outputs:
         with suppress(OSError):
@@ -124,7 +123,7 @@ def _there(task: Task) -> int:
 
 
 def _free_bytes(run_dir: Path) -> int | None:
-    """Return what is free for this user on the disk that holds, or will hold, a folder."""
+    """Return the bytes free for this user on the disk that holds, or will hold, a folder."""
     for folder in (run_dir, *run_dir.parents):
         with suppress(OSError):
             return shutil.disk_usage(folder).free

@@ -1,4 +1,4 @@
-"""What the machine must offer before a run begins."""
+"""GDAL drivers that a run needs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def driver_problems() -> list[Problem]:
     with rasterio.Env() as environment:
         raster = environment.drivers()
     vector = pyogrio.list_drivers(read=True)
-    asked = [(_RASTER_DRIVERS, raster, "rasterio"), (_VECTOR_DRIVERS, vector, "pyogrio")]
+    requested = [(_RASTER_DRIVERS, raster, "rasterio"), (_VECTOR_DRIVERS, vector, "pyogrio")]
     return [
         Problem(
             "E-RUN-DRIVER",
@@ -40,7 +40,7 @@ def driver_problems() -> list[Problem]:
             None,
             f"take it out of GDAL_SKIP if it is there, or install {library} as a wheel",
         )
-        for drivers, there, library in asked
+        for drivers, there, library in requested
         for name, purpose in drivers.items()
         if name not in there
     ]

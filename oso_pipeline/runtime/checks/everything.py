@@ -1,4 +1,4 @@
-"""Everything that can be known of a run before it begins; every command asks this one place.
+"""All checks of a run before it starts, for every command.
 
 ``oso check``, ``plan``, ``run`` and ``submit`` refuse for the same reasons with the same words.
 """
@@ -18,6 +18,7 @@ from oso_pipeline.core.errors import (
     Problem,
     Problems,
 )
+from oso_pipeline.core.message_codes import PATH_CODES
 from oso_pipeline.runtime.checks.cluster import key_problems, submission_problems
 from oso_pipeline.runtime.checks.disk import disk_problems
 from oso_pipeline.runtime.checks.drivers import driver_problems
@@ -28,17 +29,15 @@ from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.tasks.file_digests import StateDigests
 from oso_pipeline.tasks.stage import Stage
 
-_MISSING = "E-INPUT-058"
-
 
 @dataclass(frozen=True)
 class Part:
-    """The part of a run that is asked about.
+    """The part of a run to check.
 
     Parameters
     ----------
     stages
-        What is to be done.
+        Plan of the run.
     tiles
         Of these tiles alone; all of them where empty.
     in_jobs
@@ -56,7 +55,7 @@ def find_everything(planner: Planner, part: Part) -> Findings:
     Paths and the nomenclature, what each stage finds in its input, formats that GDAL lacks, the
     cluster, and what the plan of each stage needs of memory and disk. Findings of one stage hide
     none of another; a stage whose input is wrong cannot always be planned, so what it needs may
-    come to light when that is mended.
+    come to light when that is fixed.
     """
     config, found = planner.config, Findings()
     _add_paths(check_writable(config), found)
@@ -77,7 +76,7 @@ def find_everything_unread(config: Config, stages: Sequence[Stage], part: Part) 
     """Find what `find_everything` finds, without reading large files for the plan.
 
     Where that would refuse the run for what tasks need, they are planned once more from the
-    content of the files, which tells what is done already. `stages` are all of the run.
+    content of the files, which decides what is done already. `stages` are all of the run.
     """
     found = find_everything(Planner(config, stages, StateDigests()), part)
     refused = any(problem.code in ("E-RUN-MEMORY", "E-RUN-DISK") for problem in found.errors)
@@ -93,8 +92,8 @@ def add_paths(config: Config, found: Findings) -> None:
 
 def _add_paths(problems: Problems, found: Findings) -> None:
     # A file that is not there is missing input; everything else is a mistake in the config.
-    found.add([one for one in problems if one.code == _MISSING], InputDataError)
-    found.add([one for one in problems if one.code != _MISSING], ConfigError)
+    found.add([one for one in problems if one.code in PATH_CODES], InputDataError)
+    found.add([one for one in problems if one.code not in PATH_CODES], ConfigError)
 
 
 def _add_checks(config: Config, part: Part, found: Findings) -> set[str]:
@@ -116,16 +115,16 @@ def _add_checks(config: Config, part: Part, found: Findings) -> set[str]:
 def _add_plans(planner: Planner, part: Part, unsound: set[str], found: Findings) -> None:
     """Add what only comes to light in planning.
 
-    Where the input is wrong, what is missing for a plan was told already, and so was what hinders
-    the plan of a stage whose own check found errors, and of those after it.
+    The input checks and the check of a stage report their own errors, so a plan that is missing
+    because of them is not reported again.
     """
     is_input_good = not found.errors
-    told: set[Problem] = set()
+    reported: set[Problem] = set()
     for stage in sorted(part.stages, key=lambda one: one.name not in unsound):
         try:
             planner.tasks(stage.name)
         except OsoError as error:
             if stage.name in unsound:
-                told.update(error.problems)
+                reported.update(error.problems)
             elif is_input_good or not isinstance(error, InputDataError):
-                found.add([one for one in error.problems if one not in told], type(error))
+                found.add([one for one in error.problems if one not in reported], type(error))

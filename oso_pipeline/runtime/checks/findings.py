@@ -1,4 +1,4 @@
-"""What is wrong with a run before it begins, with the kind of error that each finding is."""
+"""Problems found before a run starts, with the error type of each."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from oso_pipeline.core.errors import (
     Problem,
     Problems,
 )
+from oso_pipeline.core.message_codes import PATH_CODES
 
 _KINDS: tuple[type[OsoError], ...] = (ConfigError, InputDataError, EnvironmentFailure)
-"""In the order in which users mend them; the first kind found gives the exit code."""
-_ABSENT = "E-INPUT-058"
+"""In the order in which users fix them; the first kind found gives the exit code."""
 
 
 class Findings:
@@ -37,11 +37,11 @@ class Findings:
         return [problem for problem in self._found if not problem.is_error]
 
     def add(self, found: Iterable[Problem], kind: type[OsoError] = InputDataError) -> None:
-        """Add findings; of a file that cannot be used (``E-INPUT-058``) the first one counts."""
+        """Add findings; of a path that cannot be used (`PATH_CODES`) the first one counts."""
         for problem in found:
-            if problem.code == _ABSENT and problem.where in self._absent:
+            if problem.code in PATH_CODES and problem.where in self._absent:
                 continue
-            if problem.code == _ABSENT:
+            if problem.code in PATH_CODES:
                 self._absent.add(problem.where)
             self._found.setdefault(problem, kind)
         if isinstance(found, Problems):

@@ -1,4 +1,4 @@
-"""What tasks declare to need is compared with what workers may use, before anything starts."""
+"""Check the memory needs of tasks against the limits of workers before a run starts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def memory_problems(planner: Planner, stages: Iterable[Stage]) -> Problems:
         with suppress(OsoError):
             tasks = planner.tasks(stage.name)
         greedy = [task for task in tasks if task.cost.memory_bytes > limit]
-        todo = [task for task in greedy if task.committed() is None]
+        todo = [task for task in greedy if task.commit_record() is None]
         if not todo:
             continue
         task = max(todo, key=lambda one: one.cost.memory_bytes)

@@ -1,6 +1,6 @@
 """Where tasks run: in this process, on this machine, or on a cluster.
 
-All executors give results as they come and know nothing of stages. Only tasks and their small
+All executors give results as they come and do not depend on stages. Only tasks and their small
 results travel; whatever is lost with a process is found missing on disk by the next run.
 """
 
@@ -19,7 +19,7 @@ __all__ = ["Executor", "LocalExecutor", "SerialExecutor", "executor_of", "n_work
 
 
 def executor_of(config: Config, workers: int | None = None) -> Executor:
-    """Return the executor that the configuration asks for.
+    """Return the executor of the configuration.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def executor_of(config: Config, workers: int | None = None) -> Executor:
 
 
 def n_workers(config: Config, workers: int | None = None) -> int:
-    """Return how many processes share the work: as asked for, as configured, or one per core.
+    """Return how many processes share the work: as requested, as configured, or one per core.
 
     By default not more than the memory of this machine, or of its container, holds.
     """

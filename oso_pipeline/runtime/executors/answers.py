@@ -1,8 +1,8 @@
-"""Results on their way back: every worker sends its own, and nobody asks for them.
+"""Results of tasks, sent by the workers without a request.
 
 To fetch a result costs dask's scheduler as much as the task did, and to wait for the first of all
 tasks in flight costs the more the more there are. So a worker sends the result as an event, on the
-connection that tells of the end of the task. An event can be lost with its worker; then the task
+connection that reports the end of the task. An event can be lost with its worker; then the task
 is known to have ended all the same, and its result is fetched.
 """
 
@@ -38,7 +38,7 @@ class Answers:
     client
         Connected to the scheduler.
     topic
-        What the events are called.
+        Topic of the events.
     """
 
     def __init__(self, client: Client, topic: str) -> None:
@@ -47,7 +47,7 @@ class Answers:
         self._come: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def subscribe(self) -> None:
-        """Ask for the results; an earlier subscription ends."""
+        """Subscribe to the results; an earlier subscription ends."""
         self.client.subscribe_topic(self.topic, lambda event: self._come.put(event[1]))
 
     def wait(self, seconds: float, more_s: float = 0.0) -> dict[Any, TaskResult]:

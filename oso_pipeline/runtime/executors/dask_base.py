@@ -1,4 +1,4 @@
-"""What the executors on dask have in common: a client, a window of tasks, a watch on the crew."""
+"""Base of the executors on dask: a client, a bounded number of tasks in flight, worker checks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Self
 
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
-from oso_pipeline.runtime.executors.in_flight import Window
-from oso_pipeline.runtime.executors.interface import Limits
+from oso_pipeline.runtime.executors.in_flight import TasksInFlight
+from oso_pipeline.runtime.executors.interface import TaskLimits
 from oso_pipeline.tasks.task import Task, TaskResult
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ class DaskExecutor:
     deadline_s
         A task that keeps a worker longer is given up and its worker replaced.
     no_workers_s
-        The run ends when there has been no worker for so long.
+        The run ends after so many seconds without a worker.
     memory_bytes
-        What a worker may use; None where nobody looks.
+        Memory limit of a worker; None for no limit.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class DaskExecutor:
         no_workers_s: float = 600.0,
         memory_bytes: float | None = None,
     ) -> None:
-        self.limits = Limits(deadline_s, memory_bytes)
+        self.limits = TaskLimits(deadline_s, memory_bytes)
         self.no_workers_s = no_workers_s
         self._client: Client | None = None
         self._last_worker = 0.0
@@ -59,14 +59,16 @@ class DaskExecutor:
             logging.getLogger("distributed").setLevel(logging.CRITICAL)
             self._client = self._start()
         self._last_worker = time.monotonic()
-        yield from Window(self._client, self, self.limits, run_id).run(chain([first], waiting))
+        yield from TasksInFlight(self._client, self, self.limits, run_id).run(
+            chain([first], waiting)
+        )
 
     def expected_workers(self) -> int:
-        """Return how many workers there are, or will be soon; the window follows it."""
+        """Return how many workers there are, or will be soon; it bounds the tasks in flight."""
         raise NotImplementedError
 
-    def tend(self, working: int) -> None:
-        """Look after the cluster; called every few seconds while tasks are in flight.
+    def check_workers(self, working: int) -> None:
+        """Check the cluster; called every few seconds while tasks are in flight.
 
         Parameters
         ----------
@@ -89,7 +91,7 @@ class DaskExecutor:
         raise NotImplementedError
 
     def _nobody(self, seconds: float) -> Problem:
-        """Say that there is no worker."""
+        """Return the message for a cluster without workers."""
         return Problem(
             "E-CLUSTER-WORKERS",
             f"no worker for {seconds:.0f} s",

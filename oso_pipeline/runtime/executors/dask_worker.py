@@ -1,4 +1,4 @@
-"""What a worker does with a task: look whether it may, then do it."""
+"""Run a task on a worker, if it may be run there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def do_here(packed: PackedTask, memory_bytes: float | None, topic: str) -> TaskR
     packed
         The task.
     memory_bytes
-        What this worker may use.
+        Memory limit of this worker.
     topic
         Where the result is sent; see `answers`.
 

@@ -29,7 +29,7 @@ class ExistingExecutor(DaskExecutor):
     deadline_s
         A task that keeps a worker longer is given up and its worker replaced.
     memory_bytes
-        What a worker may use.
+        Memory limit of a worker.
     """
 
     SIZE_EVERY_S = 5.0
@@ -40,13 +40,13 @@ class ExistingExecutor(DaskExecutor):
         super().__init__(deadline_s, 60 * cluster.no_workers_timeout_min, memory_bytes)
         self.cluster = cluster
         self._size = 0
-        self._asked = 0.0
+        self._requested = 0.0
 
     def expected_workers(self) -> int:
         """Return how many workers are connected."""
-        if self._client is not None and time.monotonic() - self._asked > self.SIZE_EVERY_S:
+        if self._client is not None and time.monotonic() - self._requested > self.SIZE_EVERY_S:
             self._size = len(self._client.nthreads())
-            self._asked = time.monotonic()
+            self._requested = time.monotonic()
         return self._size
 
     def _start(self) -> Client:

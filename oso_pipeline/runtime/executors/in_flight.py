@@ -1,4 +1,4 @@
-"""The tasks in flight. Dask's scheduler never sees more than a few per worker."""
+"""Tasks in flight: dask's scheduler never holds more than a few per worker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, Problem
 from oso_pipeline.runtime.executors import settings
 from oso_pipeline.runtime.executors.answers import Answers
 from oso_pipeline.runtime.executors.dask_worker import do_here
-from oso_pipeline.runtime.executors.interface import Limits
+from oso_pipeline.runtime.executors.interface import TaskLimits
 from oso_pipeline.runtime.executors.packed_task import PackedTask
 from oso_pipeline.tasks.task import Task, TaskResult
 
@@ -19,51 +19,51 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 PER_WORKER = 3
-"""Tasks in flight for each worker: one runs, the others wait so that it never does."""
+"""Tasks in flight per worker: one runs, the others wait so that the worker is never idle."""
 REFILL = 10
-"""A tenth of the window is handed over at once: to the scheduler a graph of one task costs as much
-as one of many."""
+"""A tenth of the tasks in flight is submitted at once: a graph of one task costs the scheduler as
+much as a graph of many."""
 LOOKS = 20
-"""The more workers there are, the dearer is a look at what each is doing, and the less often."""
+"""With more workers, asking what each of them does costs more and is done less often."""
 ANSWER_S = 5.0
-"""A result that takes longer to come is looked for in the run folder: the commit says as much."""
+"""A result that takes longer is read from the commit record in the run folder."""
 RESULT_S = 60.0
 """A result that neither comes nor is committed for so long is lost."""
 
 
-class Crew(Protocol):
-    """Who works on the tasks."""
+class WorkerPool(Protocol):
+    """The workers that run the tasks."""
 
     def expected_workers(self) -> int:
         """Return how many workers there are, or will be soon."""
         ...
 
-    def tend(self, working: int) -> None:
-        """Look after the workers; raise EnvironmentFailure where it is hopeless."""
+    def check_workers(self, working: int) -> None:
+        """Check the workers; raise EnvironmentFailure if none is left."""
         ...
 
 
-class Window:
-    """Hands tasks to the workers of a client, a few at a time, and gives every result back.
+class TasksInFlight:
+    """Submits tasks to the workers of a client, a few at a time, and yields every result.
 
     Parameters
     ----------
     client
         Connected to the scheduler.
-    crew
-        Who looks after the workers.
+    pool
+        The workers; checked regularly.
     limits
-        What a task may take. One that keeps a worker longer is killed with it and tried once
-        more, on another worker where there is one.
+        Time and memory of a task. A task that takes longer is killed with its worker and tried
+        once more, on another worker if there is one.
     run_id
         Part of the keys of the tasks on the scheduler.
     """
 
     POLL_S = 2.0
 
-    def __init__(self, client: Client, crew: Crew, limits: Limits, run_id: str) -> None:
+    def __init__(self, client: Client, pool: WorkerPool, limits: TaskLimits, run_id: str) -> None:
         self.client = client
-        self.crew = crew
+        self.pool = pool
         self.limits = limits
         self.run_id = run_id
         self.flying: dict[Future, tuple[Task, float]] = {}
@@ -79,7 +79,7 @@ class Window:
         self._answers.subscribe()
         self._fill(waiting)
         while self.flying:
-            patience_s = settings.patience_s(self.crew.expected_workers())
+            patience_s = settings.patience_s(self.pool.expected_workers())
             results = self._answered(self._answers.wait(self.POLL_S, patience_s))
             self._require_scheduler()
             if time.monotonic() - self._looked >= max(self.POLL_S, LOOKS * patience_s):
@@ -90,18 +90,18 @@ class Window:
             self._fill(waiting)
 
     def _fill(self, waiting: Iterator[Task | None]) -> None:
-        """Hand over the next tasks, some at a time."""
-        most = PER_WORKER * max(1, self.crew.expected_workers())
-        room = most - len(self.flying)
-        if self.flying and room < most // REFILL:
+        """Submit the next tasks, some at a time."""
+        most = PER_WORKER * max(1, self.pool.expected_workers())
+        free = most - len(self.flying)
+        if self.flying and free < most // REFILL:
             return
         tasks: list[Task] = []
-        while len(tasks) < room and (task := next(waiting, None)) is not None:
+        while len(tasks) < free and (task := next(waiting, None)) is not None:
             tasks.append(task)
         self._submit(tasks)
 
     def _submit(self, tasks: Sequence[Task], workers: Sequence[str] = ()) -> None:
-        """Hand over tasks, rather to these workers."""
+        """Submit tasks, preferably to these workers."""
         if not tasks:
             return
         # Tuples that begin alike keep all tasks in one group, which dask then queues;
@@ -162,13 +162,13 @@ class Window:
         return result
 
     def _look_around(self) -> list[TaskResult]:
-        """Let the crew be tended and give up the tasks that are past their deadline."""
+        """Check the workers and give up the tasks that are past their deadline."""
         try:
             processing = self.client.processing()
         except Exception:  # noqa: BLE001 - whatever is raised, the question is the same
             self._require_scheduler()
             return []
-        self.crew.tend(len(processing))
+        self.pool.check_workers(len(processing))
         now = self._looked = time.monotonic()
         # A task waits for a worker before it starts, on a busy cluster for hours.
         running = {(worker, key) for worker, keys in processing.items() for key in keys}
@@ -206,7 +206,7 @@ class Window:
         """Raise EnvironmentFailure if the connection to the scheduler is lost.
 
         The tasks in flight are lost with it, as the scheduler forgets those of a client that
-        is gone; what the workers committed is not.
+        is gone; committed files of the workers are kept.
         """
         if self.client.status != "running" or reason == "scheduler-connection-lost":
             address = self.client.scheduler.address if self.client.scheduler else "it"
@@ -215,7 +215,7 @@ class Window:
                     "E-CLUSTER-LOST",
                     f"the connection to dask's scheduler at {address} is lost",
                     None,
-                    "look whether it was killed or the network failed; what is committed is "
+                    "check whether it was killed or the network failed; committed files are "
                     "kept, run the same command again",
                 )
             )
@@ -223,7 +223,7 @@ class Window:
 
 async def _outcomes(futures: Sequence[Future]) -> list[TaskResult | BaseException]:
     """Return for each future its result, or what was raised instead; runs in the client's loop."""
-    # Never ask for the status of a future: it can go back after the loss of a worker.
+    # Never query the status of a future: it can go back after the loss of a worker.
     waiting = (future.result(timeout=ANSWER_S) for future in futures)
     return await asyncio.gather(*waiting, return_exceptions=True)
 
@@ -236,8 +236,8 @@ def _elsewhere(worker: str, workers: Sequence[str]) -> list[str]:
 
 
 def _from_commit(task: Task, submitted: float) -> TaskResult | None:
-    """Return the result of a task as its commit tells it, or None if it is not committed."""
-    record = task.committed()
+    """Return the result of a task from its commit record, or None if it is not committed."""
+    record = task.commit_record()
     if record is None:
         return None
     seconds = time.monotonic() - submitted

@@ -1,4 +1,4 @@
-"""What a run asks of an executor."""
+"""The interface of an executor."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from oso_pipeline.tasks.task import Task, TaskResult
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a task may take.
+class TaskLimits:
+    """Time and memory limits of a task.
 
     Parameters
     ----------
     deadline_s
         Seconds on a worker.
     memory_bytes
-        Memory of the worker; None where nobody looks.
+        Memory of the worker; None for no limit.
     """
 
     deadline_s: float
@@ -36,11 +36,11 @@ class Executor(Protocol):
         """Run the tasks; every task gives exactly one result.
 
         They are taken one by one as there are workers for them. Where the next is None it has to
-        wait until the caller has seen another result, and is asked for again then.
+        wait until the caller has seen another result, and is requested again then.
 
         Raises
         ------
         EnvironmentFailure
-            If there is nobody left to run them: no workers, or the scheduler is gone.
+            If no workers are left, or the scheduler is gone.
         """
         ...

@@ -61,13 +61,13 @@ class LocalExecutor(DaskExecutor):
         """Return the number of worker processes; those that die are replaced."""
         return self.workers
 
-    def tend(self, working: int) -> None:
-        """Look after the workers; see `DaskExecutor.tend`.
+    def check_workers(self, working: int) -> None:
+        """Check the workers; see `DaskExecutor.check_workers`.
 
         Dask replaces a worker that dies, but gives it up for good if it dies once more before it
         is known, or takes long to start.
         """
-        super().tend(working)
+        super().check_workers(working)
         if self._cluster is not None:
             self._cluster.loop.add_callback(_replace_given_up, self._cluster, self.workers)
 
@@ -143,18 +143,18 @@ def _close(cluster: LocalCluster) -> None:
 
 
 def _is_replacing(cluster: LocalCluster) -> bool:
-    """Tell whether the process of a worker is gone and its successor has not begun."""
+    """Return whether the process of a worker is gone and its successor has not begun."""
     nannies = [nanny for nanny in cluster.workers.values() if not _has_given_up(nanny)]
     return any(getattr(nanny, "pid", None) is None for nanny in nannies)
 
 
 def _has_given_up(nanny: Nanny) -> bool:
-    """Tell whether what starts a worker anew has ended itself."""
+    """Return whether what starts a worker again has ended itself."""
     return nanny.status.name in ("closing", "closed", "failed")
 
 
 def _require_semaphores() -> None:
-    """Refuse to start where processes cannot be started for want of shared memory.
+    """Refuse to start where processes cannot be started for lack of shared memory.
 
     The processes themselves would die of it without a word.
 
@@ -178,7 +178,7 @@ def _require_semaphores() -> None:
 
 
 def _dead(error: BaseException) -> Problem:
-    """Say that workers do not come up, with what is at the bottom of it."""
+    """Return the error of workers that do not start, with its cause."""
     while error.__cause__ is not None:
         error = error.__cause__
     return Problem(

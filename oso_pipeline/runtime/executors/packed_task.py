@@ -50,7 +50,7 @@ class PackedTask:
         ------
         EnvironmentFailure
             If another version packed it (``E-CLUSTER-VERSION``), or it cannot be read here, for
-            want of a package or because it is damaged (``E-CLUSTER-CODE``).
+            lack of a package or because it is damaged (``E-CLUSTER-CODE``).
         """
         host = socket.gethostname()
         if self.version != __version__:

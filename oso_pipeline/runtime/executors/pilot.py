@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OVERHEAD_GB = 0.25
-"""What the process that watches over a worker takes."""
+"""Memory of the process that supervises a worker."""
 REFUSALS = 3
 """After so many submissions refused one after the other the run ends."""
 DEATH_TIMEOUT_S = 120
@@ -36,7 +36,7 @@ class PilotExecutor(DaskExecutor):
     """Runs tasks on workers in jobs of Slurm or PBS.
 
     The scheduler lives in this process. The number of jobs in the queue is kept by looking at
-    the queue: one that has expired, was cancelled or failed is submitted anew for as long as
+    the queue: one that has expired, was cancelled or failed is submitted again for as long as
     there is work. Jobs are cancelled at the end, however it comes; those of a driver that was
     killed end by themselves when they miss its scheduler.
 
@@ -50,7 +50,7 @@ class PilotExecutor(DaskExecutor):
         The run folder; gets the logs of the jobs in ``jobs/``.
     """
 
-    TEND_EVERY_S = 10.0
+    CHECK_EVERY_S = 10.0
 
     def __init__(self, cluster: PilotCluster, runtime: Runtime, run_dir: Path) -> None:
         super().__init__(
@@ -63,7 +63,7 @@ class PilotExecutor(DaskExecutor):
         self.log_dir = run_dir / "jobs"
         self.queue = queues.QUEUES[cluster.system]
         self._jobs: JobQueueCluster | None = None
-        self._tended = 0.0
+        self._checked = 0.0
 
     def __exit__(self, *error: object) -> None:
         try:
@@ -76,16 +76,16 @@ class PilotExecutor(DaskExecutor):
         """Return how many workers there are once all jobs run."""
         return self.cluster.jobs * self.cluster.workers_per_job
 
-    def tend(self, working: int) -> None:
-        """Replace the jobs that are gone; see `DaskExecutor.tend`."""
-        super().tend(working)
-        if self._jobs is None or time.monotonic() - self._tended < self.TEND_EVERY_S:
+    def check_workers(self, working: int) -> None:
+        """Replace the jobs that are gone; see `DaskExecutor.check_workers`."""
+        super().check_workers(working)
+        if self._jobs is None or time.monotonic() - self._checked < self.CHECK_EVERY_S:
             return
-        self._tended = time.monotonic()
+        self._checked = time.monotonic()
         if len(self._jobs.refusals) >= REFUSALS:
             raise EnvironmentFailure(self._refused(self._jobs.refusals[-1]))
         alive = self.queue.alive()
-        if alive is None:  # the batch system does not answer; the next look may tell more
+        if alive is None:  # the batch system does not answer; the next query may answer
             return
         gone = [name for name, job in self._jobs.workers.items() if job.job_id not in alive]
         if gone:
@@ -106,7 +106,7 @@ class PilotExecutor(DaskExecutor):
         self.log_dir.mkdir(parents=True, exist_ok=True)
         self._jobs = self._submitter()
         self._jobs.scale(jobs=self.cluster.jobs)
-        self._tended = time.monotonic()
+        self._checked = time.monotonic()
         client = Client(self._jobs)
         settings.be_patient(self._jobs.scheduler, self.expected_workers())
         return client
@@ -150,7 +150,7 @@ class PilotExecutor(DaskExecutor):
         }
 
     def _directives(self, job_gb: float) -> dict[str, Any]:
-        """Return what the batch systems are told in words of their own."""
+        """Return the directives in the syntax of the batch system."""
         logs = f"{self.log_dir}/worker-%j.log"
         given = list(self.cluster.directives)
         megabytes = math.ceil(job_gb * 1024)
@@ -183,7 +183,7 @@ class PilotExecutor(DaskExecutor):
 
 
 def cluster_class(system: str) -> type[JobQueueCluster]:
-    """Return the class of dask-jobqueue for a batch system, with what it leaves open mended.
+    """Return the class of dask-jobqueue for a batch system, with what it leaves open fixed.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def cluster_class(system: str) -> type[JobQueueCluster]:
     class Cluster(base):
         job_cls = Job
         refusals: ClassVar[list[str]] = []
-        """What the batch system said to each submission since the last that it took."""
+        """Messages of the batch system to submissions since the last accepted one."""
 
     return Cluster
 

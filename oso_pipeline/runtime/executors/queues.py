@@ -1,4 +1,4 @@
-"""What the commands of a batch system tell about jobs."""
+"""States of jobs from the commands of a batch system."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ENDED = frozenset(
 
 @dataclass(frozen=True)
 class Queue:
-    """How to ask a batch system.
+    """How to query a batch system.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Queue:
         Command that lists the jobs of a user.
     read
         From a line of the answer to the number of the job, its state and the reason of it;
-        None for lines that tell of no job.
+        None for lines without a job.
     """
 
     submit: str
@@ -69,7 +69,7 @@ class Queue:
         return None if jobs is None else {job for job, state, _ in jobs if state not in ENDED}
 
     def describe(self) -> str:
-        """Say in one line what the queue holds."""
+        """Return one line on the jobs in the queue."""
         jobs = self.jobs()
         if jobs is None:
             return "the batch system does not answer"
@@ -82,7 +82,7 @@ class Queue:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # no variable tells, and passwd has no entry
+    except (KeyError, OSError):  # no variable is set, and passwd has no entry
         return str(os.getuid())
 
 

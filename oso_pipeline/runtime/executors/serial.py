@@ -14,7 +14,7 @@ class SerialExecutor:
     Parameters
     ----------
     memory_bytes
-        What this process may use; nothing but the system holds it to that.
+        Memory limit of this process; enforced by the system only.
     """
 
     def __init__(self, memory_bytes: float | None = None) -> None:
@@ -32,7 +32,7 @@ class SerialExecutor:
         Raises
         ------
         EnvironmentFailure
-            If the run folder has vanished between two tasks; the next would make it anew.
+            If the run folder has vanished between two tasks; the next would make it again.
         """
         for task in tasks:
             if task is None:  # none is under way here that it could wait for

@@ -37,7 +37,7 @@ SCHEDULER_SETTINGS: dict[str, Any] = {
     "distributed.scheduler.no-workers-timeout": "600s",
     # Pages that everybody on this machine could read: tasks, logs, stacks.
     "distributed.scheduler.http.routes": [],
-    # What watches the scheduler itself, for pages that nobody sees.
+    # Monitoring of the scheduler itself, for pages that are not shown.
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.diagnostics.computations.nframes": 0,
@@ -64,23 +64,23 @@ def apply(**scheduler: Any) -> None:
 def patience_s(workers: int) -> float:
     """Return how long driver and scheduler wait to send several messages as one.
 
-    Every worker has its next tasks meanwhile, as 1,200 may end in a second: more than any
+    Every worker has its next tasks meanwhile, since 1,200 may end in a second: more than any
     scheduler hands out.
     """
     return min(workers / 400, 1.0)
 
 
 def be_patient(scheduler: Scheduler, workers: int) -> None:
-    """Let a scheduler of this process and its workers, of so many, send fewer messages.
+    """Reduce the messages between a scheduler of this process and its workers.
 
-    By default workers tell it together 100 times a second that they live, which costs it more than
-    the tasks do; and it tells its client of every task in a message of its own. It takes a worker
+    By default all workers together send 100 heartbeats a second, which costs it more than
+    the tasks do; and it sends its client a message for every task. It takes a worker
     for lost that is silent for five minutes.
     """
     answer = scheduler.handlers["heartbeat_worker"]
 
-    def answer_seldom(**told: Any) -> dict[str, Any]:
-        answered: dict[str, Any] = answer(**told)
+    def answer_seldom(**content: Any) -> dict[str, Any]:
+        answered: dict[str, Any] = answer(**content)
         if usual := answered.get("heartbeat-interval"):
             seconds = min(len(scheduler.workers) / HEARTBEATS_PER_S, LONGEST_HEARTBEAT_S)
             answered["heartbeat-interval"] = max(usual, seconds)
@@ -92,7 +92,7 @@ def be_patient(scheduler: Scheduler, workers: int) -> None:
 
 
 def serve_pages() -> None:
-    """Let the scheduler serve what its dashboard shows; after `apply`, before it starts."""
+    """Enable the pages of the scheduler's dashboard; after `apply`, before it starts."""
     import dask
 
     modules = [f"distributed.http.{name}" for name in ("scheduler.info", "health", "statics")]

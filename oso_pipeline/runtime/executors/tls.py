@@ -1,4 +1,4 @@
-"""The keys by which driver, scheduler and workers know each other on a network.
+"""The keys that authenticate driver, scheduler and workers on a network.
 
 All of them hold the same pair, signed by an authority whose own key is thrown away: whoever
 has the folder may take part, nobody else.
@@ -86,7 +86,7 @@ def temporary_security() -> Security:
 
     They are written nowhere but for a moment in a file that only this user can read, since
     OpenSSL takes them from there, and end with the processes. They are valid for decades to both
-    sides, so that a clock that is set anew does not close the connections of a run.
+    sides, so that a clock that is set again does not close the connections of a run.
     """
     from distributed import Security
 
@@ -99,7 +99,7 @@ def temporary_security() -> Security:
 
 
 def worker_variables(folder: Path) -> dict[str, str]:
-    """Return the variables that tell a worker where its keys are; paths, never the keys."""
+    """Return the environment variables with the paths of the keys of a worker, never the keys."""
     prefix = "DASK_DISTRIBUTED__COMM__"
     return {
         f"{prefix}REQUIRE_ENCRYPTION": "True",
@@ -110,7 +110,7 @@ def worker_variables(folder: Path) -> dict[str, str]:
 
 
 def check_keys(folder: Path) -> Problems:
-    """Look whether the keys in a folder can be used, and only by their owner."""
+    """Check that the keys in a folder can be used, and only by their owner."""
     problems = Problems()
     hint = "make keys with `oso cluster-keys DIR` and name their folder in `runtime.cluster.tls`"
     paths = [folder / name for name in (AUTHORITY, CERTIFICATE, KEY)]

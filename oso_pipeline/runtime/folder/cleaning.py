@@ -1,7 +1,7 @@
 """Remove from a run folder what can be made again, by kind.
 
 Only files that the run made are ever removed: they have a commit record that names a stage of this
-package, or the name of a temporary file. What somebody else put there, or changed, stays.
+package, or the name of a temporary file. Files that others put there, or changed, stay.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from oso_pipeline.runtime.folder.verification import FOLDERS_APART, RECORD_KEYS
 from oso_pipeline.tasks.stage import Makes, Stage
 
 TEMPORARY = "temporary"
-"""What killed writers left."""
+"""Temporary files of killed writers."""
 OUTDATED = "outdated"
-"""What no task of the plan makes any more; results apart."""
+"""Files that no task of the plan makes any more, without results."""
 BY_DEFAULT = (TEMPORARY, OUTDATED)
 _RECORD = ".json"
 
@@ -52,12 +52,12 @@ class Found:
 
 @dataclass
 class Holding:
-    """What a run folder holds.
+    """Removable files of a run folder.
 
     Parameters
     ----------
     kinds
-        What can be removed, by kind, in the order of the flow.
+        Files that can be removed, by kind, in the order of the stages.
     changed
         Files that are not as they were committed; they are nobody's to remove.
     """
@@ -84,7 +84,7 @@ def look(folder: Path, stages: Sequence[Stage], planned: Collection[str] | None)
     stages
         They say what they leave there.
     planned
-        Outputs of all tasks of the plan, relative to the folder; None where it is not asked what
+        Outputs of all tasks of the plan, relative to the folder; None if it is not required what
         is outdated.
     """
     makes = {stage.name: _makes(stage) for stage in stages}
@@ -168,7 +168,7 @@ def _kind(
 
 
 def _is_as_committed(file: Path, record: dict[str, Any]) -> bool:
-    """Tell whether a file has the size that was committed, or is gone."""
+    """Return whether a file has the size that was committed, or is gone."""
     try:
         return file.lstat().st_size == record["size"]
     except FileNotFoundError:

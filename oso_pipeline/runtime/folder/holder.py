@@ -1,4 +1,4 @@
-"""Who holds a run folder, as a lock file says it."""
+"""The holder of a run folder, as written in a lock file."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Holder:
     job
         Its number in the batch system, where there is one.
     token
-        Tells the lock from any other of the same process.
+        Distinguishes the lock from others of the same process.
     recipe
-        What decides the tasks of the holder, as `Config.recipe_id`; empty where it is not told.
+        Identifier of the tasks of the holder, as `Config.recipe_id`; empty if unknown.
     """
 
     role: str
@@ -83,11 +83,11 @@ class Holder:
         return f"{self.role}, process {self.pid} on {self.host}{job}"
 
     def differs_from(self, other: Holder | None) -> bool:
-        """Tell whether the tasks of another holder are known to be others."""
+        """Return whether the tasks of another holder are known to be others."""
         return bool(other and other.recipe and self.recipe and other.recipe != self.recipe)
 
     def is_there(self) -> bool | None:
-        """Tell whether the process runs; None where that cannot be known from here."""
+        """Return whether the process runs; None where that cannot be known from here."""
         if not self.space or self.space != processes.space():
             return None
         return processes.is_alive(self.pid, self.ticks)

@@ -1,7 +1,7 @@
-"""Who works in a run folder: one driver, or shards of a job array beside each other.
+"""Locks of a run folder: one driver, or shards of a job array beside each other.
 
 A holder keeps a lock file and renews its time every few seconds. Where its process can be looked
-for, that alone tells whether the lock is abandoned. A process on another machine, or in another
+for, that alone decides whether the lock is abandoned. A process on another machine, or in another
 container of this one, cannot: there a lock is abandoned when it was not renewed for minutes. The
 clock that counts is that of the file system, so those of the machines may differ.
 """
@@ -48,7 +48,7 @@ class RunLock:
     seize
         Take the lock away from whoever holds it; a run that lost its lock stops.
     recipe
-        What decides the tasks, as `Config.recipe_id`.
+        Identifier of the tasks, as `Config.recipe_id`.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class RunLock:
                     "E-RUN-LOCK",
                     f"the run folder was taken away from this run; it now belongs to {who}",
                     str(self.path),
-                    "what is committed is kept; run the same command again when the other ended",
+                    "committed files are kept; run the same command after the other run has ended",
                 )
             )
 
@@ -118,11 +118,11 @@ class RunLock:
         driver = lock_path(self.run_dir, None)
         if self.path == driver:
             return sorted(shard_locks(self.run_dir))
-        strangers = [other for other in sorted(shard_locks(self.run_dir)) if self._differs(other)]
-        return [driver, *strangers] if driver.exists() else strangers
+        shards = [other for other in sorted(shard_locks(self.run_dir)) if self._differs(other)]
+        return [driver, *shards] if driver.exists() else shards
 
     def _differs(self, path: Path) -> bool:
-        """Tell whether a shard does other tasks than this one."""
+        """Return whether a shard does other tasks than this one."""
         return path != self.path and self.holder.differs_from(Holder.read(path))
 
     def _clear(self, path: Path) -> bool:
@@ -201,7 +201,7 @@ def silence_s(path: Path) -> float | None:
 
 
 def is_abandoned(path: Path, holder: Holder | None) -> bool:
-    """Tell whether a lock that lies at `path` does not count any more."""
+    """Return whether a lock that lies at `path` does not count any more."""
     there = None if holder is None else holder.is_there()
     if holder is None or there is not None:
         return not there
@@ -245,7 +245,7 @@ def _refusal(path: Path, holder: Holder | None, own: Holder) -> EnvironmentFailu
                 "give all shards the same configuration, or each configuration its own `run_dir`",
             )
         )
-    who = str(holder) if holder else "a process that does not tell its name"
+    who = str(holder) if holder else "an unknown process"
     return EnvironmentFailure(
         Problem(
             "E-RUN-LOCK",

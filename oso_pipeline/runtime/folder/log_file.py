@@ -1,4 +1,4 @@
-"""The log of a run in its folder: what happened, one JSON object per line."""
+"""The log of a run in its folder: one event per line, as JSON."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class LogFile:
         except FileNotFoundError as error:
             raise vanished("the run", self.path.parent) from error
         except OSError as error:
-            # The log is for people; what a full disk means for the results, their tasks tell.
+            # The log is for people; a full disk is reported by the tasks that write results.
             logger.warning("%s cannot be written: %s", self.path, error)
 
 
@@ -85,9 +85,9 @@ def record_of(event: Event) -> dict[str, Any] | None:
         case TaskStraggles():
             return {"event": "straggler", **_of_straggler(event)}
         case StageEnded(plan, failed, gathered, blocked):
-            told = {"headline": gathered.headline, "warnings": list(gathered.warnings)}
+            summary = {"headline": gathered.headline, "warnings": list(gathered.warnings)}
             ends = {"event": "stage_ends", "stage": plan.name, "failed": failed}
-            return {**ends, "blocked": blocked, **told}
+            return {**ends, "blocked": blocked, **summary}
         case RunEnded(outcome) if outcome.needs:
             stages = {name: needs.to_json() for name, needs in outcome.needs.items()}
             return {"event": "needs", "stages": stages}
@@ -108,12 +108,12 @@ def _of_task(result: TaskResult) -> dict[str, Any]:
 
 
 def _of_straggler(event: TaskStraggles) -> dict[str, Any]:
-    sign = event.sign
+    beat = event.heartbeat
     return {
-        "stage": sign.stage,
-        "task": sign.task,
-        "host": sign.host,
-        "pid": sign.pid,
+        "stage": beat.stage,
+        "task": beat.task,
+        "host": beat.host,
+        "pid": beat.pid,
         "seconds": round(event.seconds, 1),
         "peers_s": round(event.usual_s, 3),
     }

@@ -1,7 +1,7 @@
-"""Whose a folder is: a run works only in a folder of its own, and removes only its own files.
+"""Ownership of a folder: a run works only in its own folder, and removes only its own files.
 
-A run folder is told by ``run.json``, which a run writes before anything else. A user who names the
-folder of a project instead would lose ``config.yaml`` and what looks like a temporary file.
+A run folder is recognised by ``run.json``, which a run writes first. Without it, a user who names
+the folder of a project would lose ``config.yaml`` and files that look temporary.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ notebook that has looked at products in archives."""
 
 
 def is_run_folder(folder: Path) -> bool:
-    """Tell whether a run has written a folder; its mark may be damaged."""
+    """Return whether a run has written a folder; its mark may be damaged."""
     mark = folder / MARK
     return "run_id" in read_object(mark) or (mark.is_file() and (folder / ACTIVITY).is_dir())
 
@@ -72,9 +72,9 @@ def dump(content: object) -> str:
 
 
 def _is_dump(path: Path) -> bool:
-    """Tell whether a file holds just what `dump` makes of it: then nobody's words get lost.
+    """Return whether a file holds just what `dump` makes of it: then nobody's words get lost.
 
-    Lines may be wrapped elsewhere, as of a folder that was moved and whose paths were mended.
+    Lines may be wrapped elsewhere, as of a folder that was moved and whose paths were fixed.
     """
     try:
         text = read_regular(path).decode("utf-8")

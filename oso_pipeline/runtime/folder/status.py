@@ -1,6 +1,6 @@
 """How far a run is, who works on it and what failed: read from its folder alone.
 
-So it can be asked on any host that sees the folder, whoever runs it and however.
+So it works on any host that sees the folder, for any executor.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from oso_pipeline.runtime.folder.lock import (
 )
 from oso_pipeline.runtime.planner import Planner, StagePlan
 from oso_pipeline.runtime.shard import Shard
-from oso_pipeline.tasks.heartbeat import ACTIVITY, Sign, living_signs
+from oso_pipeline.tasks.heartbeat import ACTIVITY, Heartbeat, live_heartbeats
 from oso_pipeline.tasks.stage import Stage
 from oso_pipeline.tasks.task import Task, TaskResult, TaskState
 
@@ -66,7 +66,7 @@ class Progress:
 
 
 class ProgressFile:
-    """Keeps a small file in ``activity`` that tells how far the run is; follows a run."""
+    """Keeps a small progress file in ``activity``; follows a run."""
 
     def __init__(self, run_dir: Path, shard: Shard | None) -> None:
         self.path = run_dir / ACTIVITY / f"{file_stem(shard)}.json"
@@ -77,7 +77,7 @@ class ProgressFile:
     def notice(self, event: Event) -> None:
         """Note the stage, count its tasks; the file follows once a second and at the end.
 
-        Of stages that go together it tells of the one that began first.
+        Of stages that run together it shows the one that began first.
         """
         match event:
             case StageStarted(plan):
@@ -123,7 +123,7 @@ class Worker:
     alive
         Whether it is taken for alive.
     progress
-        How far it is, where it has told.
+        Its progress, if it has reported any.
     """
 
     holder: Holder
@@ -139,13 +139,13 @@ class Status:
     Parameters
     ----------
     plans
-        The stages that the configuration asks for.
+        The stages of the configuration.
     workers
         Who holds a lock.
-    signs
+    heartbeats
         Tasks under way.
     failures
-        What failed and was not done since: error by stage and task.
+        Failed tasks that were not done since: error by stage and task.
     slow
         Tasks under way that were named as much slower than their peers, and how many seconds
         these took.
@@ -153,9 +153,9 @@ class Status:
 
     plans: list[StagePlan]
     workers: list[Worker]
-    signs: list[Sign]
+    heartbeats: list[Heartbeat]
     failures: dict[tuple[str, str], str]
-    slow: dict[Sign, float] = field(default_factory=dict)
+    slow: dict[Heartbeat, float] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
@@ -164,7 +164,7 @@ class Status:
 
 
 class Watch:
-    """Looks at a run again and again; what was found done costs a look at two file sizes then."""
+    """Watches a run; a finished task is checked again by the size of two files only."""
 
     def __init__(self, planner: Planner) -> None:
         self.planner = planner
@@ -179,9 +179,9 @@ class Watch:
         said = _failures(run_dir)
         failures = {task: said[task] for task in todo if task in said}
         longest = self.planner.config.runtime.task_deadline_s
-        active = living_signs(run_dir, longest)
+        active = live_heartbeats(run_dir, longest)
         slow = _slow(run_dir)
-        named = {sign: slow[key] for sign in active if (key := _attempt(asdict(sign))) in slow}
+        named = {beat: slow[key] for beat in active if (key := _attempt(asdict(beat))) in slow}
         return Status(plans, list(_workers(run_dir)), active, failures, named)
 
     def _plan(self, stage: Stage) -> StagePlan:
@@ -217,10 +217,10 @@ def _workers(run_dir: Path) -> Iterator[Worker]:
 
 
 def _progress(path: Path) -> Progress | None:
-    told = read_object(path)
+    content = read_object(path)
     try:
-        todo, ended, failed = (int(told[name]) for name in ("todo", "ended", "failed"))
-        return Progress(str(told["stage"]), todo, ended, failed, float(told["seconds"]))
+        todo, ended, failed = (int(content[name]) for name in ("todo", "ended", "failed"))
+        return Progress(str(content["stage"]), todo, ended, failed, float(content["seconds"]))
     except ODD_VALUES:
         return None
 
@@ -251,7 +251,7 @@ def _attempt(content: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def _entries(run_dir: Path, event: str) -> Iterator[dict[str, Any]]:
-    """Yield what all logs of a run tell of a kind of event."""
+    """Yield the events of one kind from all logs of a run."""
     for path in (run_dir / "log.jsonl", *(run_dir / ACTIVITY).glob("shard-*.jsonl")):
         try:
             lines = read_regular(path).decode("utf-8", "replace").splitlines()

@@ -20,7 +20,7 @@ from oso_pipeline.runtime.events import (
     TaskStraggles,
 )
 from oso_pipeline.runtime.planner import StagePlan
-from oso_pipeline.tasks.heartbeat import Sign, living_signs
+from oso_pipeline.tasks.heartbeat import Heartbeat, live_heartbeats
 from oso_pipeline.tasks.task import TaskResult
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Usual:
     Parameters
     ----------
     peers
-        Fewer tasks that have ended tell nothing.
+        Minimum number of ended tasks for a comparison.
     times
         Times the median of the peers. A task that was planned to be longer than they has that
         much longer.
@@ -51,10 +51,10 @@ class Usual:
 
 
 class StragglerWatch:
-    """Looks at the signs that tasks leave in the run folder; follows a run.
+    """Reads the heartbeat files of running tasks; follows a run.
 
     It does so from a thread of its own, so it works wherever the tasks run. Times are counted
-    from when a sign was first seen: clocks of other hosts may differ.
+    from when a heartbeat was first seen: clocks of other hosts may differ.
 
     Parameters
     ----------
@@ -63,13 +63,13 @@ class StragglerWatch:
     longest_s
         Signs of other hosts that are older are taken for left behind.
     observers
-        Are told of `TaskStraggles`, once for each attempt at a task.
+        Notified of `TaskStraggles`, once for each attempt at a task.
     usual
         When a task is slow.
     every_s
         How often to look.
     host
-        Only tasks of this host, for shards: hundreds of them would read each other's signs.
+        Only tasks of this host, for shards: hundreds of them would read each other's heartbeats.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class StragglerWatch:
         self._planned: dict[tuple[str, str], float] = {}
         self._open: set[tuple[str, str]] = set()
         self._took: dict[str, list[tuple[float, float]]] = {}
-        self._seen: dict[Sign, float] = {}
+        self._seen: dict[Heartbeat, float] = {}
         self._ended = threading.Event()
 
     def __enter__(self) -> StragglerWatch:
@@ -112,30 +112,30 @@ class StragglerWatch:
         """Return the tasks that have become slow since the last look."""
         now = time.monotonic()
         mine = [
-            sign
-            for sign in living_signs(self.run_dir, self.longest_s, self.host)
-            if (sign.stage, sign.task) in self._open
+            beat
+            for beat in live_heartbeats(self.run_dir, self.longest_s, self.host)
+            if (beat.stage, beat.task) in self._open
         ]
-        self._seen = {sign: self._seen.get(sign, now) for sign in mine}
+        self._seen = {beat: self._seen.get(beat, now) for beat in mine}
         usual = {
             stage: tuple(map(median, zip(*list(took), strict=True)))
             for stage, took in list(self._took.items())
             if len(took) >= self.usual.peers
         }
-        # A worker that was killed leaves its sign; only the latest attempt at a task counts.
+        # A killed worker leaves its heartbeat file; only the latest attempt at a task counts.
         latest = {
-            (sign.stage, sign.task): sign for sign in sorted(mine, key=self._seen.__getitem__)
+            (beat.stage, beat.task): beat for beat in sorted(mine, key=self._seen.__getitem__)
         }
         found = []
-        for task, sign in latest.items():
-            if sign.stage not in usual:
+        for task, beat in latest.items():
+            if beat.stage not in usual:
                 continue
-            usual_s, usually_planned = usual[sign.stage]
+            usual_s, usually_planned = usual[beat.stage]
             larger = max(1.0, self._planned[task] / usually_planned) if usually_planned else 1.0
             allowed_s = max(self.usual.least_s, self.usual.times * usual_s * larger)
-            if (seconds := now - self._seen[sign]) > allowed_s:
+            if (seconds := now - self._seen[beat]) > allowed_s:
                 self._open.discard(task)
-                found.append(TaskStraggles(sign, seconds, usual_s))
+                found.append(TaskStraggles(beat, seconds, usual_s))
         return found
 
     def _begin(self, plan: StagePlan) -> None:

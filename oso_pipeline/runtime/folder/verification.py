@@ -25,17 +25,17 @@ from oso_pipeline.tasks.stage import Stage
 
 _RECORD_SUFFIX = ".json"
 FOLDERS_APART = (ACTIVITY, "batch")
-"""They hold what runs tell of themselves; stages name theirs."""
+"""Folders with the state of runs; stages name theirs."""
 RECORD_KEYS = {"sha256", "size", "key"}
 _UNCOMMITTED = {"run.json", "config.yaml", "log.jsonl", "run.lock"}
-"""Files at the top of a run folder that tell of the run and are no result of a task."""
+"""Files at the top of a run folder that describe the run and are not results of a task."""
 
-_MEND = "`oso verify RUN --repair`, then `oso run` makes it again"
+_REPAIR = "`oso verify RUN --repair`, then `oso run` makes it again"
 
 
 @dataclass
 class Verification:
-    """What was found in a run folder.
+    """Result of the verification of a run folder.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Verification:
     condemned
         Commit records that must not count any more.
     temporaries
-        What killed writers left behind.
+        Temporary files of killed writers.
     """
 
     folder: Path
@@ -61,9 +61,9 @@ class Verification:
     temporaries: list[Path] = field(default_factory=list)
 
     def condemn(self, record: Path, code: str, message: str, where: Path) -> None:
-        """Note that a commit record does not tell the truth."""
+        """Note that a commit record does not match its file."""
         self.condemned.append(record)
-        self.problems.error(code, message, where, _MEND)
+        self.problems.error(code, message, where, _REPAIR)
 
 
 def verify_run(folder: Path, stages: Iterable[Stage] = STAGES) -> Verification:
@@ -72,7 +72,7 @@ def verify_run(folder: Path, stages: Iterable[Stage] = STAGES) -> Verification:
     Parameters
     ----------
     folder
-        The run folder. A run may be at work in it; what it replaces meanwhile is read again.
+        The run folder. A run may work in it; files that it replaces meanwhile are read again.
     stages
         They say which folders hold no outputs.
 
@@ -90,8 +90,8 @@ def verify_run(folder: Path, stages: Iterable[Stage] = STAGES) -> Verification:
     records = {path for path in files if _is_record(path)}
     committed = [path for path in files if sidecar_of(path) in records]
     with ThreadPoolExecutor(min(4, machine.cores())) as pool:  # hashing frees the GIL
-        for path, verdict in zip(committed, pool.map(_examine, committed), strict=True):
-            _judge(found, path, verdict)
+        for path, compared in zip(committed, pool.map(_examine, committed), strict=True):
+            _record(found, path, compared)
     for record in sorted(records - {sidecar_of(path) for path in committed}):
         file = record.with_name(record.name.removesuffix(_RECORD_SUFFIX))
         found.condemn(record, "E-VERIFY-GONE", "a committed file is gone", file)
@@ -111,50 +111,50 @@ def repair(found: Verification) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Comparison:
     code: str | None = None
     message: str = ""
     size: int = 0
 
 
-def _examine(path: Path) -> _Verdict:
+def _examine(path: Path) -> _Comparison:
     """Compare a file with its record; again where the record was replaced meanwhile."""
-    verdict, before = _Verdict(), b""
+    compared, before = _Comparison(), b""
     for _ in range(3):
         try:
             before = read_regular(sidecar_of(path))
-            verdict = _compare(path, before)
-            if verdict.code is None or read_regular(sidecar_of(path)) == before:
+            compared = _compare(path, before)
+            if compared.code is None or read_regular(sidecar_of(path)) == before:
                 break
         except OSError as error:
-            verdict = _Verdict("E-VERIFY-CONTENT", f"a committed file cannot be read: {error}")
-    return verdict
+            compared = _Comparison("E-VERIFY-CONTENT", f"a committed file cannot be read: {error}")
+    return compared
 
 
-def _compare(path: Path, raw: bytes) -> _Verdict:
+def _compare(path: Path, raw: bytes) -> _Comparison:
     record = _parsed(raw)
     if record is None:
-        return _Verdict("E-VERIFY-RECORD", "the commit record of a file is damaged")
+        return _Comparison("E-VERIFY-RECORD", "the commit record of a file is damaged")
     size = path.stat().st_size
     if size != record["size"]:
         message = f"a file has {size} bytes, {record['size']} were committed"
-        return _Verdict("E-VERIFY-SIZE", message)
+        return _Comparison("E-VERIFY-SIZE", message)
     digest = sha256_file(path)
     if digest != record["sha256"]:
         message = (
             f"the content of a file has changed since it was committed: SHA-256 {digest[:12]}..., "
             f"committed {str(record['sha256'])[:12]}..."
         )
-        return _Verdict("E-VERIFY-CONTENT", message)
-    return _Verdict(size=size)
+        return _Comparison("E-VERIFY-CONTENT", message)
+    return _Comparison(size=size)
 
 
-def _judge(found: Verification, path: Path, verdict: _Verdict) -> None:
-    if verdict.code is None:
+def _record(found: Verification, path: Path, compared: _Comparison) -> None:
+    if compared.code is None:
         found.sound += 1
-        found.n_bytes += verdict.size
+        found.n_bytes += compared.size
     else:
-        found.condemn(sidecar_of(path), verdict.code, verdict.message, path)
+        found.condemn(sidecar_of(path), compared.code, compared.message, path)
 
 
 def _note_stray(found: Verification, path: Path, records: set[Path], folder: Path) -> None:
@@ -181,7 +181,7 @@ def _files_of(folder: Path, apart: Collection[str]) -> Iterator[Path]:
 
 
 def _is_record(path: Path) -> bool:
-    """Tell whether a file is a commit record, be it damaged: other JSON files are results.
+    """Return whether a file is a commit record, be it damaged: other JSON files are results.
 
     Sound JSON of another kind beside a file of that name is somebody's.
     """
@@ -203,7 +203,7 @@ def _parsed(raw: bytes) -> dict[str, Any] | None:
 
 
 def lines(found: Verification) -> Iterable[str]:
-    """Give what to tell the user, warnings of one kind beyond a few counted only."""
+    """Return the problems to show; of many warnings of one kind the rest is counted."""
     shown: dict[str, int] = {}
     warnings: Sequence[Problem] = found.problems.warnings
     for problem in warnings:

@@ -19,7 +19,7 @@ from oso_pipeline.simulation.national.rpg import RpgSpec, write_rpg
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write what the command line asks for and tell what was written."""
+    """Write the requested files and print their paths."""
     parser = argparse.ArgumentParser(prog="python -m oso_pipeline.simulation.national.command")
     commands = parser.add_subparsers(dest="command", required=True)
     rpg = commands.add_parser("rpg", help="an RPG of many parcels")
@@ -32,16 +32,16 @@ def main(arguments: list[str] | None = None) -> None:
     bdtopo.add_argument("--squares", type=int, default=32, help="of 2.5 km along each side")
     for command in (rpg, bdtopo):
         command.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args(arguments)
-    if asked.command == "rpg":
-        spec = RpgSpec(asked.parcels, asked.year, asked.seed)
-        path = write_rpg(asked.folder, spec, asked.form)
+    requested = parser.parse_args(arguments)
+    if requested.command == "rpg":
+        spec = RpgSpec(requested.parcels, requested.year, requested.seed)
+        path = write_rpg(requested.folder, spec, requested.form)
         bounds = " ".join(f"{side:.0f}" for side in spec.bounds)
         sys.stdout.write(f"{path}\nbounds in Lambert-93: {bounds}\n")
     else:
-        department = DepartmentSpec(asked.squares, seed=asked.seed)
-        counts = write_department(asked.folder, department)
-        path = asked.folder / "CLC18_SHP_RGF" / "CLC18_FR.shp"
+        department = DepartmentSpec(requested.squares, seed=requested.seed)
+        counts = write_department(requested.folder, department)
+        path = requested.folder / "CLC18_SHP_RGF" / "CLC18_FR.shp"
         counts[path.stem] = write_land_cover(path, department)
         sys.stdout.write("".join(f"{layer}: {count:,}\n" for layer, count in counts.items()))
 

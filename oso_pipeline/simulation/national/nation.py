@@ -1,4 +1,4 @@
-"""A nation of whole tiles that takes little disk: what it consists of, and where things lie.
+"""A simulated country of whole tiles that needs little disk space: content and paths.
 
 Each tile is 10980 x 10980 pixels and has a year of images, but all of it is under clouds except a
 patch in its middle, which holds a world of its own with all classes.
@@ -30,7 +30,7 @@ _SQUARE_M = 2_500.0
 
 @dataclass(frozen=True)
 class NationSpec:
-    """What to write.
+    """Settings of the simulation.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def places_of_departments(spec: NationSpec) -> list[tuple[float, float]]:
         if not len(tree.query(around, predicate="intersects")):
             free.append((round(x), round(y)))
     if len(free) < spec.departments:
-        raise ValueError(f"there is room for {len(free)} departments, not {spec.departments}")
+        raise ValueError(f"{len(free)} departments fit, not {spec.departments}")
     chosen = np.linspace(0, len(free) - 1, spec.departments).round().astype(int)
     return [free[number] for number in chosen]
 

@@ -78,7 +78,7 @@ class RpgSpec:
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """What the parcels cover in Lambert-93, some hundred metres more or less."""
+        """Bounds of the parcels in Lambert-93, to some hundred metres."""
         x, y = self.origin
         across, up = (float(self._lines(axis)[-1]) for axis in ("columns", "rows"))
         return x, y, x + across, y + up

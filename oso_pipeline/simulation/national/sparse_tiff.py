@@ -65,7 +65,7 @@ def sparse_tiff(path: Path, placed: Placed, grid: GeoBox) -> None:
     path
         File to write.
     placed
-        What it shows.
+        Description of the image.
     grid
         The pixels of the file.
     """

@@ -1,7 +1,7 @@
 """The compressed strips of a GeoTIFF, and files that are put together from them.
 
 GDAL writes an image with the tags it gives any GeoTIFF. Its strips are then taken byte for byte,
-and the directory is written anew (TIFF 6.0, sections 2 and 8).
+and the directory is written again (TIFF 6.0, sections 2 and 8).
 """
 
 from __future__ import annotations

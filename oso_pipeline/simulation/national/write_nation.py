@@ -41,7 +41,7 @@ class _Part:
 
 
 def write_nation(folder: Path, spec: NationSpec, workers: int) -> Iterator[str]:
-    """Write products, databases and regions; what is there already stays.
+    """Write products, databases and regions; existing files stay.
 
     The layout is that of ``configs/national.yaml``: ``products/<tile>``, ``rpg``, ``bdtopo``,
     ``clc`` and the file of the regions.
@@ -51,7 +51,7 @@ def write_nation(folder: Path, spec: NationSpec, workers: int) -> Iterator[str]:
     folder
         Where to write; with the parts of another `spec` in it, these stay.
     spec
-        What to write.
+        Settings of the simulation.
     workers
         Processes that write.
 

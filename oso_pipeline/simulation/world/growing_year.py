@@ -1,4 +1,4 @@
-"""What differs between two years of the same land, apart from the crops."""
+"""Differences between two years of the same land, apart from the crops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oso_pipeline.core.seeds import derived_seed
 
 @dataclass(frozen=True)
 class GrowingYear:
-    """What a year is like.
+    """Weather and growth of a year.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the databases of the simulated world know of its fields, and the flaws they share."""
+"""Fields of the simulated world as its databases contain them, with shared flaws."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class KnownLand:
         return np.random.default_rng(derived_seed(self.world.spec.seed, "databases", *what))
 
     def fields(self, codes: Iterable[int], database: str, share: float = 1.0) -> Indices:
-        """Return the fields of some classes that a database knows.
+        """Return the fields of some classes that a database contains.
 
         Parameters
         ----------
         codes
             Classes, OSO 17.
         database
-            Each knows other fields.
+            Each contains other fields.
         share
             Of the fields of each class; of those in the images not less than 12, if there are.
         """
@@ -67,7 +67,7 @@ class KnownLand:
     def lakes_and_sea(self, share: float) -> tuple[Indices, Indices]:
         """Return the known fields of water by who draws them: BD TOPO lakes, land cover the sea.
 
-        No field is drawn by both: what one leaves of the other would be a second unit there.
+        No field is in both databases: the rest of an overlap would be a second unit.
         """
         water = self.fields((51,), "water", share)
         at_sea = self.world.heights[water] < _SEA_LEVEL

@@ -2,7 +2,7 @@
 
 A kind is what grows or lies on a field. Everything but the annual crops is a class of its own in
 OSO 17 and OSO 23 alike; the annual crops, which OSO 17 holds in two classes, winter and summer,
-are those that OSO 23 tells apart.
+are those of OSO 23.
 
 Crops follow the calendar of the northern half of France, in days of the year from half grown to
 half gone, of the order of what FranceAgriMer (Céré'Obs) and Terres Inovia report for sowing,
@@ -10,7 +10,7 @@ flowering and harvest: rapeseed covers the ground from October on, flowers in Ap
 ripe in late June; winter barley ripens two weeks before wheat; spring barley and peas are sown in
 February and March; sunflower is sown one or two weeks before maize and is dry four weeks earlier.
 Within a crop, sowing dates and ripening spread over weeks, which is why a season that is 12 days
-late looks like another crop: what is ripe today is what ripened later then. Crops are left out
+late looks like another crop: crops ripe today ripened later then. Crops are left out
 whose group in the register until 2014 mixes several classes (soya, beet, potatoes).
 """
 

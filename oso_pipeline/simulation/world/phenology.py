@@ -62,7 +62,7 @@ class Phenology:
     land
         Each of its fields gets a timing, vigour and brightness of its own.
     year
-        What the year is like; the brightness of the ground is the same in all.
+        Weather and growth of the year; the brightness of the ground is the same in all.
     """
 
     def __init__(self, land: Land, year: GrowingYear = USUAL_YEAR) -> None:
@@ -77,9 +77,9 @@ class Phenology:
         self._floor = rng.standard_normal(n) * [look.floor_spread for look in looks]
         self._vigour = np.clip(rng.normal(1, 0.14, n), 0.6, 1.25)
         bands = len(SENTINEL2.names)
-        spread = np.array([look.brightness for look in looks])
+        variation = np.array([look.brightness for look in looks])
         self._bare = _spectra([look.bare for look in looks]) * np.exp(
-            rng.standard_normal(n)[:, None] * spread[:, None] + rng.normal(0, 0.03, (n, bands))
+            rng.standard_normal(n)[:, None] * variation[:, None] + rng.normal(0, 0.03, (n, bands))
         )
         self._green = _spectra([look.green for look in looks]) * np.exp(
             rng.normal(0, 0.06, n)[:, None] + rng.normal(0, 0.02, (n, bands))

@@ -56,7 +56,7 @@ def parcels(world: World) -> gpd.GeoDataFrame:
 def true_fields(world: World, past: World | None = None) -> gpd.GeoDataFrame:
     """Return the true land cover of every field, away from its borders, EPSG:2154.
 
-    What no database knows is there too: the set to hold a map of the world against.
+    It contains fields that no database has: an independent set to validate a map of the world.
 
     Returns
     -------

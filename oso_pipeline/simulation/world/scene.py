@@ -31,7 +31,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 @dataclass(frozen=True)
 class Scene:
-    """What a product holds.
+    """Content of a product.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Scene:
     atmosphere
         uint8 of shape ``(2, rows, columns)`` per group: water vapour, optical thickness.
     cloud_percent, snow_percent
-        As the metadata tell them.
+        As in the metadata.
     """
 
     bands: dict[str, npt.NDArray[np.int16]]

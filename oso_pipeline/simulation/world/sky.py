@@ -1,4 +1,4 @@
-"""What stands between the land and the satellite: clouds, shadows, cirrus, the swath's edge.
+"""Obstructions between land and satellite: clouds, shadows, cirrus, the swath's edge.
 
 All are functions of map coordinates, so two tiles of one overpass see the same sky. Masks
 are made at 20 m, as the edge and cloud masks of the products are coarser than 10 m.

@@ -1,4 +1,4 @@
-"""What to simulate: the world, the year of its map, and a year before."""
+"""Settings of the simulation: the world, the year of its map, and a year before."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class PastYear:
 
 @dataclass(frozen=True)
 class WorldSpec:
-    """What to simulate.
+    """Settings of the simulation.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class WorldSpec:
             raise ValueError(f"size_px must be even and at least 64, got {self.size_px}")
         if self.corner_px % 2 or not 0 <= self.corner_px <= 10_980 - self.size_px:
             raise ValueError(
-                f"corner_px must be even and leave room for size_px, got {self.corner_px}"
+                f"corner_px must be even and leave space for size_px, got {self.corner_px}"
             )
         if not 10 <= self.dates_per_orbit <= 73:
             raise ValueError(f"dates_per_orbit must lie in 10 to 73, got {self.dates_per_orbit}")

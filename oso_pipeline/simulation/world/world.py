@@ -69,11 +69,11 @@ class World:
     seeds
         Map coordinates of the centres of the fields, shape ``(field, 2)``, metres.
     kinds
-        What grows or lies on each field: index in `land_covers.KINDS`, int16.
+        Land cover of each field: index in `land_covers.KINDS`, int16.
     heights
         Rank of each field from the lowest (0) to the highest land (1).
     year
-        What the year is like.
+        Weather and growth of the year.
     """
 
     year = USUAL_YEAR
@@ -223,7 +223,7 @@ class World:
 def smooth_noise(x: Floats, y: Floats, wavelength_m: float, seed: int) -> Floats:
     """Return smooth noise between 0 and 1 at map coordinates.
 
-    Value noise of three octaves: random values on square lattices, blended with smoothstep.
+    Value noise of three octaves: random values on square grids, blended with smoothstep.
     The same coordinates give the same value whatever array they come in.
     """
     total = np.zeros(np.shape(x))

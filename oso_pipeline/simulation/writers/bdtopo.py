@@ -39,7 +39,7 @@ _FROM_BORDER_M = 7.0
 
 
 def layers_of(land: KnownLand) -> dict[str, Batch]:
-    """Return all that the database knows of the land, by layer, as it is delivered."""
+    """Return the content of the database by layer, as it is delivered."""
     layers = {
         "BATIMENT": _buildings(land),
         "ZONE_DE_VEGETATION": _vegetation(land),
@@ -202,22 +202,22 @@ def _activity(land: KnownLand) -> Batch:
 
 
 def _roads(land: KnownLand) -> Batch:
-    """Return main roads in the asphalt fields, lanes around others, and a tunnel."""
+    """Return main roads in the asphalt fields, minor roads around others, and a tunnel."""
     rng = land.rng("bdtopo", "roads")
     asphalt = land.fields((44,), "bdtopo", _KNOWN_SHARE)
-    lanes = land.fields((12, 211), "lanes", 0.15)
+    minor = land.fields((12, 211), "lanes", 0.15)
     main = np.array([_along(land.outlines[field]) for field in asphalt], dtype=object)
-    small = shapely.boundary(land.inset(lanes, 0.5))
+    small = shapely.boundary(land.inset(minor, 0.5))
     towns = land.fields((42,), "bdtopo")[:1]
     tunnel = np.array([_along(land.outlines[field]) for field in towns], dtype=object)
     importance = np.array(
-        [*rng.choice(["1", "2", "3"], main.size), *["5"] * lanes.size, *["1"] * tunnel.size],
+        [*rng.choice(["1", "2", "3"], main.size), *["5"] * minor.size, *["1"] * tunnel.size],
         dtype="U1",
     )
     columns: dict[str, Column] = {
         **_common("TRONROUT", importance.size), "IMPORTANCE": importance, "FICTIF": "Non",
         "NATURE": np.where(importance < "3", "Type autoroutier", "Route à 1 chaussée"),
-        "POS_SOL": np.repeat(["0", "-1"], [main.size + lanes.size, tunnel.size]),
+        "POS_SOL": np.repeat(["0", "-1"], [main.size + minor.size, tunnel.size]),
         "ETAT": "En service",
         "NB_VOIES": np.where(importance < "3", "4", "2"),
         "LARGEUR": np.where(importance < "3", 21.0, np.where(importance == "3", 14.0, 4.0)),

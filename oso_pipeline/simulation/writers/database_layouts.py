@@ -152,7 +152,7 @@ def rpg_folder(root: Path, form: str, year: int, region: str) -> Path:
 
 
 def ilots_folder(root: Path, year: int, region: str) -> Path:
-    """Return the folder of an RPG until 2014; regions had their old codes, as ``R031``."""
+    """Return the folder of an RPG until 2014; regions had their old codes, for example ``R031``."""
     name = f"RPG_1-0_SHP_LAMB93_{region}-{year}"
     return root / name / "RPG" / f"1_DONNEES_LIVRAISON_{year}" / name
 

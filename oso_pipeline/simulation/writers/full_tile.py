@@ -41,7 +41,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class FullTileSpec:
-    """What to write.
+    """Settings of the tile.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def write_full_tile(folder: Path, spec: FullTileSpec | None = None) -> FullTile:
 class _Patch:
     """The rows that are painted; `kinds` and `codes` are those of its fields, row by row.
 
-    Has what :class:`~oso_pipeline.simulation.world.phenology.Phenology` asks of the land.
+    Has the members that :class:`~oso_pipeline.simulation.world.phenology.Phenology` needs.
     """
 
     spec: FullTileSpec

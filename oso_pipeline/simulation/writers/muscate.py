@@ -51,7 +51,7 @@ _CREATION: dict[Encoding, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Make:
-    """How a product is made: what real products differ in.
+    """Variants of products, as real deliveries differ.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def write_product(folder: Path, facts: ProductFacts, scene: Scene | None, make: 
     folder
         Where the product's folder or zip is put.
     facts
-        What the metadata tell.
+        Values of the metadata.
     scene
         Its content; None writes the metadata only, as for images that are nearly all cloud.
     make
@@ -135,7 +135,7 @@ def write_texts(folder: Path, facts: ProductFacts, content: tuple[str, ...], mak
     folder
         Where the product's folder is put.
     facts, content
-        What the metadata tell, and the kinds of files that they list; without any, the scene is
+        Values of the metadata, and the kinds of files that they list; without any, the scene is
         not valid.
     make
         The variant.

@@ -27,7 +27,7 @@ _IMAGE_NATURES = {"SRE": "Surface_Reflectance", "FRE": "Flat_Reflectance"}
 
 @dataclass(frozen=True)
 class ProductFacts:
-    """What the metadata of a product tell.
+    """Values of the metadata of a product.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def metadata_xml(facts: ProductFacts, content: tuple[str, ...], is_old: bool) ->
     Parameters
     ----------
     facts
-        What it tells.
+        Values of the metadata.
     content
         Kinds of files of the product, as the suffixes of their names (``FRE``, ``CLM``);
         none for a product of metadata only, whose lists are then empty.

@@ -28,7 +28,7 @@ DUPLICATES, INVALID, SLIVERS = 2, 2, 2
 _ANNUAL, _PERENNIAL = (11, 12), (211, 221, 222)
 _KNOWN_SHARE = 0.85
 _MARGIN_M = 2.0
-# What lasts is declared as one of these; group until 2014.
+# Permanent crops are declared as one of these; group until 2014.
 _LASTING: dict[int, tuple[tuple[str, ...], int]] = {
     211: (("PPH", "PPH", "PRL"), 18),
     221: (("VRG", "VRG", "PRU"), 20),
@@ -77,7 +77,7 @@ def write_parcels(land: KnownLand, folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class _Declared:
-    """What farmers declared in a year: fields and their kinds, and the draws of that year."""
+    """Declarations of farmers in a year: fields and their kinds, and the draws of that year."""
 
     year: int
     fields: Indices

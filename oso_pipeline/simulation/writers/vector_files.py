@@ -2,7 +2,7 @@
 
 GDAL writes the geometry. It cannot write DBF fields of a given width from Python and stamps
 today's date into the header, so the attribute table of a shapefile is written here (dBASE III,
-as the ESRI Shapefile Technical Description of 1998 asks for). Batches are streamed: memory
+as in the ESRI Shapefile Technical Description of 1998). Batches are streamed: memory
 depends on the size of a batch, not of the file.
 """
 
@@ -122,7 +122,7 @@ class Shapefile:
         Raises
         ------
         ValueError
-            If a batch has a column that is no field, or a value longer than its field.
+            If a batch has a column that is not a field, or a value longer than its field.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         table = path.with_suffix(".table")
@@ -176,7 +176,7 @@ class _Table:
             yield batch
 
     def close(self) -> None:
-        """End the table and tell its length in the header."""
+        """End the table and write its length to the header."""
         self._file.write(b"\x1a")
         self._file.seek(0)
         self._file.write(self._header())
@@ -245,7 +245,7 @@ def _write_geometry(
 
 @contextmanager
 def fixed_clock() -> Iterator[None]:
-    """Let GDAL write the same time of last change always."""
+    """Make GDAL write a constant time of last change."""
     key = "OGR_CURRENT_DATE"
     before = pyogrio.get_gdal_config_option(key)
     pyogrio.set_gdal_config_options({key: "2000-01-01T00:00:00.000Z"})

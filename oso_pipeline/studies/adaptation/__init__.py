@@ -1,1 +1,1 @@
-"""What adaptation gains: a past target year whose labels are hidden, and methods compared on it."""
+"""Gain of adaptation: methods compared on a past target year with hidden labels."""

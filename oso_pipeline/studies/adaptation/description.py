@@ -1,4 +1,4 @@
-"""The YAML file that describes a table of series on which adaptation is judged."""
+"""The YAML file that describes a table of series on which adaptation is evaluated."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def load_evaluation(path: Path, environ: Mapping[str, str] | None = None) -> Eva
                 message = f"found {shown(found['input'])}; {message}"
             name = dotted(place)
             problems.error(
-                "E-INPUT-055" if found["type"] == "extra_forbidden" else "E-INPUT-057",
+                "E-CONFIG-KEY" if found["type"] == "extra_forbidden" else "E-CONFIG-VALUE",
                 f"{name}: {message}" if name else message,
                 where(tree, place, of_key=found["type"] == "extra_forbidden"),
                 "docs/adaptation.md describes the keys of an evaluation",
@@ -160,7 +160,7 @@ def load_evaluation(path: Path, environ: Mapping[str, str] | None = None) -> Eva
 
 
 def _kind_message(found: ErrorDetails) -> str:
-    """Say which kinds of tables there are, where another one or none is named."""
+    """Return the error of a missing or unknown kind of table."""
     kinds = ", ".join(get_args(one.model_fields["kind"].annotation)[0] for one in _KINDS)
     content = found["input"]
     kind = content.get("kind") if isinstance(content, dict) else None

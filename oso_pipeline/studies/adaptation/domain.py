@@ -1,4 +1,4 @@
-"""A season or region with its series, labels and polygons: what is adapted from or to."""
+"""A season or region with its series, labels and polygons: source or target of adaptation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Domain:
     name
         How it is shown, for example ``Fergana 2016``.
     space
-        What the columns of `features` are.
+        Meaning of the columns of `features`.
     features
         int16, shape ``(sample, feature)``.
     labels

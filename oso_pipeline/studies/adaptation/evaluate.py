@@ -1,4 +1,4 @@
-"""A comparison as a user asks for it, and its files."""
+"""A comparison of adaptation methods, as requested by a user, and its files."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from oso_pipeline.core.commit import digest, publish_bytes, write_sidecar
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.wording import counted, grouped
+from oso_pipeline.studies.adaptation.comparison_tables import classes_csv, methods_table
 from oso_pipeline.studies.adaptation.domain import Domain
 from oso_pipeline.studies.adaptation.setting import Rule, Setting
 from oso_pipeline.studies.adaptation.summary import SettingSummary, summarise
-from oso_pipeline.studies.adaptation.tables import classes_csv, methods_table
-from oso_pipeline.studies.adaptation.trial import CONTENDERS, Protocol, run_trial
+from oso_pipeline.studies.adaptation.trial import METHODS, Protocol, run_trial
 
 FOLDER = "evaluation"
 """Folder of the results within that of the run."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is compared, and how often.
+class ComparisonRequest:
+    """Methods to compare and number of repetitions.
 
     Parameters
     ----------
     methods
-        Names of methods; the baseline always takes part.
+        Names of methods; the baseline is always included.
     seeds
-        Repetitions, each with another deal of the polygons and other forests.
+        Repetitions, each with another split of the polygons and other forests.
     hide
         ``annual``: the labels of perennial classes hold in the target year, half of the polygons
         are known. ``all``: no label is known.
     placebo
-        Take the target year alone, cut in two by polygon: nothing to adapt to.
+        Split the target year itself in two by polygon: there is no shift to adapt to.
     """
 
     methods: tuple[str, ...]
@@ -47,12 +47,12 @@ class Wish:
     placebo: bool = False
 
     def protocol(self, protocol: Protocol) -> Protocol:
-        """Return `protocol` with the contenders that are wished for."""
+        """Return `protocol` with the requested methods."""
         return replace(
             protocol,
-            contenders=tuple(
+            methods=tuple(
                 one
-                for one in CONTENDERS
+                for one in METHODS
                 if one.method in self.methods and not (one.anchors and self.hide == "all")
             ),
         )
@@ -62,10 +62,10 @@ def setting_of(
     seasons: Mapping[int, Domain],
     rule: Rule,
     years: tuple[Sequence[int], int],
-    wish: Wish,
+    request: ComparisonRequest,
     stratum: str = "",
 ) -> tuple[Setting, Problems]:
-    """Return what is judged, and what the user should know about it; `years` are past and target.
+    """Return the setting to evaluate, and warnings about it; `years` are past and target.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def setting_of(
     sources, target = years
     place = f"{stratum}: " if stratum else ""
     problems = Problems()
-    if wish.placebo:
+    if request.placebo:
         halves = _halves(seasons[target])
         setting = rule.setting(
             f"{place}placebo {target}", "placebo", halves[:1], halves[1], problems
@@ -87,7 +87,7 @@ def setting_of(
     problems.raise_errors(InputDataError)
     if setting is None:
         raise ValueError("a setting is missing without a reason")
-    if wish.hide == "annual" and not setting.perennial:
+    if request.hide == "annual" and not setting.perennial:
         problems.warn(
             "W-ADAPT-ANCHORS",
             "no perennial class has samples enough: all labels of the target year are hidden",
@@ -98,22 +98,22 @@ def setting_of(
 
 
 def compare(
-    setting: Setting, protocol: Protocol, seeds: int, told: Callable[[int], None]
+    setting: Setting, protocol: Protocol, seeds: int, done: Callable[[int], None]
 ) -> SettingSummary:
-    """Return the comparison over seeds 0, 1 ...; `told` hears of each that is done."""
+    """Return the comparison over seeds 0, 1 ...; `done` is called after each."""
     trials = []
     for seed in range(seeds):
         trials.append(run_trial(setting, protocol, seed))
-        told(seed)
+        done(seed)
     return summarise(setting, trials)
 
 
-def as_markdown(summary: SettingSummary, wish: Wish) -> str:
+def as_markdown(summary: SettingSummary, request: ComparisonRequest) -> str:
     """Return the comparison as a page."""
-    seeds, source = counted(wish.seeds, "seed"), counted(summary.n_source, "sample")
+    seeds, source = counted(request.seeds, "seed"), counted(summary.n_source, "sample")
     classes = counted(len(summary.classes), "class", "classes")
     lines = [
-        f"# {summary.name}: {seeds}, {wish.hide} labels of the target year hidden",
+        f"# {summary.name}: {seeds}, {request.hide} labels of the target year hidden",
         "",
         f"{source} of past years, {summary.n_target} of the target year; "
         f"{classes}: {', '.join(summary.classes.values())}.",
@@ -126,18 +126,20 @@ def as_markdown(summary: SettingSummary, wish: Wish) -> str:
         "independent. Last column: parts of seeds with the gate on, and the gain where the gate "
         "decides.",
     ]
-    told = sorted({text for one in summary.methods.values() for text in one.warnings})
-    warnings = grouped(told)
+    texts = sorted({text for one in summary.methods.values() for text in one.warnings})
+    warnings = grouped(texts)
     lines += ["", *(f"* {text}" for text in warnings)] if warnings else []
     return "\n".join(lines) + "\n"
 
 
-def write(summaries: Sequence[SettingSummary], wish: Wish, run_dir: Path) -> list[Path]:
+def write(
+    summaries: Sequence[SettingSummary], request: ComparisonRequest, run_dir: Path
+) -> list[Path]:
     """Write comparisons as JSON, Markdown and CSV, committed; return the paths."""
-    content = {"wish": asdict(wish), "settings": [one.to_json() for one in summaries]}
+    content = {"wish": asdict(request), "settings": [one.to_json() for one in summaries]}
     files = {
         "adaptation.json": json.dumps(content, indent=1, sort_keys=True) + "\n",
-        "adaptation.md": "\n".join(as_markdown(one, wish) for one in summaries),
+        "adaptation.md": "\n".join(as_markdown(one, request) for one in summaries),
         "adaptation_classes.csv": classes_csv(summaries),
     }
     paths = []

@@ -24,7 +24,7 @@ from oso_pipeline.studies.adaptation.trial import Protocol
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 _SEASON = 10**12
-"""Polygons of each season are numbered apart; where they are the same ground, outlines tell."""
+"""Polygons of each season are numbered apart; equal ground is found by outlines."""
 
 
 def read_run_season(config: Config, year: int) -> dict[str, Domain]:

@@ -141,7 +141,7 @@ class McNemar:
 def mcnemar_of_polygons(polygons: npt.NDArray[np.int64], gain: npt.NDArray[np.float64]) -> McNemar:
     """Return McNemar's test with polygons as units.
 
-    Samples of a polygon are alike, so that they are no units; a polygon is one. It is better where
+    Samples of a polygon are alike, so that they are not units; a polygon is one. It is better where
     its samples, over all seeds, are right more often than those of the baseline. With one sample
     and one seed that is McNemar's test as it is known. It takes polygons to be independent of each
     other; a polygon counts one, whatever its size.

@@ -1,4 +1,4 @@
-"""A pair of domains to judge methods on, and how its polygons are dealt for one seed."""
+"""A pair of domains to evaluate methods on, and the split of its polygons for one seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.studies.adaptation.domain import Domain, pooled
 
 Kind = Literal["year", "region", "site", "stress", "placebo", "prior", "simulated"]
-"""What differs: the year; the region; both; the year and its labels; nothing but polygons;
+"""Difference of the domains: the year; the region; both; the year and its labels; only polygons;
 nothing but the proportions of the classes; a known change of the series."""
 
 
@@ -63,7 +63,7 @@ class Rule:
         A class takes part if source and target have at least as many samples of it.
     same_ground
         Polygons of the source that meet the target stay, as those of a forest that stands in both
-        seasons; none of them is learnt from while the polygon that it meets judges.
+        seasons; none of them is used for training while a polygon that it meets is tested.
     """
 
     classes: Mapping[int, str]
@@ -77,7 +77,7 @@ class Rule:
         """Return the setting of `sources` and `target`, None where nothing can be learnt.
 
         Samples of the source whose polygon meets one of the target are dropped unless
-        `same_ground`: the same field would be learnt from and judged. Classes that are too rare
+        `same_ground`: the same field would be in training and test data. Classes that are too rare
         on a side are left out, with a warning (``W-ADAPT-RARE``); fewer than two classes are an
         error (``E-ADAPT-CLASSES``).
         """
@@ -120,17 +120,18 @@ class Rule:
 
 @dataclass(frozen=True)
 class Shares:
-    """How many samples of a setting are used, and for what.
+    """Sizes of the parts that the samples of a setting are split into.
 
     Parameters
     ----------
     parts
-        The polygons of the target are dealt to so many parts, class by class; each part judges
-        once, while the series of the others may be seen.
+        Number of parts of the polygons of the target, split class by class; each part is the test
+        set once, while the series of the other parts may be used.
     anchors
-        Share of the perennial polygons of the target whose label is known; none of them judges.
+        Fraction of the perennial polygons of the target whose label is known; none is in the test
+        set.
     max_samples
-        Most samples that are drawn of the source, and of the target to be seen.
+        Maximum number of samples drawn from the source, and from the target without labels.
     """
 
     parts: int = 5
@@ -139,19 +140,19 @@ class Shares:
 
 
 @dataclass(frozen=True, eq=False)
-class Deal:
-    """Rows of a setting, by what they are for; the rows of one side never meet the other's.
+class SampleSplit:
+    """Rows of a setting by use; training and test rows share no polygon.
 
     Parameters
     ----------
     source
-        Rows of the source that are learnt from.
+        Rows of the source to train on.
     unlabelled
-        Rows of the target whose series may be seen, not their label, except
+        Rows of the target whose series may be used, without their labels.
     anchors
-        those of them whose perennial label is known.
+        Those of the unlabelled rows whose perennial label is known.
     test
-        Rows of the target that judge; their polygons take no other part.
+        Rows of the target to test on; their polygons are used for nothing else.
     """
 
     source: npt.NDArray[np.intp]
@@ -160,32 +161,32 @@ class Deal:
     test: npt.NDArray[np.intp]
 
 
-def deals(setting: Setting, shares: Shares, seed: int) -> Iterator[Deal]:
-    """Deal the polygons of the target and draw samples, once for each part.
+def sample_splits(setting: Setting, shares: Shares, seed: int) -> Iterator[SampleSplit]:
+    """SampleSplit the polygons of the target and draw samples, once for each part.
 
-    A polygon goes as a whole, by the class of most of its samples. The result depends on the
-    seed and the name of the setting, not on the methods: all of them are judged on the same
+    Polygons stay whole and have the class of most of their samples. The result depends on the
+    seed and the name of the setting, not on the methods: all of them are evaluated on the same
     samples.
     """
     target = setting.target
     rng = np.random.default_rng(derived_seed(seed, "adaptation", setting.name))
     polygons, of_sample = np.unique(target.polygons, return_inverse=True)
     code = _majority(of_sample, target.labels, len(polygons))
-    part = _dealt(code, shares.parts, rng)
+    part = _parts_of(code, shares.parts, rng)
     for number in range(shares.parts):
         anchor = _anchors(code, part != number, setting.perennial, shares.anchors, rng)
-        judging = part[of_sample] == number
-        seen = _drawn(np.flatnonzero(~judging), shares.max_samples, rng)
+        testing = part[of_sample] == number
+        seen = _drawn(np.flatnonzero(~testing), shares.max_samples, rng)
         known = anchor[of_sample[seen]] & np.isin(target.labels[seen], setting.perennial)
-        free = np.flatnonzero(~setting.source.meets(target.take(judging)))
+        free = np.flatnonzero(~setting.source.meets(target.take(testing)))
         source = _drawn(free, shares.max_samples, rng)
-        yield Deal(source, seen, seen[known], np.flatnonzero(judging))
+        yield SampleSplit(source, seen, seen[known], np.flatnonzero(testing))
 
 
-def _dealt(
+def _parts_of(
     code: npt.NDArray[np.int32], n_parts: int, rng: np.random.Generator
 ) -> npt.NDArray[np.intp]:
-    """Return the part of each polygon; classes are spread evenly over the parts."""
+    """Return the part of each polygon; each class is distributed evenly over the parts."""
     part = np.empty(len(code), np.intp)
     start = 0
     for one in np.unique(code):

@@ -22,7 +22,7 @@ from oso_pipeline.studies.adaptation.description import is_evaluation, load_eval
 from oso_pipeline.studies.adaptation.domain import Domain
 from oso_pipeline.studies.adaptation.evaluate import (
     FOLDER,
-    Wish,
+    ComparisonRequest,
     compare,
     setting_of,
     write,
@@ -40,7 +40,7 @@ Years = tuple[tuple[int, ...], int | None]
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What a file describes: seasons by stratum and year, years, classes, where results go."""
+    """Content of a description file: seasons by stratum and year, years, classes, output folder."""
 
     strata: Mapping[str, Mapping[int, Domain]]
     sources: tuple[int, ...]
@@ -52,7 +52,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a comparison found, by stratum, and the files that hold it."""
+    """Results of a comparison by stratum, and their files."""
 
     summaries: tuple[SettingSummary, ...]
     files: tuple[Path, ...]
@@ -61,7 +61,7 @@ class Evaluation:
 def evaluate_adaptation(
     path: Path,
     overrides: list[str] | None,
-    wish: Wish,
+    request: ComparisonRequest,
     years: Years = ((), None),
     around: Surroundings | None = None,
 ) -> Evaluation:
@@ -73,12 +73,12 @@ def evaluate_adaptation(
         Configuration of a run with past seasons, or description of a table of series.
     overrides
         Settings ``a.b=value`` of a run; a table has none.
-    wish
-        What is compared.
+    request
+        Methods to compare, and repetitions.
     years
         Years in place of those of the file.
     around
-        How runs are run and who is told; silent by default.
+        How plans are run and progress is reported; silent by default.
 
     Raises
     ------
@@ -91,17 +91,17 @@ def evaluate_adaptation(
     if is_evaluation(path):
         material = _of_table(path, years)
     else:
-        material = _of_run(path, overrides, wish, years, around)
+        material = _of_run(path, overrides, request, years, around)
     summaries = []
     for stratum, seasons in material.strata.items():
         chosen = material.sources, material.target
-        setting, problems = setting_of(seasons, material.rule, chosen, wish, stratum)
+        setting, problems = setting_of(seasons, material.rule, chosen, request, stratum)
         for warning in problems.warnings:
             around.say(str(warning))
-        protocol = wish.protocol(material.protocol)
-        told = _told(setting.name, wish, around.say)
-        summaries.append(compare(setting, protocol, wish.seeds, told))
-    return Evaluation(tuple(summaries), tuple(write(summaries, wish, material.run_dir)))
+        protocol = request.protocol(material.protocol)
+        done = _reporter(setting.name, request, around.say)
+        summaries.append(compare(setting, protocol, request.seeds, done))
+    return Evaluation(tuple(summaries), tuple(write(summaries, request, material.run_dir)))
 
 
 def _of_table(path: Path, years: Years) -> Material:
@@ -115,7 +115,11 @@ def _of_table(path: Path, years: Years) -> Material:
 
 
 def _of_run(
-    path: Path, overrides: list[str] | None, wish: Wish, years: Years, around: Surroundings
+    path: Path,
+    overrides: list[str] | None,
+    request: ComparisonRequest,
+    years: Years,
+    around: Surroundings,
 ) -> Material:
     loaded = session.load(path, overrides)
     for warning in loaded.warnings:
@@ -146,7 +150,7 @@ def _of_run(
         )
     _refuse_same_year(sources, target, path)
     rule = rule_of(config)
-    needed = (target,) if wish.placebo else (*sources, target)
+    needed = (target,) if request.placebo else (*sources, target)
     _refuse_without_labels(config, needed, path)
     _refuse_perennial_alone(config, target, path)
     claim(config.run_dir)
@@ -186,7 +190,7 @@ def _refuse_without_labels(config: Config, years: Sequence[int], path: Path) -> 
             problems.error(
                 "E-ADAPT-YEAR",
                 f"no item of reference.sources has labels that hold in {year}, so that nothing "
-                "can be learnt from that season or judged in it",
+                "can be trained on that season or evaluated in it",
                 str(path),
                 "add labels of that year to reference.sources, or choose another year",
             )
@@ -236,8 +240,10 @@ def _refuse_without_annual(
         raise InputDataError(_nothing_to_hide(target, path))
 
 
-def _told(name: str, wish: Wish, say: Callable[[str], object]) -> Callable[[int], None]:
-    def told(seed: int) -> None:
-        say(f"{name}: seed {seed + 1} of {wish.seeds} done")
+def _reporter(
+    name: str, request: ComparisonRequest, say: Callable[[str], object]
+) -> Callable[[int], None]:
+    def done(seed: int) -> None:
+        say(f"{name}: seed {seed + 1} of {request.seeds} done")
 
-    return told
+    return done

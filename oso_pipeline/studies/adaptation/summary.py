@@ -1,4 +1,4 @@
-"""What the trials of a setting add up to, and the settings together."""
+"""Summary of the trials of a setting, and of several settings."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class MethodSummary:
     scores
         Scores of the method itself, adapted whatever the gate says.
     adapted, gated
-        What it gains in that way, and where the gate decides; the latter None for methods
+        Gain if always adapted, and with the gate; the latter None for methods
         without a gate.
     gates
         The gate of each part of each seed.
     warnings
-        What the adaptations warned of, each once.
+        Distinct warnings of the adaptations.
     """
 
     scores: Accuracy
@@ -94,7 +94,7 @@ class SettingSummary:
     upper_bound, baseline
         Scores with the labels of the target season, and of the forest of the past years.
     methods
-        By name of the contender.
+        By name of the method.
     """
 
     name: str
@@ -112,7 +112,7 @@ class SettingSummary:
         return self.upper_bound.overall - self.baseline.overall
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it in types that JSON knows."""
+        """Return all of it as JSON types."""
         return _plain({**asdict(self), "gap": self.gap})
 
 
@@ -258,7 +258,7 @@ def group(
     summaries
         Settings.
     method
-        Name of the contender.
+        Name of the method.
     with_gate
         Whether its gate counts, where it has one.
     """
@@ -311,6 +311,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         if not np.isfinite(value):
             return None
-        # A small probability is told as such, not as none.
+        # A small probability is shown as such, not as 0.
         return round(value, 4) or (float(f"{value:.2g}") if abs(value) > _NOISE else 0.0)
     return value

@@ -1,4 +1,4 @@
-"""Days of the season and years, as a table of series tells them."""
+"""Days of the season and years, from a table of series."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from oso_pipeline.core.errors import Problems
 Days = npt.NDArray[np.int32]
 
 _LONGEST = 1000
-"""Longest season in days; numbers that lie farther apart are no days, as 20180115."""
+"""Longest season in days; numbers that lie farther apart are not days, for example 20180115."""
 _SHOWN = 5
-_HINT = "give whole days of the season in ascending order, as 1, 11, 21, with the series likewise"
+_HINT = "give whole days of the season in ascending order, for example 1, 11, 21, with their series"
 _YEAR = r"^(\d{4})(?=\D|\d{4}$|$)"
 
 
@@ -27,7 +27,7 @@ def whole_days(found: npt.NDArray[Any], what: str, path: object, problems: Probl
     Parameters
     ----------
     found
-        Whole numbers, or dates as NumPy or ISO texts tell them, which are counted from the first.
+        Whole numbers, or dates of NumPy or as ISO texts, which are counted from the first.
     what
         Where they stand, for messages.
     path
@@ -45,7 +45,7 @@ def whole_days(found: npt.NDArray[Any], what: str, path: object, problems: Probl
             f"they run from {_plain(found[0])} to {_plain(found[-1])}, longer than {_LONGEST} days"
         )
     if not reason and len(days) and max(abs(days[0]), abs(days[-1])) > _LONGEST:
-        reason = f"they begin at {_plain(found[0])}, which is no day of a season"
+        reason = f"they begin at {_plain(found[0])}, which is not a day of a season"
     if reason:
         problems.error("E-ADAPT-DATES", f"{what}: {reason}", path, _HINT)
         return None
@@ -53,7 +53,7 @@ def whole_days(found: npt.NDArray[Any], what: str, path: object, problems: Probl
 
 
 def _counted(found: npt.NDArray[Any]) -> tuple[str, npt.NDArray[np.int64]]:
-    """Return why these are no days, or the days as whole numbers."""
+    """Return why these are not days, or the days as whole numbers."""
     none = np.zeros(0, np.int64)
     if found.ndim != 1:
         return f"shape {found.shape}, expected one day for each date", none
@@ -61,14 +61,14 @@ def _counted(found: npt.NDArray[Any]) -> tuple[str, npt.NDArray[np.int64]]:
         try:
             found = found.astype("datetime64[ns]")
         except ValueError:
-            return f"text, as {_plain(found[0])!r}, is no date as 2018-01-15", none
+            return f"text, here {_plain(found[0])!r}, is not a date such as 2018-01-15", none
     if found.dtype.kind == "M":
         if np.isnat(found).any():
             return "a date is missing", none
         since = (found - found[:1].astype("datetime64[D]")).astype("timedelta64[s]")
         if (since.astype(np.int64) % 86_400 != 0).any():
             odd = found[since.astype(np.int64) % 86_400 != 0][0]
-            return f"{odd} is no whole day", none
+            return f"{odd} is not a whole day", none
         return "", since.astype("timedelta64[D]").astype(np.int64)
     if found.dtype.kind == "f":
         odd_days = found[~np.isfinite(found) | (found != np.rint(found))]
@@ -78,7 +78,7 @@ def _counted(found: npt.NDArray[Any]) -> tuple[str, npt.NDArray[np.int64]]:
     elif found.dtype.kind not in "iu":
         return f"values of type {found.dtype}, expected whole numbers or dates", none
     if found.size and np.abs(found.astype(np.float64)).max() > 2**31:
-        return f"{_plain(found[np.argmax(np.abs(found.astype(np.float64)))])} is no day", none
+        return f"{_plain(found[np.argmax(np.abs(found.astype(np.float64)))])} is not a day", none
     return "", found.astype(np.int64)
 
 
@@ -97,7 +97,7 @@ def days_of(
         if match is None:
             continue
         if match[2] is not None:
-            message = f"table.bands: column {name} is of day {match[1]}, which is no whole day"
+            message = f"table.bands: column {name} is of day {match[1]}, which is not a whole day"
             problems.error("E-ADAPT-DATES", message, path, _HINT)
             continue
         other = found.setdefault(int(match[1]), name)
@@ -112,7 +112,7 @@ def years_of(
 ) -> npt.NDArray[np.int64]:
     """Return years as numbers, -1 where there is none: from numbers, texts or dates.
 
-    Problems found: values that tell no year (``E-ADAPT-YEAR``).
+    Problems found: values without a year (``E-ADAPT-YEAR``).
     """
     texts = pd.Series(column.astype(str))
     years = pd.to_numeric(texts.str.extract(_YEAR, expand=False)).fillna(-1).to_numpy(np.int64)
@@ -123,7 +123,7 @@ def years_of(
         more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
         problems.error(
             "E-ADAPT-YEAR",
-            f"{what}: {shown}{more} tells no year, expected one as 2018, or a date as 2018-05-01",
+            f"{what}: {shown}{more} is not a year, expected for example 2018 or 2018-05-01",
             path,
             "write the year of each sample into that column, or name another in table.season",
         )

@@ -39,7 +39,7 @@ class Samples:
     days
         Day of the season of each date, ascending.
     columns
-        Every other column that is asked for, by name.
+        Every other requested column, by name.
     outlines
         Polygons, where the file has a geometry.
     """
@@ -58,8 +58,9 @@ class Samples:
 def read_samples(evaluation: Evaluation, problems: Problems) -> Samples | None:
     """Return what a table holds; None after problems.
 
-    Problems found: the file cannot be read (``E-INPUT-058``), lacks columns (``E-INPUT-041``), its
-    days (``E-ADAPT-DATES``) or values (``E-ADAPT-VALUES``) are none.
+    Problems found: the file cannot be read (``E-TABLE-READ``), lacks columns (``E-TABLE-COLUMN``)
+    or
+    has wrong days (``E-ADAPT-DATES``) or values (``E-ADAPT-VALUES``).
     """
     table = evaluation.table
     wanted = [table.label, table.season, *table.where]
@@ -71,7 +72,7 @@ def read_samples(evaluation: Evaluation, problems: Problems) -> Samples | None:
     except _UNREADABLE as error:
         reason = (str(error).splitlines() or ["it is cut or damaged"])[0]
         problems.error(
-            "E-INPUT-058",
+            "E-TABLE-READ",
             f"table.path: the file cannot be read as {table.kind}: {reason}",
             table.path,
             "name a readable file, and its kind in table.kind",
@@ -140,11 +141,13 @@ class _Csv:
         doubles = sorted({name for name in self._names if self._names.count(name) > 1})
         if doubles:
             message = f"table: columns {', '.join(doubles[:_SHOWN])} stand twice in the header"
-            problems.error("E-INPUT-041", message, self._table.path, "give each its own name")
+            problems.error(
+                "E-TABLE-COLUMN-TWICE", message, self._table.path, "give each its own name"
+            )
         return self._names
 
     def frame(self, names: list[str]) -> pd.DataFrame:
-        # As text: a class 01 stays 01, and what is no number can be named.
+        # As text: a class 01 stays 01, and what is not a number can be named.
         how: dict[str, Any] = {"sep": self._separator, "encoding": "utf-8-sig"}
         return pd.read_csv(self._table.path, usecols=names, dtype=str, index_col=False, **how)
 
@@ -158,7 +161,7 @@ def _numbers(
     if len(odd):
         problems.error(
             "E-ADAPT-VALUES",
-            f"table.bands: column {name} holds {odd.iloc[0]!r}, which is no number, in "
+            f"table.bands: column {name} holds {odd.iloc[0]!r}, which is not a number, in "
             f"{len(odd)} of {len(column)} rows, first in row {odd.index[0] + 1}",
             table.path,
             "write numbers with a point, and leave the cell empty where nothing was observed",
@@ -201,7 +204,7 @@ def _read_npz(table: NpzTable, wanted: list[str], problems: Problems) -> Samples
 def _arrays(
     file: Mapping[str, npt.NDArray[Any]], names: Iterable[str], table: NpzTable, problems: Problems
 ) -> Iterable[tuple[str, npt.NDArray[Any]]]:
-    """Yield the arrays that can be read without running what a stranger wrote."""
+    """Yield the arrays that can be read without executing code of the file."""
     for name in dict.fromkeys(names):
         try:
             yield name, file[name]
@@ -232,7 +235,7 @@ def _missing(
     if names:
         shown = ", ".join(known[:_SHOWN]) + (" ..." if len(known) > _SHOWN else "")
         problems.error(
-            "E-INPUT-041",
+            "E-TABLE-COLUMN",
             f"table: there is no column {', '.join(names)}; the file has {shown}",
             table.path,
             "correct the names in the section table",

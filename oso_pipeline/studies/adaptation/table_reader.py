@@ -33,8 +33,8 @@ def read_seasons(evaluation: Evaluation) -> tuple[dict[int, Domain], Rule]:
     Raises
     ------
     InputDataError
-        With every problem found: the file cannot be read or lacks columns (``E-INPUT-041``),
-        no class fits the labels (``E-ADAPT-LABELS``), values that are no numbers
+        With every problem found: the file cannot be read or lacks columns (``E-TABLE-COLUMN``),
+        no class fits the labels (``E-ADAPT-LABELS``), values that are not numbers
         or beyond int16 (``E-ADAPT-VALUES``), days that are not whole or do not ascend
         (``E-ADAPT-DATES``), a year without samples (``E-ADAPT-YEAR``), seasons of different
         sensors (``E-ADAPT-BANDS``) or without common dates (``E-ADAPT-DATES``).

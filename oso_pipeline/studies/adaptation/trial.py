@@ -1,4 +1,4 @@
-"""One setting and one seed: every method learns from the same samples and is judged on the same."""
+"""One setting and one seed: all methods are trained and evaluated on the same samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oso_pipeline.adaptation.estimator import MethodName
 from oso_pipeline.adaptation.gate import GateStatistics
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.learners.forest.settings import ForestSettings
-from oso_pipeline.studies.adaptation.setting import Deal, Setting, Shares, deals
+from oso_pipeline.studies.adaptation.setting import SampleSplit, Setting, Shares, sample_splits
 
 Codes = npt.NDArray[np.int32]
 
@@ -28,15 +28,15 @@ GATED = ("aligned", "student")
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A method as it is compared.
+class ComparedMethod:
+    """A method of the comparison.
 
     Parameters
     ----------
     method
         Name of the method.
     anchors
-        Whether it is told the perennial labels of the target season.
+        Whether it gets the perennial labels of the target season.
     """
 
     method: MethodName
@@ -44,25 +44,25 @@ class Contender:
 
     @property
     def name(self) -> str:
-        """How it is shown; only the student does with labels and without."""
+        """Displayed name; the student is compared with and without labels."""
         return UNSUPERVISED if self.method == "student" and not self.anchors else self.method
 
 
 UNSUPERVISED = "student, no label"
-"""Name of the student that is told no label of the target season."""
-CONTENDERS = (
-    Contender("jitter", anchors=False),
-    Contender("aligned", anchors=False),
-    Contender("student", anchors=False),
-    Contender("student"),
-    Contender("cropmix"),
-    Contender("cropmix+classifmix"),
+"""Displayed name of the student without labels of the target season."""
+METHODS = (
+    ComparedMethod("jitter", anchors=False),
+    ComparedMethod("aligned", anchors=False),
+    ComparedMethod("student", anchors=False),
+    ComparedMethod("student"),
+    ComparedMethod("cropmix"),
+    ComparedMethod("cropmix+classifmix"),
 )
-"""All that are compared with the baseline."""
+"""All methods that are compared with the baseline."""
 
 
 FOREST = ForestSettings(n_trees=64, min_samples_leaf=1)
-"""The forest of all methods, where a study names no other."""
+"""The forest of all methods, unless a study names another one."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,17 @@ class Protocol:
 
     Parameters
     ----------
-    contenders
+    methods
         Methods beside the baseline, which always takes part.
     learning
         The forest that all of them train.
     options
-        Numbers that steer them.
+        Parameters of the methods.
     shares
-        How samples are dealt.
+        How samples are split.
     """
 
-    contenders: tuple[Contender, ...] = CONTENDERS
+    methods: tuple[ComparedMethod, ...] = METHODS
     learning: ForestSettings = FOREST
     options: AdaptationOptions = field(default_factory=AdaptationOptions)
     shares: Shares = field(default_factory=Shares)
@@ -89,14 +89,14 @@ class Protocol:
 
 @dataclass(frozen=True)
 class GateOfRun:
-    """What the gate of one run saw, and what it decided.
+    """Statistics and decision of the gate in one run.
 
     Parameters
     ----------
     statistics
-        What it looked at; None where there was nothing.
+        Statistics of the gate; None if there were none.
     adapts
-        Whether it was on.
+        Whether the gate was on.
     """
 
     statistics: GateStatistics | None
@@ -104,30 +104,30 @@ class GateOfRun:
 
     @classmethod
     def of(cls, record: AdaptationRecord, options: AdaptationOptions) -> GateOfRun:
-        """Return what `record` tells; off where there was nothing to look at."""
+        """Return the gate in `record`; off if it has no statistics."""
         statistics = record.gate.statistics
         return cls(statistics, statistics is not None and statistics.decision(options)[0])
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What the methods of one setting and seed said about the samples that judge.
+    """Predictions of all methods for the test samples of one setting and seed.
 
     Parameters
     ----------
     polygons, truth
         Polygon and class of each sample of the target, part after part.
     predicted
-        Class of each of them by name of the contender; adapted whatever the gate says.
+        Class of each of them by name of the method; adapted even if the gate is off.
     gated
-        The same where the gate decides, for the contenders that have one: those of the baseline
-        in the parts in which it is off.
+        The same with the gate, for the methods that have one: predictions of the baseline in the
+        parts in which the gate is off.
     bound
-        Class by forests that learnt the labels of the other parts of the target.
+        Class by forests trained on the labels of the other parts of the target.
     gates
-        What the gate looked at in each part, by name of the contender.
+        Gate of each part, by name of the method.
     warnings
-        What the adaptation of each contender warned of.
+        Warnings of the adaptation, by name of the method.
     """
 
     polygons: npt.NDArray[np.int64]
@@ -140,97 +140,97 @@ class Trial:
 
 
 def run_trial(setting: Setting, protocol: Protocol, seed: int) -> Trial:
-    """Train and judge every contender of `protocol`, each part of the target in turn.
+    """Train and evaluate every method of `protocol` on each part of the target in turn.
 
-    A contender that needs labels of the target is left out where the setting has no perennial
+    A method that needs labels of the target is left out if the setting has no perennial
     class. Deterministic: depends on the setting, the protocol and the seed.
     """
     parts = [
-        _judged(setting, dealt, protocol, derived_seed(seed, setting.name, number))
-        for number, dealt in enumerate(deals(setting, protocol.shares, seed))
+        _evaluated(setting, split, protocol, derived_seed(seed, setting.name, number))
+        for number, split in enumerate(sample_splits(setting, protocol.shares, seed))
     ]
     return Trial(
         np.concatenate([one.polygons for one in parts]),
         np.concatenate([one.truth for one in parts]),
-        _joined([one.predicted for one in parts]),
-        _joined([one.gated for one in parts]),
+        _concatenated([one.predicted for one in parts]),
+        _concatenated([one.gated for one in parts]),
         np.concatenate([one.bound for one in parts]),
         {name: sum((one.gates[name] for one in parts), ()) for name in parts[0].gates},
         {name: sum((one.warnings[name] for one in parts), ()) for name in parts[0].warnings},
     )
 
 
-def _judged(setting: Setting, dealt: Deal, protocol: Protocol, seed: int) -> Trial:
-    """Return what the contenders say about one part."""
-    features = setting.target.features[dealt.test]
+def _evaluated(setting: Setting, split: SampleSplit, protocol: Protocol, seed: int) -> Trial:
+    """Return the predictions of the methods for one part."""
+    features = setting.target.features[split.test]
     predicted: dict[str, Codes] = {}
     gated: dict[str, Codes] = {}
     gates: dict[str, tuple[GateOfRun, ...]] = {}
     warnings: dict[str, tuple[str, ...]] = {}
-    for contender in fitting(setting, protocol.contenders):
-        name = contender.name
-        fitted = fit(setting, dealt, contender, protocol, seed)
+    for method in fitting(setting, protocol.methods):
+        name = method.name
+        fitted = fit(setting, split, method, protocol, seed)
         predicted[name] = fitted.predict(features)
         warnings[name] = fitted.record_.warnings
-        if contender.method in GATED:
+        if method.method in GATED:
             gate = GateOfRun.of(fitted.record_, protocol.options)
             gates[name] = (gate,)
             gated[name] = predicted[name if gate.adapts else BASELINE]
     return Trial(
-        setting.target.polygons[dealt.test],
-        setting.target.labels[dealt.test],
+        setting.target.polygons[split.test],
+        setting.target.labels[split.test],
         predicted,
         gated,
-        upper_bound(setting, dealt, protocol, seed).predict(features),
+        upper_bound(setting, split, protocol, seed).predict(features),
         gates,
         warnings,
     )
 
 
-def _joined(parts: Sequence[dict[str, Codes]]) -> dict[str, Codes]:
+def _concatenated(parts: Sequence[dict[str, Codes]]) -> dict[str, Codes]:
     return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
 
 
-def fitting(setting: Setting, contenders: Sequence[Contender]) -> tuple[Contender, ...]:
-    """Return the contenders that a setting can be given to, the baseline first."""
-    possible = [c for c in contenders if c.method != BASELINE]
+def fitting(setting: Setting, methods: Sequence[ComparedMethod]) -> tuple[ComparedMethod, ...]:
+    """Return the methods that can run on a setting, the baseline first."""
+    possible = [c for c in methods if c.method != BASELINE]
     if not setting.perennial:
         possible = [c for c in possible if not c.anchors]
-    return (Contender("none"), *possible)
+    return (ComparedMethod("none"), *possible)
 
 
 def fit(
-    setting: Setting, dealt: Deal, contender: Contender, protocol: Protocol, seed: int
+    setting: Setting, split: SampleSplit, method: ComparedMethod, protocol: Protocol, seed: int
 ) -> AdaptedForestClassifier:
-    """Return the classifier of a contender, fitted without regard to its gate."""
+    """Return the classifier of a method, fitted with the gate always on."""
     source, target = setting.source, setting.target
     estimator = AdaptedForestClassifier(
-        method=contender.method,
+        method=method.method,
         space=source.space,
         forest=protocol.learning,
         options=protocol.options,
         gate="always",
         random_state=seed,
     )
-    known = dealt.anchors if contender.anchors else dealt.anchors[:0]
+    known = split.anchors if method.anchors else split.anchors[:0]
     return estimator.fit(
-        source.features[dealt.source],
-        source.labels[dealt.source],
-        target=target.features[dealt.unlabelled],
-        target_polygons=target.polygons[dealt.unlabelled],
+        source.features[split.source],
+        source.labels[split.source],
+        target=target.features[split.unlabelled],
+        target_polygons=target.polygons[split.unlabelled],
         anchors=target.features[known],
         anchor_labels=target.labels[known],
         anchor_polygons=target.polygons[known],
-        polygons=source.polygons[dealt.source],
+        polygons=source.polygons[split.source],
         perennial_classes=setting.perennial,
     )
 
 
 def upper_bound(
-    setting: Setting, dealt: Deal, protocol: Protocol, seed: int
+    setting: Setting, split: SampleSplit, protocol: Protocol, seed: int
 ) -> AdaptedForestClassifier:
-    """Return the forest that learns from the samples of the target season with their labels."""
-    target, rows = setting.target, dealt.unlabelled
+    """Return the forest trained on the samples of the target season with their labels."""
+    target, rows = setting.target, split.unlabelled
     estimator = AdaptedForestClassifier(
         method=BASELINE, space=target.space, forest=protocol.learning, random_state=seed
     )

@@ -74,7 +74,7 @@ def experiment(
     workers
         Worker processes; as configured by default.
     progress
-        Is told how far the experiment is, in lines for people.
+        Called with the progress of the experiment, as lines of text.
 
     Returns
     -------
@@ -96,28 +96,28 @@ def experiment(
         experiment("oso.yaml", few).to_frame()
     """
     if variants is None:
-        asked = load_experiment(Path(source))
+        loaded = load_experiment(Path(source))
     else:
         content = {
             "base": os.path.abspath(os.path.expanduser(source)),
             "variants": [{"name": one, "set": settings} for one, settings in variants.items()],
         }
-        asked = experiment_of(
+        loaded = experiment_of(
             node_of(content, "variants"), name or name_from(Path(source)), Problems()
         )
     if price_per_core_hour is not None:
-        asked = replace(asked, price=price_per_core_hour)
+        loaded = replace(loaded, price=price_per_core_hour)
     say = progress or (lambda text: None)
-    for warning in check(asked):
+    for warning in check(loaded):
         say(str(warning))
-    manner = session.Manner(workers)
+    options = session.RunOptions(workers)
     around = Surroundings(
-        lambda planner, selection, seen: session.run(planner, selection, manner, seen), say
+        lambda planner, selection, seen: session.run(planner, selection, options, seen), say
     )
-    return run(asked, around)
+    return run(loaded, around)
 
 
-def check(asked: LoadedExperiment) -> tuple[Problem, ...]:
+def check(experiment: LoadedExperiment) -> tuple[Problem, ...]:
     """Find all that is wrong with the input of all variants; return the warnings.
 
     Raises
@@ -126,16 +126,16 @@ def check(asked: LoadedExperiment) -> tuple[Problem, ...]:
         With everything that was found, each finding once.
     """
     found: dict[Problem, type[OsoError]] = {}
-    found |= dict.fromkeys(ownership.check_own(asked.base_run_dir).errors, ConfigError)
+    found |= dict.fromkeys(ownership.check_own(experiment.base_run_dir).errors, ConfigError)
     of_variants: dict[tuple[Problem, type[OsoError]], list[str]] = {}
     warnings: dict[Problem, None] = {}
-    for variant in asked.variants:
+    for variant in experiment.variants:
         errors, noted = _problems_of(variant)
         for problem, kind in errors:
             of_variants.setdefault((problem, kind), []).append(variant.name)
         warnings |= dict.fromkeys(noted)
     for (problem, kind), names in of_variants.items():
-        if len(names) < len(asked.variants):
+        if len(names) < len(experiment.variants):
             problem = replace(problem, message=f"variant {', '.join(names)}: {problem.message}")
         found[problem] = kind
     for kind in (ConfigError, InputDataError, EnvironmentFailure):
@@ -144,29 +144,29 @@ def check(asked: LoadedExperiment) -> tuple[Problem, ...]:
     return tuple(warnings)
 
 
-def run(asked: LoadedExperiment, around: Surroundings) -> ExperimentResult:
+def run(experiment: LoadedExperiment, around: Surroundings) -> ExperimentResult:
     """Run the variants up to their validation and write the table.
 
     Parameters
     ----------
-    asked
+    experiment
         An experiment that was checked.
     around
-        How runs are run, and who is told.
+        How plans are run and progress is reported.
 
     Raises
     ------
     GoalFailed
         If the run of a variant has failed; the others were run all the same. If a run was stopped.
     """
-    times = TaskTimes.load(asked.folder / TIMES)
-    begin_with = [asked.base_run_dir]
+    times = TaskTimes.load(experiment.folder / TIMES)
+    begin_with = [experiment.base_run_dir]
     failures: list[GoalFailed] = []
     runs: list[tuple[Row, _Measured | None]] = []
-    ownership.claim(asked.base_run_dir)
-    for variant in asked.variants:
+    ownership.claim(experiment.base_run_dir)
+    for variant in experiment.variants:
         planner = session.planner_of(variant.config)
-        times.learn(asked.base_run_dir, _tasks_of(planner))
+        times.learn(experiment.base_run_dir, _tasks_of(planner))
         row, measured = Row(variant.name, variant.settings, variant.config.run_dir), None
         try:
             reach(GOAL, planner, begin_with, around, [TimeKeeper(times, variant.name)])
@@ -183,8 +183,8 @@ def run(asked: LoadedExperiment, around: Surroundings) -> ExperimentResult:
         around.say(f"{variant.name}: {_accuracy_in_words(measured)}")
     first = runs[0][1]
     rows = tuple(_compared(row, measured, first) for row, measured in runs)
-    result = ExperimentResult(asked.name, rows, asked.price)
-    result = replace(result, files=tuple(write(result, asked.folder)))
+    result = ExperimentResult(experiment.name, rows, experiment.price)
+    result = replace(result, files=tuple(write(result, experiment.folder)))
     if failures:
         raise failures[0]
     return result

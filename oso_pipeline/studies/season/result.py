@@ -14,17 +14,17 @@ from oso_pipeline.studies.season.page import page_of
 from oso_pipeline.validation.intervals import UNDEFINED, Interval
 
 DESIGN = (
-    "Models are trained as if images after the day were not there, and judged by the polygons that "
-    "the split of the configuration holds out; the same polygons train and judge on all days. "
+    "Models are trained as if images after the day did not exist, and evaluated on the held-out "
+    "polygons of the configured split; training and test polygons are the same for all days. "
     "Intervals resample whole polygons, those of a share of the final accuracy in pairs: the same "
-    "polygons for the day and for the whole season. They say nothing of other years, whose clouds "
+    "polygons for the day and for the whole season. They do not apply to other years, whose clouds "
     "and weather differ."
 )
 
 
 @dataclass(frozen=True)
-class Judged(HeldOut):
-    """How right a map of a day is.
+class DayAccuracy(HeldOut):
+    """Accuracy of the map of a day.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Row:
     Parameters
     ----------
     day, products, overall
-        As of `Judged`; the day as YYYY-MM-DD, None for the whole season.
+        See `DayAccuracy`; the day as YYYY-MM-DD, None for the whole season.
     share
         Overall accuracy as a share of the final one.
     interval
@@ -100,7 +100,7 @@ class SeasonSummary:
         return tuple(str(row.day) for row in later if row.share < self.reach)
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it in types that JSON knows."""
+        """Return all of it as JSON types."""
         return {
             **asdict(self),
             "earliest": self.earliest,
@@ -111,13 +111,13 @@ class SeasonSummary:
 
 
 def summarise(
-    judged: Sequence[Judged], about: tuple[str, int], reach: float, resampling: Resampling
+    accuracies: Sequence[DayAccuracy], about: tuple[str, int], reach: float, resampling: Resampling
 ) -> SeasonSummary:
     """Compare the days with the whole season, which comes last.
 
     Parameters
     ----------
-    judged
+    accuracies
         By day.
     about
         Name of the run and year of the map.
@@ -126,10 +126,10 @@ def summarise(
     resampling
         How intervals are found.
     """
-    final = judged[-1]
+    final = accuracies[-1]
     whole = final.overall["estimate"] or float("nan")
     rows = []
-    for one in judged:
+    for one in accuracies:
         share = (one.overall["estimate"] or 0.0) / whole
         interval = UNDEFINED if one is final else share_interval(one, final, resampling)
         day = None if one.day is None else one.day.isoformat()
@@ -137,7 +137,7 @@ def summarise(
     return SeasonSummary(*about, reach, resampling.level, tuple(rows))
 
 
-def share_interval(one: Judged, final: Judged, resampling: Resampling) -> Interval:
+def share_interval(one: DayAccuracy, final: DayAccuracy, resampling: Resampling) -> Interval:
     """Return the interval of an accuracy as a share of the final one."""
     return paired_interval(one, final, share_of, resampling, "season", str(one.day))
 

@@ -1,4 +1,4 @@
-"""``oso evaluate-season``: train and judge with the images of up to each of some days."""
+"""``oso evaluate-season``: train and evaluate with the images up to each of some days."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oso_pipeline.runtime.folder.ownership import claim
 from oso_pipeline.runtime.stages import STAGES
 from oso_pipeline.studies.goal_runs import Surroundings, reach
 from oso_pipeline.studies.held_out import Resampling, counting_variants, read_held_out
-from oso_pipeline.studies.season.result import Judged, SeasonSummary, summarise, write
+from oso_pipeline.studies.season.result import DayAccuracy, SeasonSummary, summarise, write
 from oso_pipeline.tasks.stage import summaries
 
 FOLDER = "evaluation/season"
@@ -29,15 +29,15 @@ _TOO_EARLY = "E-IMAGE-AS-OF"
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked for.
+class SeasonRequest:
+    """Days to evaluate, and the target accuracy.
 
     Parameters
     ----------
     days
         Up to which images count; none for the last day of each month of the season.
     reach
-        Share of the final accuracy that is looked for, 0 to 1.
+        Fraction of the final accuracy to reach, 0 to 1.
     """
 
     days: tuple[date, ...] = ()
@@ -45,21 +45,21 @@ class Wish:
 
 
 def evaluate_season(
-    config: Config, wish: Wish, around: Surroundings | None = None
+    config: Config, request: SeasonRequest, around: Surroundings | None = None
 ) -> tuple[SeasonSummary, list[Path]]:
     """Return how accurate a map is by day, and the files that say so.
 
-    The same polygons train and judge on all days. What is committed of a day is not done again; the
-    samples of a day are removed when it is judged, as they take most of the disk.
+    Training and test polygons are the same for all days. Committed results of a day are not made
+    again. The samples of a day are removed after its evaluation, since they need most disk space.
 
     Parameters
     ----------
     config
         A configuration that was checked.
-    wish
+    request
         Days, and the share of the final accuracy that is looked for.
     around
-        How runs are run and who is told; silent by default.
+        How plans are run and progress is reported; silent by default.
 
     Raises
     ------
@@ -67,22 +67,24 @@ def evaluate_season(
         If the run of a day has failed.
     ConfigError, InputDataError
         If a day lies outside the season or before the first image, or nothing is held out that
-        could judge.
+        could evaluate.
     """
     around = around or Surroundings()
     if not session.planner_of(config).tasks(_GOAL):
-        message = "no polygon of the season is held out, so nothing can judge a map of a part of it"
+        message = (
+            "no polygon of the season is held out, so a map of a part of it cannot be evaluated"
+        )
         hint = "give labels of the year of the map, and no `learning.model`"
         raise ConfigError(Problem("E-SEASON-LABELS", message, None, hint))
     claim(config.run_dir)
-    days = _days(config, wish, _found(config), around)
-    whole = _judged(config, None, config.run_dir, around)
+    days = _days(config, request, _found(config), around)
+    whole = _evaluated(config, None, config.run_dir, around)
     before = _folder(config, None)
-    judged = [_judged(config, day, before, around) for day in days]
+    accuracies = [_evaluated(config, day, before, around) for day in days]
     summary = summarise(
-        [*judged, whole],
+        [*accuracies, whole],
         (config.name, config.year),
-        wish.reach,
+        request.reach,
         Resampling.of(config),
     )
     return summary, write(summary, config.run_dir / FOLDER)
@@ -104,9 +106,11 @@ def _last(config: Config) -> date:
     return period_of(config).until
 
 
-def _days(config: Config, wish: Wish, findings: Findings, around: Surroundings) -> tuple[date, ...]:
-    """Return the days to judge, ascending; months before the first image are left out."""
-    if not wish.days:
+def _days(
+    config: Config, request: SeasonRequest, findings: Findings, around: Surroundings
+) -> tuple[date, ...]:
+    """Return the days to evaluate, ascending; months before the first image are left out."""
+    if not request.days:
         days = []
         for day in month_ends(config):
             errors = check_products(_at(config, day), findings).errors
@@ -116,15 +120,15 @@ def _days(config: Config, wish: Wish, findings: Findings, around: Surroundings) 
                 days.append(day)
         return tuple(days)
     problems, first, last = Problems(), config.season.start, _last(config)
-    for day in wish.days:
+    for day in request.days:
         if not first <= day <= last:
-            message = f"{day} is no day of the season, {first} to {last}"
+            message = f"{day} is not a day of the season, {first} to {last}"
             problems.error("E-SEASON-DAY", message, None, "name days of the season by --dates")
     problems.raise_errors(ConfigError)
-    for day in wish.days:
+    for day in request.days:
         problems.extend(check_products(_at(config, day), findings))
     problems.raise_errors(InputDataError)
-    return tuple(sorted(set(wish.days)))
+    return tuple(sorted(set(request.days)))
 
 
 def _found(config: Config) -> Findings:
@@ -135,7 +139,7 @@ def _found(config: Config) -> Findings:
     return findings
 
 
-def _judged(config: Config, day: date | None, before: Path, around: Surroundings) -> Judged:
+def _evaluated(config: Config, day: date | None, before: Path, around: Surroundings) -> DayAccuracy:
     """Train and validate with the images of up to a day, in a run of its own."""
     seen = _at(config, day).model_copy(update={"run_dir": _folder(config, day)})
     planner = session.planner_of(seen)
@@ -143,11 +147,11 @@ def _judged(config: Config, day: date | None, before: Path, around: Surroundings
         _remove_samples(seen.run_dir)
     used = sum(int(one["used"]) for one in summaries(planner.tasks("inventory")))
     found = read_held_out(seen.run_dir, counting_variants(config))
-    judged = Judged(found.overall, found.right, found.pixels, day, used)
-    shown = judged.overall["estimate"]
-    told = "-" if shown is None else f"{shown:.3f}"
-    around.say(f"{day or 'the whole season'}: {counted(used, 'product')}, overall accuracy {told}")
-    return judged
+    accuracy = DayAccuracy(found.overall, found.right, found.pixels, day, used)
+    shown = accuracy.overall["estimate"]
+    text = "-" if shown is None else f"{shown:.3f}"
+    around.say(f"{day or 'the whole season'}: {counted(used, 'product')}, overall accuracy {text}")
+    return accuracy
 
 
 def _at(config: Config, day: date | None) -> Config:

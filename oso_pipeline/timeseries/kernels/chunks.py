@@ -1,7 +1,7 @@
 """A chunk of pixels from images to features, in scratch memory that stays in the cache.
 
-Everything works on rows of `CHUNK` pixels, a vector of lanes at a time. Rows lie one after the
-other in flat arrays. Lanes beyond the last pixel are computed like pixels without a clear date.
+Everything works on rows of `CHUNK` pixels, a vector of pixels at a time. Rows lie one after the
+other in flat arrays. Positions beyond the last pixel are computed like pixels without a clear date.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from oso_pipeline.core.kernels import kernel
 from oso_pipeline.core.sensors import Sensor
 from oso_pipeline.timeseries.kernels.interpolate import fill, weigh
 from oso_pipeline.timeseries.kernels.load import gather_band, gather_masks, side_by_side
-from oso_pipeline.timeseries.kernels.rows import CHUNK, aligned, aligned_empty, lanes
+from oso_pipeline.timeseries.kernels.rows import CHUNK, aligned, aligned_empty, chunk_row
 from oso_pipeline.timeseries.kernels.simd import (
     WIDTH,
     add_square,
@@ -32,13 +32,13 @@ NODATA = -10_000
 """Every feature of a pixel without a clear date."""
 
 _CACHED_BYTES = 2**25
-"""What no cache keeps until it is read: features beyond are written straight to memory."""
+"""Size beyond which no cache keeps the features: they are written straight to memory."""
 
 NDVI, NDWI, BRIGHTNESS = 0, 1, 2
 """Numbers of the indices."""
 
 INDEX_NUMBERS = {"NDVI": NDVI, "NDWI": NDWI, "brightness": BRIGHTNESS}
-"""What the kernels compute, by the name in `core.indices`."""
+"""Indices that the kernels compute, by the name in `core.indices`."""
 
 
 class IndexPlan(NamedTuple):
@@ -70,7 +70,7 @@ class Source(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """What is computed from them.
+    """Indices to compute.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Recipe(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Flat rows of `CHUNK` lanes; `features` and `validity` are the result."""
+    """Flat rows of `CHUNK` pixels; `features` and `validity` are the result."""
 
     raw: Any
     seen: Any
@@ -162,7 +162,7 @@ def _stage(source, plan, flat, validity):  # type: ignore[no-untyped-def]
         validity[start : start + size] = scratch.validity[:size]
         for row in range(len(flat) // n_pixels):
             first = row * n_pixels + start
-            out, values = flat[first : first + size], lanes(scratch.features, row)
+            out, values = flat[first : first + size], chunk_row(scratch.features, row)
             for p in range(size):
                 out[p] = values[p]
 
@@ -229,7 +229,7 @@ def features_chunk(source, plan, start, scratch):  # type: ignore[no-untyped-def
 
 @kernel
 def _any_clear(scratch):  # type: ignore[no-untyped-def]
-    """Tell whether some pixel of a chunk has a clear date."""
+    """Return whether some pixel of a chunk has a clear date."""
     most = np.int16(0)
     for p in range(CHUNK):
         most |= scratch.validity[p]

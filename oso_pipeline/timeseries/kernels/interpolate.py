@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from oso_pipeline.core.kernels import kernel
-from oso_pipeline.timeseries.kernels.rows import CHUNK, lanes
+from oso_pipeline.timeseries.kernels.rows import CHUNK, chunk_row
 from oso_pipeline.timeseries.kernels.simd import (
     WIDTH,
     between,
@@ -21,16 +21,16 @@ from oso_pipeline.timeseries.kernels.simd import (
 def weigh(plan, n_in, scratch):  # type: ignore[no-untyped-def]
     """Write the weight of the later clear date for each day of the grid."""
     past, future = scratch.days_past, scratch.days_future
-    lanes(past, 0)[:] = -1.0
-    lanes(future, n_in)[:] = -1.0
+    chunk_row(past, 0)[:] = -1.0
+    chunk_row(future, n_in)[:] = -1.0
     for t in range(n_in):
-        _carry_day(past, t, t + 1, plan.days_in[t], lanes(scratch.seen, t))
+        _carry_day(past, t, t + 1, plan.days_in[t], chunk_row(scratch.seen, t))
     for t in range(n_in - 1, -1, -1):
-        _carry_day(future, t + 1, t, plan.days_in[t], lanes(scratch.seen, t))
+        _carry_day(future, t + 1, t, plan.days_in[t], chunk_row(scratch.seen, t))
     for date in range(len(plan.days_out)):
         day, split = plan.days_out[date], plan.splits[date]
-        before, after = lanes(past, split), lanes(future, split)
-        weights = lanes(scratch.weights, date)
+        before, after = chunk_row(past, split), chunk_row(future, split)
+        weights = chunk_row(scratch.weights, date)
         for p in range(CHUNK):
             length = after[p] - before[p]
             weight = (day - before[p]) / length if length != 0 else np.float32(0)
@@ -40,7 +40,7 @@ def weigh(plan, n_in, scratch):  # type: ignore[no-untyped-def]
 
 @kernel
 def _carry_day(rows, source, target, day, seen):  # type: ignore[no-untyped-def]
-    old, new = lanes(rows, source), lanes(rows, target)
+    old, new = chunk_row(rows, source), chunk_row(rows, target)
     for p in range(CHUNK):
         new[p] = day if seen[p] else old[p]
 

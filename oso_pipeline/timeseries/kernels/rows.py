@@ -29,6 +29,6 @@ def aligned(n_bytes):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def lanes(flat, row):  # type: ignore[no-untyped-def]
-    """Return a row of `CHUNK` lanes."""
+def chunk_row(flat, row):  # type: ignore[no-untyped-def]
+    """Return a row of `CHUNK` pixels."""
     return flat[row * CHUNK : (row + 1) * CHUNK]

@@ -23,7 +23,7 @@ WIDTH = 32
 """Pixels of a vector."""
 
 _INT16, _INT32, _FLOAT = ir.IntType(16), ir.IntType(32), ir.FloatType()
-_ROUNDER = 12_582_912.0  # 1.5 * 2 ** 23: a float32 this large has no room for a fraction
+_ROUNDER = 12_582_912.0  # 1.5 * 2 ** 23: a float32 this large has no fraction
 _LOCALITY, _DATA, _READ = 3, 1, 0
 
 
@@ -100,7 +100,7 @@ def store(typing: Any, row: Any, offset: Any, values: Any) -> Any:
 def store_past_caches(typing: Any, row: Any, offset: Any, values: Any) -> Any:
     """Write `values` where the address is a multiple of their size, not by way of the caches.
 
-    What is written and not read soon need not be fetched first, nor displace what will be read.
+    Memory that is not read soon is written without being fetched first and without using the cache.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -114,7 +114,7 @@ def store_past_caches(typing: Any, row: Any, offset: Any, values: Any) -> Any:
 
 @intrinsic
 def fetch_early(typing: Any, row: Any, offset: Any) -> Any:
-    """Ask for what lies at `offset`, which may be beyond the end, to be brought to the cache."""
+    """Prefetch memory at `offset`, which may be beyond the end, to the cache."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -187,7 +187,7 @@ def ratio(typing: Any, plus: Any, minus: Any) -> Any:
     """Return ``1000 (plus - minus) / (plus + minus)``, truncated, clipped; 0 where the sum is 0.
 
     The quotient of sizes in float32 is at most one off where it is not clipped; the remainder
-    tells.
+    corrects it.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

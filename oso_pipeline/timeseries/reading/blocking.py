@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from oso_pipeline.tasks.stage import PlanContext
 
 BLOCK_PIXELS = 2**21
-"""Pixels of a block where nothing else is asked for: some seconds of work, little to do again."""
+"""Default pixels of a block: some seconds of work, little to repeat after a failure."""
 
 # Core time measured on one quiet core for 40 dates: reading; features.
 _SECONDS_PER_BYTE = 1 / 250e6
@@ -42,7 +42,7 @@ def refuse_large_blocks(config: Config, n_products: int, layout: FeatureLayout) 
     Parameters
     ----------
     config
-        Gives the size asked for and the memory of a worker.
+        Gives the requested size and the memory of a worker.
     n_products
         Images of the tile that has most.
     layout
@@ -51,7 +51,7 @@ def refuse_large_blocks(config: Config, n_products: int, layout: FeatureLayout) 
     Raises
     ------
     ConfigError
-        ``E-INPUT-062``, with the memory needed and a size that fits.
+        ``E-BLOCK-MEMORY``, with the memory needed and a size that fits.
     """
     memory = WorkerMemory.of(config, n_products, layout, (1, 1))
     needed = memory.needed(config.runtime.block_pixels or 0) / SHARE_OF_MEMORY
@@ -145,7 +145,7 @@ def tiles_to_read(context: PlanContext[Config]) -> tuple[dict[str, TileLayout], 
     Raises
     ------
     ConfigError
-        If the configured blocks exceed the memory of a worker (``E-INPUT-062``).
+        If the configured blocks exceed the memory of a worker (``E-BLOCK-MEMORY``).
     InputDataError
         If no image of a tile can be read.
     """

@@ -33,13 +33,13 @@ def slots_of(resolutions: Resolutions) -> npt.NDArray[np.int32]:
 
 
 @dataclass(frozen=True)
-class Layer:
+class ProductBands:
     """The bands of one product on a block or a part of it.
 
     Parameters
     ----------
     slots
-        Where each band is stored, as :func:`slots_of` tells.
+        Where each band is stored, see :func:`slots_of`.
     fine, coarse
         int16, shape ``(band, row, column)``, those of 10 m and those of 20 m.
     """
@@ -48,9 +48,9 @@ class Layer:
     fine: _Int16
     coarse: _Int16
 
-    def part(self, part: Part) -> Layer:
+    def part(self, part: Part) -> ProductBands:
         """Return views of a part."""
-        return Layer(self.slots, part.of(self.fine), part.of(self.coarse, 2))
+        return ProductBands(self.slots, part.of(self.fine), part.of(self.coarse, 2))
 
     def band(self, number: int) -> tuple[_Int16, int]:
         """Return the pixels of a band, and 1 where they are of 10 m, 2 where of 20 m."""
@@ -60,7 +60,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Images:
-    """The bands of several products on a block, as :class:`Layer` has them for one."""
+    """The bands of several products on a block, as :class:`ProductBands` has them for one."""
 
     slots: npt.NDArray[np.int32]
     fine: _Int16
@@ -78,9 +78,9 @@ class Images:
             np.empty((number, len(slots) - n_fine, *half), np.int16),
         )
 
-    def layer(self, number: int) -> Layer:
+    def layer(self, number: int) -> ProductBands:
         """Return the memory of one product."""
-        return Layer(self.slots, self.fine[number], self.coarse[number])
+        return ProductBands(self.slots, self.fine[number], self.coarse[number])
 
     def flat(self) -> tuple[_Int16, _Int16]:
         """Return both arrays with pixels row by row on the last axis."""
@@ -105,7 +105,7 @@ def read_band(
     window
         The part of it.
     values
-        What is written, at least as large as the window; beyond it there is no data.
+        Output array, at least as large as the window; no data beyond the window.
 
     Returns
     -------

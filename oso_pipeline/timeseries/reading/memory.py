@@ -1,4 +1,4 @@
-"""What a worker needs of memory, stated before and held to while it works."""
+"""Memory of a worker: estimated before, and limited during its work."""
 
 from __future__ import annotations
 
@@ -64,12 +64,14 @@ class Pieces:
     ahead: bool
 
     @classmethod
-    def fitting(cls, room_bytes: float, bytes_per_pixel: float, file_block_pixels: int) -> Pieces:
+    def fitting(
+        cls, available_bytes: float, bytes_per_pixel: float, file_block_pixels: int
+    ) -> Pieces:
         """Return the pieces that fit.
 
         Parameters
         ----------
-        room_bytes
+        available_bytes
             Memory for series.
         bytes_per_pixel
             See :func:`pixel_bytes`.
@@ -78,7 +80,7 @@ class Pieces:
             more than reading ahead.
         """
         most = max(PIECE_PIXELS, file_block_pixels)
-        pixels = int(room_bytes / bytes_per_pixel)
+        pixels = int(available_bytes / bytes_per_pixel)
         if pixels // 2 < file_block_pixels <= pixels:
             return cls(file_block_pixels, ahead=False)
         return cls(max(_LEAST_PIXELS, min(most, pixels // 2)), ahead=True)
@@ -96,7 +98,7 @@ class WorkerMemory:
     Parameters
     ----------
     allowed_bytes
-        What a worker may use.
+        Memory limit of a worker.
     n_products
         Images of the tile.
     layout
@@ -104,7 +106,7 @@ class WorkerMemory:
     file_block_pixels
         See :meth:`Pieces.fitting`.
     model_bytes
-        What models take beyond what is left for them, see :meth:`with_models`.
+        Memory of models beyond the share reserved for them, see :meth:`with_models`.
     """
 
     allowed_bytes: float
@@ -127,9 +129,9 @@ class WorkerMemory:
         Parameters
         ----------
         fixed_bytes
-            What the models of a block take.
+            Memory of the models of a block.
         pixel_bytes
-            What classifying takes for each pixel of a chunk.
+            Memory to classify one pixel of a chunk.
         """
         needed = fixed_bytes + CHUNK_PIXELS * pixel_bytes
         left = SHARE_OF_MODELS * self.allowed_bytes
@@ -153,8 +155,8 @@ class WorkerMemory:
     def most_pixels(self) -> int:
         """Pixels of the largest block that fits, when it is read in the smallest pieces."""
         least = 2 * _LEAST_PIXELS * pixel_bytes(self.n_products, self.layout.series.bands)
-        room = SHARE_OF_MEMORY * self.allowed_bytes - self._fixed - least
-        return max(_LEAST_PIXELS, int(room / BLOCK_BYTES))
+        available = SHARE_OF_MEMORY * self.allowed_bytes - self._fixed - least
+        return max(_LEAST_PIXELS, int(available / BLOCK_BYTES))
 
     @property
     def _fixed(self) -> float:

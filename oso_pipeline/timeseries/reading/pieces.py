@@ -29,7 +29,7 @@ GAP_PIXELS = 2**16
 as much as decoding so many."""
 
 Use = Callable[[Part, BlockSeries], None]
-"""What is done with a part of a block: where it lies in the block, and its images."""
+"""Function called with a part of a block: its position in the block, and its images."""
 
 
 def cut(block: Block, file_blocks: tuple[int, int], limit: int) -> list[Block]:
@@ -41,14 +41,14 @@ def cut(block: Block, file_blocks: tuple[int, int], limit: int) -> list[Block]:
     ]
 
 
-def without_gaps(piece: Block, asked: npt.NDArray[np.bool_], file_rows: int) -> list[Block]:
+def without_gaps(piece: Block, requested: npt.NDArray[np.bool_], file_rows: int) -> list[Block]:
     """Leave the rows of file blocks out that hold no wanted pixel, where that spares time.
 
     Parameters
     ----------
     piece
         Part of the tile.
-    asked
+    requested
         Wanted pixels, shape ``(piece.height, piece.width)``.
     file_rows
         Rows of the blocks of 10 m files; those of 20 m files cover twice as many.
@@ -56,11 +56,11 @@ def without_gaps(piece: Block, asked: npt.NDArray[np.bool_], file_rows: int) -> 
     Returns
     -------
     blocks
-        What is to be read, from top to bottom; `piece` itself where there is no such gap.
+        Parts to read, from top to bottom; `piece` itself where there is no such gap.
     """
     unit = 2 * file_rows
     first = piece.row // unit
-    units = np.unique((piece.row + np.flatnonzero(asked.any(axis=1))) // unit) - first
+    units = np.unique((piece.row + np.flatnonzero(requested.any(axis=1))) // unit) - first
     gaps = np.flatnonzero((np.diff(units) - 1) * unit * piece.width >= GAP_PIXELS)
     if not len(gaps):
         return [piece]
@@ -103,7 +103,7 @@ class PieceReader:
         block
             Part of the tile.
         wanted
-            Pixels that are asked for, shape ``(block.height, block.width)``.
+            Requested pixels, shape ``(block.height, block.width)``.
         use
             Called with one part after the other, each with at least one wanted pixel, and
             every wanted pixel in one of them. What lies around the outermost wanted pixels of
@@ -134,9 +134,9 @@ class PieceReader:
                     waiting = self._submit(thread, block, wanted, rest, pieces)
 
     def _fitting(self, before: int) -> Pieces:
-        room = SHARE_OF_MEMORY * self.allowed_bytes - before
+        available = SHARE_OF_MEMORY * self.allowed_bytes - before
         file_blocks = self.reader.inventory.block_shape
-        return Pieces.fitting(room, self._bytes_per_pixel, unit_pixels(file_blocks))
+        return Pieces.fitting(available, self._bytes_per_pixel, unit_pixels(file_blocks))
 
     def _learn(self, grown_bytes: int, pixels: int) -> None:
         """Take the measured memory of a pixel where it exceeds the estimate."""
@@ -150,27 +150,27 @@ class PieceReader:
         rest: list[Block],
         pieces: Pieces,
     ) -> tuple[Part, Future[BlockSeries]] | None:
-        """Have the next piece with a wanted pixel read; None if there is no more."""
+        """Start reading the next piece with a wanted pixel; None if there are no more."""
         while rest:
             piece = rest.pop()
             frame = Part(
                 (piece.row - block.row, piece.row - block.row + piece.height),
                 (piece.column - block.column, piece.column - block.column + piece.width),
             )
-            asked = frame.of(wanted)
-            if not asked.any():
+            requested = frame.of(wanted)
+            if not requested.any():
                 continue
             if piece.pixels > pieces.pixels:
                 parts = cut(piece, self.reader.inventory.block_shape, pieces.pixels)
                 if len(parts) > 1:
                     rest += reversed(parts)
                     continue
-            parts = without_gaps(piece, asked, self.reader.inventory.block_shape[0])
+            parts = without_gaps(piece, requested, self.reader.inventory.block_shape[0])
             if len(parts) > 1:
                 rest += reversed(parts)
                 continue
-            inner = bounding(asked)
+            inner = bounding(requested)
             part = inner.moved(frame.rows[0], frame.columns[0])
             place = part.moved(block.row, block.column).block(block.tile)
-            return part, thread.submit(self.reader.read, place, inner.of(asked))
+            return part, thread.submit(self.reader.read, place, inner.of(requested))
         return None

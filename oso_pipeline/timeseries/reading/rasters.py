@@ -68,7 +68,7 @@ class OpenRasters:
 
     @contextmanager
     def session(self) -> Iterator[OpenRasters]:
-        """Hold the lock and the GDAL options for some reads."""
+        """Take the lock and set the GDAL options for some reads."""
         with self._lock, rasterio.Env(**GDAL_OPTIONS):
             self._seen.clear()
             yield self
@@ -105,8 +105,8 @@ class OpenRasters:
         Raises
         ------
         InputDataError
-            If the file has vanished or cannot be read (``E-FAULT-019``, ``E-FAULT-021``), or is
-            not what was extracted from an archive (``E-FAULT-024``).
+            If the file has vanished (``E-IMAGE-VANISHED``), cannot be read (``E-IMAGE-CUT``), or is
+            not what was extracted from an archive (``E-FILE-CHANGED``).
         """
         with _named(path):
             return self._dataset(path).read(1, window=window, out=out)
@@ -129,7 +129,7 @@ class OpenRasters:
                 self._open.move_to_end(path)
                 self._seen.add(path)
                 return dataset
-            # The file was replaced: what the old handle remembers of it no longer holds.
+            # The file was replaced: the cached state of the old handle is outdated.
             del self._open[path]
             dataset.close()
         while len(self._open) >= self._limit:
@@ -155,7 +155,7 @@ def process_rasters() -> OpenRasters:
 
 
 def _allowed_files() -> int:
-    """Return how many files may be open, after asking for enough of them."""
+    """Raise the limit of open files if possible and return it."""
     try:
         import resource
     except ImportError:  # a system without such limits
@@ -163,7 +163,7 @@ def _allowed_files() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * _MOST_OPEN if hard == resource.RLIM_INFINITY else min(hard, 2 * _MOST_OPEN)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        # A year of two satellites has more files than the usual limit, and opening them anew
+        # A year of two satellites has more files than the usual limit, and opening them again
         # for each block costs more than decoding.
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
@@ -231,7 +231,7 @@ def to_stored(
 def vanished(path: Path) -> Problem:
     """Return the finding that a file of the inventory is not there any more."""
     message = "an image file has vanished since the inventory was made"
-    return Problem("E-FAULT-019", message, str(path), _REMEDY)
+    return Problem("E-IMAGE-VANISHED", message, str(path), _REMEDY)
 
 
 @contextmanager
@@ -244,4 +244,4 @@ def _named(path: Path) -> Iterator[None]:
     except (RasterioError, CPLE_BaseError, OSError) as error:
         cause = error.__cause__ or error
         message = f"an image file cannot be read, it may be cut short or damaged: {cause}"
-        raise InputDataError(Problem("E-FAULT-021", message, str(path), _REMEDY)) from error
+        raise InputDataError(Problem("E-IMAGE-CUT", message, str(path), _REMEDY)) from error

@@ -17,7 +17,7 @@ from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.imagery.clear import ClearPolicy, ClearRule
 from oso_pipeline.timeseries.reading.images import (
     Images,
-    Layer,
+    ProductBands,
     hide_blank,
     overlap,
     read_band,
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReadSpec:
-    """What is read from the images of a tile; small, and JSON for the parameters of a task.
+    """Bands and quality layers to read for a tile; small, and JSON for the parameters of a task.
 
     Parameters
     ----------
     bands
         Bands in the order of the features.
     clear
-        What hides a pixel; the rules that follow from it stand in the inventory.
+        Clear rule of pixels; the resulting rules are in the inventory.
     first, last
         Days between which images serve, both included: the season and its margins.
     """
@@ -61,7 +61,7 @@ class ReadSpec:
 
     @classmethod
     def of(cls, config: Config) -> ReadSpec:
-        """Return what a configuration asks for."""
+        """Return the request of a configuration."""
         margin = timedelta(days=config.imagery.margin_days)
         season = config.season
         return cls(
@@ -69,7 +69,7 @@ class ReadSpec:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content in types that JSON knows."""
+        """Return the content as JSON types."""
         clear = list(self.clear) if isinstance(self.clear, tuple) else self.clear
         days = {"first": self.first.isoformat(), "last": self.last.isoformat()}
         return {"bands": list(self.bands), "clear": clear, **days}
@@ -104,7 +104,7 @@ class BlockReader:
     inventory
         The acquisitions of the tile and their 10 m grid.
     spec
-        What to read.
+        Bands and quality layers to read.
     rasters
         Where files are kept open; by default one store for the process.
 
@@ -153,7 +153,7 @@ class BlockReader:
         block
             Part of the tile.
         wanted
-            Pixels that are asked for, shape ``(block.height, block.width)``; the others are
+            Requested pixels, shape ``(block.height, block.width)``; the others are
             never clear. By default all.
 
         Raises
@@ -207,7 +207,7 @@ class BlockReader:
         self,
         acquisition: Acquisition,
         block: Block,
-        layer: Layer,
+        layer: ProductBands,
         clear: npt.NDArray[np.uint8],
     ) -> tuple[int, int]:
         """Read the bands of a product around its clear pixels.
@@ -244,8 +244,8 @@ class BlockReader:
                 f"image size {shape[0]} x {shape[1]} does not fit the {10 * factor} m grid of "
                 f"the tile, {allowed[-1][0]} x {allowed[-1][1]}"
             )
-            hint = "run `oso run` again so that the inventory checks the product anew"
-            raise InputDataError(Problem("E-INPUT-007", message, str(path), hint))
+            hint = "run `oso run` again so that the inventory checks the product again"
+            raise InputDataError(Problem("E-IMAGE-SIZE", message, str(path), hint))
         return window_of(shape, part, factor)
 
 

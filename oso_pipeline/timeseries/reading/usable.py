@@ -1,4 +1,4 @@
-"""Whether acquisitions can be read as the inventory lists them; what cannot is named at once."""
+"""Check that acquisitions can be read as the inventory lists them; name all that cannot."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def refuse_incomplete(
         if lacking:
             problems.append(
                 Problem(
-                    "E-INPUT-006",
+                    "E-IMAGE-ASSET",
                     f"product {acquisition.product_id} lacks {', '.join(lacking)}, needed with "
                     f"imagery.clear: {clear}",
                     str(acquisition.path),
@@ -44,14 +44,14 @@ def resolutions_of(acquisitions: Sequence[Acquisition], bands: tuple[str, ...]) 
     Raises
     ------
     InputDataError
-        If they do not (``E-INPUT-013``).
+        If they do not (``E-IMAGE-RESOLUTION``).
     """
     if not acquisitions:
         return {band: SENTINEL2.resolution_m(band) for band in bands}
     first = acquisitions[0]
     problems = [
         Problem(
-            "E-INPUT-013",
+            "E-IMAGE-RESOLUTION",
             f"band {band} has pixels of {other.bands[band].resolution_m} m in {other.product_id}, "
             f"of {first.bands[band].resolution_m} m in {first.product_id}",
             other.bands[band].href,
@@ -77,7 +77,7 @@ def refuse_changed(acquisitions: Sequence[Acquisition]) -> None:
         if not lost and size != acquisition.size_bytes:
             problems.append(
                 Problem(
-                    "E-FAULT-020",
+                    "E-IMAGE-CHANGED",
                     f"the files of {acquisition.product_id} have {size} bytes, they had "
                     f"{acquisition.size_bytes} when the inventory was made",
                     str(acquisition.path),

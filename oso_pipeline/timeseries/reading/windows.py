@@ -73,7 +73,7 @@ def window_of(shape: tuple[int, int], part: Part, factor: int) -> Window:
     Parameters
     ----------
     shape
-        Rows and columns of the file; what lies beyond is left out.
+        Rows and columns of the file; parts beyond are left out.
     part
         The part wanted, in pixels of 10 m.
     factor

@@ -22,7 +22,7 @@ class Case:
     Parameters
     ----------
     kind
-        Which `Kind` makes and judges it.
+        Which `Kind` makes and evaluates it.
     target
         What is damaged.
     damage
@@ -64,7 +64,7 @@ class Kind(Protocol):
         """The names of the damages that each target may get."""
 
     def run(self, case: Case, ground: Ground, folder: Path) -> Outcome:
-        """Make the case in an empty folder of its own and judge what becomes of it."""
+        """Make the case in an empty folder of its own and evaluate what becomes of it."""
 
 
 def drawn(kinds: Mapping[str, Kind], seed: int) -> Iterator[Case]:

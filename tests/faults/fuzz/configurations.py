@@ -88,7 +88,7 @@ class OddConfiguration:
         for command in ("check", "plan"):
             ended = oso(command, config, *more)
             if (found := crash(ended) or changed(before, snapshot(config.parent))) is not None:
-                return Outcome(found.verdict, f"{command}: {found.why}", found.said or ended.said)
+                return Outcome(found.kind, f"{command}: {found.why}", found.said or ended.said)
             if ended.code != 0:
                 return refused(ended, names | _WORDS)
         return Outcome(SAME if case.target in _PATHS else OTHER)
@@ -152,7 +152,7 @@ class OddRun:
         before = snapshot(config.parent)
         ended: Ended = run_until(config, "mosaic")
         if (found := crash(ended) or changed(before, snapshot(config.parent))) is not None:
-            return Outcome(found.verdict, found.why, found.said or ended.said[-3000:])
+            return Outcome(found.kind, found.why, found.said or ended.said[-3000:])
         if ended.code != 0:
             return refused(ended, {config.name, "31TCJ", "\n  file: "} | _WORDS)
         return Outcome(OTHER)

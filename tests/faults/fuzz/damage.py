@@ -162,7 +162,7 @@ _ODD_NAMES = (
 
 
 def zip_member(content: bytes, draw: random.Random) -> bytes:
-    """Write the zip anew with an odd member more."""
+    """Write the zip again with an odd member more."""
     out = BytesIO(content)
     name = draw.choice(_ODD_NAMES)
     with zipfile.ZipFile(out, "a") as archive:
@@ -171,7 +171,7 @@ def zip_member(content: bytes, draw: random.Random) -> bytes:
 
 
 def zip_bomb(content: bytes, draw: random.Random) -> bytes:
-    """Write the zip anew with all that it holds, deflated, and a member of 300 MB of zeros."""
+    """Write the zip again with all that it holds, deflated, and a member of 300 MB of zeros."""
     out = BytesIO()
     with zipfile.ZipFile(BytesIO(content)) as old, zipfile.ZipFile(out, "w") as archive:
         names = old.namelist()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fuzz.damage import DAMAGES, Damage
 from fuzz.outcome import CLEAN, OTHER, REPORTED, SAME, Outcome, changed, forbidden, snapshot
 from fuzz.reading import OTHER as READS_OTHER
-from fuzz.reading import verdict
+from fuzz.reading import comparison
 from fuzz.texts import TEXT_DAMAGES
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class DamagedDatabase:
         shape = file.with_suffix(".shp")
         shape = shape if shape.exists() else file
         original = whole / shape.relative_to(place)
-        reads = verdict(original, shape)
+        reads = comparison(original, shape)
         if reads == READS_OTHER:
             return Outcome(OTHER)
         return forbidden(f"silent change: {len(frame)} rows; {file.name} reads as {reads}")

@@ -106,7 +106,7 @@ def renamed(products: Path, draw: random.Random) -> set[str]:
 
 
 def name_no_text(products: Path, draw: random.Random) -> set[str]:
-    """Give a product a name that is no text in any encoding."""
+    """Give a product a name that is not a text in any encoding."""
     one = _one(products, draw)
     suffix = one.suffix if one.is_file() else ""
     to = os.fsencode(products) + b"/" + os.fsencode(one.stem) + b"\xff\xfe" + suffix.encode()

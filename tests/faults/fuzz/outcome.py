@@ -38,7 +38,7 @@ class Outcome:
 
     Parameters
     ----------
-    verdict
+    kind
         One of the classes above.
     why
         The reason, where it is forbidden.
@@ -46,14 +46,14 @@ class Outcome:
         The last that the command said.
     """
 
-    verdict: str
+    kind: str
     why: str = ""
     said: str = ""
 
     @property
     def is_forbidden(self) -> bool:
         """Whether this must not happen."""
-        return self.verdict == FORBIDDEN
+        return self.kind == FORBIDDEN
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -75,7 +75,7 @@ def crash(ended: Ended) -> Outcome | None:
 
 
 def refused(ended: Ended, names: Iterable[str]) -> Outcome:
-    """Judge a command that did not go well: its message has a code and names the file.
+    """Evaluate a command that did not go well: its message has a code and names the file.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def refused(ended: Ended, names: Iterable[str]) -> Outcome:
     return Outcome(CLEAN)
 
 
-def is_told(ended: Ended, names: Iterable[str]) -> bool:
+def is_reported(ended: Ended, names: Iterable[str]) -> bool:
     """Tell whether a command that went well said that something of the file was left out."""
     lines = unwrapped(ended.said).splitlines()
     told = [n for n, line in enumerate(lines) if _LEFT_OUT.search(line)]

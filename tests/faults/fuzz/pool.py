@@ -157,7 +157,7 @@ def _child(case: Case, kind: Kind, ground: Ground, folder: Path, seconds: int) -
     os.environ["XDG_CACHE_HOME"] = str(folder.parent / "no-cache")
     try:
         outcome = kind.run(case, ground, folder)
-    except BaseException:  # noqa: BLE001 - a fault of the fuzz itself, to be mended
+    except BaseException:  # noqa: BLE001 - a fault of the fuzz itself, to be fixed
         outcome = Outcome(FORBIDDEN, "the fuzz itself failed", traceback.format_exc())
     text = json.dumps(outcome.to_json())
     _note(folder).write_text(text, encoding="utf-8")

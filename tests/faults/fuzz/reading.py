@@ -20,7 +20,7 @@ import numpy as np
 SAME, OTHER, UNREADABLE = "same", "other", "unreadable"
 
 
-def verdict(before: Path, after: Path) -> str:
+def comparison(before: Path, after: Path) -> str:
     """Compare what a file held with what it holds now, as a foreign library reads both."""
     read = _READERS.get(after.suffix, _bytes)
     expected = read(before)

@@ -108,20 +108,20 @@ class LookedAt:
             return _speeds(case, config, folder)
         file = damaged(case, run_dir)
         names = {file.name, file.stem, run_dir.name}
-        verdict = SAME
+        kind = SAME
         for command in (("status", config, "--why"), ("status", run_dir), ("plan", config),
                         ("verify", run_dir), ("report", run_dir)):  # fmt: skip
             wrong = untrue(run_dir)
             ended = oso(*command)
             if (found := crash(ended)) is not None:
-                return Outcome(found.verdict, f"{command[0]}: {found.why}", ended.said[-4000:])
+                return Outcome(found.kind, f"{command[0]}: {found.why}", ended.said[-4000:])
             if command[0] == "verify" and (found := _verified(ended, wrong)) is not None:
                 return found
             if ended.code != 0:
-                verdict = CLEAN
+                kind = CLEAN
                 if (found := refused(ended, names)).is_forbidden and command[0] != "verify":
-                    return Outcome(found.verdict, f"{command[0]}: {found.why}", ended.said[-4000:])
-        return Outcome(verdict)
+                    return Outcome(found.kind, f"{command[0]}: {found.why}", ended.said[-4000:])
+        return Outcome(kind)
 
 
 def _speeds(case: Case, config: Path, folder: Path) -> Outcome:
@@ -183,7 +183,7 @@ class RunOn:
                 shutil.rmtree(run_dir / name, ignore_errors=True)
         ended = _run(config)
         if (found := crash(ended)) is not None:
-            return Outcome(found.verdict, found.why, ended.said[-4000:])
+            return Outcome(found.kind, found.why, ended.said[-4000:])
         if ended.code == 0 and not differ(ground.layers, layers_of(run_dir)):
             return Outcome(SAME)
         if ended.code != 0:
@@ -198,10 +198,10 @@ def _mended(config: Path, ground: Ground, first: Ended) -> Outcome:
     run_dir = config.parent / "run"
     repaired = oso("verify", run_dir, "--repair")
     if (found := crash(repaired)) is not None:
-        return Outcome(found.verdict, f"verify --repair: {found.why}", repaired.said)
+        return Outcome(found.kind, f"verify --repair: {found.why}", repaired.said)
     again = _run(config)
     if (found := crash(again)) is not None:
-        return Outcome(found.verdict, f"after a repair: {found.why}", again.said[-4000:])
+        return Outcome(found.kind, f"after a repair: {found.why}", again.said[-4000:])
     said = Ended(again.code, "\n".join((first.said, repaired.said, again.said)))
     if again.code != 0:
         return refused(again, {run_dir.name})

@@ -26,13 +26,13 @@ from fuzz.table import ROOT, write_figures
 
 
 @dataclass
-class Tally:
+class Counts:
     """What has happened so far."""
 
     kinds: Mapping[str, Kind]
     cases: int = 0
     whole: int = 0
-    verdicts: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     by_kind: dict[str, Counter[str]] = field(default_factory=dict)
     seconds: Counter[str] = field(default_factory=Counter)
     bad: list[tuple[Case, Outcome]] = field(default_factory=list)
@@ -41,8 +41,8 @@ class Tally:
         """Count a case."""
         self.cases += 1
         self.whole += self.kinds[case.kind].is_whole
-        self.by_kind.setdefault(case.kind, Counter())[outcome.verdict] += 1
-        self.verdicts[outcome.verdict] += 1
+        self.by_kind.setdefault(case.kind, Counter())[outcome.kind] += 1
+        self.outcomes[outcome.kind] += 1
         self.seconds[case.kind] += seconds
         if outcome.is_forbidden:
             self.bad.append((case, outcome))
@@ -52,7 +52,7 @@ class Tally:
         return {
             "cases": self.cases,
             "whole_runs": self.whole,
-            "verdicts": dict(sorted(self.verdicts.items())),
+            "outcomes": dict(sorted(self.outcomes.items())),
             "by_kind": {name: dict(sorted(n.items())) for name, n in sorted(self.by_kind.items())},
             "forbidden": [f"{case}: {outcome.why}" for case, outcome in self.bad],
         }
@@ -103,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="oso-fuzz-", dir=shared_memory()) as name:
         ground = prepare(Path(name) / "ground")
         print(f"the ground is ready after {time.monotonic() - began:.0f} s", flush=True)
-        tally = Tally(KINDS)
+        counts = Counts(KINDS)
         pool = Pool(ground, KINDS, Path(name) / "cases", asked.processes)
         cases = map(Case.parse, asked.case)
         if not asked.case:
@@ -112,18 +112,18 @@ def main(arguments: list[str] | None = None) -> int:
             cases = itertools.chain(known, new)
         shown = time.monotonic()
         for case, outcome, seconds in pool.run(cases):
-            tally.add(case, outcome, seconds)
+            counts.add(case, outcome, seconds)
             if outcome.is_forbidden:
                 show(case, outcome)
                 if asked.keep:
                     keep(case, outcome.why)
             elif asked.case:
-                print(f"{case}: {outcome.verdict}")
+                print(f"{case}: {outcome.kind}")
             if time.monotonic() - shown > 60:
                 shown = time.monotonic()
-                print(f"{tally.cases} cases, {tally.whole} whole runs, "
-                      f"{len(tally.bad)} forbidden", flush=True)  # fmt: skip
-    figures = tally.figures()
+                print(f"{counts.cases} cases, {counts.whole} whole runs, "
+                      f"{len(counts.bad)} forbidden", flush=True)  # fmt: skip
+    figures = counts.figures()
     figures |= {
         "minutes": round((time.monotonic() - began) / 60, 1),
         "cores": asked.processes,
@@ -131,11 +131,11 @@ def main(arguments: list[str] | None = None) -> int:
         "commit": commit(),
     }
     print(json.dumps(figures, indent=1, ensure_ascii=False))
-    for kind, total in tally.seconds.most_common():
-        print(f"{kind}: {total / sum(tally.by_kind[kind].values()):.2f} s of a core for a case")
+    for kind, total in counts.seconds.most_common():
+        print(f"{kind}: {total / sum(counts.by_kind[kind].values()):.2f} s of a core for a case")
     if asked.write:
         write_figures(figures)
-    return 1 if tally.bad else 0
+    return 1 if counts.bad else 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from fault_table import PAGE, ROOT, replaced
 BEGIN = "<!-- fuzz: begin, written by `make fuzz` -->"
 END = "<!-- fuzz: end -->"
 FIGURES = ROOT / "bench" / "results" / "fuzz.json"
-_VERDICTS = ("clean error", "same result", "reported", "another input", "forbidden")
+_OUTCOMES = ("clean error", "same result", "reported", "another input", "forbidden")
 
 
 def section(figures: dict[str, Any]) -> str:
@@ -22,11 +22,11 @@ def section(figures: dict[str, Any]) -> str:
         f"**{figures['cases']} cases, {figures['whole_runs']} of them whole runs; "
         f"{len(figures['forbidden'])} forbidden outcomes.**",
         "",
-        f"| kind of case | {' | '.join(_VERDICTS)} |",
-        f"|---|{'---|' * len(_VERDICTS)}",
+        f"| kind of case | {' | '.join(_OUTCOMES)} |",
+        f"|---|{'---|' * len(_OUTCOMES)}",
     ]
-    for kind, verdicts in figures["by_kind"].items():
-        counts = " | ".join(str(verdicts.get(one, 0)) for one in _VERDICTS)
+    for kind, outcomes in figures["by_kind"].items():
+        counts = " | ".join(str(outcomes.get(one, 0)) for one in _OUTCOMES)
         lines.append(f"| {kind} | {counts} |")
     if figures["forbidden"]:
         lines += ["", *(f"* {text.splitlines()[0]}" for text in figures["forbidden"])]

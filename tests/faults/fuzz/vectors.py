@@ -106,7 +106,9 @@ def _judged(path: Path, found: Any, said: str) -> Outcome:
     if "warning[W-" in said:
         named = path.stem in said
         return Outcome(REPORTED) if named else forbidden(f"a warning without the file: {said!r}")
-    if found.frame.geometry.isna().any():  # the stage of the polygons counts them: W-INPUT-036
+    if (
+        found.frame.geometry.isna().any()
+    ):  # the stage of the polygons counts them: W-GEOMETRY-MISSING
         return Outcome(REPORTED)
     try:
         theirs = _theirs(path)
@@ -127,7 +129,7 @@ def _judged(path: Path, found: Any, said: str) -> Outcome:
 
 
 def _theirs(path: Path) -> geopandas.GeoDataFrame:
-    if path.suffix == ".shp":  # the index only repeats what the file says, so it is made anew
+    if path.suffix == ".shp":  # the index only repeats what the file says, so it is made again
         path.with_suffix(".shx").unlink(missing_ok=True)
         pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": "YES"})
     frame = geopandas.read_parquet(path) if path.suffix == ".parquet" else geopandas.read_file(path)

@@ -20,12 +20,12 @@ from fuzz.outcome import (
     changed,
     crash,
     forbidden,
-    is_told,
+    is_reported,
     refused,
     snapshot,
 )
 from fuzz.reading import OTHER as READS_OTHER
-from fuzz.reading import verdict
+from fuzz.reading import comparison
 from fuzz.rewriting import REWRITINGS
 from fuzz.texts import TEXT_DAMAGES, XML_DAMAGES
 from fuzz.worlds import DAYS, name_of
@@ -78,16 +78,16 @@ class DamagedInput:
         inside = of_case(case)
         file = config.parent / inside
         file.write_bytes(damages[case.damage](file.read_bytes(), case.draw()))
-        reads = verdict(ground.world / inside, file)
-        return judged(config, ground, names_of(inside), reads, self.until)
+        reads = comparison(ground.world / inside, file)
+        return evaluated(config, ground, names_of(inside), reads, self.until)
 
 
-def judged(config: Path, ground: Ground, names: set[str], reads: str, until: str) -> Outcome:
-    """Run a damaged world and judge what comes of it."""
+def evaluated(config: Path, ground: Ground, names: set[str], reads: str, until: str) -> Outcome:
+    """Run a damaged world and evaluate what comes of it."""
     before = snapshot(config.parent)
     ended = run_until(config, until)
     if (found := crash(ended) or changed(before, snapshot(config.parent))) is not None:
-        return Outcome(found.verdict, found.why, found.said or ended.said[-3000:])
+        return Outcome(found.kind, found.why, found.said or ended.said[-3000:])
     if ended.code != 0:
         return refused(ended, names)
     return _well(ended, names, reads, ground, config)
@@ -97,7 +97,7 @@ def _well(ended: Ended, names: set[str], reads: str, ground: Ground, config: Pat
     unlike = differ(ground.layers, layers_of(config.parent / "run"))
     if not unlike:
         return Outcome(SAME)
-    if is_told(ended, names):
+    if is_reported(ended, names):
         return Outcome(REPORTED)
     if reads == READS_OTHER:
         return Outcome(OTHER)
@@ -121,7 +121,7 @@ class Rewritten:
         before = snapshot(config.parent)
         ended = run_until(config, "mosaic")
         if (found := crash(ended) or changed(before, snapshot(config.parent))) is not None:
-            return Outcome(found.verdict, found.why, found.said or ended.said[-3000:])
+            return Outcome(found.kind, found.why, found.said or ended.said[-3000:])
         if ended.code != 0:
             return forbidden("what means the same is refused", ended)
         unlike = differ(ground.layers, layers_of(config.parent / "run"))

@@ -11,8 +11,8 @@ def install(version: str) -> None:
 
     right = importlib.metadata.version
 
-    def told(name: str) -> str:
+    def patched(name: str) -> str:
         return version if name == "oso_pipeline" else right(name)
 
     oso_pipeline.__version__ = version
-    importlib.metadata.version = told
+    importlib.metadata.version = patched

@@ -57,7 +57,7 @@ def test_scikit_learn_contract(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-def test_a_delay_of_25_days_is_seen_and_mended() -> None:
+def test_a_delay_of_25_days_is_seen_and_fixed() -> None:
     naive, moved, taught = (fitted(m) for m in ("none", "aligned", "student"))
     assert accuracy(naive) < 0.65
     assert accuracy(moved) > 0.95
@@ -175,7 +175,7 @@ def test_a_class_of_the_target_that_the_source_lacks() -> None:
     assert any("99" in text and "never predicted" in text for text in made.record_.warnings)
 
 
-def test_proportions_that_move_far_are_told() -> None:
+def test_proportions_that_move_far_are_reported() -> None:
     made = fitted("aligned", delay=45)  # the baseline takes each class for the next one
     assert made.record_.total_variation > 0.2
     assert any("total variation" in text for text in made.record_.warnings)

@@ -50,20 +50,22 @@ def test_fergana_2016_serves_2018(fergana: dict[str, tuple[Any, Any]]) -> None:
     source = (X[np.isin(y, common)], y[np.isin(y, common)])
     T, truth = T[np.isin(truth, common)], truth[np.isin(truth, common)]
     woody = np.flatnonzero(truth == "woody")
-    anchors, judged = woody[::2], np.setdiff1d(np.arange(len(truth)), woody[::2])
+    anchors, evaluated = woody[::2], np.setdiff1d(np.arange(len(truth)), woody[::2])
     given = {"anchors": T[anchors], "anchor_labels": truth[anchors]}
     scores = {
-        name: (fit(name, source, T[judged], **given).predict(T[judged]) == truth[judged]).mean()
+        name: (
+            fit(name, source, T[evaluated], **given).predict(T[evaluated]) == truth[evaluated]
+        ).mean()
         for name in ("none", "student")
     }
-    made = fit("student", source, T[judged])  # no label of 2018 at all
-    scores["unsupervised"] = (made.predict(T[judged]) == truth[judged]).mean()
+    made = fit("student", source, T[evaluated])  # no label of 2018 at all
+    scores["unsupervised"] = (made.predict(T[evaluated]) == truth[evaluated]).mean()
     assert scores["none"] < 0.80
     assert scores["student"] > scores["none"] + 0.10
     assert scores["unsupervised"] > scores["none"] + 0.08
 
 
-def test_halves_of_a_year_need_nothing_and_a_delay_is_mended(
+def test_halves_of_a_year_need_nothing_and_a_delay_is_fixed(
     fergana: dict[str, tuple[Any, Any]],
 ) -> None:
     X, y = fergana["2016"]
@@ -73,8 +75,8 @@ def test_halves_of_a_year_need_nothing_and_a_delay_is_mended(
     placebo = fit("student", source, X[b])
     assert not placebo.record_.gate.adapted
     late = SPACE.shift(X[b], 25)
-    naive, mended = (fit(method, source, late) for method in ("none", "student"))
-    assert mended.record_.shift is not None
-    assert mended.record_.shift.mean_days == pytest.approx(25, abs=4)
-    scores = [(made.predict(late) == y[b]).mean() for made in (naive, mended)]
+    naive, fixed = (fit(method, source, late) for method in ("none", "student"))
+    assert fixed.record_.shift is not None
+    assert fixed.record_.shift.mean_days == pytest.approx(25, abs=4)
+    scores = [(made.predict(late) == y[b]).mean() for made in (naive, fixed)]
     assert scores[1] > scores[0] + 0.05

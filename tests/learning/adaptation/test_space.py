@@ -82,7 +82,7 @@ def test_moved_features_are_those_of_the_block_reader() -> None:
     np.testing.assert_array_equal(SPACE.by_band(moved)[:, 1:], SPACE.by_band(table)[:, :-1])
 
 
-def test_jitter_has_the_spread_asked_for_and_keeps_indices_true() -> None:
+def test_jitter_has_the_spread_requested_and_keeps_indices_true() -> None:
     options = AdaptationOptions(gain_jitter=0, offset_jitter=0.2, time_jitter_days=0)
     table = np.random.default_rng(0).normal(5, 2, (4000, PLAIN.size))
     moved = PLAIN.jitter(table, np.random.default_rng(3), options)

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from oso_pipeline.adaptation.gate import (
     GateStatistics,
-    Judged,
+    PredictedSamples,
     class_discrepancy,
     confidence_drop,
     target_priors,
@@ -29,8 +29,8 @@ def drawn(n: int = 600, seed: int = 0) -> tuple[Any, Any]:
     return np.rint(features).astype(np.int16), codes
 
 
-def judged(features: Any, shares: Any) -> Judged:
-    return Judged(features, shares, np.full(len(features), -1))
+def evaluated(features: Any, shares: Any) -> PredictedSamples:
+    return PredictedSamples(features, shares, np.full(len(features), -1))
 
 
 def test_information_is_that_of_scipy() -> None:
@@ -76,7 +76,7 @@ def test_discrepancy_is_the_mean_over_classes_and_blind_to_their_shares() -> Non
     features, codes = drawn(4000)
     shares = np.eye(3)[np.searchsorted([3, 5, 9], codes)]
     moved = (features + 500).astype(np.int16)
-    found = class_discrepancy(judged(features, shares), judged(moved, shares))
+    found = class_discrepancy(evaluated(features, shares), evaluated(moved, shares))
     expected = []
     for code in (3, 5, 9):
         own = features[codes == code].astype(float)
@@ -85,8 +85,8 @@ def test_discrepancy_is_the_mean_over_classes_and_blind_to_their_shares() -> Non
     few = np.concatenate([np.flatnonzero(codes == 3)[:300], np.flatnonzero(codes == 9)])
     other, other_codes = drawn(4000, seed=1)
     other_shares = np.eye(3)[np.searchsorted([3, 5, 9], other_codes)]
-    some = judged(features[few], shares[few])
-    assert abs(class_discrepancy(some, judged(other, other_shares))) < 0.01
+    some = evaluated(features[few], shares[few])
+    assert abs(class_discrepancy(some, evaluated(other, other_shares))) < 0.01
 
 
 @pytest.mark.parametrize(("fields", "most"), [(10, 0.0), (60, 0.1)])
@@ -94,14 +94,14 @@ def test_pixels_of_a_field_are_no_evidence_of_their_own(fields: int, most: float
     """Two draws of fields from one season."""
     rng = np.random.default_rng(3)
 
-    def side() -> Judged:
+    def side() -> PredictedSamples:
         levels = rng.normal(3000, 500, (fields, 1, 20)) + rng.normal(0, 50, (fields, 40, 20))
         table = np.rint(levels.reshape(-1, 20)).astype(np.int16)
-        return Judged(table, np.ones((len(table), 1)), np.repeat(np.arange(fields), 40))
+        return PredictedSamples(table, np.ones((len(table), 1)), np.repeat(np.arange(fields), 40))
 
     a, b = side(), side()
     assert abs(class_discrepancy(a, b)) <= most
-    alone = [Judged(x.features, x.shares, np.full(len(x.features), -1)) for x in (a, b)]
+    alone = [PredictedSamples(x.features, x.shares, np.full(len(x.features), -1)) for x in (a, b)]
     assert class_discrepancy(*alone) > class_discrepancy(a, b)
 
 

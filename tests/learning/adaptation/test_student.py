@@ -72,7 +72,7 @@ def test_past_samples_weigh_their_share_of_the_pseudo_labels() -> None:
     np.testing.assert_array_equal(lesson.features[lesson.pseudo], domains.target[lesson.targets])
 
 
-def test_a_pseudo_label_is_judged_by_trees_that_have_not_seen_it() -> None:
+def test_a_pseudo_label_is_evaluated_by_trees_that_have_not_seen_it() -> None:
     """Labels by chance: trees repeat those that they learnt, and know nothing of the others."""
     target, codes = series(600, 2), np.random.default_rng(5).integers(1, 3, 600).astype(np.int32)
     kept = np.arange(600) < 400
@@ -86,10 +86,10 @@ def test_a_pseudo_label_is_judged_by_trees_that_have_not_seen_it() -> None:
     trainer = Trainer(space, ForestSettings(n_trees=60, min_samples_leaf=1), AdaptationOptions(), 0)
     taught = lesson.teach("test", trainer, 1.0)
     repeated = shares_of(taught.forest, target)
-    judged = lesson.unseen_shares(taught, domains)
+    evaluated = lesson.unseen_shares(taught, domains)
     assert (repeated[kept].argmax(axis=1) + 1 == codes[kept]).mean() > 0.95
-    assert (judged[kept].argmax(axis=1) + 1 == codes[kept]).mean() < 0.65
-    np.testing.assert_array_equal(judged[~kept], repeated[~kept])
+    assert (evaluated[kept].argmax(axis=1) + 1 == codes[kept]).mean() < 0.65
+    np.testing.assert_array_equal(evaluated[~kept], repeated[~kept])
 
 
 def test_shares_are_brought_to_other_classes() -> None:

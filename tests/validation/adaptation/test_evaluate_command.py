@@ -90,7 +90,7 @@ def test_a_placebo_needs_one_season(described: Path) -> None:
     assert "placebo 2018" in result.output
 
 
-def test_seasons_of_different_sensors_are_told_apart(described: Path) -> None:
+def test_seasons_of_different_sensors_are_distinguished(described: Path) -> None:
     frame = table()
     for day in DAYS:
         frame[f"red{day}"] = np.where(frame["year"] == "2016", 0.05, np.nan)
@@ -116,12 +116,12 @@ def test_seasons_without_common_dates_are_not_made_up(described: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
-        ("label: crop", "label: culture", "E-INPUT-041"),
+        ("label: crop", "label: culture", "E-TABLE-COLUMN"),
         ("n{day}", "x{day}", "E-ADAPT-DATES"),
         ("sources: [2016]", "sources: [2015]", "E-ADAPT-YEAR"),
         ("orchard: woody", "vineyard: woody", "E-ADAPT-LABELS"),
         ("season: year", "season: year\n  scale: 1000000", "E-ADAPT-VALUES"),
-        ("path: table.parquet", "path: absent.parquet", "E-INPUT-058"),
+        ("path: table.parquet", "path: absent.parquet", "E-TABLE-READ"),
     ],
 )
 def test_bad_tables_are_named(described: Path, old: str, new: str, code: str) -> None:

@@ -90,7 +90,7 @@ def test_4_1_a_season_that_is_no_year_is_named(folder: Path, kind: str) -> None:
     frame.to_csv(folder / "table.csv", index=False)
     path = folder / "pair.yaml" if kind == "parquet" else of_kind(folder, kind)
     said = refused(path)
-    assert "'summer' tells no year" in said
+    assert "'summer' is not a year" in said
     assert "E-ADAPT-YEAR" in said
     assert "-1" not in said.replace(str(folder), "")
 
@@ -101,13 +101,15 @@ def test_4_1_texts_among_the_numbers_are_named_with_their_row(folder: Path) -> N
     frame.to_csv(folder / "table.csv", index=False)
     path = of_kind(folder, "csv")
     said = refused(path)
-    assert "column n33 holds '0,25', which is no number, in 2 of 240 rows, first in row 5" in said
+    assert (
+        "column n33 holds '0,25', which is not a number, in 2 of 240 rows, first in row 5" in said
+    )
 
 
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ({"n33": "n33.5"}, "n33.5 is of day 33.5, which is no whole day"),
+        ({"n33": "n33.5"}, "n33.5 is of day 33.5, which is not a whole day"),
         ({"n33": "n01"}, "columns n1 and n01 are of the same day"),
         ({name: f"n201801{number:02}" for number, name in enumerate(COLUMNS)}, "no day"),
     ],
@@ -124,9 +126,9 @@ def test_4_1_days_in_the_names_of_columns(folder: Path, header: dict[str, str], 
         (np.array([1, 33, 33, 97, 129]), "33 comes before 33"),
         (np.array([1, 33.5, 65.25, 97, 129]), "33.5 and 1 more: no whole day"),
         (np.array([1, 33, np.nan, 97, 129]), "nan: no whole day"),
-        (np.array([1.0, 33, 65, 97, 1e12]), "is no day"),
+        (np.array([1.0, 33, 65, 97, 1e12]), "is not a day"),
         (np.array([20180101, 20180202, 20180301, 20180401, 20181101]), "no day"),
-        (np.array(["a", "b", "c", "d", "e"]), "text, as 'a', is no date"),
+        (np.array(["a", "b", "c", "d", "e"]), "text, here 'a', is not a date"),
         (np.array([True, False, True, False, True]), "values of type bool"),
         (np.array(["2018-01-01T00", "2018-02-01T12"] + ["2018-03-01T00"] * 3, "M8[h]"), "no whole"),
         (np.array(["2018-01-01", "NaT"] + ["2018-03-01"] * 3, "M8[D]"), "a date is missing"),

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from oso_pipeline.adaptation.space import SeriesSpace
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.studies.adaptation.domain import Domain, pooled
-from oso_pipeline.studies.adaptation.evaluate import Wish, setting_of
+from oso_pipeline.studies.adaptation.evaluate import ComparisonRequest, setting_of
 from oso_pipeline.studies.adaptation.scores import (
     McNemar,
     accuracy,
@@ -23,9 +23,9 @@ from oso_pipeline.studies.adaptation.scores import (
     paired_interval,
     ratio_interval,
 )
-from oso_pipeline.studies.adaptation.setting import Rule, Setting, Shares, deals
+from oso_pipeline.studies.adaptation.setting import Rule, Setting, Shares, sample_splits
 from oso_pipeline.studies.adaptation.summary import Gain, GateCounts, MethodSummary
-from oso_pipeline.studies.adaptation.trial import CONTENDERS, GateOfRun, fitting
+from oso_pipeline.studies.adaptation.trial import METHODS, GateOfRun, fitting
 from oso_pipeline.validation.intervals import Interval
 
 SPACE = SeriesSpace.plain((0, 10, 20))
@@ -56,28 +56,30 @@ def setting(seed: int = 0) -> Setting:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), parts=st.integers(2, 6), most=st.integers(10, 200))
-def test_polygons_that_judge_take_no_other_part(seed: int, parts: int, most: int) -> None:
+def test_test_polygons_are_used_for_nothing_else(seed: int, parts: int, most: int) -> None:
     one = setting(seed % 7)
-    judged = np.zeros(len(one.target), int)
-    for dealt in deals(one, Shares(parts, 0.5, most), seed):
+    evaluated = np.zeros(len(one.target), int)
+    for split in sample_splits(one, Shares(parts, 0.5, most), seed):
         polygons = one.target.polygons
-        assert not set(polygons[dealt.test]) & set(polygons[dealt.unlabelled])
-        assert set(dealt.anchors) <= set(dealt.unlabelled)
-        assert set(one.target.labels[dealt.anchors]) <= {3}
-        assert max(len(dealt.source), len(dealt.unlabelled)) <= most
-        judged[dealt.test] += 1
-    assert (judged == 1).all()  # every sample judges once
+        assert not set(polygons[split.test]) & set(polygons[split.unlabelled])
+        assert set(split.anchors) <= set(split.unlabelled)
+        assert set(one.target.labels[split.anchors]) <= {3}
+        assert max(len(split.source), len(split.unlabelled)) <= most
+        evaluated[split.test] += 1
+    assert (evaluated == 1).all()  # every sample evaluates once
 
 
 def test_anchors_are_half_of_all_perennial_polygons() -> None:
     one = setting()
     woods = np.unique(one.target.polygons[one.target.labels == 3])
-    for dealt in deals(one, Shares(), 3):
-        assert len(np.unique(one.target.polygons[dealt.anchors])) == len(woods) // 2
+    for split in sample_splits(one, Shares(), 3):
+        assert len(np.unique(one.target.polygons[split.anchors])) == len(woods) // 2
 
 
-def test_a_deal_is_a_function_of_its_seed() -> None:
-    first, again, other = (next(iter(deals(setting(), Shares(), seed))) for seed in (1, 1, 2))
+def test_a_split_is_a_function_of_its_seed() -> None:
+    first, again, other = (
+        next(iter(sample_splits(setting(), Shares(), seed))) for seed in (1, 1, 2)
+    )
     assert np.array_equal(first.test, again.test)
     assert not np.array_equal(first.test, other.test)
 
@@ -92,17 +94,17 @@ def test_source_fields_that_meet_a_target_field_are_dropped() -> None:
     assert np.array_equal(kept.polygons, source.polygons[np.array(brute)])
 
 
-def test_ground_of_both_seasons_is_not_learnt_from_while_it_judges() -> None:
+def test_ground_of_both_seasons_is_not_trained_on_while_it_is_tested() -> None:
     source, target = domain(45, 0, 0, outlines=True), domain(45, 0, 0, outlines=True)
     source = replace(source, polygons=source.polygons + 5000)  # other numbers, the same ground
     rule = replace(RULE, same_ground=True)
     made = rule.setting("s", "year", [source], target, Problems())
     assert made is not None
     assert len(made.source) == 90
-    for dealt in deals(made, Shares(), 0):
-        learnt = made.source.polygons[dealt.source] - 5000
-        assert not set(learnt) & set(made.target.polygons[dealt.test])
-        assert len(learnt) == 90 - len(dealt.test)
+    for split in sample_splits(made, Shares(), 0):
+        learnt = made.source.polygons[split.source] - 5000
+        assert not set(learnt) & set(made.target.polygons[split.test])
+        assert len(learnt) == 90 - len(split.test)
 
 
 def test_rare_classes_are_left_out_and_named() -> None:
@@ -231,17 +233,17 @@ def test_gate_counts() -> None:
     assert (counts.false_accepts, counts.false_rejects, counts.losses_avoided) == (1, 1, 1)
 
 
-def test_without_perennial_classes_none_is_told_labels() -> None:
+def test_without_perennial_classes_none_is_reported_labels() -> None:
     one = setting()
     bare = Setting("b", "year", one.source, one.target, one.classes, ())
-    assert not any(c.anchors for c in fitting(bare, CONTENDERS)[1:])
-    assert len(fitting(one, CONTENDERS)) == len(CONTENDERS) + 1
+    assert not any(c.anchors for c in fitting(bare, METHODS)[1:])
+    assert len(fitting(one, METHODS)) == len(METHODS) + 1
 
 
 def test_a_placebo_cuts_one_season_in_two() -> None:
     seasons = {2017: domain(60, 0), 2018: domain(90, 1)}
-    wish = Wish(("student",), placebo=True)
-    made, _ = setting_of(seasons, RULE, ((2017,), 2018), wish)
+    request = ComparisonRequest(("student",), placebo=True)
+    made, _ = setting_of(seasons, RULE, ((2017,), 2018), request)
     assert made.kind == "placebo"
     assert not set(made.source.polygons) & set(made.target.polygons)
     assert len(made.source) + len(made.target) == 180

@@ -18,21 +18,21 @@ from oso_pipeline.studies.adaptation.summary import SettingSummary, group, summa
 from oso_pipeline.studies.adaptation.trial import Protocol, run_trial
 
 FIELDS = "central_asia_fields/fields.parquet"
-BRIEF = Protocol(contenders=STUDENTS)
+BRIEF = Protocol(methods=STUDENTS)
 
 
-def judged(setting: Setting, seeds: int, protocol: Protocol = BRIEF) -> SettingSummary:
+def evaluated(setting: Setting, seeds: int, protocol: Protocol = BRIEF) -> SettingSummary:
     return summarise(setting, [run_trial(setting, protocol, seed) for seed in range(seeds)])
 
 
 def test_a_pair_of_years_gains_and_a_placebo_does_not_adapt(shared_data: Path) -> None:
     survey = CentralAsia(shared_data / FIELDS)
     past, now = survey.domain(2016, "Fergana"), survey.domain(2018, "Fergana")
-    found = judged(survey.setting("Fergana 2016->2018", "year", [past], now), 2)
+    found = evaluated(survey.setting("Fergana 2016->2018", "year", [past], now), 2)
     assert found.gap > 15
     assert found.methods["student"].gain(True).overall > 10
     assert found.methods["student, no label"].gain(True).overall > 5
-    placebo = judged(placebos(Ground(past, survey.rule))[0], 2)
+    placebo = evaluated(placebos(Ground(past, survey.rule))[0], 2)
     for method in placebo.methods.values():
         assert not any(part.adapts for seed in method.gates for part in seed)
         assert method.gain(True).overall == 0
@@ -42,7 +42,7 @@ def test_trials_are_reproducible(shared_data: Path) -> None:
     survey = CentralAsia(shared_data / FIELDS)
     years = survey.domain(2017, "Fergana"), survey.domain(2018, "Fergana")
     setting = survey.setting("Fergana 2017->2018", "year", years[:1], years[1])
-    short = replace(BRIEF, contenders=STUDENTS[:1], shares=replace(BRIEF.shares, parts=2))
+    short = replace(BRIEF, methods=STUDENTS[:1], shares=replace(BRIEF.shares, parts=2))
     first, again = (run_trial(setting, short, 4) for _ in range(2))
     assert np.array_equal(
         first.predicted["student, no label"], again.predicted["student, no label"]
@@ -65,7 +65,7 @@ def test_changes_of_series_do_what_they_say(shared_data: Path) -> None:
 @pytest.mark.slow
 def test_year_pairs_gain_and_none_loses(shared_data: Path, tmp_path: Path) -> None:
     survey = CentralAsia(shared_data / FIELDS)
-    found = [judged(setting, 2) for setting in year_pairs(survey) if setting.perennial]
+    found = [evaluated(setting, 2) for setting in year_pairs(survey) if setting.perennial]
     student, alone = group(found, "student"), group(found, "student, no label")
     assert student is not None
     assert alone is not None
@@ -80,5 +80,5 @@ def test_year_pairs_gain_and_none_loses(shared_data: Path, tmp_path: Path) -> No
 def test_placebos_never_adapt(shared_data: Path) -> None:
     for setting in settings.controlled(shared_data):
         if setting.kind == "placebo":
-            for method in judged(setting, 2).methods.values():
+            for method in evaluated(setting, 2).methods.values():
                 assert not any(part.adapts for seed in method.gates for part in seed), setting.name

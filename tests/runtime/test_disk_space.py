@@ -1,4 +1,4 @@
-"""What a run is expected to write is compared with the room on the disk before it starts."""
+"""Free disk space is checked against the expected output size before a run starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.commit import publish_bytes
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode
 from oso_pipeline.imagery.stage import InventoryStage
-from oso_pipeline.runtime.checks.disk import room_for
+from oso_pipeline.runtime.checks.disk import disk_space
 from oso_pipeline.runtime.executors import SerialExecutor
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection, run
@@ -98,21 +98,21 @@ def test_estimates_are_trusted_within_a_factor_of_two(tmp_path: Path, disk: Disk
     assert start(planner_in(tmp_path)) == 3
 
 
-def test_what_is_done_and_what_is_replaced_needs_no_room(tmp_path: Path, disk: Disk) -> None:
+def test_finished_and_replaced_files_need_no_space(tmp_path: Path, disk: Disk) -> None:
     planner = planner_in(tmp_path)
     start(planner, Selection(tiles=("31TCJ",)))
     disk.free_bytes = int(1.1 * GB)
-    assert room_for(planner, planner.stages).to_write == {"large": 2 * GB}
+    assert disk_space(planner, planner.stages).to_write == {"large": 2 * GB}
     assert start(planner) == 1
     # Of an outdated file that is replaced only what it lacks counts.
     done = tmp_path / "run" / "31TDJ" / "c.bin"
     done.with_name("c.bin.json").unlink()
     with done.open("wb") as stream:
         stream.truncate(int(1.5 * GB))
-    assert room_for(planner, planner.stages).to_write == {"large": GB // 2}
+    assert disk_space(planner, planner.stages).to_write == {"large": GB // 2}
 
 
-def test_a_part_needs_the_room_of_that_part(tmp_path: Path, disk: Disk) -> None:
+def test_a_part_needs_the_space_of_that_part(tmp_path: Path, disk: Disk) -> None:
     disk.free_bytes = int(1.1 * GB)
     planner = planner_in(tmp_path)
     with pytest.raises(EnvironmentFailure, match="E-RUN-DISK"):

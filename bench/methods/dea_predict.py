@@ -11,7 +11,7 @@ import xarray as xr
 from dea_tools.classification import predict_xr
 from distributed import Client
 
-from bench.contender import Prepared
+from bench.method import Prepared
 
 
 def predict(case: dict[str, Any]) -> Prepared:

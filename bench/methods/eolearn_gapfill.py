@@ -11,7 +11,7 @@ from eolearn.core import EOPatch, FeatureType
 from eolearn.features.extra.interpolation import LinearInterpolationTask
 from sentinelhub import CRS, BBox
 
-from bench.contender import Prepared
+from bench.method import Prepared
 from bench.series import BANDS, GRID
 
 _EPOCH = datetime(1970, 1, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from oso_pipeline.core.tables import csv_text
+from oso_pipeline.core.csv_tables import csv_text
 from oso_pipeline.studies.adaptation.scores import McNemar
 from oso_pipeline.studies.adaptation.summary import (
     GroupSummary,

@@ -49,9 +49,9 @@ def time_and_cost(plans: Sequence[StagePlan], forecast: Forecast, price: float |
     plans
         The stages.
     forecast
-        What to expect.
+        Expected time, memory and disk.
     price
-        Of a core-hour, in any currency; None where nobody asks.
+        Price of a core-hour, in any currency; None for no estimate.
     """
     wall, core = forecast.wall_seconds(plans), forecast.core_seconds(plans)
     workers = counted(forecast.workers, "worker")
@@ -70,7 +70,7 @@ def time_and_cost(plans: Sequence[StagePlan], forecast: Forecast, price: float |
 
 
 def models_table(models: Iterable[tuple[Path, Description]]) -> Table:
-    """Return one row per model: what it is for, and how accurate the map of its run was.
+    """Return one row per model: season, area, and the accuracy of the map of its run.
 
     The season is its first date, the number of dates and the days between them; the bands stand
     before the indices.

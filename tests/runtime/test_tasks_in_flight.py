@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from oso_pipeline.runtime.executors import in_flight
-from oso_pipeline.runtime.executors.in_flight import Window
-from oso_pipeline.runtime.executors.interface import Limits
+from oso_pipeline.runtime.executors.in_flight import TasksInFlight
+from oso_pipeline.runtime.executors.interface import TaskLimits
 from oso_pipeline.tasks.task import Task, TaskResult
 
 
@@ -54,7 +54,7 @@ def test_slow_and_lost_results_keep_no_other_waiting(tmp_path: Path) -> None:
     slow = Future(TaskResult("predict", "slow", "done"), before=[quick, lost])
     futures = {"slow": slow, "lost": lost, "quick": quick}
     nobody: Any = None  # who tends is not asked here
-    window = Window(Loop(), nobody, Limits(60.0, None), "run")
+    window = TasksInFlight(Loop(), nobody, TaskLimits(60.0, None), "run")
     window.flying = {future: (task_named(n, tmp_path), 0.0) for n, future in futures.items()}
     results = {result.name: result for result in window._results(list(futures.values()))}
     assert {name: result.status for name, result in results.items()} == {
@@ -73,13 +73,13 @@ def test_a_result_that_does_not_come_is_read_from_the_commit(
     """The worker died with it, and dask waits for another one that never comes."""
     done, pending = Future(TimeoutError()), Future(TimeoutError())
     nobody: Any = None
-    window = Window(Loop(), nobody, Limits(60.0, None), "run")
+    window = TasksInFlight(Loop(), nobody, TaskLimits(60.0, None), "run")
     window.flying = {done: (task_named("done", tmp_path), 0.0)}
     window.flying[pending] = (task_named("pending", tmp_path), 0.0)
     committed = window.flying[done][0]
     record = {"key": committed.key, "summary": {"pixels": 9}}
     monkeypatch.setattr(
-        Task, "committed", lambda task: record if task.name == committed.name else None
+        Task, "commit_record", lambda task: record if task.name == committed.name else None
     )
     (result,) = window._results([done, pending])
     assert (result.name, result.status, result.summary) == ("done", "done", {"pixels": 9})
@@ -131,13 +131,13 @@ class TwentyWorkers:
     def expected_workers(self) -> int:
         return 20
 
-    def tend(self, working: int) -> None:
+    def check_workers(self, working: int) -> None:
         return None
 
 
 def test_results_that_workers_send_are_taken_once_and_none_is_fetched(tmp_path: Path) -> None:
     client: Any = Sender()  # it has no `sync`, by which results are fetched
-    window = Window(client, TwentyWorkers(), Limits(60.0, None), "run")
+    window = TasksInFlight(client, TwentyWorkers(), TaskLimits(60.0, None), "run")
     names = [f"t{number:03d}" for number in range(200)]
     results = list(window.run([task_named(name, tmp_path) for name in names]))
     assert sorted(result.name for result in results) == names

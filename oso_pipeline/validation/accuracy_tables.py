@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from oso_pipeline.core.tables import csv_text
+from oso_pipeline.core.csv_tables import csv_text
 from oso_pipeline.validation.accuracy import Predictions
 
 
@@ -20,7 +20,7 @@ def confusion_csv(level: Mapping[str, Any]) -> bytes:
 
 
 def classes_csv(levels: Mapping[int, Mapping[str, Any] | None]) -> bytes:
-    """Return one row per level and class: names, support, scores, intervals, why not judged."""
+    """Return one row per level and class: names, support, scores, intervals, why not evaluated."""
     scores = ("precision", "recall", "f_score")
     header = ["level", "code", "name_fr", "name_en", "pixels", "polygons", "predicted_pixels"]
     header += [column for name in scores for column in (name, f"{name}_low", f"{name}_high")]

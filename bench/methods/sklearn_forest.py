@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-from bench.contender import Prepared
+from bench.method import Prepared
 
 
 def predict_proba(case: dict[str, Any]) -> Prepared:

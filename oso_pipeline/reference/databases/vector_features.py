@@ -14,7 +14,7 @@ import shapely
 from pyproj import CRS
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.reference.databases.deliveries import Layer
+from oso_pipeline.reference.databases.deliveries import DeliveryLayer
 from oso_pipeline.vectors.field_names import find_field
 from oso_pipeline.vectors.vector_schema import Schema
 from oso_pipeline.vectors.window import Window, transformer
@@ -32,18 +32,18 @@ ALIASES: Names = {
     "POS_SOL": ("POS_SOL", "position_par_rapport_au_sol"),
     "USAGE1": ("USAGE1", "usage_1"),
 }
-"""What fields are called in shapefiles, in GeoPackages and from edition to edition, the preferred
+"""Names of fields in shapefiles, in GeoPackages and from edition to edition, the preferred
 one first; others have one name, up to case, underscores and the width of shapefiles."""
 
 
 @dataclass(frozen=True)
-class Features:
+class VectorFeatures:
     """Features of a layer in a window.
 
     Parameters
     ----------
     table
-        The fields asked for by the names of the rules, `ID` among them; one row per feature.
+        The requested fields by the names of the rules, `ID` among them; one row per feature.
     geometries
         Two-dimensional, shape ``(n,)``.
     crs
@@ -63,10 +63,10 @@ class Features:
     def __len__(self) -> int:
         return len(self.geometries)
 
-    def take(self, chosen: npt.NDArray[np.bool_]) -> Features:
+    def take(self, chosen: npt.NDArray[np.bool_]) -> VectorFeatures:
         """Return the features of a mask, shape ``(n,)``."""
         table = self.table[chosen].reset_index(drop=True)
-        return Features(table, self.geometries[chosen], self.crs, self.owned[chosen])
+        return VectorFeatures(table, self.geometries[chosen], self.crs, self.owned[chosen])
 
 
 def resolved(
@@ -78,12 +78,12 @@ def resolved(
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What is read, and what is counted of it.
+    """Window to read, and window to count.
 
     Parameters
     ----------
     counted
-        The window that was asked for.
+        The requested window.
     read
         The window that is read, which may be larger.
     """
@@ -93,12 +93,12 @@ class Reach:
 
 
 def read_features(
-    layers: Sequence[Layer],
+    layers: Sequence[DeliveryLayer],
     fields: Sequence[str],
     reach: Reach,
     problems: Problems,
     names: Names = ALIASES,
-) -> Features | None:
+) -> VectorFeatures | None:
     """Return the features of a layer that meet the window read, of all deliveries.
 
     Neighbouring departments both hold what lies on their border: a feature whose identifier
@@ -129,7 +129,7 @@ def read_features(
     joined = np.concatenate(geometries)
     owned = reach.counted.owns(joined, crs)
     return _without_doubles(
-        Features(pd.concat(tables, ignore_index=True), joined, crs, owned), delivery
+        VectorFeatures(pd.concat(tables, ignore_index=True), joined, crs, owned), delivery
     )
 
 
@@ -144,7 +144,7 @@ def projected(
 
 
 def _read(
-    layer: Layer, names: Mapping[str, str | None], window: Window, problems: Problems
+    layer: DeliveryLayer, names: Mapping[str, str | None], window: Window, problems: Problems
 ) -> geopandas.GeoDataFrame | None:
     present = dict.fromkeys(found for found in names.values() if found is not None)
     frame = layer.file.read(list(present), problems, window)
@@ -161,14 +161,14 @@ def _read(
 
 
 def _plain(values: pd.Series) -> npt.NDArray[np.object_]:
-    """Return values as objects; what GeoPackages hold as boolean, shapefiles hold as words."""
+    """Return values as objects; booleans of GeoPackages are words in shapefiles."""
     plain = values.astype(object).where(values.notna(), None)
     if pd.api.types.infer_dtype(plain, skipna=True) == "boolean":
         plain = plain.map({True: "Oui", False: "Non"})
     return plain.to_numpy(dtype=object)
 
 
-def _without_doubles(features: Features, delivery: npt.NDArray[np.int_]) -> Features:
+def _without_doubles(features: VectorFeatures, delivery: npt.NDArray[np.int_]) -> VectorFeatures:
     """Leave out features that an earlier delivery has; those of one delivery all stay."""
     if not len(features) or delivery[0] == delivery[-1]:
         return features

@@ -19,7 +19,7 @@ import pandas as pd
 import rasterio
 from affine import Affine
 
-from bench.contender import Prepared, Startup, clock
+from bench.method import Prepared, Startup, clock
 
 _EPSG = 32631
 

@@ -22,7 +22,7 @@ class Row:
     Parameters
     ----------
     where
-        The file and the line, as ``path:line``.
+        The file and the line, ``path:line``.
     values
         Text by column name in lower case; an absent value is an empty text.
     """
@@ -38,14 +38,14 @@ class Row:
 def read_text(path: Path, problems: Problems) -> str | None:
     """Return the text of a UTF-8 file, with or without byte order mark.
 
-    Problems found: the file cannot be read (``E-INPUT-058``); it is UTF-16 or in another
-    encoding than UTF-8 (``E-INPUT-063``). The result is then None.
+    Problems found: the file cannot be read (``E-PATH-READ``); it is UTF-16 or in another
+    encoding than UTF-8 (``E-TEXT-ENCODING``). The result is then None.
     """
     try:
         content = read_regular(path)
     except (OSError, ValueError) as error:  # a path with a null character is a ValueError
         problems.error(
-            "E-INPUT-058",
+            "E-PATH-READ",
             f"cannot read the file: {getattr(error, 'strerror', None) or error}",
             path,
             "give the path of an existing, readable file",
@@ -59,7 +59,7 @@ def read_text(path: Path, problems: Problems) -> str | None:
     if encoding is None:
         return text
     problems.error(
-        "E-INPUT-063",
+        "E-TEXT-ENCODING",
         f"the file must be UTF-8 text, but it is in {encoding}",
         path,
         "save it again as UTF-8 (in a spreadsheet: 'CSV UTF-8')",
@@ -71,9 +71,9 @@ def read_rows(path: Path, problems: Problems) -> tuple[tuple[str, ...], list[Row
     """Return the columns and the rows of a CSV file with a header line.
 
     Values are separated by commas, semicolons or tabs, whichever the header holds most of;
-    lines may end as on Windows and blank lines do not count. What `read_text` finds goes to
+    lines may end as on Windows and blank lines do not count. Problems of `read_text` go to
     `problems`; there are then no columns and no rows. A row that has more values than there
-    are columns is reported as ``E-INPUT-045``.
+    are columns is reported as ``E-TABLE-ROW``.
     """
     text = read_text(path, problems)
     if text is None:
@@ -91,7 +91,7 @@ def read_rows(path: Path, problems: Problems) -> tuple[tuple[str, ...], list[Row
         where = f"{path}:{reader.line_num}"
         if any(values[len(columns) :]):
             problems.error(
-                "E-INPUT-045",
+                "E-TABLE-ROW",
                 f"{len(values)} values in a table of {len(columns)} columns",
                 where,
                 "put quotes around a value that holds the separator",

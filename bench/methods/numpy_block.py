@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 
-from bench.contender import Prepared
+from bench.method import Prepared
 from bench.series import GRID
 
 _CHUNK = 16_384

@@ -60,7 +60,7 @@ class TileWindow:
         return Block(block.tile, top, left, bottom - top, right - left)
 
     def may_hold(self, path: Path, block_shape: tuple[int, int]) -> bool:
-        """Tell by its name whether a block of at most `block_shape` may reach into the window.
+        """Return, by its name, whether a block of at most `block_shape` may reach into the window.
 
         So may what has another name.
         """
@@ -133,9 +133,9 @@ class TileBlocks:
     bands
         Names of the bands.
     window
-        The part of the tile that is asked for; no more of a block is held.
+        The requested part of the tile; no more of a block is kept in memory.
     cache
-        What tiles keep together.
+        Cache shared by the tiles.
     more
         Lists all blocks of the tile, where those to use do not hold a pixel: a larger one that
         was left behind by another configuration of the same values may do so.
@@ -181,12 +181,12 @@ class TileBlocks:
         """
         top, left = int(rows.min()), int(columns.min())
         shape = (int(rows.max()) - top + 1, int(columns.max()) - left + 1)
-        asked = TileWindow(slice(top, top + shape[0]), slice(left, left + shape[1]))
+        requested = TileWindow(slice(top, top + shape[0]), slice(left, left + shape[1]))
         values = np.zeros((len(self._bands), *shape), np.uint16)
         covered = np.zeros(shape, np.bool_)
         for item in self._blocks:
             held = self._window.cut(item.block)
-            part = None if held is None else asked.cut(held)
+            part = None if held is None else requested.cut(held)
             if held is None or part is None:
                 continue
             content = self._read(item, held)

@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 
-from bench.contender import Prepared
+from bench.method import Prepared
 from bench.series import BANDS, COARSE, FINE, GRID, Scenes
 from oso_pipeline.learners.forest import votes
 from oso_pipeline.learners.forest.classifier import ForestClassifier

@@ -21,16 +21,16 @@ Features = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
-    """Pixels whose features are wanted, and what takes them.
+class PixelRequest:
+    """Pixels whose features are requested, and the function that takes them.
 
     Parameters
     ----------
     row, column
-        Place in the grid of the tile, all in the block that is read.
+        Position in the grid of the tile, inside the block that is read.
     take
-        Called with some of the pixels at a time, each once: which they are, the numbers of their
-        clear dates, and their features of shape ``(pixels, features)``.
+        Called with some of the pixels at a time, each once: their indices, their numbers of clear
+        dates, and their features of shape ``(pixels, features)``.
     """
 
     row: npt.NDArray[np.integer]
@@ -39,20 +39,20 @@ class Asked:
 
 
 def read_features(
-    pieces: PieceReader, block: Block, asked: Sequence[Asked], layout: FeatureLayout
+    pieces: PieceReader, block: Block, requests: Sequence[PixelRequest], layout: FeatureLayout
 ) -> None:
-    """Hand pixels of a block with their features to who asked, some at a time."""
+    """Read the features of the requested pixels of a block, some at a time."""
     wanted = np.zeros((block.height, block.width), bool)
-    for one in asked:
+    for one in requests:
         wanted[one.row - block.row, one.column - block.column] = True
     if not wanted.any():
         return
 
     def use(part: Part, series: BlockSeries) -> None:
-        for one in asked:
+        for one in requests:
             give(one, part, series)
 
-    def give(one: Asked, part: Part, series: BlockSeries) -> None:
+    def give(one: PixelRequest, part: Part, series: BlockSeries) -> None:
         (top, bottom), (left, right) = part.rows, part.columns
         row, column = one.row - block.row, one.column - block.column
         inside = (row >= top) & (row < bottom) & (column >= left) & (column < right)

@@ -1,7 +1,7 @@
-"""One contender in a process of its own: ``python -m bench.contender MODULE:FUNCTION CASE``.
+"""One method in a process of its own: ``python -m bench.method MODULE:FUNCTION CASE``.
 
-Runs under the Python of the contender's own environment, so it needs NumPy and nothing of
-ours. It prepares the contender, then answers requests, one JSON line each: ``round`` times
+Runs under the Python of the method's own environment, so it needs NumPy and nothing of
+ours. It prepares the method, then answers requests, one JSON line each: ``round`` times
 the work once, ``keep PATH`` saves what the last round returned.
 """
 
@@ -27,7 +27,7 @@ _LEAST_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Startup:
-    """What a contender that is a program of its own spends before it does any work.
+    """What a method that is a program of its own spends before it does any work.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Startup:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A contender that is ready to run.
+    """A method that is ready to run.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Prepared:
     startup
         What to take off every round.
     note
-        What a reader of the results should know.
+        Notes for readers of the results.
     answer
         Makes an array of what the work returned, so that results can be compared; not timed.
     warm_up
@@ -128,7 +128,7 @@ def _serve(reply: Callable[[dict[str, Any]], None], function: str, case: dict[st
 
 
 def main() -> None:
-    """Serve until the input ends; whatever goes wrong is told in one line."""
+    """Serve until the input ends; errors are reported in one line."""
     # Libraries that print must not disturb the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

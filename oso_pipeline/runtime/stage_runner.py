@@ -1,4 +1,4 @@
-"""The way of a run through its stages."""
+"""Run the stages of a plan in order, side by side where their inputs allow it."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from oso_pipeline.tasks.task import TaskResult
 
 @dataclass
 class _Part:
-    """A stage and how far it is.
+    """A stage and its progress.
 
     Parameters
     ----------
     plan
-        What is to do.
+        Plan of the stage.
     todo, ended, failed
         Tasks to do, those that have ended, and those of them that failed.
     begun, over
-        What the observers were told.
+        Whether the observers were notified.
     """
 
     plan: StagePlan
@@ -52,12 +52,12 @@ class _Part:
 
 
 @dataclass
-class Course:
-    """The way of a run through its stages.
+class StageRunner:
+    """Runs the stages of a plan.
 
-    Stages whose plans are known go together: a task begins when what it reads is there, whatever
-    else is left of the stages before. A stage stands alone where its plan needs what those before
-    it committed, where the map may have holes, and in a part of a run, which waits for nobody.
+    Stages whose plans are known run together: a task starts as soon as its inputs exist, even if
+    other tasks of earlier stages are left. A stage runs alone if its plan depends on the output of
+    earlier stages, if the map may have holes, or in a shard, which waits for no other shard.
     """
 
     planner: Planner
@@ -69,12 +69,12 @@ class Course:
     ledger: Ledger | None = None
     outcome: Outcome = field(default_factory=Outcome)
 
-    def all(self, stages: Sequence[Stage]) -> None:
+    def run(self, stages: Sequence[Stage]) -> None:
         """Run the stages until some do not allow the next to follow."""
-        self.tell(RunStarted(self.planner.run_dir, tuple(stage.name for stage in stages)))
+        self.notify(RunStarted(self.planner.run_dir, tuple(stage.name for stage in stages)))
         left = list(stages)
         while left:
-            self.stop.raise_if_asked()
+            self.stop.raise_if_stopped()
             if self._must_wait(left[0]):
                 break
             plans = plans_together(self.planner, left, self.selection)
@@ -84,18 +84,18 @@ class Course:
         if self.ledger is not None:
             self.outcome.needs = self.ledger.needs()
 
-    def tell(self, event: Event) -> None:
-        """Tell everyone who watches."""
+    def notify(self, event: Event) -> None:
+        """Notify all observers."""
         for observer in self.observers:
             observer.notice(event)
 
     def _do(self, plans: Sequence[StagePlan]) -> bool:
         """Do what is to do of stages that go together; return whether the next may follow."""
-        tasks = ReadyTasks(plans, self._is_told)
+        tasks = ReadyTasks(plans, self._is_stopping)
         parts = {plan.name: _Part(plan, len(plan.todo)) for plan in plans}
         self._announce(parts, tasks)
         for result in self.executor.run(tasks, self._name()):
-            self.stop.raise_if_asked()
+            self.stop.raise_if_stopped()
             tasks.ended(result)
             self._note(result, parts[result.stage])
             self._announce(parts, tasks)
@@ -107,7 +107,7 @@ class Course:
         return self._may_go_on(list(parts.values()), left - tasks.blocked.total())
 
     def _note(self, result: TaskResult, part: _Part) -> None:
-        """Count a task that has ended, and tell of it."""
+        """Count a task that has ended, and notify observers."""
         part.ended += 1
         if result.status == "failed":
             part.failed += 1
@@ -116,10 +116,10 @@ class Course:
             self.outcome.done += 1
         if self.ledger is not None:
             self.ledger.add(result)
-        self.tell(TaskEnded(result))
+        self.notify(TaskEnded(result))
 
     def _announce(self, parts: dict[str, _Part], tasks: ReadyTasks) -> None:
-        """Tell which stages have begun and which are over."""
+        """Notify observers of stages that have begun or ended."""
         all_over = True
         for name, part in parts.items():
             if not part.begun and (name in tasks.begun or (all_over and not part.todo)):
@@ -132,15 +132,15 @@ class Course:
         part.begun = True
         if self.ledger is not None:
             self.ledger.expect(part.plan)
-        self.tell(StageStarted(part.plan))
+        self.notify(StageStarted(part.plan))
 
     def _end(self, part: _Part, tasks: ReadyTasks) -> None:
         part.over = True
         blocked = tasks.blocked[part.plan.name]
-        self.tell(StageEnded(part.plan, part.failed, self._gathered(part.plan), blocked))
+        self.notify(StageEnded(part.plan, part.failed, self._gathered(part.plan), blocked))
 
     def _may_go_on(self, parts: Sequence[_Part], left: int) -> bool:
-        """Tell whether the stages behind these may follow; `left` tasks were not begun in time."""
+        """Return whether later stages may follow; `left` tasks were not started in time."""
         self.outcome.up_to_date += sum(part.plan.count("done") for part in parts if part.begun)
         if left:
             self.outcome.stopped = True
@@ -151,21 +151,21 @@ class Course:
         return not needed or self.planner.config.map.allow_partial
 
     def _name(self) -> str:
-        """Return what tells the run from others of the same settings on one scheduler."""
+        """Return a name that separates runs of the same settings on one scheduler."""
         place = sha256(os.fsencode(real_place(self.planner.run_dir))).hexdigest()[:8]
         return f"{self.planner.config.run_id}-{place}"
 
     def _gathered(self, plan: StagePlan) -> Gathered:
-        """Return what the stage tells of itself; a part of it tells nothing."""
+        """Return the summary of the stage; empty for a part of it."""
         if self.selection.others:
             return Gathered()
         return of_its_season(plan.stage.gather(plan.tasks), plan.stage, self.planner)
 
-    def _is_told(self) -> bool:
+    def _is_stopping(self) -> bool:
         return self.stop.announced or self.lock.lost
 
     def _must_wait(self, stage: Stage) -> bool:
-        """Tell whether a part of a run ends here, since others have not done their part."""
+        """Return whether a part of a run ends here, since others have not done their part."""
         others = self.selection.others
         if others is None:
             return False

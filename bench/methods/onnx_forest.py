@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from skl2onnx import to_onnx
 
-from bench.contender import Prepared
+from bench.method import Prepared
 
 
 def predict_proba(case: dict[str, Any]) -> Prepared:

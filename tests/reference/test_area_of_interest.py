@@ -93,10 +93,10 @@ def test_broken_absent_and_overlapping_polygons_are_one_area(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("geometries", "code"),
     [
-        ([], "E-INPUT-031"),
-        ([None, shapely.Polygon()], "E-INPUT-031"),
-        ([TOULOUSE, shapely.Point(1.4, 43.6)], "E-INPUT-037"),
-        ([shapely.LineString([(1.4, 43.6), (1.5, 43.7)])], "E-INPUT-037"),
+        ([], "E-AREA-EMPTY"),
+        ([None, shapely.Polygon()], "E-AREA-EMPTY"),
+        ([TOULOUSE, shapely.Point(1.4, 43.6)], "E-GEOMETRY-TYPE"),
+        ([shapely.LineString([(1.4, 43.6), (1.5, 43.7)])], "E-GEOMETRY-TYPE"),
     ],
 )
 def test_row_31_an_area_without_area(tmp_path: Path, geometries: list[Any], code: str) -> None:
@@ -109,7 +109,7 @@ def test_row_31_an_area_without_area(tmp_path: Path, geometries: list[Any], code
 def test_row_31_an_area_outside_all_tiles_is_shown_beside_them(tmp_path: Path) -> None:
     area = written(tmp_path / "area.gpkg", [PARIS])
     (problem,) = check_area(config_of(area, "31TCJ", "30TYP"))
-    assert problem.code == "E-INPUT-031"
+    assert problem.code == "E-PLACE-OUTSIDE"
     assert "x 2.2 to 2.5, y 48.8 to 48.9 in EPSG:4326" in problem.message
     # 30TYP ends in the west at 599960 m, 31TCJ in the east at 409800 m (MGRS tiling).
     west, east = -0.7, 1.9
@@ -141,7 +141,7 @@ def test_row_32_swapped_coordinates_and_systems(
     tmp_path: Path, geometry: Any, epsg: int, words: str
 ) -> None:
     (problem,) = check_area(config_of(written(tmp_path / "area.gpkg", [geometry], epsg)))
-    assert problem.code == "E-INPUT-032"
+    assert problem.code == "E-PLACE-COORDINATES"
     assert words in problem.message
     assert "the tiles x " in problem.message
 
@@ -150,5 +150,5 @@ def test_row_33_no_coordinate_system_unless_the_configuration_names_it(tmp_path:
     area = written(tmp_path / "area.shp", [moved(TOULOUSE, 2154)], 2154)
     area.path.with_suffix(".prj").unlink()
     (problem,) = check_area(config_of(area))
-    assert problem.code == "E-INPUT-033"
+    assert problem.code == "E-CRS-MISSING"
     assert not len(check_area(config_of(Area(path=area.path, crs="EPSG:2154"))))

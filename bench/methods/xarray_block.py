@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 import xarray as xr
 
-from bench.contender import Prepared
+from bench.method import Prepared
 from bench.series import BANDS, GRID
 
 
