@@ -43,7 +43,11 @@ def test_row_58_missing_wrong_kind_and_nomenclature_at_once(tmp_path: Path, conf
     (tmp_path / "reference.gpkg").unlink()
     bad = with_keys(tmp_path, "nomenclature: own.csv", "strata: {path: deep/er.shp, field: f}")
     messages = {message.split(":")[0]: (code, message) for code, message in found(bad)}
-    assert {code for code, _ in messages.values()} == {"E-PATH-KIND", "E-PATH-MISSING"}
+    assert {code for code, _ in messages.values()} == {
+        "E-PATH-KIND",
+        "E-PATH-MISSING",
+        "E-PATH-READ",
+    }
     assert messages["imagery.paths[0]"][1].endswith("found a file, expected a folder")
     assert str(tmp_path / "reference.gpkg") in messages["reference.sources[0].path"][1]
     assert messages["strata.path"][1].endswith(f"the part that exists is {tmp_path}")

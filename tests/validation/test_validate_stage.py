@@ -250,7 +250,7 @@ def test_classes_absent_in_map_or_reference_are_null() -> None:
     assert "NaN" not in json.dumps(found, allow_nan=False)
     warned = {one["code"]: one["message"] for one in found["warnings"]}
     assert "never predicted" in warned["W-CLASS-NOT-PREDICTED"]
-    assert "winter crops" in warned["W-CLASS-NOT-EVALUATED"]
+    assert "winter crops" in warned["W-CLASS-NOT-PREDICTED"]
     assert "3 validation pixels left out: no clear date" in warned["W-VALIDATION-LEFT-OUT"]
 
 
