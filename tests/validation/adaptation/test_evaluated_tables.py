@@ -111,7 +111,7 @@ def test_4_1_texts_among_the_numbers_are_named_with_their_row(folder: Path) -> N
     [
         ({"n33": "n33.5"}, "n33.5 is of day 33.5, which is not a whole day"),
         ({"n33": "n01"}, "columns n1 and n01 are of the same day"),
-        ({name: f"n201801{number:02}" for number, name in enumerate(COLUMNS)}, "no day"),
+        ({name: f"n201801{number:02}" for number, name in enumerate(COLUMNS)}, "not a day"),
     ],
 )
 def test_4_1_days_in_the_names_of_columns(folder: Path, header: dict[str, str], words: str) -> None:
@@ -127,10 +127,10 @@ def test_4_1_days_in_the_names_of_columns(folder: Path, header: dict[str, str], 
         (np.array([1, 33.5, 65.25, 97, 129]), "33.5 and 1 more: no whole day"),
         (np.array([1, 33, np.nan, 97, 129]), "nan: no whole day"),
         (np.array([1.0, 33, 65, 97, 1e12]), "is not a day"),
-        (np.array([20180101, 20180202, 20180301, 20180401, 20181101]), "no day"),
+        (np.array([20180101, 20180202, 20180301, 20180401, 20181101]), "not a day"),
         (np.array(["a", "b", "c", "d", "e"]), "text, here 'a', is not a date"),
         (np.array([True, False, True, False, True]), "values of type bool"),
-        (np.array(["2018-01-01T00", "2018-02-01T12"] + ["2018-03-01T00"] * 3, "M8[h]"), "no whole"),
+        (np.array(["2018-01-01T00", "2018-02-01T12"] + ["2018-03-01T00"] * 3, "M8[h]"), "not a whole"),
         (np.array(["2018-01-01", "NaT"] + ["2018-03-01"] * 3, "M8[D]"), "a date is missing"),
         (np.array([DAYS]), r"shape (1, 5)"),
     ],
