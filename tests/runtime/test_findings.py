@@ -82,6 +82,14 @@ def test_a_file_that_cannot_be_used_is_named_once() -> None:
     ]
 
 
+def test_a_finding_is_of_the_kind_that_it_was_first() -> None:
+    found = Findings()
+    for kind in (InputDataError, ConfigError):
+        found.add([Problem("E-INPUT-040", "x", "a.gpkg")], kind)
+    with pytest.raises(InputDataError):
+        found.raise_errors()
+
+
 def test_notes_are_kept_beside_what_is_wrong() -> None:
     problems = Problems()
     problems.notes.append("12 products of 2018")
@@ -144,6 +152,18 @@ def test_a_plan_that_fails_for_what_was_reported_says_nothing_more(tmp_path: Pat
     first = Stage("first", check=lambda: [MIXED_UP], plan=refuse(InputDataError, cut))
     second = Stage("second", plan=refuse(InputDataError, cut))
     assert codes(tmp_path, first, second) == [MIXED_UP.code]
+
+
+@pytest.mark.parametrize(
+    "check", [lambda: [MIXED_UP], refuse(InputDataError, MIXED_UP)], ids=["told", "raised"]
+)
+def test_what_hinders_a_plan_after_bad_input_is_told_of_no_later_stage(
+    tmp_path: Path, check: Callable[[], Sequence[Problem]]
+) -> None:
+    first = Stage("first", check=check, plan=refuse(ConfigError, TOO_FINE))
+    second = Stage("second", plan=refuse(ConfigError, TOO_FINE))
+    third = Stage("third", plan=refuse(InputDataError, NO_IMAGE))
+    assert codes(tmp_path, second, first, third) == [MIXED_UP.code]
 
 
 def test_mistakes_in_the_configuration_come_to_light_beside_bad_input(tmp_path: Path) -> None:
