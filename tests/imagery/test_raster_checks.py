@@ -146,7 +146,7 @@ FAULTS: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]]]] = {
         "CLM", {"values": blank(7, 8, "uint8")}, [("E-IMAGE-SIZE", "size 7x8 differs from 6x8")],
     ),
     "a column too few at 10 m": (
-        "CLM", {"values": blank(6, 7, "uint8")}, [("E-INPUT-007", "size 6x7 differs from 6x8")],
+        "CLM", {"values": blank(6, 7, "uint8")}, [("E-IMAGE-SIZE", "size 6x7 differs from 6x8")],
     ),
     "a column too few at 20 m": (
         "B11", {"values": blank(3, 3)}, [("E-IMAGE-HALF-SIZE", "3x3 is not exactly half of 6x8")],
