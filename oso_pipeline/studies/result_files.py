@@ -15,6 +15,7 @@ _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:820px;margin:32px auto;padding:0 20px}"
     "svg{width:100%;height:auto}text{font-size:9px;fill:#5b6762}.grid{stroke:#d9dfda}"
     "polyline{fill:none;stroke-width:1.6}.overall{stroke:#1f7a4d}.low,.high{stroke:#9cc7b0}"
+    ".small{width:160px}.whisker{stroke:#9cc7b0;stroke-width:1.6}.dot{fill:#1f7a4d}"
     ".wanted{stroke:#d07a1f;stroke-dasharray:4 3}table{border-collapse:collapse}"
     "td,th{padding:4px 10px;text-align:left;border-bottom:1px solid #d9dfda}.quiet{color:#5b6762}"
 )

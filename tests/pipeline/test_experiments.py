@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from oso_pipeline.cli import app
 from oso_pipeline.core.errors import OsoError
 from oso_pipeline.runtime.folder.verification import verify_run
+from oso_pipeline.studies.experiment.study import experiment
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +111,18 @@ def test_the_same_command_does_nothing_again_and_leaves_a_sound_folder(compared:
     found = verify_run(compared / "run")
     assert found.sound > 20
     assert list(found.problems) == []
+
+
+def test_python_finds_what_the_command_has_done(compared: Path) -> None:
+    told: list[str] = []
+    variants = {"as_it_is": {}, "few_trees": {"learning.n_trees": 5}}
+    base = compared / "small.yaml"
+    frame = experiment(base, variants, name="trees", progress=told.append).to_frame()
+    estimates = {name: rows(compared)[name]["overall"]["estimate"] for name in variants}
+    assert frame["overall_accuracy"].to_dict() == estimates
+    assert [line.split(":")[0] for line in told] == list(variants)
+    assert frame.loc["few_trees", "shared_seconds"] > 0
+    assert frame["price"].isna().all()
 
 
 def test_what_is_wrong_with_the_input_of_variants_is_told_before_any_work(

@@ -90,7 +90,9 @@ def test_files_hold_every_variant_and_the_page_escapes(
     content = json.loads(files[0].read_text())
     assert [row["name"] for row in content["variants"]] == ["first", "gains", "elsewhere", "broken"]
     assert EVIL not in files[2].read_text(encoding="utf-8")
-    assert "first" in files[2].read_text(encoding="utf-8")
+    page = files[2].read_text(encoding="utf-8")
+    assert page.count('<circle class="dot"') == page.count('<line class="whisker"') == 3
+    assert "overall accuracy, 0.850 to 0.940" in page
 
 
 @pytest.fixture

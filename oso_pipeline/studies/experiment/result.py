@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
-
+from oso_pipeline.studies.experiment.page import page_of
 from oso_pipeline.studies.experiment.times import Cost
-from oso_pipeline.studies.result_files import html_page, write_results
+from oso_pipeline.studies.result_files import write_results
 from oso_pipeline.validation.intervals import UNDEFINED, Interval
 
 if TYPE_CHECKING:
@@ -63,6 +62,11 @@ class Row:
     interval: Interval = UNDEFINED
     cost: Cost = field(default_factory=Cost)
     map_core_seconds: float | None = None
+
+    @property
+    def settings_in_words(self) -> str:
+        """What the variant sets, in one line."""
+        return ", ".join(f"{key}={value}" for key, value in self.settings.items()) or "as the base"
 
     def price(self, per_core_hour: float | None) -> float | None:
         """Return what time and map cost, None where a part of it is not known."""
@@ -148,29 +152,17 @@ def as_markdown(result: ExperimentResult) -> str:
         "",
         "| variant | settings |",
         "|---|---|",
-        *(_line([row.name, f"`{settings_in_words(row)}`"]) for row in result.rows),
+        *(_line([row.name, f"`{row.settings_in_words}`"]) for row in result.rows),
         "",
         DESIGN,
     ]
     return "\n".join(lines) + "\n"
 
 
-def as_html(result: ExperimentResult) -> str:
-    """Return the table as a page of its own; every text is escaped."""
-    headings, *rows = cells(result)
-    settings = [[row.name, settings_in_words(row)] for row in result.rows]
-    return html_page(
-        f"Experiment {result.name}",
-        _html_table(headings, rows),
-        _html_table(["variant", "settings"], settings),
-        Markup('<p class="quiet">{}</p>').format(DESIGN),
-    )
-
-
 def write(result: ExperimentResult, folder: Path) -> list[Path]:
     """Write the table as JSON, Markdown and HTML, committed."""
     content = result.to_json()
-    texts = as_markdown(result), as_html(result)
+    texts = as_markdown(result), page_of(result, [*cells(result)], DESIGN)
     return write_results(folder, "experiment", "experiment", content, *texts)
 
 
@@ -191,11 +183,6 @@ def cells(result: ExperimentResult) -> Iterator[list[str]]:
             "-" if row.map_core_seconds is None else _duration(row.map_core_seconds),
             *(["-" if price is None else f"{price:.2f}"] if priced else []),
         ]
-
-
-def settings_in_words(row: Row) -> str:
-    """Return what a variant sets, in one line."""
-    return ", ".join(f"{key}={value}" for key, value in row.settings.items()) or "as the base"
 
 
 def _accuracy(row: Row) -> str:
@@ -225,14 +212,3 @@ def _duration(seconds: float) -> str:
 
 def _line(texts: list[str]) -> str:
     return "| " + " | ".join(text.replace("|", r"\|") for text in texts) + " |"
-
-
-def _html_table(headings: list[str], rows: list[list[str]]) -> Markup:
-    def line(tag: str, texts: list[str]) -> Markup:
-        cell = Markup(f"<{tag}>{{}}</{tag}>")
-        return Markup("<tr>{}</tr>").format(Markup("").join(cell.format(text) for text in texts))
-
-    body = Markup("").join(line("td", row) for row in rows)
-    return Markup("<table><thead>{}</thead><tbody>{}</tbody></table>").format(
-        line("th", headings), body
-    )
