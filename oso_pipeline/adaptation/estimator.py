@@ -208,7 +208,7 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
         if diagnosis is None:
             if self.method == "jitter" and self.gate == "always":
                 return True, "the gate is set to always; jitter needs no target"
-            return False, "there is no target that could be looked at"
+            return False, "there are no target samples"
         if self.gate == "always":
             return True, "the gate is set to always"
         return diagnosis.statistics.decision(options)

@@ -50,7 +50,7 @@ def writing_into(folder: Path) -> Iterator[None]:
     except OSError as error:
         problem = f"the folder cannot be written: {error.strerror or error}"
         raise EnvironmentFailure(
-            Problem("E-FOLDER", problem, str(folder), "name a folder that you may write")
+            Problem("E-FOLDER", problem, str(folder), "name a folder with write permission")
         ) from error
 
 

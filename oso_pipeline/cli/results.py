@@ -18,15 +18,15 @@ Hidden = Literal["annual", "all"]
 
 def status(
     run_folder: RunPath,
-    why: Annotated[bool, typer.Option("--why", help="Say why tasks have to run.")] = False,
+    why: Annotated[bool, typer.Option("--why", help="Show why tasks have to run.")] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Again and again, until the run is complete.")
+        bool, typer.Option("--watch", help="Repeat until the run is complete.")
     ] = False,
     every: Annotated[
         float, typer.Option(min=0.5, metavar="SECONDS", help="With --watch: how often.")
     ] = 10,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON; with --watch a line for each look.")
+        bool, typer.Option("--json", help="Print JSON; with --watch one line per update.")
     ] = False,
 ) -> None:
     """Show how far a run is, who works on it, and what failed; from any host that sees it."""
@@ -52,7 +52,10 @@ def status(
 def verify(
     run_folder: RunPath,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Let the next run make damaged files again.")
+        bool,
+        typer.Option(
+            "--repair", help="Withdraw damaged files, so that the next run makes them again."
+        ),
     ] = False,
 ) -> None:
     """Read every file of a run folder and compare it with the checksum it was committed with."""
@@ -94,7 +97,8 @@ def evaluate_adaptation(
     seeds: Annotated[int, typer.Option(min=1, max=50, help="Repetitions.")] = 5,
     hide: Annotated[Hidden, typer.Option(help="Labels of the target year to hide.")] = "annual",
     placebo: Annotated[
-        bool, typer.Option("--placebo", help="Cut the target year in two: nothing to adapt to.")
+        bool,
+        typer.Option("--placebo", help="Control: split the target year in two, without a shift."),
     ] = False,
     source_years: Annotated[str, typer.Option(help="Past years, for example 2015,2016.")] = "",
     target_year: Annotated[int | None, typer.Option(help="Year whose labels are hidden.")] = None,
@@ -112,7 +116,7 @@ def experiment(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file of the experiment.")],
     price: Annotated[
         float | None,
-        typer.Option("--price-per-core-hour", min=0, help="In place of that of the file."),
+        typer.Option("--price-per-core-hour", min=0, help="Instead of the price in the file."),
     ] = None,
     workers: Workers = None,
 ) -> None:
@@ -125,10 +129,13 @@ def experiment(
 def evaluate_season(
     config: ConfigPath,
     dates: Annotated[
-        str, typer.Option(metavar="DAYS", help="As 2018-06-30,2018-09-30; month by month if not.")
+        str,
+        typer.Option(
+            metavar="DAYS", help="For example 2018-06-30,2018-09-30; by default the ends of months."
+        ),
     ] = "",
     reach: Annotated[
-        float, typer.Option(min=0.01, max=1, help="Share of the final accuracy to look for.")
+        float, typer.Option(min=0.01, max=1, help="Fraction of the final accuracy to reach.")
     ] = 0.95,
     set_: Overrides = None,
     workers: Workers = None,

@@ -40,7 +40,8 @@ def run(
         float, typer.Option(min=0, metavar="SECONDS", help="Wait for another run to end.")
     ] = 0,
     break_lock: Annotated[
-        bool, typer.Option("--break-lock", help="Take the folder away from whoever holds it.")
+        bool,
+        typer.Option("--break-lock", help="Take over the folder, even if another run holds it."),
     ] = False,
 ) -> None:
     """Run what is missing or outdated; run it again after any interruption."""

@@ -22,16 +22,14 @@ _TILES, _FEW, _REASONS = 12, 6, 2
 """Tiles whose products are named, tiles and reasons that are named of a stage; more are counted."""
 _TILE = re.compile(r"\d{2}[A-Z]{3}")
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 
 
 def update(
     config: ConfigPath,
     dry_run: DryRun = False,
     set_: Overrides = None,
-    cluster: Annotated[
-        str, typer.Option(metavar="WHO", help="Who does the work, as for oso run.")
-    ] = "",
+    cluster: Annotated[str, typer.Option(metavar="WHO", help="Executor, as for oso run.")] = "",
     workers: Workers = None,
     wait_lock: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Wait for another run to end.")

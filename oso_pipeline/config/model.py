@@ -290,7 +290,7 @@ class Config(Section):
         if self.imagery.as_of is not None and not first <= self.imagery.as_of <= last:
             raise ValueError(
                 f"imagery.as_of: found {self.imagery.as_of}, allowed: a day of {first} to {last}, "
-                "which are the season and the days after it that serve; leave it out for all images"
+                "the season and its margin after the end; leave it out for all images"
             )
         return self
 

@@ -77,8 +77,8 @@ def _check_classes(config: Config, nomenclature: Nomenclature, problems: Problem
     elif not perennial:
         problems.error(
             "E-CLASS-PERENNIAL",
-            f"adaptation.perennial_classes: is not given, and which classes of the nomenclature "
-            f"{config.nomenclature} last for years is not known",
+            f"adaptation.perennial_classes: is not given, and those of the nomenclature "
+            f"{config.nomenclature} are unknown",
             None,
             "list the codes of the classes that do not change from year to year",
         )

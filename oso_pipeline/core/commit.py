@@ -200,7 +200,7 @@ def _persistently(action: Callable[[Path], Any], path: Path) -> None:
 
 def _refused(final: Path, temporary: Path, error: OSError) -> EnvironmentFailure:
     """Return the error of the system, with the free disk space if that may be the cause."""
-    message, hint = f"the file cannot be written: {error}", "look after the disk, then run again"
+    message, hint = f"the file cannot be written: {error}", "check the disk, then run again"
     with suppress(OSError):
         free = shutil.disk_usage(final.parent).free
         written = temporary.stat().st_size if temporary.exists() else 0

@@ -129,7 +129,7 @@ def _check_whole(path: Path) -> None:
     with damage_as(UnreadableRaster, "its directory is damaged"), open_regular(path) as stream:
         offsets, counts = _blocks(stream, size)
     if counts.size and not counts.any():
-        raise UnreadableRaster("it holds no pixels: whoever wrote it did not finish")
+        raise UnreadableRaster("it holds no pixels: it was not written to its end")
     missing = int((offsets + counts).max(initial=0)) - size  # as floats: damaged ones are huge
     if missing > 0:
         raise UnreadableRaster(f"it is cut: {missing} bytes are missing at the end")

@@ -254,8 +254,8 @@ def _compare_settings(
                 if requested[name] != theirs[name]
             }
     if differing:
-        message = f"the models were trained with other settings, which hold: {_listed(differing)}"
-        hint = "set them here too: the plan reckons memory and time by them"
+        message = f"the models have other settings, which stay in effect: {_listed(differing)}"
+        hint = "set them here too: the plan estimates memory and time from them"
         problems.warn("W-MODEL-SETTINGS", message, "learning", hint)
 
 

@@ -112,7 +112,7 @@ def vanished(who: str, folder: Path) -> EnvironmentFailure:
             "E-RUN-FOLDER",
             f"the run folder has vanished while {who} was at work",
             str(folder),
-            "bring its disk back, or run again to begin again",
+            "restore its disk, or run again from the start",
         )
     )
 

@@ -183,7 +183,7 @@ def test_3_5_classes_that_a_past_year_teaches_are_not_called_absent() -> None:
         said.append(warning.message)
     assert "absent from the map" in said[0]
     assert "absent" not in said[1]
-    assert "of 2018, which the map has as far as labels of 2016, 2017 do" in said[1]
+    assert "of 2018, mapped only if labels of 2016, 2017 have them" in said[1]
     problems = Problems()
     warn_of_absent(
         EventCounts.of(_read(nomenclature.codes)), nomenclature, Seasons(2018, ()), problems

@@ -204,7 +204,9 @@ class PlainDatabase:
                 f"no layer of polygons has a field of {title} ({', '.join(known) or 'any'}); "
                 f"found: {there or 'no .shp and no .gpkg'}"
             )
-            problems.error("E-DELIVERY-FIELDS", message, path, "is it this database, and whole?")
+            problems.error(
+                "E-DELIVERY-FIELDS", message, path, "check that it is this database, and complete"
+            )
 
 
 BDFORET = Kind("BD Forêt", {"v2": ("TFV_G11",), "v1": ("NOM_TYPN", "TYPN")}, ALIASES)

@@ -147,7 +147,7 @@ class Rpg:
             return None
         if re.search("Point|Line", schema.geometry_type or ""):
             message = f"polygons are expected, but the file holds {schema.geometry_type}"
-            hint = "take the delivery as it is; the centres of parcels do not do"
+            hint = "use the delivery as it is; centres of parcels cannot be used"
             problems.error("E-GEOMETRY-TYPE", message, file.vector.path, hint)
         number = find_field([self._generation.identifier], schema.fields)
         code = find_field([CODE_FIELD], schema.fields)

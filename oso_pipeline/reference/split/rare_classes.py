@@ -96,8 +96,8 @@ def warn_of_absent(
         return
     years = ", ".join(map(str, seasons.past))
     message = (
-        f"classes without any polygon of {seasons.year}, which the map has as far as labels of "
-        f"{years} do, and which no polygon held out evaluates: {names}"
+        f"classes without any polygon of {seasons.year}, mapped only if labels of {years} have "
+        f"them, and not evaluated by held-out polygons: {names}"
     )
     problems.warn("W-CLASS-NO-POLYGON", message)
 

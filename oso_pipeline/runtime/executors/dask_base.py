@@ -96,5 +96,5 @@ class DaskExecutor:
             "E-CLUSTER-WORKERS",
             f"no worker for {seconds:.0f} s",
             None,
-            "look why workers do not start or die, then run the same command again",
+            "check why workers do not start or die, then run the same command again",
         )

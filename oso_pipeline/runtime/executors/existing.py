@@ -63,7 +63,7 @@ class ExistingExecutor(DaskExecutor):
                     "E-CLUSTER-ADDRESS",
                     f"no dask scheduler answers at {address} within {CONNECT_S} s: {error}",
                     None,
-                    "look whether it runs, and with the keys that `runtime.cluster.tls` names",
+                    "check that it runs, and with the keys that `runtime.cluster.tls` names",
                 )
             ) from error
 

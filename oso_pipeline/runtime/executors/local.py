@@ -185,5 +185,5 @@ def _dead(error: BaseException) -> Problem:
         "E-CLUSTER-START",
         f"workers died while they started, {STARTS} times: {error}",
         None,
-        "look whether something kills them, memory above all; `--cluster serial` shows errors",
+        "check what kills them, most likely a memory limit; `--cluster serial` shows errors",
     )

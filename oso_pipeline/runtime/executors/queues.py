@@ -74,7 +74,7 @@ class Queue:
         if jobs is None:
             return "the batch system does not answer"
         if not jobs:
-            return "it holds no job of this user"
+            return "it has no job of this user"
         said = [f"{job} {state} {reason}".rstrip() for job, state, reason in jobs[:5]]
         return f"it holds {len(jobs)} jobs: {'; '.join(said)}"
 
