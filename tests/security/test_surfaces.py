@@ -126,7 +126,7 @@ def test_no_text_of_a_table_is_a_formula() -> None:
     for path in package.rglob("*.py"):
         code = path.read_text(encoding="utf-8")
         writes = re.search(r"csv\.writer|\.to_csv", code)
-        assert not writes or path == package / "core" / "tables.py", path
+        assert not writes or path == package / "core" / "csv_tables.py", path
 
 
 def test_no_file_of_a_run_tells_a_secret_of_the_environment(
