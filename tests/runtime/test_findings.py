@@ -85,7 +85,7 @@ def test_a_file_that_cannot_be_used_is_named_once() -> None:
 def test_a_finding_is_of_the_kind_that_it_was_first() -> None:
     found = Findings()
     for kind in (InputDataError, ConfigError):
-        found.add([Problem("E-INPUT-040", "x", "a.gpkg")], kind)
+        found.add([Problem("E-DELIVERY-TWICE", "x", "a.gpkg")], kind)
     with pytest.raises(InputDataError):
         found.raise_errors()
 
