@@ -28,7 +28,7 @@ from oso_pipeline.tasks.task import Cost, Task
 from oso_pipeline.vectors.area_of_interest import AreaMask, AreaOfTask
 
 # Measured for three layers of a map of 21,000 x 21,000 pixels of four tiles.
-_SECONDS_PER_PIXEL = 0.19e-6
+_SECONDS_PER_PIXEL = 0.24e-6
 _BYTES_PER_PIXEL = 1.0  # on disk, with overviews
 _MEMORY_BYTES = 360 * 2**20
 _MEMORY_PER_PIXEL = 6

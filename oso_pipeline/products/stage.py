@@ -28,7 +28,7 @@ from oso_pipeline.tasks.task import Cost, Summary, Task
 # Measured: blocks are hashed, copied, compared and hashed again; a sixteenth of the rows and
 # columns is decoded for the small overviews.
 _BYTES_PER_SECOND = 350e6
-_SECONDS = 0.2
+_SECONDS = 0.05
 _BYTES_PER_PIXEL = {"class": 0.22, "confidence": 0.9, "validity": 0.25}
 _MEMORY_BYTES = 360 * 2**20
 _MEMORY_PER_PIXEL = 0.012

@@ -20,7 +20,7 @@ from oso_pipeline.tasks.task import Cost, Summary, Task
 _EVALUATION = "evaluation/adaptation.json"
 """Where `oso evaluate-adaptation` leaves its results in a run folder."""
 
-_MEMORY_BYTES, _SECONDS, _SECONDS_PER_BYTE = 500_000_000, 5.0, 2.6e-9
+_MEMORY_BYTES, _SECONDS, _SECONDS_PER_BYTE = 500_000_000, 3.5, 2.6e-9
 """Of libraries and pictures, and for each byte of the reference, of which polygons are drawn."""
 
 

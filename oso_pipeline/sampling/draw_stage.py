@@ -21,7 +21,7 @@ from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, su
 from oso_pipeline.tasks.task import Cost, Summary, Task
 
 _LIBRARIES_BYTES, _BYTES_PER_PIXEL = 450_000_000, 100
-_SECONDS_PER_PIXEL, _SECONDS_BY_AREA = 1e-7, 1.5e-7
+_SECONDS_PER_PIXEL, _SECONDS_BY_AREA = 3e-8, 1.5e-7
 _BYTES_IN_FILE = 14
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log2
 
 from oso_pipeline.learners.forest.bagging import Bagging
 from oso_pipeline.learners.forest.classifier import ForestClassifier
@@ -12,6 +13,8 @@ from oso_pipeline.learners.protocol import Extent, Need, TrainingData
 
 _SECONDS_PER_VALUE_AND_TREE = {"histogram": 6e-9, "sklearn": 6e-8}
 """Per pixel, feature tried and level of the tree, measured on 230,000 pixels of 23 classes."""
+_UNBALANCED_LEVELS = 6
+"""Levels of a tree beyond those of a balanced one, in which most pixels still lie."""
 _BYTES_PER_VALUE = {"histogram": 6, "sklearn": 8}
 """Features as int16, once more while they are joined, and as bins or in float32."""
 
@@ -41,7 +44,9 @@ class ForestLearner:
 
     def training_need(self, extent: Extent, settings: ForestSettings) -> Need:
         """Return what growing the trees takes."""
-        tried = extent.features**0.5 * settings.max_depth
+        # A node of fewer pixels than two leaves is not split; few trees are balanced.
+        balanced = log2(max(2.0, extent.pixels / settings.min_samples_leaf))
+        tried = extent.features**0.5 * min(settings.max_depth, balanced + _UNBALANCED_LEVELS)
         return Need(
             seconds=extent.pixels
             * tried
