@@ -1,8 +1,8 @@
-"""Method ``student``: a forest taught by the target year, with the past years as a memory.
+"""Method ``student``: a forest trained on pseudo-labels of the target year, and on past years.
 
-What the aligned forest says of a sample and of those like it is a label of the annual classes
-where a second forest agrees; the perennial classes have labels of the target year. A first
-student learns from them and helps to choose the labels that the last one learns from. Without
+The class that the aligned forest predicts for a sample and its neighbours is a pseudo-label of
+the annual classes if a second forest agrees; the perennial classes have labels of the target year.
+A first student is trained on them and helps to select the pseudo-labels of the last one. Without
 any label of the target year, half of the trees are those of the aligned forest.
 """
 
@@ -76,7 +76,7 @@ def second_view(seen: Labelled, domains: Domains, diagnosis: Diagnosis, trainer:
 
 
 def well_anchored(domains: Domains, least: int) -> set[int]:
-    """Return the perennial classes with at least so many polygons of the target year."""
+    """Return the perennial classes with enough polygons of the target year."""
     anchors = domains.anchors
     pairs = np.unique(np.stack([anchors.codes, anchors.polygons]), axis=1)
     return {code for code, n in counts_of(pairs[0]).items() if n >= least} & domains.perennial

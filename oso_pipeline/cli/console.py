@@ -25,7 +25,7 @@ class PatientConsole(Console):
 
 
 def write_or_go_silent(stream: IO[str], line: str) -> None:
-    """Write a line; where nobody reads any more, write nothing from then on.
+    """Write a line; after the reader has closed the pipe, write nothing.
 
     A run of days does not end because the terminal or the pipe behind it was closed.
     """

@@ -1,4 +1,4 @@
-"""How far a run is, in words."""
+"""How far a run is, as text."""
 
 from __future__ import annotations
 

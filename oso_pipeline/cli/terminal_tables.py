@@ -42,7 +42,7 @@ def plan_table(plans: Sequence[StagePlan], forecast: Forecast) -> Table:
 
 
 def time_and_cost(plans: Sequence[StagePlan], forecast: Forecast, price: float | None) -> list[str]:
-    """Return in words how long what is to do takes, and what it costs.
+    """Return text on how long what is to do takes, and what it costs.
 
     Parameters
     ----------

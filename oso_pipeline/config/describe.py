@@ -38,7 +38,7 @@ class Key:
     text
         Meaning of the key.
     allowed
-        The values it takes, in words.
+        The values it takes, as text.
     required
         Whether the user must give it.
     default
@@ -145,7 +145,7 @@ def _is_own(key: Key) -> bool:
 
 @cache
 def texts_of_kinds() -> dict[str, str]:
-    """Return what each kind of item is, in words."""
+    """Return what each kind of item is, as text."""
     return {
         part["properties"]["kind"]["const"]: " ".join(part.get("description", "").split())
         for part in schema()["$defs"].values()

@@ -43,7 +43,7 @@ class Experiment(Section):
     name: str | None = Field(None, pattern=NAME_PATTERN, max_length=MAX_NAME)
     """Name of the folder of the results. By default the name of this file."""
     variants: tuple[Variant, ...] = Field(min_length=2)
-    """What is compared."""
+    """Configurations to compare."""
     price_per_core_hour: float | None = Field(None, ge=0)
     """Price of a core-hour in any currency, for the column of the cost."""
 
@@ -57,7 +57,7 @@ class Experimental:
     name
         Of the variant.
     settings
-        What it sets, by dotted key.
+        Its settings, by dotted key.
     config
         The whole configuration, in a run folder of its own.
     """
@@ -139,7 +139,7 @@ def experiment_of(
     name
         Of the experiment, where the content gives none.
     problems
-        What was found while the content was read.
+        Problems found while the content was read.
     environ
         Environment variables; those of the process by default.
 

@@ -86,7 +86,7 @@ def json_schema() -> dict[str, Any]:
         "if": {"not": {"required": ["extends"]}},
         "then": {
             "required": [key for key in needed if key != "reference"],
-            # Whoever gives models needs no labels.
+            # Given models need no labels.
             "anyOf": [{"required": ["reference"]}, _models_given()],
             "properties": {
                 name: {"if": {"type": "object"}, "then": content}

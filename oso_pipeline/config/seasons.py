@@ -116,7 +116,7 @@ def sources_in(config: Config, year: int) -> tuple[AnySource, ...]:
     """Return the sources whose labels hold in a season, with the classes that do.
 
     A source of that very year gives all its classes, one within ``perennial_span_years`` the
-    perennial ones. What only helps other sources, as land cover that tells buildings apart, serves
+    perennial ones. A source that only helps others, such as land cover for built-up units, is used
     in every season.
     """
     perennial, held = set(perennial_codes(config)), []

@@ -48,7 +48,7 @@ class Section(BaseModel):
 
 
 def doubles(values: Iterable[Any]) -> str:
-    """Return what stands more than once, in words; empty where nothing does.
+    """Return what stands more than once, as text; empty where nothing does.
 
     Examples
     --------

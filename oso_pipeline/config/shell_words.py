@@ -1,6 +1,6 @@
 """Values of a configuration that reach the shell of a batch job, and what each may hold.
 
-Whoever gives a configuration to somebody else shall not run programs there by the name of a queue.
+A configuration from somebody else must not run programs, for example by the name of a queue.
 Lines of `prologue` are shell by intent, options of the batch system may set the environment of a
 job; everything else is a word, or a path in which the shell of the job only expands variables.
 """

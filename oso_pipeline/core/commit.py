@@ -112,9 +112,9 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
 def withdraw_unless(path: Path, key: str) -> None:
     """Withdraw the commit of `path` before it is replaced, unless `key` made it.
 
-    Else a process killed between file and sidecar would leave the new file under the commit of
-    the old one, and a return to the old configuration would take that at its word. What the
-    same key makes is the same, so two workers at one task do not take away each other's commit.
+    Otherwise a process killed between file and sidecar would leave the new file under the commit of
+    the old one, and a return to the old configuration would accept it. The
+    same key makes the same file, so two workers at one task do not withdraw each other's commit.
     """
     sidecar = sidecar_of(path)
     if read_object(sidecar).get("key") != key:  # what cannot be read commits nothing

@@ -9,7 +9,7 @@ _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*")
 
 
 def counted(number: int, thing: str, things: str | None = None) -> str:
-    """Return a number of things in words.
+    """Return a number of things as text.
 
     Parameters
     ----------

@@ -142,7 +142,7 @@ class _Trial:
         incomplete: Literal["skip", "error"] = "error",
         clear: ClearPolicy = "oso",
     ) -> Acquisition | Skipped | str:
-        """Return what the reader makes of a product, or its errors in words."""
+        """Return the acquisition of a product, or the errors of the reader as text."""
         problems, reader = Problems(), self.readers[self.settings.kind]
         request = Request(candidate.tile or "", self.bands, incomplete, clear, (self.settings,))
         found = reader.open(candidate, self.scratch / "extracted", request, problems)

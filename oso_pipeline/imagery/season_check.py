@@ -143,7 +143,7 @@ def _is_too_early(
 
 
 def _notes(served: Mapping[str, Sequence[Candidate]]) -> list[str]:
-    """Return the products of each tile in words, of many tiles in one line."""
+    """Return text on the products of each tile, of many tiles in one line."""
     if len(served) <= _EACH:
         return [
             f"tile {tile}: {len(some)} products of {_days(some)}" for tile, some in served.items()

@@ -38,8 +38,8 @@ EXTRACTED = "extracted"
 """Folder of the run that takes the files of archives."""
 
 _JUST_FOUND: dict[str, Findings] = {}
-"""What a check found, for the plan that follows it at once: on a network disk a search through
-the products of a country takes a minute. The next plan searches again."""
+"""Findings of a check, for the plan that follows at once: on a network disk a search through the
+products of a country takes a minute. The next plan searches again."""
 _HEADER_BYTES = 64 * 1024  # read of each raster to see that it is whole
 
 

@@ -30,7 +30,7 @@ class Vintage:
     key: str
 
     def since(self, before: Vintage | None) -> str:
-        """Return what came since an earlier state, in words."""
+        """Return what came since an earlier state, as text."""
         if before is None:
             return "not known"
         if self.key == before.key:

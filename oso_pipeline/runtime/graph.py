@@ -43,7 +43,7 @@ class TaskFailed(OsoError, RuntimeError):
     Parameters
     ----------
     result
-        What the task said.
+        Message of the task.
     """
 
     exit_code = ExitCode.FAILED_TASKS

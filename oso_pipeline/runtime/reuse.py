@@ -51,7 +51,7 @@ def begin_with_preparation(other: Path, run_dir: Path, stages: Iterable[Stage] =
 def begin_with_equal(planner: Planner, stages: Iterable[Stage], others: Sequence[Path]) -> int:
     """Link what other runs committed under the keys of the tasks to do.
 
-    Two tasks with one key make the same outputs. What is outdated here is replaced.
+    Two tasks with one key make the same outputs. Outdated outputs are replaced.
 
     Parameters
     ----------

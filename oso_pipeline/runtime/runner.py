@@ -45,11 +45,11 @@ def run(
     lock: RunLock | None = None,
     forecast: Forecast | None = None,
 ) -> Outcome:
-    """Run what is to do and return what was done.
+    """Run the tasks that are missing or outdated and return the outcome.
 
-    A failed task does not stop the others, but what needs its output is not done. What can only be
-    planned when its stage is done follows where the stage is optional, or the configuration accepts
-    a partial map.
+    A failed task stops only the tasks that need its output. Stages that are planned from the
+    outputs of its stage follow if that stage is optional, or the configuration accepts a partial
+    map.
 
     Parameters
     ----------

@@ -179,11 +179,11 @@ class RunOptions:
     workers
         Worker processes; None as configured.
     serial
-        In this process, whatever is configured.
+        Run in this process, ignoring the configured cluster.
     wait_lock_s
-        Wait so long for another run in the folder to end.
+        Seconds to wait for another run in the folder to end.
     break_lock
-        Take the run folder away from whoever holds it.
+        Take over the run folder even if another run holds it.
     """
 
     workers: int | None = None

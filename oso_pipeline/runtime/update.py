@@ -62,7 +62,7 @@ class Update:
     since
         When the last run began, as it wrote it down.
     settings
-        Those of `FREE` that are not what they were, in words.
+        Those of `FREE` that are not what they were, as text.
     products
         By tile, and by tile and year of past seasons.
     plans

@@ -74,7 +74,7 @@ class More:
     Parameters
     ----------
     roles
-        Who needs more pixels.
+        Roles that need more pixels.
     n_features
         Features of a pixel.
     """

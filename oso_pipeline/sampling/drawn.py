@@ -1,7 +1,7 @@
 """Pixels that are drawn: those with the lowest numbers of their group, before any image is read.
 
-Who takes pixels is a `Role`, for example the training of a variant. Numbers look random and depend
-on the pixel alone, so which pixels are drawn depends on no block, no worker and no order.
+A `Role` takes pixels, for example the training of a variant. Numbers look random and depend on
+the pixel alone, so the drawn pixels do not depend on blocks, workers or their order.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Lowest:
     Parameters
     ----------
     roles
-        Who takes pixels.
+        Role that takes pixels.
     n_groups
         Groups are numbered from 0 to below this.
     """

@@ -134,7 +134,7 @@ def _tasks_of(tile: TilePlan, draw: Task) -> list[Task]:
 
 
 def _cost(tile: TilePlan, block: Block, drawn: int) -> Cost:
-    """Return what reading a block takes of which so many pixels are drawn."""
+    """Return the cost of reading a block with `drawn` drawn pixels."""
     read = block_cost(block, tile.memory)
     return replace(
         read,

@@ -29,7 +29,7 @@ from oso_pipeline.timeseries.reading.memory import WorkerMemory
 from oso_pipeline.timeseries.reading.reader import ReadSpec
 
 _LABELLED = 0.1
-"""Share of the pixels of a tile that is taken for labelled where nobody has looked yet."""
+"""Fraction of the pixels of a tile that is assumed to be labelled before it is known."""
 _BYTES_PER_VALUE = 1.7
 """Of a feature in the file, compressed, as measured."""
 _LIBRARIES_BYTES, _BYTES_PER_PIXEL = 450_000_000, 150
@@ -39,7 +39,7 @@ FEWER_PIXELS = (
     "or draw fewer pixels: sampling.max_train_pixels and sampling.max_validation_pixels, "
     "for example 10000; null takes all"
 )
-"""What a user can do against a lack of memory."""
+"""Hint for a lack of memory."""
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class CandidateFinder:
     tile
         Name of the tile.
     ownership
-        Who owns which pixel, with the grid of `tile`.
+        Owner of each pixel, with the grid of `tile`.
     polygons
         The polygons of the tile.
     """

@@ -1,4 +1,4 @@
-"""What the held-out polygons say of a run, and of one run beside another."""
+"""Accuracy of a run on held-out polygons, and paired comparisons of runs."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def paired_interval(
     one, other
         The runs, which must have the same polygons.
     statistic
-        What is compared.
+        Statistic to compare.
     resampling
         How the interval is found.
     purpose

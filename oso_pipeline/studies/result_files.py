@@ -42,11 +42,11 @@ def write_results(
     name
         Of the files.
     stage
-        Who wrote them, for the commit records.
+        Name of the study, for the commit records.
     content
-        What the JSON file holds.
+        Content of the JSON file.
     markdown, html
-        What the other files hold.
+        Content of the other files.
     """
     files = {
         f"{name}.json": json.dumps(content, indent=1, sort_keys=True) + "\n",

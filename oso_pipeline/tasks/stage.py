@@ -150,7 +150,7 @@ class Stage(Protocol):
 
     @property
     def memory_hint(self) -> str:
-        """What the user can do where its tasks need more memory than a worker has, else empty."""
+        """Hint for tasks that need more memory than a worker has, else empty."""
         ...
 
     @property

@@ -1,7 +1,7 @@
 """Validation of the finished map with samples that took no part in its production.
 
-Points stand for the pixel they lie in, polygons for the pixels whose centres they hold. What
-lies in polygons that train the map is not independent of it and is left out.
+Points stand for the pixel they lie in, polygons for the pixels whose centres they hold. Parts
+in training polygons of the map are not independent of it and are left out.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from oso_pipeline.vectors.looks import counted
 VARIANT = "independent"
 DESIGN = (
     "Points and polygons that took no part in the production, compared with the finished map; "
-    "pixels are not weighted. What the figures say about the territory depends on how the set "
-    "was drawn."
+    "pixels are not weighted. The validity of the figures for the territory depends on how "
+    "the set was drawn."
 )
 OUTSIDE, NO_CLASS, NO_CENTRE, TRAINS = (
     "outside_the_map",

@@ -1,7 +1,7 @@
 """Looks at a layer that are cheap: values of a column, boxes of features, where all of it lies.
 
-Shapes are read of few features only, and of GeoParquet, which has no index. What is wrong with
-a file is reported by `VectorFile.check`; a file that cannot be read gives no findings here.
+Shapes are read of few features only, and of GeoParquet, which has no index. Problems of
+a file are reported by `VectorFile.check`; a file that cannot be read gives no findings here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Boxes = npt.NDArray[np.float64]
 Shapes = npt.NDArray[np.object_]
 
 MOST_FEATURES = 3_000_000
-"""Of a file with more features, the values of so many are looked at."""
+"""Maximum number of features of a file whose values are checked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def index_of(shp: Path) -> bytes:
     -----
     ESRI Shapefile Technical Description, July 1998: every record of the main file begins
     with its number and the length of its content in 16-bit words, both big-endian; the
-    index repeats the header of the main file and lists offset and length, in words.
+    index repeats the header of the main file and lists offset and length, as text.
 
     Raises
     ------

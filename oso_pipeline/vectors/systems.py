@@ -45,7 +45,7 @@ def _is_placed(wkt: str) -> bool:
 
 
 def near_miss(crs: CRS) -> str | None:
-    """Return how a system differs from the known one that it resembles, in words.
+    """Return how a system differs from the known one that it resembles, as text.
 
     None where it is in the database of PROJ, leads to the same ground as one, or resembles none. A
     parameter that is misspelt in a ``.prj`` counts as absent, and moves polygons without a word.

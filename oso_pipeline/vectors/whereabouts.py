@@ -100,7 +100,7 @@ def elsewhere(
 
 
 def box_text(shapes: Sequence[shapely.Geometry] | Shapes) -> str:
-    """Return the box around shapes, in words."""
+    """Return the box around shapes, as text."""
     edges = [f"{value:.7g}" for value in shapely.total_bounds(np.asarray(shapes, dtype=object))]
     return f"x {edges[0]} to {edges[2]}, y {edges[1]} to {edges[3]}"
 

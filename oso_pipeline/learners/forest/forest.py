@@ -128,7 +128,7 @@ class Forest:
         return cls(*arrays, classes, int(fitted.n_features_in_))
 
     def faults(self, n_features: int) -> list[str]:
-        """Return what would make walking the arrays unsafe or wrong, in words.
+        """Return what would make walking the arrays unsafe or wrong, as text.
 
         The kernel does not check indices, so arrays from a file pass here first.
 

@@ -1,6 +1,6 @@
-"""The files of a delivery, and what of it is still packed.
+"""The files of a delivery, and its files that are still packed.
 
-IGN delivers archives (``.7z``, ``.7z.001``), others ``.zip``. What lies beside its archive was
+IGN delivers archives (``.7z``, ``.7z.001``), others ``.zip``. An archive with files beside it was
 unpacked; any other archive is reported, since a department that is still packed would
 be a hole of the map.
 """

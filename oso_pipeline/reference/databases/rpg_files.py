@@ -53,11 +53,11 @@ class Generation:
     later_layer
         Another name of it, in later editions.
     years
-        When, in words.
+        When, as text.
     identifier
         Field with the number of a block or parcel.
     meaning
-        What CODE_CULTU holds, in words.
+        What CODE_CULTU holds, as text.
     """
 
     edition: str
@@ -166,7 +166,7 @@ def normal_numbers(values: pd.Series) -> pd.Series:
 
 
 def contradicts(values: pd.Series, generation: Generation) -> str | None:
-    """Return what codes of the other generation were found, in words; None where they fit."""
+    """Return what codes of the other generation were found, as text; None where they fit."""
     found = values.dropna().astype(str).str.strip().value_counts(sort=False)
     counts = {str(code): int(n) for code, n in found.items()}
     groups = {code: n for code, n in counts.items() if _GROUP.fullmatch(code)}

@@ -128,7 +128,7 @@ def _away(layers: Sequence[VectorFile], ground: Ground) -> Elsewhere | None:
 
 
 def _described(source: ReferenceSource) -> str:
-    """Return what a source holds, in words."""
+    """Return what a source holds, as text."""
     layers = vectors_of(source)
     schemas = [schema for layer in layers if (schema := layer.schema(Problems()))]
     counts = [schema.n_features for schema in schemas if schema.n_features >= 0]

@@ -28,7 +28,7 @@ LOOKS = 20
 ANSWER_S = 5.0
 """A result that takes longer is read from the commit record in the run folder."""
 RESULT_S = 60.0
-"""A result that neither comes nor is committed for so long is lost."""
+"""Seconds after which a result that is neither received nor committed is lost."""
 
 
 class WorkerPool(Protocol):

@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 OVERHEAD_GB = 0.25
 """Memory of the process that supervises a worker."""
 REFUSALS = 3
-"""After so many submissions refused one after the other the run ends."""
+"""Number of consecutive refused submissions after which the run ends."""
 DEATH_TIMEOUT_S = 120
-"""A worker that finds no scheduler for so long ends."""
+"""Time after which a worker without a scheduler ends."""
 
 
 class PilotExecutor(DaskExecutor):

@@ -27,7 +27,7 @@ from oso_pipeline.tasks.heartbeat import ACTIVITY
 RENEW_S = 15.0
 """Seconds between two signs of life of a holder."""
 SILENT_S = 180.0
-"""A holder that gave none for so long is taken for dead."""
+"""Seconds without a sign of life after which a holder counts as dead."""
 
 
 class RunLock:
@@ -44,7 +44,7 @@ class RunLock:
     shard
         The shard that works; None for a driver.
     patience_s
-        Wait so long for the holder to end or to be taken for dead.
+        Seconds to wait for the holder to end or to count as dead.
     seize
         Take the lock away from whoever holds it; a run that lost its lock stops.
     recipe
@@ -107,7 +107,7 @@ class RunLock:
             made = _create(self.path, self.holder)
         if not made:
             return self.path, Holder.read(self.path)
-        # Whoever comes second sees the other's lock: each looks after it has made its own.
+        # The second process sees the lock of the first: each checks after it has made its own.
         for other in self._rivals():
             if not self._clear(other):
                 self.path.unlink(missing_ok=True)

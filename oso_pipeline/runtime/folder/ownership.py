@@ -21,8 +21,8 @@ from oso_pipeline.tasks.heartbeat import ACTIVITY
 MARK = "run.json"
 CONFIG = "config.yaml"
 _BEFORE_A_RUN = {ACTIVITY, "batch", "extracted", "jobs", "log.jsonl", "run.lock"}
-"""What there may be without a mark: of `oso submit`, of a driver that was killed at once, of a
-notebook that has looked at products in archives."""
+"""Files allowed without a mark: of `oso submit`, of a driver that was killed at once, of a
+notebook that has read products in archives."""
 
 
 def is_run_folder(folder: Path) -> bool:

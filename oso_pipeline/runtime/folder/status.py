@@ -141,7 +141,7 @@ class Status:
     plans
         The stages of the configuration.
     workers
-        Who holds a lock.
+        Holders of the locks.
     heartbeats
         Tasks under way.
     failures

@@ -22,7 +22,7 @@ def page_of(result: ExperimentResult, cells: Sequence[Sequence[str]], design: st
     Parameters
     ----------
     result
-        What was found.
+        Results of the experiment.
     cells
         The table as texts, headings first.
     design

@@ -47,7 +47,7 @@ class Row:
     interval
         Of the difference; undefined where the polygons are not the same, or fewer than ten.
     cost
-        What its tasks took.
+        Time and cost of its tasks.
     map_core_seconds
         Expected processor time of the stages from the models to the map; None where they cannot
         be planned.
@@ -65,7 +65,7 @@ class Row:
 
     @property
     def settings_in_words(self) -> str:
-        """What the variant sets, in one line."""
+        """Settings of the variant, in one line."""
         return ", ".join(f"{key}={value}" for key, value in self.settings.items()) or "as the base"
 
     def price(self, per_core_hour: float | None) -> float | None:
@@ -77,7 +77,7 @@ class Row:
 
 @dataclass(frozen=True)
 class ExperimentResult:
-    """What an experiment found.
+    """Results of an experiment.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class ExperimentResult:
         """Return a row per variant.
 
         Accuracies are between 0 and 1; times are in seconds, ``price`` in the currency that it was
-        given in. What is not known is NaN.
+        given in. Unknown values are NaN.
         """
         import pandas as pd
 

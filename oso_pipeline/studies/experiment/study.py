@@ -57,7 +57,7 @@ def experiment(
 ) -> ExperimentResult:
     """Train and validate variants of one configuration, and compare their accuracy and cost.
 
-    What variants have in common is done once. What is committed is not done again: call it again
+    Stages that variants share are run once. Committed outputs are not made again: call it again
     after an interruption, or with more variants.
 
     Parameters
@@ -65,7 +65,7 @@ def experiment(
     source
         The file of the experiment; with `variants`, the configuration that they vary.
     variants
-        What each variant sets, by its name: values by dotted key, ``{"learning.n_trees": 50}``.
+        Settings of each variant, by its name: values by dotted key, ``{"learning.n_trees": 50}``.
         Nothing for the configuration as it is. Differences are those to the first.
     name
         Name of the folder of the results, with `variants`; by default that of the file.
@@ -192,7 +192,7 @@ def run(experiment: LoadedExperiment, around: Surroundings) -> ExperimentResult:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What a variant is compared by.
+    """Data for the comparison of a variant.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What each task of an experiment took, whichever of its runs did it."""
+"""Time of each task of an experiment, in any of its runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oso_pipeline.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a task took.
+    """Time of a task.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Taken:
 
 @dataclass
 class Cost:
-    """What the tasks of a variant took together.
+    """Total time of the tasks of a variant.
 
     Parameters
     ----------

@@ -77,8 +77,8 @@ def without_gaps(piece: Block, requested: npt.NDArray[np.bool_], file_rows: int)
 class PieceReader:
     """Reads blocks in pieces that the memory of the worker allows.
 
-    What is in use when a block begins is measured, and what each piece really took: where the
-    estimate was too low, the pieces that follow are smaller. No number depends on the pieces.
+    Memory in use is measured at the start of a block and after each piece: if the estimate was
+    too low, later pieces are smaller. Results do not depend on the pieces.
 
     Parameters
     ----------
@@ -106,8 +106,8 @@ class PieceReader:
             Requested pixels, shape ``(block.height, block.width)``.
         use
             Called with one part after the other, each with at least one wanted pixel, and
-            every wanted pixel in one of them. What lies around the outermost wanted pixels of
-            a part is not read. Nothing may keep the series, or memory would not be bounded.
+            every wanted pixel in one of them. Pixels around the outermost wanted pixels of
+            a part are not read. It must not keep the series, or memory would not be bounded.
 
         Raises
         ------
