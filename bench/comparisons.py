@@ -25,7 +25,7 @@ class Row:
     Parameters
     ----------
     what
-        What is compared.
+        Task of the comparison.
     times
         How many times our processor time the peer takes; None where it did not run.
     reach
@@ -59,7 +59,7 @@ class Row:
 
 @dataclass
 class Outcome:
-    """What a comparison gave.
+    """Result of a comparison.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Bench:
-    """What all comparisons share."""
+    """Base of all comparisons."""
 
     material: Material
     peers: Mapping[str, Peer]
@@ -333,7 +333,7 @@ def _soft_agreement(run: Run, sklearn: np.ndarray | None, outcome: Outcome) -> s
 def _same_classes(
     theirs: np.ndarray | None, ours: np.ndarray | None, codes: np.ndarray | None = None
 ) -> str:
-    """Say on how many pixels the classes are equal; votes and probabilities are `codes` wide."""
+    """Return a text on the number of equal pixels; votes and probabilities are `codes` wide."""
     if theirs is None or ours is None:
         return ""
     flat = [x if x.ndim == 1 or codes is None else codes[x.argmax(axis=1)] for x in (theirs, ours)]

@@ -30,12 +30,12 @@ from oso_pipeline.simulation.writers.full_tile import FullTile, FullTileSpec, wr
 Say = Callable[[str], None]
 _SPARE_BYTES = 5e9
 RESULT = RESULTS / "full_tile.json"
-"""What the last run of a whole tile measured."""
+"""Results of the last run of a whole tile."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What is written and how often it is mapped.
+    """Size of the tile and number of runs.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the methods work on: pixels, samples and forests, made once and kept."""
+"""Input of the methods: pixels, samples and forests, made once and kept."""
 
 from __future__ import annotations
 

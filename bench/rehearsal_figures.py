@@ -1,4 +1,4 @@
-"""What each stage of a run took, from its logs and the files it left."""
+"""Time and size of each stage of a run, from its logs and files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class Stage:
-    """What a stage took.
+    """Time and size of a stage.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Stage:
     peak_mb
         Greatest memory of one of its workers.
     files, size
-        What it left, with the sidecars: number and bytes.
+        Number and bytes of its files, sidecars included.
     """
 
     tasks: int = 0

@@ -18,7 +18,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Took:
-    """What a step took.
+    """Time and memory of a step.
 
     Parameters
     ----------
