@@ -12,7 +12,7 @@ PROJECT = HERE.parent
 WORK = Path(os.environ.get("OSO_BENCH_WORK", HERE / "work"))
 """Everything the bench makes and can make again; ignored by git."""
 RESULTS = HERE / "results"
-"""Results of the last runs of all commands, soak and fuzz of the tests included."""
+"""What the last runs of all commands measured, the soak and the fuzz of the tests included."""
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",

@@ -1,4 +1,4 @@
-"""Cost of adaptation at the size of a stratum, compared with training the plain forest.
+"""What adaptation costs at the size of a stratum, against training the plain forest.
 
     python -m bench.adaptation_scale [--source 200000 --target 20000 --trees 100]
 

@@ -25,7 +25,7 @@ class Row:
     Parameters
     ----------
     what
-        Task of the comparison.
+        What is compared.
     times
         How many times our processor time the peer takes; None where it did not run.
     reach
@@ -59,7 +59,7 @@ class Row:
 
 @dataclass
 class Outcome:
-    """Result of a comparison.
+    """What a comparison gave.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Bench:
-    """Base of all comparisons."""
+    """What all comparisons share."""
 
     material: Material
     peers: Mapping[str, Peer]
@@ -333,7 +333,7 @@ def _soft_agreement(run: Run, sklearn: np.ndarray | None, outcome: Outcome) -> s
 def _same_classes(
     theirs: np.ndarray | None, ours: np.ndarray | None, codes: np.ndarray | None = None
 ) -> str:
-    """Return a text on the number of equal pixels; votes and probabilities are `codes` wide."""
+    """Say on how many pixels the classes are equal; votes and probabilities are `codes` wide."""
     if theirs is None or ours is None:
         return ""
     flat = [x if x.ndim == 1 or codes is None else codes[x.argmax(axis=1)] for x in (theirs, ours)]

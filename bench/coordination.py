@@ -1,4 +1,4 @@
-"""Cost to plan, submit and commit blocks, without any pixels.
+"""What it costs to plan, hand out and commit blocks, without any pixels.
 
 ``python -m bench.coordination`` runs 10,000 blocks that do nothing through the executor that a run
 uses, once with nothing to commit and once committing a small file each, and compares the processor

@@ -30,12 +30,12 @@ from oso_pipeline.simulation.writers.full_tile import FullTile, FullTileSpec, wr
 Say = Callable[[str], None]
 _SPARE_BYTES = 5e9
 RESULT = RESULTS / "full_tile.json"
-"""Results of the last run of a whole tile."""
+"""What the last run of a whole tile measured."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Size of the tile and number of runs.
+    """What is written and how often it is mapped.
 
     Parameters
     ----------

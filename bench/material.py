@@ -1,4 +1,4 @@
-"""Input of the methods: pixels, samples and forests, made once and kept."""
+"""What the methods work on: pixels, samples and forests, made once and kept."""
 
 from __future__ import annotations
 

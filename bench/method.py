@@ -27,7 +27,7 @@ _LEAST_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Startup:
-    """Start-up time of a method that is a separate program.
+    """What a method that is a program of its own spends before it does any work.
 
     Parameters
     ----------
@@ -50,13 +50,13 @@ class Prepared:
     units
         Pixels (or trees, or points) that the work handles: what the cost is divided by.
     startup
-        Time to subtract from every round.
+        What to take off every round.
     note
         Notes for readers of the results.
     answer
         Makes an array of what the work returned, so that results can be compared; not timed.
     warm_up
-        Function to run before the first round; None for the work itself.
+        What to run before the first round; the work itself where it is None.
     """
 
     work: Callable[[], Any]

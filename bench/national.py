@@ -153,7 +153,7 @@ class ManyWorkers(DaskExecutor):
 
 @dataclass
 class Watch:
-    """Resources of the driver, which contains the scheduler, while tasks run."""
+    """What the driver, which holds the scheduler, needs while tasks run."""
 
     executor: ManyWorkers
     most_tasks: int = 0

@@ -1,4 +1,4 @@
-"""Time and memory of a command and its processes, read from /proc while they run."""
+"""What a command and the processes it starts take, read from /proc while they run."""
 
 from __future__ import annotations
 

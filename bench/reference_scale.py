@@ -44,7 +44,7 @@ _BEGIN, _END = "<!-- scale: written by make bench-reference -->", "<!-- end of s
 
 @dataclass
 class Context:
-    """Context for the planning of the stages."""
+    """What the stages look at while they plan."""
 
     config: Config
     run_dir: Path

@@ -1,4 +1,4 @@
-"""Time and size of each stage of a run, from its logs and files."""
+"""What each stage of a run took, from its logs and the files it left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class Stage:
-    """Time and size of a stage.
+    """What a stage took.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Stage:
     peak_mb
         Greatest memory of one of its workers.
     files, size
-        Number and bytes of its files, sidecars included.
+        What it left, with the sidecars: number and bytes.
     """
 
     tasks: int = 0

@@ -18,7 +18,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Took:
-    """Time and memory of a step.
+    """What a step took.
 
     Parameters
     ----------

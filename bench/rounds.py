@@ -33,7 +33,7 @@ class Entry:
     python
         Interpreter of its environment; None where it could not be installed.
     case
-        Its arguments: paths and sizes, JSON values.
+        What it is given: paths and sizes, JSON values.
     absent
         Why it cannot run.
     """
@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass
 class Run:
-    """Measurements of a method; seconds are per round.
+    """What was measured of a method; seconds are per round.
 
     Attributes
     ----------

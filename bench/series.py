@@ -56,7 +56,7 @@ class Scenes:
 
     @property
     def values(self) -> Int16:
-        """All bands at 10 m, int16, shape ``(time, band, pixel)``, for the peers."""
+        """All bands at 10 m, int16, shape ``(time, band, pixel)``: what peers are given."""
         half = self.side // 2
         joined = np.empty((len(self.days), len(BANDS), self.clear.shape[1]), np.int16)
         joined[:, FINE] = self.fine

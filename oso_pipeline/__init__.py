@@ -1,23 +1,54 @@
 """Land-cover maps from time series of Sentinel-2 images."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from oso_pipeline.core.own_data import prefer_own_data
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the same names as in `_PUBLIC`, for editors and type checkers
+    from oso_pipeline.core.dates import DateGrid as DateGrid
+    from oso_pipeline.simulation.series_table import simulate_series as simulate_series
+    from oso_pipeline.studies.series.adaptation import evaluate_adaptation as evaluate_adaptation
+    from oso_pipeline.studies.series.classifier import SeriesClassifier as SeriesClassifier
+    from oso_pipeline.studies.series.cross_validation import cross_validate as cross_validate
+    from oso_pipeline.studies.series.doubtful_labels import check_labels as check_labels
+    from oso_pipeline.studies.series.model_folder import load_model as load_model
+    from oso_pipeline.studies.series.model_folder import save_model as save_model
+    from oso_pipeline.studies.series.table import SeriesTable as SeriesTable
+    from oso_pipeline.studies.series.table import read_seasons as read_seasons
+    from oso_pipeline.studies.series.table import read_series as read_series
     from oso_pipeline.timeseries.stack import open_stack as open_stack
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "open_stack"]
 
-# Here, as drivers, workers of any cluster and notebooks all pass here before they use GDAL.
+_PUBLIC = {
+    "DateGrid": "oso_pipeline.core.dates",
+    "SeriesClassifier": "oso_pipeline.studies.series.classifier",
+    "SeriesTable": "oso_pipeline.studies.series.table",
+    "check_labels": "oso_pipeline.studies.series.doubtful_labels",
+    "cross_validate": "oso_pipeline.studies.series.cross_validation",
+    "evaluate_adaptation": "oso_pipeline.studies.series.adaptation",
+    "load_model": "oso_pipeline.studies.series.model_folder",
+    "open_stack": "oso_pipeline.timeseries.stack",
+    "read_seasons": "oso_pipeline.studies.series.table",
+    "read_series": "oso_pipeline.studies.series.table",
+    "save_model": "oso_pipeline.studies.series.model_folder",
+    "simulate_series": "oso_pipeline.simulation.series_table",
+}
+"""Public names and their modules, which are imported when a name is first used."""
+
+__all__ = ["__version__", *_PUBLIC]
+
+# Every driver, worker and notebook imports this package before it uses GDAL.
 prefer_own_data()
 
 
 def __getattr__(name: str) -> Any:
-    # Importing xarray and numba takes seconds, which `oso --help` should not.
-    if name == "open_stack":
-        from oso_pipeline.timeseries.stack import open_stack
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_PUBLIC[name]), name)
+    return value
 
-        return open_stack
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

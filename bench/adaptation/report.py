@@ -22,7 +22,7 @@ from oso_pipeline.studies.adaptation.trial import METHODS, Protocol, run_trial
 DATA = PROJECT.parent / "shared" / "data"
 REAL = ("year", "region", "site", "stress")
 STUDENTS = tuple(one for one in METHODS if one.method == "student")
-"""Methods to compare if the answer is known: with labels of the target, and without."""
+"""What is compared where the answer is known: with labels of the target, and without."""
 
 
 def measured(data: Path, work: Path, n_seeds: int, name: str) -> SettingSummary:

@@ -28,7 +28,7 @@ CHANGES: Mapping[str, tuple[c.Change, ...]] = {
     "bias -0.3 sd": (c.bias(-0.3),),
     "bias 0.3 sd": (c.bias(0.3),),
 }
-"""Changes of the target; for other class proportions see `WITH_PROPORTIONS`."""
+"""What is done to the target; with other proportions of the classes see `WITH_PROPORTIONS`."""
 WITH_PROPORTIONS: Mapping[str, tuple[c.Change, ...]] = {
     "proportions": (),
     "proportions, delay 15 d": (c.delay(15),),

@@ -100,6 +100,22 @@ class EnvironmentFailure(OsoError, OSError):
     exit_code = ExitCode.ENVIRONMENT
 
 
+class UnknownName(OsoError, KeyError):
+    """A stage, stratum, band or tile of that name is not there."""
+
+    exit_code = ExitCode.INPUT
+
+
+class RunFailed(OsoError, RuntimeError):
+    """Tasks of a run failed, or it was stopped before all was done."""
+
+    exit_code = ExitCode.FAILED_TASKS
+
+
+class OsoWarning(UserWarning):
+    """What the user of a run should know, and what does not stop it."""
+
+
 class Problems:
     """Collects findings so that all of them are reported at once.
 

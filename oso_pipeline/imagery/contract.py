@@ -8,8 +8,6 @@ from oso_pipeline.core.errors import Problem, Problems
 from oso_pipeline.imagery.acquisition import Acquisition, Asset, Reason, Skipped
 from oso_pipeline.imagery.protocol import Candidate, Request
 
-_CODE_OF_ROW = {"003": "IMAGE-BAND", "006": "IMAGE-MASK"}
-
 RESOLUTIONS_M = (10, 20)
 """Resolutions that blocks are read from: the grid of a tile, and twice its pixels."""
 
@@ -72,13 +70,7 @@ def skip(candidate: Candidate, tile: str, reason: Reason, detail: str) -> Skippe
 
 
 def incomplete(
-    candidate: Candidate,
-    found: str,
-    request: Request,
-    problems: Problems,
-    code: str = "IMAGE-BAND",
-    *,
-    row: str | None = None,
+    candidate: Candidate, found: str, request: Request, problems: Problems, code: str = "IMAGE-BAND"
 ) -> Skipped | None:
     """Leave out a product that lacks a requested part, or stop, as the configuration says.
 
@@ -94,15 +86,12 @@ def incomplete(
         Takes a warning or an error.
     code
         Code of the message without its letter: ``IMAGE-BAND``, or ``IMAGE-MASK`` for a mask.
-    row
-        Number of earlier versions in place of `code`, ``003`` or ``006``; for older readers.
 
     Returns
     -------
     Skipped or None
         The product as skipped; None where it is an error.
     """
-    code = _CODE_OF_ROW.get(row or code, code)
     if request.incomplete == "error":
         hint = "complete the product, or set `imagery.incomplete: skip` to leave its date out"
         problems.error(f"E-{code}", found, candidate.path, hint)

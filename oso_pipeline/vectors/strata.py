@@ -65,7 +65,7 @@ def read_strata(strata: Strata, epsg: int, problems: Problems) -> geopandas.GeoD
     if nameless := [row for row, name in enumerate(names) if name is None]:
         message = f"{len(nameless)} regions have no name in {strata.field!r}: {nameless[:10]}"
         problems.error("E-STRATA-NAME", message, strata.path, "regions count from 0; name them")
-    if unfit := sorted({name for name in names if name and not _fits_a_folder(name)}):
+    if unfit := sorted({name for name in names if name and not fits_a_folder(name)}):
         message = f"names of strata become names of folders; unfit: {unfit[:10]}"
         problems.error("E-STRATA-NAME", message, strata.path, "use letters, digits, spaces, - . _")
     frame = frame.to_crs(epsg)
@@ -81,7 +81,8 @@ def read_strata(strata: Strata, epsg: int, problems: Problems) -> geopandas.GeoD
     return _apart(regions, strata, problems)
 
 
-def _fits_a_folder(name: str) -> bool:
+def fits_a_folder(name: str) -> bool:
+    """Tell whether a folder can be named as a stratum."""
     return name not in (".", "..") and all(c.isalnum() or c in " -._" for c in name)
 
 

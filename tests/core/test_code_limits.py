@@ -19,6 +19,8 @@ EXCEPTIONS = {
     ("cli/runs.py:run", "arguments"),
     # scikit-learn's `fit`: what belongs to the samples comes as keywords that are arrays.
     ("adaptation/estimator.py:AdaptedForestClassifier.fit", "arguments"),
+    # scikit-learn's parameters, each of which its searches set by name.
+    ("studies/series/classifier.py:SeriesClassifier.__init__", "arguments"),
 }
 
 

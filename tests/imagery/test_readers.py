@@ -18,7 +18,7 @@ from oso_pipeline.core.plugins import Plugin
 from oso_pipeline.imagery import readers as module
 from oso_pipeline.imagery.acquisition import Acquisition, Asset
 from oso_pipeline.imagery.conformance import check_reader
-from oso_pipeline.imagery.contract import faults_of, incomplete
+from oso_pipeline.imagery.contract import faults_of
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
 from oso_pipeline.imagery.muscate.product import MuscateProduct
 from oso_pipeline.imagery.muscate.quality import rules_of
@@ -189,22 +189,3 @@ def test_words_of_a_family_stay_with_its_reader() -> None:
         if re.search(WORDS, line, re.IGNORECASE if "muscate" in line.lower() else 0)
     ]
     assert not found, "\n".join(found)
-
-
-@pytest.mark.parametrize(
-    ("how", "code"),
-    [
-        ({}, "BAND"),
-        ({"code": "IMAGE-MASK"}, "MASK"),
-        ({"row": "006"}, "MASK"),
-        ({"row": "003"}, "BAND"),
-    ],
-)
-def test_numbers_of_earlier_versions_serve_readers_that_give_them(
-    tmp_path: Path, how: dict[str, str], code: str
-) -> None:
-    Muscate(A).write(tmp_path)
-    (candidate,) = MuscateReader(MuscateSettings()).recognise(tmp_path / A) or ()
-    problems = Problems()
-    assert incomplete(candidate, "B4 missing", request(), problems, **how) is not None
-    assert [one.code for one in problems] == [f"W-IMAGE-{code}"]

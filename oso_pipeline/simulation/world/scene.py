@@ -96,7 +96,7 @@ class Painter:
         Parameters
         ----------
         overpass
-            Satellite and time of the acquisition.
+            Who looks, and when.
         reprocessing
             Another number gives another realisation of the correction's errors, as a newer
             version of the processor would.

@@ -1,0 +1,1 @@
+"""Classifiers of tables of series: training, accuracy, labels, adaptation, model folders."""
