@@ -7,7 +7,9 @@ from oso_pipeline.core.own_data import prefer_own_data
 
 if TYPE_CHECKING:  # the same names as in `_PUBLIC`, for editors and type checkers
     from oso_pipeline.core.dates import DateGrid as DateGrid
+    from oso_pipeline.runtime.graph import graph as graph
     from oso_pipeline.simulation.series_table import simulate_series as simulate_series
+    from oso_pipeline.studies.experiment.study import experiment as experiment
     from oso_pipeline.studies.series.adaptation import evaluate_adaptation as evaluate_adaptation
     from oso_pipeline.studies.series.classifier import SeriesClassifier as SeriesClassifier
     from oso_pipeline.studies.series.cross_validation import cross_validate as cross_validate
@@ -28,6 +30,8 @@ _PUBLIC = {
     "check_labels": "oso_pipeline.studies.series.doubtful_labels",
     "cross_validate": "oso_pipeline.studies.series.cross_validation",
     "evaluate_adaptation": "oso_pipeline.studies.series.adaptation",
+    "experiment": "oso_pipeline.studies.experiment.study",
+    "graph": "oso_pipeline.runtime.graph",
     "load_model": "oso_pipeline.studies.series.model_folder",
     "open_stack": "oso_pipeline.timeseries.stack",
     "read_seasons": "oso_pipeline.studies.series.table",

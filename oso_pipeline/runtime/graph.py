@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
@@ -11,12 +12,12 @@ from uuid import uuid4
 
 from oso_pipeline.config import Config
 from oso_pipeline.core.errors import (
-    ConfigError,
-    ExitCode,
     InputDataError,
-    OsoError,
+    OsoWarning,
     Problem,
     Problems,
+    RunFailed,
+    UnknownName,
 )
 from oso_pipeline.runtime import runner, session
 from oso_pipeline.runtime.checks import drivers
@@ -37,7 +38,7 @@ _ONE_AT_A_TIME = Lock()
 """A task measures and limits its whole process, so those of one process follow each other."""
 
 
-class TaskFailed(OsoError, RuntimeError):
+class TaskFailed(RunFailed):
     """A task of a graph has failed; tasks that need its output are not done.
 
     Parameters
@@ -45,8 +46,6 @@ class TaskFailed(OsoError, RuntimeError):
     result
         Message of the task.
     """
-
-    exit_code = ExitCode.FAILED_TASKS
 
     def __init__(self, result: TaskResult) -> None:
         message = f"task {result.stage} {result.name} failed: {result.error}"
@@ -95,9 +94,11 @@ def graph(
     Raises
     ------
     ConfigError, InputDataError, EnvironmentFailure
-        If the configuration, its input or the machine does not allow the run; if a stage does not
-        exist (``E-GRAPH-STAGE``), or other stages have to be computed first
-        (``E-GRAPH-FIRST``, which names them); if a run works in the folder (``E-RUN-LOCK``).
+        If the configuration, its input or the machine does not allow the run; if other stages have
+        to be computed first (``E-GRAPH-FIRST``, which names them); if a run works in the folder
+        (``E-RUN-LOCK``).
+    UnknownName
+        If there is no such stage (``E-GRAPH-STAGE``).
 
     Notes
     -----
@@ -112,7 +113,8 @@ def graph(
     wanted = None if names is None else _stages_of(planner, names)
     drivers.require_drivers()
     last = None if wanted is None else wanted[-1].name
-    session.checked(planner, Selection(until=last))
+    for warning in session.checked(planner, Selection(until=last)).warnings:
+        warnings.warn(str(warning), OsoWarning, stacklevel=2)
     runner.prepare_folder(config.run_dir)
     with RunLock(config.run_dir, recipe=config.recipe_id):
         runner.begin(config)
@@ -190,7 +192,7 @@ def _stages_of(planner: Planner, names: Iterable[str]) -> list[Stage]:
     if unknown or not wanted:
         found = f"no stage is called {', '.join(unknown)}" if unknown else "no stage is named"
         hint = f"name some of {', '.join(known)}"
-        raise ConfigError(Problem("E-GRAPH-STAGE", found, None, hint))
+        raise UnknownName(Problem("E-GRAPH-STAGE", found, None, hint))
     return [stage for stage in planner.stages if stage.name in wanted]
 
 

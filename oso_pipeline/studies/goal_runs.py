@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oso_pipeline.config.model import Config
-from oso_pipeline.core.errors import ExitCode, OsoError, Problem
+from oso_pipeline.core.errors import Problem, RunFailed
 from oso_pipeline.runtime import session
 from oso_pipeline.runtime.events import Observer
 from oso_pipeline.runtime.outcome import Outcome
@@ -38,7 +38,7 @@ class Surroundings:
     say: Callable[[str], object] = lambda text: None
 
 
-class GoalFailed(OsoError, RuntimeError):
+class GoalFailed(RunFailed):
     """A run that a study needs has failed, or was stopped before its end.
 
     Parameters
@@ -48,8 +48,6 @@ class GoalFailed(OsoError, RuntimeError):
     outcome
         Says why.
     """
-
-    exit_code = ExitCode.FAILED_TASKS
 
     def __init__(self, config: Config, outcome: Outcome) -> None:
         failures = [

@@ -14,7 +14,7 @@ from support.chained_stages import KnownNumbers, Pairs, Sheet
 from support.minimal_config import minimal_config
 from support.toy_world import World
 
-from oso_pipeline.core.errors import ConfigError, EnvironmentFailure, InputDataError, OsoError
+from oso_pipeline.core.errors import EnvironmentFailure, InputDataError, RunFailed, UnknownName
 from oso_pipeline.runtime import graph as graphs
 from oso_pipeline.runtime.executors import SerialExecutor
 from oso_pipeline.runtime.folder.lock import RunLock
@@ -90,7 +90,7 @@ def test_what_needs_a_failed_task_is_not_done_and_a_new_graph_holds_it(world: Wo
     nodes = graph(config)
     with pytest.raises(TaskFailed, match=r"task numbers n2 failed: .*number 2 is bad") as caught:
         compute(nodes)
-    assert isinstance(caught.value, OsoError | RuntimeError)
+    assert isinstance(caught.value, RunFailed)
     again = pickle.loads(pickle.dumps(caught.value))
     assert (again.result.name, str(again)) == ("n2", str(caught.value))
     assert compute(nodes[2:4] + nodes[5:]) == ["n3", "n4", "p1"]
@@ -135,9 +135,9 @@ def test_stages_are_given_by_name(world: World) -> None:
     assert compute(graph(config, "numbers")) == ["n1", "n2", "n3", "n4"]
     assert compute(graph(config, ["pairs"])) == ["p0", "p1"]
     assert graph(config, ["numbers", "pairs"]) == []
-    with pytest.raises(ConfigError, match=r"no stage is called blocks.*\n.*numbers, pairs, sheet"):
+    with pytest.raises(UnknownName, match=r"no stage is called blocks.*\n.*numbers, pairs, sheet"):
         graph(config, ["sheet", "blocks"])
-    with pytest.raises(ConfigError, match="E-GRAPH-STAGE"):
+    with pytest.raises(UnknownName, match="E-GRAPH-STAGE"):
         graph(config, [])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from oso_pipeline.core.errors import (
     EnvironmentFailure,
     InputDataError,
     OsoError,
+    OsoWarning,
     Problem,
     Problems,
 )
@@ -85,7 +87,7 @@ def experiment(
     ------
     ConfigError, InputDataError, EnvironmentFailure
         With everything that is wrong with the experiment and its variants; nothing has run.
-    GoalFailed
+    RunFailed
         If the run of a variant has failed; the others are in the files.
 
     Examples
@@ -107,12 +109,12 @@ def experiment(
         )
     if price_per_core_hour is not None:
         loaded = replace(loaded, price=price_per_core_hour)
-    say = progress or (lambda text: None)
     for warning in check(loaded):
-        say(str(warning))
+        warnings.warn(str(warning), OsoWarning, stacklevel=2)
     options = session.RunOptions(workers)
     around = Surroundings(
-        lambda planner, selection, seen: session.run(planner, selection, options, seen), say
+        lambda planner, selection, seen: session.run(planner, selection, options, seen),
+        progress or (lambda text: None),
     )
     return run(loaded, around)
 
@@ -128,12 +130,12 @@ def check(experiment: LoadedExperiment) -> tuple[Problem, ...]:
     found: dict[Problem, type[OsoError]] = {}
     found |= dict.fromkeys(ownership.check_own(experiment.base_run_dir).errors, ConfigError)
     of_variants: dict[tuple[Problem, type[OsoError]], list[str]] = {}
-    warnings: dict[Problem, None] = {}
+    remarks: dict[Problem, None] = {}
     for variant in experiment.variants:
         errors, noted = _problems_of(variant)
         for problem, kind in errors:
             of_variants.setdefault((problem, kind), []).append(variant.name)
-        warnings |= dict.fromkeys(noted)
+        remarks |= dict.fromkeys(noted)
     for (problem, kind), names in of_variants.items():
         if len(names) < len(experiment.variants):
             problem = replace(problem, message=f"variant {', '.join(names)}: {problem.message}")
@@ -141,7 +143,7 @@ def check(experiment: LoadedExperiment) -> tuple[Problem, ...]:
     for kind in (ConfigError, InputDataError, EnvironmentFailure):
         if kind in found.values():
             raise kind(*found)
-    return tuple(warnings)
+    return tuple(remarks)
 
 
 def run(experiment: LoadedExperiment, around: Surroundings) -> ExperimentResult:
