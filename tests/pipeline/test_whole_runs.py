@@ -22,12 +22,21 @@ from support.machine_tools import oso as command_of_user
 from support.pipeline_tools import digests, oso, overall_accuracy, write_config
 from typer.testing import CliRunner
 
+import oso_pipeline
 from oso_pipeline.cli import app
 from oso_pipeline.config.loader import load_config
+from oso_pipeline.config.model import Config
+from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.imagery.inventory import read_inventory
+from oso_pipeline.learning.training_set import Choice, read_training_set
+from oso_pipeline.reference.split.variants import split_columns
 from oso_pipeline.runtime.checks.disk import disk_space
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.stages import STAGES
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
+from oso_pipeline.timeseries.reading.reader import BlockReader, ReadSpec
 
 LAYERS = ("OCS_2018.tif", "OCS_2018_confidence.tif", "OCS_2018_validity.tif")
 
@@ -116,6 +125,55 @@ def test_no_polygon_has_samples_on_both_sides(finished: Path) -> None:
     sides = reference.drop_duplicates().set_index("polygon_id")["split_0"]
     assert sides.index.is_unique
     assert (sides[samples["polygon_id"]].to_numpy() == samples["split_0"].to_numpy()).all()
+
+
+def table_of_block(config: Config, block: Block) -> tuple[np.ndarray, np.ndarray]:
+    """Return the series of a block as (pixel, date, band), NaN where nothing is clear, and days."""
+    inventory = read_inventory(config.run_dir / "inventory" / f"{block.tile}.parquet")
+    series = BlockReader(inventory, ReadSpec.of(config)).read(block)
+    seen = np.where(series.clear[:, np.newaxis] > 0, series.values, np.float64(np.nan))
+    days = np.unique(series.days)  # of the layers of a day one at most is clear
+    cube = np.stack([np.fmax.reduce(seen[series.days == day], axis=0) for day in days])
+    return cube.transpose(2, 0, 1), days.astype("datetime64[D]")
+
+
+def test_a_table_of_the_series_gets_the_classes_of_the_map(finished: Path) -> None:
+    config, folder = load_config(finished), run_dir(finished)
+    path = min((folder / "blocks" / "31UCU").glob("*.tif"))
+    with rasterio.open(path, driver="GTiff") as source:
+        code, confidence, validity = source.read()[:3].reshape(3, -1)
+        block = Block("31UCU", 0, 0, source.height, source.width)
+    cube, days = table_of_block(config, block)
+    model = oso_pipeline.load_model(folder).set_params(dates=days, no_data=0)
+    owned = code > 0
+    assert owned.sum() > 1000
+    np.testing.assert_array_equal(model.validity(cube)[owned], validity[owned])
+    np.testing.assert_array_equal(model.predict(cube)[owned], code[owned])
+    np.testing.assert_array_equal(model.confidence(cube)[owned], confidence[owned])
+
+
+def test_training_by_hand_on_the_samples_makes_the_model_of_the_run(
+    finished: Path, small_world: Path, tmp_path: Path
+) -> None:
+    config, folder = load_config(finished), run_dir(finished)
+    seed = derived_seed(config.seed, "train", "all", "run0")
+    samples = sorted(folder.glob("samples/*.parquet"))
+    choice = Choice("run0", "all", split_columns(config), config.sampling.max_train_pixels)
+    layout = FeatureLayout.of(config)
+    drawn = read_training_set(samples, choice, layout)
+    frame = pd.DataFrame(drawn.features, columns=list(layout.names))
+    model = oso_pipeline.SeriesClassifier.of(config, random_state=seed)
+    model.fit(frame, drawn.codes, drawn.polygon_id)
+    pd.testing.assert_frame_equal(model.features(frame), frame)
+    of_run = oso_pipeline.load_model(folder).classifier_.arrays()
+    for name, array in model.classifier_.arrays().items():
+        np.testing.assert_array_equal(array, of_run[name])
+    oso_pipeline.save_model(model, tmp_path / "by hand")
+    given = write_config(tmp_path / "given", small_world)
+    given.write_text(
+        given.read_text().replace("n_trees: 20", f"n_trees: 20, model: {tmp_path / 'by hand'}")
+    )
+    assert "learning.model: models" in oso("check", given)
 
 
 def test_second_run_redoes_nothing(finished: Path) -> None:

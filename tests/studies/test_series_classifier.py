@@ -183,8 +183,8 @@ def test_samples_without_observation_teach_nothing_and_get_no_class(table: pd.Da
 
 
 def test_a_delay_is_seen_and_mended() -> None:
-    past = oso.simulate_series(280, year=2017, delay_days=-18, seed=2)
-    now = oso.simulate_series(280, year=2018, seed=2)
+    past = oso.simulate_series(210, year=2017, delay_days=-18, seed=2)
+    now = oso.simulate_series(210, year=2018, seed=2)
     stays = now["crop"].isin(["grassland", "broadleaves", "vineyard"])
     judges = now["field"] % 2 == 1
     known = now["crop"].where(stays & ~judges)

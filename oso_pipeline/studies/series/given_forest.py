@@ -63,7 +63,9 @@ def model_of_forest(model: RandomForestClassifier) -> Model:
     try:
         forest = Forest.from_sklearn(model)
     except ValueError as error:
-        refuse_model(f"the forest cannot be converted: {error}", "train without weights")
+        refuse_model(
+            f"the forest cannot be converted: {error}", "train with bootstrap, or without weights"
+        )
     settings = ForestSettings(n_trees=forest.n_trees, engine="sklearn")
     return Model(
         classifier=ForestClassifier(forest),

@@ -48,7 +48,7 @@ def save_model(
     ----------
     model
         A :class:`SeriesClassifier` with `grid` whose labels are codes of the nomenclature, or a
-        ``RandomForestClassifier`` of scikit-learn that was trained, without weights, on the
+        ``RandomForestClassifier`` of scikit-learn that was trained on the
         features of the samples of a run: a DataFrame with the columns ``B2_20180101`` ... in
         the order of the run, labels being codes.
     folder

@@ -162,5 +162,8 @@ def require_names(names: Sequence[str], there: Sequence[str], path: Path | None)
 
 
 def column_values(column: pd.Series) -> Labels:
-    """Return a column as NumPy holds it: texts and nullable numbers as objects."""
-    return column.to_numpy() if isinstance(column.dtype, np.dtype) else column.to_numpy(object)
+    """Return a column as NumPy holds it: texts as objects, bytes (geometries) as hexadecimal."""
+    if isinstance(column.dtype, np.dtype) and column.dtype != object:
+        return column.to_numpy()
+    found = column.to_numpy(object)
+    return np.array([one.hex() if isinstance(one, bytes) else one for one in found], object)
