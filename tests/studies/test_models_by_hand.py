@@ -125,4 +125,4 @@ def test_forests_of_other_features_are_refused(table: pd.DataFrame, tmp_path: Pa
     with refused("E-SERIES-MODEL.*no regular step"):
         saved(samples[[name for name in samples if not name.endswith("20180302")]])
     with refused("E-SERIES-MODEL.*cannot be converted"):
-        saved(samples, bootstrap=False, class_weight="balanced")
+        saved(samples, bootstrap=False, class_weight={5: 0.3})
