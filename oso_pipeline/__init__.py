@@ -6,10 +6,22 @@ from typing import TYPE_CHECKING, Any
 from oso_pipeline.core.own_data import prefer_own_data
 
 if TYPE_CHECKING:  # the same names as in `_PUBLIC`, for editors and type checkers
+    from oso_pipeline.api import load_config as load_config
+    from oso_pipeline.api import open_run as open_run
+    from oso_pipeline.api import plan as plan
+    from oso_pipeline.api import run as run
     from oso_pipeline.core.dates import DateGrid as DateGrid
+    from oso_pipeline.core.errors import ConfigError as ConfigError
+    from oso_pipeline.core.errors import EnvironmentFailure as EnvironmentFailure
+    from oso_pipeline.core.errors import InputDataError as InputDataError
+    from oso_pipeline.core.errors import OsoError as OsoError
+    from oso_pipeline.core.errors import OsoWarning as OsoWarning
+    from oso_pipeline.core.errors import RunFailed as RunFailed
+    from oso_pipeline.core.errors import UnknownName as UnknownName
     from oso_pipeline.runtime.graph import graph as graph
     from oso_pipeline.simulation.series_table import simulate_series as simulate_series
     from oso_pipeline.studies.experiment.study import experiment as experiment
+    from oso_pipeline.studies.opened_run import Run as Run
     from oso_pipeline.studies.series.adaptation import evaluate_adaptation as evaluate_adaptation
     from oso_pipeline.studies.series.classifier import SeriesClassifier as SeriesClassifier
     from oso_pipeline.studies.series.cross_validation import cross_validate as cross_validate
@@ -19,23 +31,35 @@ if TYPE_CHECKING:  # the same names as in `_PUBLIC`, for editors and type checke
     from oso_pipeline.studies.series.table import SeriesTable as SeriesTable
     from oso_pipeline.studies.series.table import read_seasons as read_seasons
     from oso_pipeline.studies.series.table import read_series as read_series
-    from oso_pipeline.timeseries.stack import open_stack as open_stack
+    from oso_pipeline.timeseries.dataset import open_stack as open_stack
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "ConfigError": "oso_pipeline.core.errors",
     "DateGrid": "oso_pipeline.core.dates",
+    "EnvironmentFailure": "oso_pipeline.core.errors",
+    "InputDataError": "oso_pipeline.core.errors",
+    "OsoError": "oso_pipeline.core.errors",
+    "OsoWarning": "oso_pipeline.core.errors",
+    "Run": "oso_pipeline.studies.opened_run",
+    "RunFailed": "oso_pipeline.core.errors",
     "SeriesClassifier": "oso_pipeline.studies.series.classifier",
     "SeriesTable": "oso_pipeline.studies.series.table",
+    "UnknownName": "oso_pipeline.core.errors",
     "check_labels": "oso_pipeline.studies.series.doubtful_labels",
     "cross_validate": "oso_pipeline.studies.series.cross_validation",
     "evaluate_adaptation": "oso_pipeline.studies.series.adaptation",
     "experiment": "oso_pipeline.studies.experiment.study",
     "graph": "oso_pipeline.runtime.graph",
+    "load_config": "oso_pipeline.api",
     "load_model": "oso_pipeline.studies.series.model_folder",
-    "open_stack": "oso_pipeline.timeseries.stack",
+    "open_run": "oso_pipeline.api",
+    "open_stack": "oso_pipeline.timeseries.dataset",
+    "plan": "oso_pipeline.api",
     "read_seasons": "oso_pipeline.studies.series.table",
     "read_series": "oso_pipeline.studies.series.table",
+    "run": "oso_pipeline.api",
     "save_model": "oso_pipeline.studies.series.model_folder",
     "simulate_series": "oso_pipeline.simulation.series_table",
 }

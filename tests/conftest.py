@@ -48,6 +48,28 @@ def two_years(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return world_of_the_session(tmp_path_factory, "two_years", spec)
 
 
+@pytest.fixture(scope="session")
+def small_run(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the configuration of a finished run on the small world; its folder is ``run``.
+
+    The first process of pytest that needs it makes it. Nothing may be changed in it.
+    """
+    from support.pipeline_tools import write_config
+    from typer.testing import CliRunner
+
+    from oso_pipeline.cli import app
+
+    folder = small_world.parent / "small_run"
+    with (small_world.parent / "small_run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        config = folder / "small.yaml"
+        if not (folder / "run" / "report.html").exists():
+            write_config(folder, small_world)
+            result = CliRunner().invoke(app, ["run", str(config)])
+            assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
+    return config
+
+
 def world_of_the_session(
     tmp_path_factory: pytest.TempPathFactory, name: str, spec: WorldSpec
 ) -> Path:

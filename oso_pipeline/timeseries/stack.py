@@ -1,7 +1,8 @@
-"""The features of a tile as a lazy, georeferenced array, for notebooks and experiments."""
+"""The features of a tile as one lazy, georeferenced array, named as those of the samples."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,8 @@ import rioxarray  # noqa: F401  (registers the accessor `rio`)
 import xarray as xr
 
 from oso_pipeline.config import Config
-from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import InputDataError, Problems
-from oso_pipeline.core.tiles import Tile
 from oso_pipeline.imagery.inventory import Inventory, read_inventory
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder
 from oso_pipeline.imagery.protocol import Request
@@ -36,54 +35,45 @@ CHUNK_PIXELS = 65_536
 """Chunks have at least this many pixels where the tile is large enough."""
 
 
-def open_stack(config: Config | str | Path, tile: str) -> xr.DataArray:
+def open_features(config: Config, tile: str) -> xr.DataArray:
     """Return the gap-filled features of a tile without reading a pixel yet.
-
-    The numbers are those that training and prediction see. The products are those of the
-    committed inventory of the run folder where it is up to date; else they are looked up, and
-    needed files of archives are extracted into the run folder, as the run would do. Chunks
-    follow the blocks of the files; computing one pixel computes its chunk.
 
     Parameters
     ----------
     config
-        The configuration, or the path of its YAML file.
+        The configuration.
     tile
-        A tile, with or without the leading T; it need not be among those of the configuration
-        as long as its products lie in ``imagery.paths``.
+        Name of the tile, without the leading T.
 
     Returns
     -------
-    stack
+    DataArray
         int16 of dimensions ``(feature, y, x)``, -10000 where a pixel has no clear date.
-        Reflectances are in 1e-4 units, NDVI and NDWI times 1000. Coordinates are the names of
-        the features and the centres of the pixels in metres; the coordinate system is that of
-        the tile (``stack.rio.crs``).
 
     Raises
     ------
-    ConfigError
-        If the configuration cannot be used.
     InputDataError
-        If the tile has no usable product, or later, while computing, if an image cannot be
-        read.
-    ValueError
-        If `tile` is not the name of a Sentinel-2 tile.
-
-    Examples
-    --------
-    >>> stack = open_stack("configs/demo.yaml", "31TCJ")  # doctest: +SKIP
-    >>> stack.sel(x=501_365, y=5_629_675, method="nearest").values  # doctest: +SKIP
+        If the tile has no usable product; or later, while computing, if an image cannot be read.
     """
-    name = Tile.parse(tile).name
-    if isinstance(config, str | Path):
-        config = load_config(Path(config))
-    inventory = _inventory(config, name)
-    return stack_of(inventory, ReadSpec.of(config), FeatureLayout.of(config))
+    return stack_of(_inventory(config, tile), ReadSpec.of(config), FeatureLayout.of(config))
+
+
+def open_stack(config: Config | str | Path, tile: str) -> xr.DataArray:
+    """Return what ``oso_pipeline.open_stack(config, tile, flat=True)`` returns.
+
+    .. deprecated:: 0.2
+       ``oso_pipeline.open_stack`` returns a Dataset with a variable per band and index; its
+       option ``flat`` gives the features in one array.
+    """
+    from oso_pipeline.timeseries.dataset import open_stack as open_any
+
+    message = "timeseries.stack.open_stack: use oso_pipeline.open_stack(config, tile, flat=True)"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return open_any(config, tile, flat=True)
 
 
 def stack_of(inventory: Inventory, spec: ReadSpec, layout: FeatureLayout) -> xr.DataArray:
-    """Return the features of the tile of an inventory, as :func:`open_stack` does."""
+    """Return the features of the tile of an inventory, as `open_features` does."""
     grid = inventory.grid
     rows, columns = grid.shape
     height, width = chunk_shape((rows, columns), inventory.block_shape)

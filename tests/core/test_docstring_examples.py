@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import ROOT
+from support.pipeline_tools import copy_as_demo
 
 # Only modules with examples are imported.
 MODULES = [
@@ -19,9 +20,11 @@ MODULES = [
 
 @pytest.mark.parametrize("module", MODULES)
 def test_examples_of_docstrings_hold(
-    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # an example may write a file
+    if "demo/" in Path(str(import_module(module).__file__)).read_text(encoding="utf-8"):
+        copy_as_demo(request.getfixturevalue("small_run"), tmp_path / "demo")
     assert doctest.testmod(import_module(module)).failed == 0, "see what doctest printed above"
 
 

@@ -41,12 +41,10 @@ from oso_pipeline.timeseries.reading.reader import BlockReader, ReadSpec
 LAYERS = ("OCS_2018.tif", "OCS_2018_confidence.tif", "OCS_2018_validity.tif")
 
 
-@pytest.fixture(scope="module")
-def finished(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def finished(small_run: Path) -> Path:
     """Return the configuration of a run that has ended."""
-    config = write_config(tmp_path_factory.mktemp("finished"), small_world)
-    oso("run", config)
-    return config
+    return small_run
 
 
 def run_dir(config: Path) -> Path:

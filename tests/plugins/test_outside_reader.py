@@ -52,7 +52,7 @@ READ = """
 from oso_pipeline import open_stack
 from oso_pipeline.core.errors import OsoError
 try:
-    stack = open_stack("config.yaml", "31TCJ").compute()
+    stack = open_stack("config.yaml", "31TCJ", flat=True).compute()
     print(*stack.feature.values)
     for row, column in ((0, 0), (1, 0), (15, 15)):
         print(*stack.values[:, row, column])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,16 @@ def oso(*arguments: object) -> str:
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
     return result.output
+
+
+def copy_as_demo(config: Path, folder: Path) -> None:
+    """Copy a finished run to where the examples of docstrings look for the demo.
+
+    They read ``one_year.yaml`` and its run folder ``run_one_year`` in `folder`.
+    """
+    run = folder / "run_one_year"
+    shutil.copytree(config.parent / "run", run)
+    text = config.read_text(encoding="utf-8")
+    assert f"run_dir: {config.parent / 'run'}\n" in text
+    path = folder / "one_year.yaml"
+    path.write_text(text.replace(f"{config.parent / 'run'}\n", f"{run}\n"), encoding="utf-8")
