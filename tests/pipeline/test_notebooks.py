@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -31,3 +33,28 @@ def test_notebook_runs(
     )
     assert "overall accuracy" in printed
     assert "failed" not in printed
+
+
+def lines_of_code(cell: Any) -> list[str]:
+    """Return the lines of a cell that are code."""
+    lines = [line.strip() for line in cell.source.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_a_table_needs_20_lines_of_the_public_names_to_an_accuracy() -> None:
+    (path,) = (one for one in NOTEBOOKS if one.stem.startswith("03"))
+    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert len(lines_of_code(code[0])) <= 20
+    assert "cross_validate" in code[0].source
+    tree = ast.parse("\n".join(cell.source for cell in code))
+    imported = {
+        name.name if isinstance(node, ast.Import) else node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    }
+    ours = {name for name in imported if name and name.startswith("oso_pipeline")}
+    assert ours == {"oso_pipeline"}
+    for cell in code:
+        figures = cell.source.count("subplots")
+        assert cell.source.count("set_xlabel") == cell.source.count("set_ylabel") == figures

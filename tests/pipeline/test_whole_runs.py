@@ -166,6 +166,9 @@ def test_training_by_hand_on_the_samples_makes_the_model_of_the_run(
     of_run = oso_pipeline.load_model(folder).classifier_.arrays()
     for name, array in model.classifier_.arrays().items():
         np.testing.assert_array_equal(array, of_run[name])
+    table = oso_pipeline.open_run(folder).samples
+    found = oso_pipeline.cross_validate(model, table, table["code"], table["polygon_id"], folds=2)
+    assert (found.overall_accuracy.estimate or 0) > 0.5
     oso_pipeline.save_model(model, tmp_path / "by hand")
     given = write_config(tmp_path / "given", small_world)
     given.write_text(
