@@ -325,7 +325,7 @@ class VectorFile:
                 problems.error("E-VECTOR-COLUMN", message, self.path, hint)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)  # all layers of all departments, which each cell asks for
 def _sha256(path: Path, size: int, modified_ns: int) -> str:
     # Size and time only spare hashing twice within one process; the key is the content.
     return sha256_file(path)

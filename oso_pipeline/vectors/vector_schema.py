@@ -80,7 +80,7 @@ def state_of(files: Sequence[Path]) -> State:
     return tuple((file.name, about.st_size, about.st_mtime_ns) for file, about in found)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)  # all layers of all departments, which each cell asks for
 def layers_of(path: Path, state: State) -> tuple[str, ...]:
     """Return the names of the layers; read once per process and `state`.
 
