@@ -1,4 +1,4 @@
-"""What a script or a notebook does with runs: configure, plan, run, open the results.
+"""Runs from scripts and notebooks: configure, plan, run, open the results.
 
 Nothing here prints or ends the process. Errors are `OsoError` and also the built-in exception that
 fits; warnings are `OsoWarning`. The names are those of ``import oso_pipeline``.

@@ -206,7 +206,7 @@ def _check_names(tree: Node, problems: Problems) -> None:
     seen: dict[str, str] = {}
     for _, name, node in _variants_of(tree):
         where = node.value["name"].where
-        # Some file systems do not tell letters of one case from those of the other.
+        # Some file systems ignore the case of letters.
         if name.lower() in seen:
             message = f"two variants are called {name}, the first at {seen[name.lower()]}"
             problems.error("E-EXPERIMENT-NAME", message, where, "give one of them another name")

@@ -62,7 +62,7 @@ def findings(errors: Iterable[ErrorDetails], tree: Node) -> list[Problem]:
 
 
 def section_findings(error: ValidationError, tree: Node, hint: str) -> list[Problem]:
-    """Turn the errors of a section that is no part of a configuration into findings."""
+    """Turn the errors of a section that is not a part of a configuration into findings."""
     errors = [(path_of(one, tree), one) for one in error.errors(include_url=False)]
     wrong = {path for path, _ in errors}
     return [

@@ -113,7 +113,7 @@ class RunFailed(OsoError, RuntimeError):
 
 
 class OsoWarning(UserWarning):
-    """What the user of a run should know, and what does not stop it."""
+    """A warning for the user of a run; it does not stop the run."""
 
 
 class Problems:

@@ -19,7 +19,7 @@ _UNITS = {"class": "1", "confidence": "percent", "validity": "count"}
 
 
 def open_layer(run_dir: Path, year: int, layer: MapLayer) -> xr.DataArray:
-    """Open a layer of the map of a run; pixels are read when they are asked for.
+    """Open a layer of the map of a run; pixels are read on first use.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def open_layer(run_dir: Path, year: int, layer: MapLayer) -> xr.DataArray:
         raster = rioxarray.open_rasterio(path, chunks={"x": CHUNK_PIXELS, "y": CHUNK_PIXELS})
     except OSError as error:  # RasterioIOError is one
         message = f"the layer {layer.name!r} cannot be read: {error}"
-        hint = "`oso verify RUN --repair`, then run again: it is made anew"
+        hint = "`oso verify RUN --repair`, then run again: it is made again"
         raise InputDataError(Problem("E-RUN-DAMAGED", message, str(path), hint)) from error
     assert isinstance(raster, xr.DataArray)  # a file of one band and no subdatasets
     array = raster.squeeze("band", drop=True).rename(layer.name)

@@ -100,7 +100,7 @@ def paired_interval(
 ) -> Interval:
     """Return the interval of a comparison, by resampling whole polygons for both runs at once.
 
-    Undefined with fewer than `FEW_POLYGONS` polygons: so few do not tell how polygons differ.
+    Undefined with fewer than `FEW_POLYGONS` polygons: too few to estimate how polygons differ.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The results of a run, read from its folder when they are asked for."""
+"""The results of a run, read from its folder on first use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _FINISH = "finish the run: oso_pipeline.run(config), or `oso run CONFIG`"
 _MOST_NAMED = 20
-_REPAIR = "`oso verify RUN --repair`, then run again: it is made anew"
+_REPAIR = "`oso verify RUN --repair`, then run again: it is made again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ class Run:
         Returns
         -------
         DataFrame
-            The column ``tile``, then those asked for.
+            The column ``tile``, then the requested ones.
 
         Raises
         ------

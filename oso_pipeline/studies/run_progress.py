@@ -1,4 +1,4 @@
-"""What the caller of `oso_pipeline.run` learns of it: how far each stage is, and the warnings."""
+"""Progress of each stage and warnings, for the caller of `oso_pipeline.run`."""
 
 from __future__ import annotations
 

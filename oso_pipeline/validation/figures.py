@@ -1,4 +1,4 @@
-"""What ``accuracy.json`` says, as tables."""
+"""The content of ``accuracy.json`` as tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.regular_files import read_regular
 
 _SCORES = ("precision", "recall", "f_score")
-_REPAIR = "`oso verify RUN --repair`, then run again: it is made anew"
+_REPAIR = "`oso verify RUN --repair`, then run again: it is made again"
 
 
 class Estimate(NamedTuple):
@@ -36,7 +36,7 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Accuracy:
-    """How accurate a map is, as a set of polygons or points tells.
+    """Accuracy of a map, measured with a set of polygons or points.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Accuracy:
 
     @property
     def compared_maps(self) -> pd.DataFrame:
-        """A row per other map that the same polygons judge, by its name; maybe none.
+        """A row per other map evaluated with the same polygons, by its name; may be empty.
 
         Columns ``pixels``, ``run`` and ``other`` (overall accuracies on these pixels, 0 to 1) and
         ``difference`` (run minus other) with ``difference_low`` and ``difference_high``.

@@ -87,7 +87,7 @@ def test_models_that_cannot_serve_the_chain_are_refused(
     crops, codes = table["crop"], table["code"]
     with refused("E-SERIES-MODEL.*expected codes of the nomenclature"):
         oso.save_model(classifier().fit(table, crops), tmp_path)
-    with refused("E-SERIES-MODEL.*labels 5, 6, .* are no codes of oso17"):
+    with refused("E-SERIES-MODEL.*labels 5, 6, .* are not codes of oso17"):
         oso.save_model(classifier().fit(table, codes), tmp_path)
     with refused("E-SERIES-MODEL.*the chain needs a grid"):
         oso.save_model(classifier(grid=None).fit(table, codes), tmp_path, nomenclature="oso23")

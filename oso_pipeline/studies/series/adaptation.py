@@ -1,4 +1,4 @@
-"""What adaptation gains from one year to another, measured on tables of series."""
+"""Gain of adaptation from one year to another, measured on tables of series."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from oso_pipeline.studies.series.series import Series
 from oso_pipeline.studies.series.table import SeriesTable
 
 _NO_OPTIONS = ("gate", "perennial_classes")
-"""Keys of section ``adaptation`` that are no options of a method."""
+"""Keys of section ``adaptation`` that are not options of a method."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class AdaptationEvaluation:
     summary
         All that was measured.
     request
-        What was compared, and how often.
+        Methods compared, and number of repetitions.
     """
 
     summary: SettingSummary

@@ -81,11 +81,11 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (n_classes,)
         Labels, ascending.
     classifier_ : Classifier
-        What the learner has made.
+        Fitted classifier of the learner.
     space_ : FeatureSpace
         Dates, bands and indices of the features.
     adaptation_ : AdaptationRecord or None
-        What adaptation saw, decided and did.
+        Statistics, decisions and actions of the adaptation.
     n_left_out_ : int
         Training samples without any observation, which taught nothing.
 
@@ -285,8 +285,7 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
                 "E-SERIES-EMPTY",
                 f"{len(empty)} of {len(validity)} samples have no observation: rows "
                 f"{listed(empty)}",
-                "leave them out (`validity` tells which), or set `no_data` to the label that "
-                "they get",
+                "leave them out (see `validity`), or set `no_data` to the label that they get",
             )
         return features, validity
 

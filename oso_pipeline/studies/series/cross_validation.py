@@ -48,7 +48,7 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CrossValidation:
-    """What a classifier says about samples that it has not seen.
+    """Predictions of a classifier for samples that it was not trained on.
 
     Parameters
     ----------

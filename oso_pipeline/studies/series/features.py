@@ -90,7 +90,7 @@ class BandScale:
 
 @dataclass(frozen=True, eq=False)
 class FeatureSpace:
-    """What the features of a classifier are.
+    """Meaning of the features of a classifier.
 
     Parameters
     ----------

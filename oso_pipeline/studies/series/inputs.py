@@ -1,4 +1,4 @@
-"""What a classifier of series is given, made ready: its tables, and the settings of its learner."""
+"""Input of a classifier of series: its tables, and the settings of its learner."""
 
 from __future__ import annotations
 

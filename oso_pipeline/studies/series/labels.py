@@ -87,7 +87,7 @@ def class_labels(y: Any, n_samples: int) -> Labels:
     InputDataError
         If they are not as many as the samples, or some are missing (``E-SERIES-LABELS``).
     ValueError
-        If scikit-learn refuses them, as it does numbers that are no classes.
+        If scikit-learn refuses them, as it does numbers that are not classes.
     """
     if y is None:
         refuse(
@@ -164,7 +164,7 @@ def refuse_cut(parts: Labels, whole: Labels, names: tuple[str, str]) -> None:
     parts, whole
         Of each sample, for example its fold and its polygon.
     names
-        What they are called, both as one.
+        How to name the two in messages.
     """
     (part, one) = (
         np.unique(values.astype(str), return_inverse=True)[1] for values in (parts, whole)

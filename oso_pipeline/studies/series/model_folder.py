@@ -68,8 +68,8 @@ def save_model(
     Raises
     ------
     InputDataError
-        If the model cannot serve the chain (``E-SERIES-MODEL``): labels are no codes, features are
-        not those of the map, or the dates are no grid. It is a ValueError too.
+        If the model cannot serve the chain (``E-SERIES-MODEL``): labels are not codes, features are
+        not those of the map, or the dates are not a grid. It is a ValueError too.
 
     Examples
     --------
@@ -225,7 +225,7 @@ def _refuse_classes(model: Model, classes: Nomenclature) -> None:
         )
     if others := sorted(set(model.classifier.classes.tolist()) - set(classes.codes)):
         refuse_model(
-            f"labels {listed(others)} are no codes of {classes.name}, which has "
+            f"labels {listed(others)} are not codes of {classes.name}, which has "
             f"{listed(classes.codes)}",
             "name the nomenclature of the labels",
         )

@@ -123,7 +123,7 @@ def read_seasons(
     Raises
     ------
     InputDataError, UnknownName
-        As :func:`read_series`; also if a value tells no year.
+        As :func:`read_series`; also if a value is not a year.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def read_seasons(
 
 @dataclass(frozen=True)
 class _Request:
-    """What is read of a table, see `read_series`."""
+    """Parts to read of a table, see `read_series`."""
 
     bands: Mapping[str, str] | None = None
     label: str | None = None
