@@ -63,12 +63,19 @@ def simulate_series(
         and for each band and date a column as ``B4_20180115``, float32, surface reflectance from
         0 to 1, NaN under clouds.
 
+    Raises
+    ------
+    ValueError
+        If there is no field or pixel.
+
     Examples
     --------
     >>> table = simulate_series(70)
     >>> table.shape, table["crop"].nunique(), table.columns[3]
     ((210, 243), 7, 'B2_20180104')
     """
+    if n_fields < 1 or pixels_per_field < 1:
+        raise ValueError(f"found {n_fields} fields of {pixels_per_field} pixels, expected some")
     rng = np.random.default_rng(derived_seed(seed, "series", year))
     kinds = _kinds(n_fields, rng)
     fields = _Fields(kinds, np.zeros(n_fields), derived_seed(seed, "series"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import date
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import oso_pipeline as oso
+from oso_pipeline.adaptation import AdaptationOptions, AdaptedForestClassifier, SeriesSpace
 from oso_pipeline.core.errors import OsoError
 from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.protocol import BlockPixels
@@ -182,7 +185,50 @@ def test_samples_without_observation_teach_nothing_and_get_no_class(table: pd.Da
         made.predict(holed)
 
 
-def test_a_delay_is_seen_and_mended() -> None:
+def test_searches_and_folds_of_scikit_learn_take_it(table: pd.DataFrame) -> None:
+    search = GridSearchCV(
+        classifier(), {"learning": [{"n_trees": 1}, {"n_trees": 20}]}, cv=GroupKFold(2)
+    )
+    search.fit(table, table["crop"], groups=table["field"])
+    assert search.best_params_ == {"learning": {"n_trees": 20}}
+    again = pickle.loads(pickle.dumps(search.best_estimator_))
+    np.testing.assert_array_equal(again.predict(table), search.predict(table))
+
+
+def test_adaptation_is_that_of_the_chain(table: pd.DataFrame) -> None:
+    past = oso.simulate_series(105, year=2017, delay_days=-25, seed=1)
+    known = table["code"].where(table["crop"] == "vineyard")
+    settings = {"gate": "always", "perennial_classes": [15], "source_weight": 0.5}
+    model = classifier(method="student", adaptation=settings, random_state=3)
+    model.fit(
+        past, past["code"], past["field"],
+        target=table, target_labels=known, target_groups=table["field"],
+    )  # fmt: skip
+    features, unlabelled = (model.features(one).to_numpy() for one in (past, table))
+    anchors = known.notna().to_numpy()
+    expected = AdaptedForestClassifier(
+        "student",
+        SeriesSpace.of(model.space_.layout),
+        ForestSettings(**FEW),
+        AdaptationOptions(source_weight=0.5),
+        "always",
+        random_state=3,
+    ).fit(
+        features,
+        past["code"].to_numpy(),
+        polygons=past["field"],
+        target=unlabelled,
+        target_polygons=table["field"],
+        anchors=unlabelled[anchors],
+        anchor_labels=known[anchors].astype(int),
+        anchor_polygons=table["field"][anchors],
+        perennial_classes=[15],
+    )
+    for name, array in model.classifier_.arrays().items():
+        np.testing.assert_array_equal(array, getattr(expected.forest_, name))
+
+
+def test_a_delay_is_seen_and_corrected() -> None:
     past = oso.simulate_series(210, year=2017, delay_days=-18, seed=2)
     now = oso.simulate_series(210, year=2018, seed=2)
     stays = now["crop"].isin(["grassland", "broadleaves", "vineyard"])
@@ -273,6 +319,8 @@ def test_labels_that_cannot_be_learnt_are_refused(table: pd.DataFrame) -> None:
         classifier().fit(table, ["wheat"] * len(table))
     with refused(ValueError, "E-SERIES-LABELS", "2 of 315 samples have no label, first in row 1"):
         classifier().fit(table, table["crop"].where(~table.index.isin([1, 7])))
+    with refused(ValueError, "E-SERIES-LABELS", "texts and numbers"):
+        classifier().fit(table, table["crop"].astype(object).where(table.index > 3, 5))
     with refused(ValueError, "E-SERIES-SHAPE", "315 rows, 314 labels"):
         classifier().fit(table, table["crop"][1:])
     with refused(ValueError, "E-SERIES-SHAPE", "315 rows, 3 groups"):
@@ -304,6 +352,29 @@ def test_seasons_that_do_not_meet_are_refused(table: pd.DataFrame) -> None:
         classifier(grid=spring).fit(autumn, autumn["crop"])
     with refused(ValueError, "E-SERIES-DATES", "the series have days of the season"):
         classifier(dates=(1, 11, 21, 31), scale=1).fit(CUBE, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"scale": 0}, "E-SERIES-VALUES", "expected a number above 0"),
+        ({"scale": "x"}, "E-SERIES-VALUES", "expected a number above 0"),
+        ({"grid": ("2018-01-01", "2018-12-31")}, "E-SERIES-DATES", "expected dates at a regular"),
+        ({"learning": [1]}, "E-SERIES-SETTINGS", "learning: found .1., expected keys"),
+        ({"method": "student", "adaptation": 5}, "E-SERIES-SETTINGS", "adaptation: found 5"),
+    ],
+)
+def test_parameters_that_are_none_are_refused(
+    table: pd.DataFrame, changes: dict[str, Any], code: str, words: str
+) -> None:
+    with refused(ValueError, code, words):
+        classifier(**changes).fit(table, table["crop"], target=table)
+
+
+def test_a_single_name_may_stand_alone(table: pd.DataFrame) -> None:
+    made = classifier(bands="B4", indices="brightness").fit(table, table["crop"])
+    assert made.space_.layout.series.bands == ("B4",)
+    assert made.space_.layout.series.indices == ("brightness",)
 
 
 def test_settings_that_are_none_are_refused(table: pd.DataFrame) -> None:

@@ -96,6 +96,13 @@ def test_columns_by_pattern_where_and_text_codes(tmp_path: Path) -> None:
     assert {year: len(one.X) for year, one in seasons.items()} == {2017: 1, 2018: 2}
 
 
+def test_some_bands_by_name(fields: pd.DataFrame, table: oso.SeriesTable) -> None:
+    some = oso.read_series(fields, bands=["B4", "B8"])
+    assert some.y is None
+    names = [name for name in table.X if name.startswith(("B4_", "B8_"))]
+    pd.testing.assert_frame_equal(some.X[names], table.X[names])
+
+
 def test_polygons_of_a_geoparquet_are_groups(fields: pd.DataFrame, tmp_path: Path) -> None:
     points = gpd.points_from_xy(fields["field"], fields["field"])
     frame = gpd.GeoDataFrame(fields, geometry=shapely.buffer(points, 0.3), crs="EPSG:2154")
@@ -213,6 +220,10 @@ def test_folds_and_groups_that_cut_polygons_are_refused(table: oso.SeriesTable) 
         oso.cross_validate(classifier(), X, np.where(y == "maize", "x", "y"), folds=grass)
     with refused(ValueError, "E-SERIES-TARGET", "use evaluate_adaptation"):
         oso.cross_validate(classifier(method="student"), *table)
+    with refused(ValueError, "E-SERIES-LABELS", "none of 315 samples has a label"):
+        oso.cross_validate(classifier(), X, None)  # type: ignore[arg-type]
+    with refused(ValueError, "E-SERIES-VALUES", "level: found 95"):
+        oso.cross_validate(classifier(), *table, level=95)
 
 
 def test_wrong_labels_are_found(table: oso.SeriesTable) -> None:
@@ -264,6 +275,8 @@ def test_seasons_that_do_not_fit_are_refused(table: oso.SeriesTable) -> None:
     bare = oso.SeriesTable(table.X, None, None)
     with refused(ValueError, "E-SERIES-LABELS", "the table of 2017 has no labels"):
         oso.evaluate_adaptation(classifier(), {2017: bare, 2018: table}, 2018)
+    with refused(ValueError, "E-SERIES-SHAPE", "2017 is a DataFrame, expected a table"):
+        oso.evaluate_adaptation(classifier(), {2017: table.X, 2018: table}, 2018)  # type: ignore[dict-item]
     with refused(ValueError, "E-SERIES-TARGET", "adaptation: .*no_option"):
         odd = classifier(adaptation={"no_option": 1})
         oso.evaluate_adaptation(odd, {2017: table, 2018: table}, 2018)

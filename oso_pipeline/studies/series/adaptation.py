@@ -29,7 +29,7 @@ from oso_pipeline.studies.adaptation.trial import BASELINE, Protocol
 from oso_pipeline.studies.series.classifier import SeriesClassifier
 from oso_pipeline.studies.series.faults import listed, refuse, refuse_name
 from oso_pipeline.studies.series.features import FeatureSpace
-from oso_pipeline.studies.series.inputs import Usable, series_of, settings_of
+from oso_pipeline.studies.series.inputs import Usable, names_of, series_of, settings_of, steering_of
 from oso_pipeline.studies.series.labels import Labels, Legend, numbered
 from oso_pipeline.studies.series.series import Series
 from oso_pipeline.studies.series.table import SeriesTable
@@ -172,7 +172,7 @@ def _protocol(model: SeriesClassifier, methods: Sequence[str]) -> Protocol:
             f"methods {listed(unknown)} are unknown, known are {listed(METHODS)}",
             "name known methods",
         )
-    steering = {k: v for k, v in (model.adaptation or {}).items() if k not in _NO_OPTIONS}
+    steering = {k: v for k, v in steering_of(model).items() if k not in _NO_OPTIONS}
     try:
         return Protocol(learning=settings, options=AdaptationOptions(**steering))
     except (ValueError, TypeError) as error:
@@ -194,7 +194,9 @@ def _domains(
     """Return the seasons with features and codes, and the classes that take part."""
     known = {year: _labelled(model, year, table) for year, table in seasons.items()}
     legend = Legend.of(np.concatenate([one.labels for one in known.values()]))
-    space = FeatureSpace.of(known[target].series, model.grid, tuple(model.indices), model.scale)
+    space = FeatureSpace.of(
+        known[target].series, model.grid, names_of(model.indices) or (), model.scale
+    )
     polygons = numbered(*(one.groups for one in known.values()))
     domains = {
         year: Domain(
@@ -206,11 +208,17 @@ def _domains(
         )
         for (year, one), numbers in zip(known.items(), polygons, strict=True)
     }
-    perennial = legend.known((model.adaptation or {}).get("perennial_classes", ()))
+    perennial = legend.known(steering_of(model).get("perennial_classes", ()))
     return domains, Rule(legend.names, tuple(perennial.tolist()), min_samples, same_ground=True)
 
 
 def _labelled(model: SeriesClassifier, year: int, table: SeriesTable) -> _Labelled:
+    if not isinstance(table, SeriesTable):
+        refuse(
+            "E-SERIES-SHAPE",
+            f"seasons: {year} is a {type(table).__name__}, expected a table with labels",
+            "read it with read_series, or write SeriesTable(X, y, groups)",
+        )
     if table.y is None:
         refuse(
             "E-SERIES-LABELS",

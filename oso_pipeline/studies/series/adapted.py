@@ -15,6 +15,7 @@ from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.protocol import TrainingData
 from oso_pipeline.studies.series.faults import listed, refuse
 from oso_pipeline.studies.series.features import FeatureSpace
+from oso_pipeline.studies.series.inputs import steering_of
 from oso_pipeline.studies.series.labels import (
     Labels,
     Legend,
@@ -98,7 +99,7 @@ def adapted_classifier(
     names = [groups] if target.groups is None else [groups, target.groups]
     polygons = numbered(*names)
     of_target = polygons[1] if target.groups is not None else None
-    steering = dict(model.adaptation or {})
+    steering = steering_of(model)
     perennial = legend.known(steering.pop("perennial_classes", ()))
     try:
         made = AdaptedForestClassifier(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -108,7 +108,7 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         bands: Sequence[str] | None = None,
-        dates: Iterable[Any] | None = None,
+        dates: Sequence[Any] | None = None,
         grid: DateGrid | None = None,
         indices: Sequence[str] = (),
         scale: float | None = None,

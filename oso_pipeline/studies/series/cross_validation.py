@@ -194,6 +194,8 @@ def cross_validate(
             f"cross-validation tests labels of the same year, method is {model.method!r}",
             "use evaluate_adaptation, or set method='none'",
         )
+    if not 0 < level < 1:
+        refuse("E-SERIES-VALUES", f"level: found {level}, expected 0 to 1", "for example 0.95")
     known = Usable.of(model, X, y, groups)
     labels, names = known.labels, known.groups
     legend = Legend.of(labels)

@@ -56,6 +56,12 @@ class BandScale:
         seen = np.asarray(series.values[series.clear], np.float64)
         plain = cls(np.ones(n_bands), np.zeros(n_bands), True)
         if scale is not None:
+            if not isinstance(scale, int | float | np.number) or not 0 < scale < np.inf:
+                refuse(
+                    "E-SERIES-VALUES",
+                    f"scale: found {scale!r}, expected a number above 0",
+                    "choose `scale` so that values become 1e-4 units",
+                )
             given = cls(np.full(n_bands, float(scale)), np.zeros(n_bands), True)
             given.refuse_values(seen, f"times scale {scale:g}")
             return given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_array, validate_data
 
 from oso_pipeline.config.learning import DEFAULT_KIND, LearnerSettings
+from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.plugins import plugin_of
 from oso_pipeline.studies.series.faults import refuse, refuse_settings
 from oso_pipeline.studies.series.features import FeatureSpace
@@ -52,7 +54,7 @@ def series_of(model: SeriesClassifier, X: Any, trains: bool = False) -> Series:
     """
     if isinstance(X, pd.DataFrame) and has_series(X):
         return _of_named_columns(model, X, trains)
-    bands = (_PLAIN_BAND,) if model.bands is None else tuple(model.bands)
+    bands = names_of(model.bands) or (_PLAIN_BAND,)
     days, dated = (None, False) if model.dates is None else days_of(model.dates)
     sides = (None if days is None else len(days), None if model.bands is None else len(bands))
     # scikit-learn checks what is not an array, or has other than two or three sides.
@@ -97,6 +99,12 @@ class Usable:
         validity = series_of(clone(model), X).validity
         given, known = partly_labelled(y, len(validity))
         rows = np.flatnonzero(known & (validity > 0))
+        if not len(rows):
+            refuse(
+                "E-SERIES-LABELS",
+                f"none of {len(validity)} samples has a label and an observation",
+                "give the label of each sample",
+            )
         labels = class_labels(np.array(given[rows].tolist()), len(rows))
         names = group_names(groups, len(validity))[rows]
         return cls(rows, labels, names, len(validity) - len(rows))
@@ -118,7 +126,23 @@ def space_of(model: SeriesClassifier, series: Series) -> FeatureSpace:
     """Return the features that a classifier makes of the series that train it."""
     if not (series.validity > 0).any():
         refuse("E-SERIES-VALUES", "no sample has an observation", "give series with values")
-    return FeatureSpace.of(series, model.grid, tuple(model.indices), model.scale)
+    if model.grid is not None and not isinstance(model.grid, DateGrid):
+        refuse(
+            "E-SERIES-DATES",
+            f"grid: found {model.grid!r}, expected dates at a regular step",
+            "write oso_pipeline.DateGrid(start, end, step_days)",
+        )
+    return FeatureSpace.of(series, model.grid, names_of(model.indices) or (), model.scale)
+
+
+def names_of(names: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return names as a tuple; a single one may stand alone."""
+    return (names,) if isinstance(names, str) else None if names is None else tuple(names)
+
+
+def steering_of(model: SeriesClassifier) -> dict[str, Any]:
+    """Return the keys of section ``adaptation`` that a classifier sets."""
+    return _mapping("adaptation", model.adaptation)
 
 
 def settings_of(model: SeriesClassifier) -> LearnerSettings:
@@ -130,7 +154,7 @@ def settings_of(model: SeriesClassifier) -> LearnerSettings:
         If the learner is not there (``E-PLUGIN-KIND``), or a setting cannot be used
         (``E-SERIES-SETTINGS``).
     """
-    chosen = {"kind": DEFAULT_KIND, **(model.learning or {})}
+    chosen = {"kind": DEFAULT_KIND, **_mapping("learning", model.learning)}
     made = plugin_of("learners", chosen["kind"]).settings
     try:
         found = made(**chosen)
@@ -140,11 +164,21 @@ def settings_of(model: SeriesClassifier) -> LearnerSettings:
     return found
 
 
+def _mapping(name: str, given: Any) -> dict[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        refuse(
+            "E-SERIES-SETTINGS",
+            f"{name}: found {given!r}, expected keys and values",
+            f"write a dictionary with the keys of section `{name}`",
+        )
+    return dict(given or {})
+
+
 def _of_named_columns(model: SeriesClassifier, X: pd.DataFrame, trains: bool) -> Series:
-    bands = model.bands
+    bands = names_of(model.bands)
     if bands is None and not trains and hasattr(model, "space_"):
         bands = model.space_.layout.series.bands
-    series = series_of_frame(X, bands, tuple(model.indices))
+    series = series_of_frame(X, bands, names_of(model.indices) or ())
     if trains:
         model.n_features_in_ = len(series.days) * len(series.bands)
         model.feature_names_in_ = np.array([*map(str, X.columns)], object)

@@ -106,6 +106,8 @@ def class_labels(y: Any, n_samples: int) -> Labels:
             "leave them out, or give them as `target` where they are of the year to be mapped",
         )
     _refuse_length("labels", labels, n_samples)
+    if labels.dtype == object and len({isinstance(label, str) for label in labels}) > 1:
+        refuse("E-SERIES-LABELS", "labels are texts and numbers", "give labels of one kind")
     check_classification_targets(labels)
     return labels
 

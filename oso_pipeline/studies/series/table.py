@@ -21,6 +21,7 @@ from oso_pipeline.studies.series.table_columns import (
     CsvTable,
     FrameTable,
     ParquetTable,
+    as_mapping,
     column_values,
     require_names,
     series_columns,
@@ -58,7 +59,7 @@ class SeriesTable(NamedTuple):
 def read_series(
     source: pd.DataFrame | str | Path,
     *,
-    bands: Mapping[str, str] | None = None,
+    bands: Mapping[str, str] | Sequence[str] | None = None,
     label: str | None = None,
     group: str | None = None,
     where: Mapping[str, Sequence[Any]] | None = None,
@@ -75,8 +76,8 @@ def read_series(
     bands
         How the table names each band. Of columns a pattern with ``{date}`` (20180115 or
         2018-01-15) or ``{day}`` (a day of the season): ``{"NDVI": "doy{day}"}``. Of an npz the
-        name in its array ``bands``: ``{"B2": "B02"}``. None: columns are named as
-        ``B4_20180115``, and all bands of an npz are taken.
+        name in its array ``bands``: ``{"B2": "B02"}``. Names alone: these of the bands whose
+        columns are named as ``B4_20180115``. None: all of them.
     label, group
         Column (array) with the label and with the polygon of each sample.
     where
@@ -145,7 +146,7 @@ def read_seasons(
 class _Request:
     """Parts to read of a table, see `read_series`."""
 
-    bands: Mapping[str, str] | None = None
+    bands: Mapping[str, str] | Sequence[str] | None = None
     label: str | None = None
     group: str | None = None
     where: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -211,7 +212,7 @@ class _Request:
             require_names([*names, self.series, self.dates, "bands"], sorted(file), path)
             arrays = {name: file[name] for name in [*names, self.series, self.dates, "bands"]}
         in_file = [str(name) for name in arrays["bands"]]
-        bands = self.bands or {name: name for name in in_file}
+        bands = as_mapping(self.bands or in_file, "{}")
         if missing := [name for name in bands.values() if name not in in_file]:
             refuse_name(
                 "E-SERIES-BANDS",

@@ -23,7 +23,7 @@ _PATTERNS = {"{date}": r"(\d{4}-?\d{2}-?\d{2})", "{day}": r"(-?\d+(?:[.,]\d+)?)"
 
 
 def series_columns(
-    names: Sequence[str], bands: Mapping[str, str] | None, path: Path | None = None
+    names: Sequence[str], bands: Mapping[str, str] | Sequence[str] | None, path: Path | None = None
 ) -> dict[str, str]:
     """Return the columns of series, in their order, and what they are called as of `column_name`.
 
@@ -46,7 +46,7 @@ def series_columns(
             )
         return {name: name for name in found}
     columns: dict[str, str] = {}
-    for band, pattern in bands.items():
+    for band, pattern in as_mapping(bands, "{}_{{date}}").items():
         expression = _expression(pattern)
         found_here = {
             name: match[1] for name in names if (match := expression.fullmatch(str(name)))
@@ -71,6 +71,13 @@ def series_columns(
             path,
         )
     return columns
+
+
+def as_mapping(bands: Mapping[str, str] | Sequence[str], pattern: str) -> Mapping[str, str]:
+    """Return how a table names bands; of names alone by a pattern."""
+    if isinstance(bands, Mapping):
+        return bands
+    return {name: pattern.format(name) for name in ([bands] if isinstance(bands, str) else bands)}
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
