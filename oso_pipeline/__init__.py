@@ -19,7 +19,10 @@ if TYPE_CHECKING:  # the same names as in `_PUBLIC`, for editors and type checke
     from oso_pipeline.core.errors import RunFailed as RunFailed
     from oso_pipeline.core.errors import UnknownName as UnknownName
     from oso_pipeline.runtime.graph import graph as graph
+    from oso_pipeline.simulation.demo import prepare_demo as prepare_demo
     from oso_pipeline.simulation.series_table import simulate_series as simulate_series
+    from oso_pipeline.simulation.world.spec import PastYear as PastYear
+    from oso_pipeline.simulation.world.spec import WorldSpec as WorldSpec
     from oso_pipeline.studies.experiment.study import experiment as experiment
     from oso_pipeline.studies.opened_run import Run as Run
     from oso_pipeline.studies.series.adaptation import evaluate_adaptation as evaluate_adaptation
@@ -42,11 +45,13 @@ _PUBLIC = {
     "InputDataError": "oso_pipeline.core.errors",
     "OsoError": "oso_pipeline.core.errors",
     "OsoWarning": "oso_pipeline.core.errors",
+    "PastYear": "oso_pipeline.simulation.world.spec",
     "Run": "oso_pipeline.studies.opened_run",
     "RunFailed": "oso_pipeline.core.errors",
     "SeriesClassifier": "oso_pipeline.studies.series.classifier",
     "SeriesTable": "oso_pipeline.studies.series.table",
     "UnknownName": "oso_pipeline.core.errors",
+    "WorldSpec": "oso_pipeline.simulation.world.spec",
     "check_labels": "oso_pipeline.studies.series.doubtful_labels",
     "cross_validate": "oso_pipeline.studies.series.cross_validation",
     "evaluate_adaptation": "oso_pipeline.studies.series.adaptation",
@@ -57,6 +62,7 @@ _PUBLIC = {
     "open_run": "oso_pipeline.api",
     "open_stack": "oso_pipeline.timeseries.dataset",
     "plan": "oso_pipeline.api",
+    "prepare_demo": "oso_pipeline.simulation.demo",
     "read_seasons": "oso_pipeline.studies.series.table",
     "read_series": "oso_pipeline.studies.series.table",
     "run": "oso_pipeline.api",

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from oso_pipeline.config import Config, loader
+from oso_pipeline.core.commit import writing_into
 from oso_pipeline.core.errors import OsoWarning, Problem, RunFailed, UnknownName
 from oso_pipeline.runtime import session
 from oso_pipeline.runtime.events import Observer
@@ -158,7 +159,8 @@ def run(
         raise UnknownName(Problem("E-NAME-STAGE", message))
     planner, selection = session.planner_of(_config_of(config)), Selection(until)
     if begin_with is not None:
-        begin_with_preparation(_folder_of(begin_with), planner.run_dir)
+        with writing_into(planner.run_dir):
+            begin_with_preparation(_folder_of(begin_with), planner.run_dir)
     collector = WarningCollector()
     collector.warnings |= dict.fromkeys(map(str, session.checked(planner, selection).warnings))
     observers: list[Observer] = [collector]
@@ -205,7 +207,7 @@ def open_run(folder: PathLike) -> Run:
     (('y', 'x'), 2154)
     >>> run.classes.columns.tolist()
     ['name_en', 'name_fr', 'colour', 'level1']
-    >>> 0 < run.accuracy.overall.estimate <= 1
+    >>> 0 < run.accuracy.overall_accuracy.estimate <= 1
     True
     """
     return opened(Path(folder))

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from oso_pipeline.cli.console import out
-from oso_pipeline.cli.options import ConfigPath, Overrides, RunPath, Workers, writing_into
+from oso_pipeline.cli.options import ConfigPath, Overrides, RunPath, Workers
+from oso_pipeline.core.commit import writing_into
 
 Models = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="Run folder, or a bank of oso export-models.")

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
-
-from oso_pipeline.core.errors import EnvironmentFailure, OsoError, Problem
 
 if TYPE_CHECKING:
     from oso_pipeline.config import Config
@@ -38,20 +34,6 @@ class StagesNamed(TyperCommand):
             if (text := getattr(option, "help", None) or "").endswith("one of:"):
                 option.help = f"{text} {names}."  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
-
-
-@contextmanager
-def writing_into(folder: Path) -> Iterator[None]:
-    """Turn what the system refuses while `folder` is filled into a message."""
-    try:
-        yield
-    except OsoError:
-        raise
-    except OSError as error:
-        problem = f"the folder cannot be written: {error.strerror or error}"
-        raise EnvironmentFailure(
-            Problem("E-FOLDER", problem, str(folder), "name a folder with write permission")
-        ) from error
 
 
 def cluster_override(who: str) -> list[str]:

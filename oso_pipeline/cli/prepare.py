@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oso_pipeline.cli.console import err, out
-from oso_pipeline.cli.options import ConfigPath, Overrides, writing_into
+from oso_pipeline.cli.options import ConfigPath, Overrides
+from oso_pipeline.core.commit import writing_into
 from oso_pipeline.core.errors import ConfigError, OsoError, Problem
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from oso_pipeline.cli.console import out
-from oso_pipeline.cli.options import Workers, writing_into
+from oso_pipeline.cli.options import Workers
+from oso_pipeline.core.commit import writing_into
 
 
 def simulate(
@@ -54,8 +55,7 @@ def demo(
     from oso_pipeline.runtime.session import RunOptions
     from oso_pipeline.simulation.demo import prepare_demo
 
-    with writing_into(folder):
-        configs = prepare_demo(folder, out.print)
+    configs = prepare_demo(folder, out.print)
     out.print("mapping 2018 with the forest of 2017 as it is, to compare with")
     planner = load_planner(configs.past_forest)
     outcome = run_shown(planner, Selection(until="mosaic"), RunOptions(workers))

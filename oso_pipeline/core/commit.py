@@ -164,6 +164,20 @@ def digest(content: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@contextmanager
+def writing_into(folder: Path) -> Iterator[None]:
+    """Raise EnvironmentFailure if the system refuses to write while the body fills `folder`."""
+    try:
+        yield
+    except OsoError:
+        raise
+    except OSError as error:
+        problem = f"the folder cannot be written: {error.strerror or error}"
+        raise EnvironmentFailure(
+            Problem("E-FOLDER", problem, str(folder), "name a folder with write permission")
+        ) from error
+
+
 def sweep_temporaries(folder: Path) -> int:
     """Remove what killed writers left below `folder`; return how many files that were.
 

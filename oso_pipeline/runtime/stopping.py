@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -31,7 +32,13 @@ class Stop:
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
-        """Handle SIGUSR1, SIGTERM and Ctrl-C while the body runs; only in the main thread."""
+        """Handle SIGUSR1, SIGTERM and Ctrl-C while the body runs.
+
+        In another thread than the main one Python allows no handlers: then nothing is handled.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         handlers: dict[int, Callable[[int, FrameType | None], Any]] = {
             signal.SIGUSR1: self._announce,
             signal.SIGALRM: self._ends_with(OutOfTime),

@@ -9,12 +9,13 @@ from importlib import resources
 from pathlib import Path
 
 from oso_pipeline import __version__
-from oso_pipeline.core.commit import digest, publish_bytes, publish_json
+from oso_pipeline.core.commit import digest, publish_bytes, publish_json, writing_into
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.json_files import read_object
 from oso_pipeline.simulation.simulate import simulate
 from oso_pipeline.simulation.world.spec import WorldSpec
 
+_CONFIGS = ("demo.yaml", "past_forest.yaml", "one_year.yaml")
 _MARK = "world.json"
 _CONTENT = 5
 """Raised when the same specification gives other files, so that older worlds are made again."""
@@ -40,7 +41,9 @@ class DemoConfigs:
 
 
 def prepare_demo(
-    folder: Path, say: Callable[[str], None] = lambda _: None, spec: WorldSpec | None = None
+    folder: str | Path,
+    say: Callable[[str], None] = lambda _: None,
+    spec: WorldSpec | None = None,
 ) -> DemoConfigs:
     """Write the world and the configurations of the demo where they are missing.
 
@@ -57,19 +60,34 @@ def prepare_demo(
     Returns
     -------
     DemoConfigs
-        The configurations to run.
+        Paths of the configurations to run.
+
+    Raises
+    ------
+    InputDataError
+        If ``world/`` contains files that are not of a simulated world.
+    EnvironmentFailure
+        If the folder cannot be written.
+
+    Examples
+    --------
+    >>> import oso_pipeline as oso
+    >>> spec = oso.WorldSpec(size_px=64, dates_per_orbit=10, partial_dates=2)
+    >>> oso.prepare_demo("small", spec=spec).one_year.name
+    'one_year.yaml'
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / name for name in ("demo.yaml", "past_forest.yaml", "one_year.yaml")]
-    for path in paths:
-        content = resources.files("oso_pipeline.simulation").joinpath(path.name).read_bytes()
-        if not path.exists():
-            publish_bytes(path, content)
-        elif path.read_bytes() != content:
-            say(f"{path} is yours and stays as it is; remove it to get that of the demo")
-    say(f"simulating a small world of two years in {folder / 'world'}")
-    if not ensure_world(folder / "world", spec or WorldSpec.two_years()):
-        say("the world is there already")
+    with writing_into(folder := Path(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / name for name in _CONFIGS]
+        for path in paths:
+            content = resources.files("oso_pipeline.simulation").joinpath(path.name).read_bytes()
+            if not path.exists():
+                publish_bytes(path, content)
+            elif path.read_bytes() != content:
+                say(f"{path} is yours and stays as it is; remove it to get that of the demo")
+        say(f"simulating a small world of two years in {folder / 'world'}")
+        if not ensure_world(folder / "world", spec or WorldSpec.two_years()):
+            say("the world is there already")
     return DemoConfigs(*paths)
 
 

@@ -20,18 +20,19 @@ _REPAIR = "`oso verify RUN --repair`, then run again: it is made again"
 
 
 class Estimate(NamedTuple):
-    """A score with the ends of its confidence interval; None where one is not defined."""
+    """A score and the ends of its interval; None where it is undefined."""
 
     estimate: float | None
     low: float | None
     high: float | None
 
     def __str__(self) -> str:
-        """Return the score to three digits, and the interval where there is one."""
+        """Return the score with its interval, as ``0.912 (0.881 to 0.940)``."""
         if self.estimate is None:
-            return "not defined"
-        ends = "" if self.low is None else f" ({self.low:.3f} to {self.high:.3f})"
-        return f"{self.estimate:.3f}{ends}"
+            return "undefined"
+        if self.low is None or self.high is None:
+            return f"{self.estimate:.3f}"
+        return f"{self.estimate:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +47,17 @@ class Accuracy:
 
     content: Mapping[str, Any]
 
+    def __str__(self) -> str:
+        """Return overall accuracy and kappa, and which classes they cover."""
+        covered = covered_in_words(self.content)
+        return f"overall accuracy {self.overall_accuracy}, kappa {self.kappa} {covered}"
+
     def __repr__(self) -> str:
-        """Return the overall accuracy and which classes it covers."""
-        return f"<Accuracy {self.overall} {covered_in_words(self.content)}>"
+        """Return the text for people, with the type."""
+        return f"<Accuracy: {self}>"
 
     @property
-    def overall(self) -> Estimate:
+    def overall_accuracy(self) -> Estimate:
         """Share of the pixels whose class is right, 0 to 1."""
         return _estimate(self.content["overall_accuracy"])
 
@@ -111,7 +117,7 @@ def read_accuracy(path: Path) -> Accuracy:
     try:
         content = json.loads(read_regular(path))
         found = Accuracy(content)
-        repr(found)
+        str(found)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"the accuracy cannot be read: {error!r}"
         raise InputDataError(Problem("E-RUN-DAMAGED", message, str(path), _REPAIR)) from error

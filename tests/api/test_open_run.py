@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -61,11 +62,11 @@ def test_the_map_knows_names_and_colours(folder: Path, opened: oso.Run) -> None:
 def test_accuracy_is_that_of_the_files(folder: Path, opened: oso.Run) -> None:
     content = json.loads((folder / "validation" / "accuracy.json").read_text())
     accuracy = opened.accuracy
-    assert accuracy.overall.estimate == content["overall_accuracy"]["estimate"]
-    assert f"{accuracy.overall.estimate:.3f}" in repr(accuracy)
+    assert accuracy.overall_accuracy.estimate == content["overall_accuracy"]["estimate"]
+    assert f"{accuracy.overall_accuracy.estimate:.3f}" in repr(accuracy)
     matrix = accuracy.confusion
     counts = matrix.to_numpy()
-    assert np.trace(counts) / counts.sum() == pytest.approx(accuracy.overall.estimate)
+    assert np.trace(counts) / counts.sum() == pytest.approx(accuracy.overall_accuracy.estimate)
     table = pd.read_csv(folder / "validation" / "confusion_matrix.csv", index_col=0)
     np.testing.assert_array_equal(counts, table.to_numpy())
     classes = pd.read_csv(folder / "validation" / "classes.csv").query("level == 2 or level == 17")
@@ -74,7 +75,7 @@ def test_accuracy_is_that_of_the_files(folder: Path, opened: oso.Run) -> None:
     ours = accuracy.classes.recall.reindex(judged.index)
     np.testing.assert_allclose(ours, judged, atol=1e-6)
     assert accuracy.level1 is not None
-    assert accuracy.level1.overall.estimate >= accuracy.overall.estimate
+    assert accuracy.level1.overall_accuracy.estimate >= accuracy.overall_accuracy.estimate
     assert accuracy.compared_maps.empty
 
 
@@ -98,7 +99,7 @@ def test_the_model_classifies_the_samples(opened: oso.Run) -> None:
     features = held_out[list(model.layout.names)].to_numpy().T
     codes, _ = model.classifier.classify(np.ascontiguousarray(features), held_out.validity)
     right = (codes == held_out.code).mean()
-    assert right == pytest.approx(opened.accuracy.overall.estimate)
+    assert right == pytest.approx(opened.accuracy.overall_accuracy.estimate)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,10 @@ def test_run_prints_nothing_and_goes_on(
     assert run.folder == tmp_path / "run"
     assert len(run.inventory) > 10
     seen.clear()
-    oso.run(config, until="inventory", progress=lambda now: seen.append(str(now)))
+    warnings.simplefilter("ignore", oso.OsoWarning)
+    with ThreadPoolExecutor(1) as thread:  # as a server or a widget does
+        again = {"until": "inventory", "progress": lambda now: seen.append(str(now))}
+        assert thread.submit(oso.run, config, **again).result().folder == run.folder
     assert seen == []
     assert capfd.readouterr() == ("", "")
 
@@ -219,3 +223,11 @@ def test_failed_tasks_are_an_error_that_names_them(
     warnings.simplefilter("ignore", oso.OsoWarning)
     with pytest.raises(oso.OsoError, match="B4"):
         oso.run(config, until="inventory")
+
+
+def test_a_demo_in_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(oso.EnvironmentFailure, match="cannot be written") as error:
+        oso.prepare_demo(file / "demo")
+    assert isinstance(error.value, OSError)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,26 +24,11 @@ from oso_pipeline.studies.series.labels import (
     refuse_cut,
     refuse_folds,
 )
+from oso_pipeline.validation.figures import Estimate
 from oso_pipeline.validation.intervals import ClusteredPairs, Interval, ScoreIntervals, bootstrap
 
 REPLICATES = 1000
 """Resamplings behind an interval."""
-
-
-class Estimate(NamedTuple):
-    """A score and the ends of its interval; None where it is undefined."""
-
-    estimate: float | None
-    low: float | None
-    high: float | None
-
-    def __str__(self) -> str:
-        """Return the score with its interval, as ``0.912 (0.881 to 0.940)``."""
-        if self.estimate is None:
-            return "undefined"
-        if self.low is None or self.high is None:
-            return f"{self.estimate:.3f}"
-        return f"{self.estimate:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
 @dataclass(frozen=True, eq=False)
