@@ -44,6 +44,23 @@ def test_the_example_of_the_page_conforms(package: Path) -> None:
     assert " passed" in done.stdout
 
 
+TABLE = """
+import oso_pipeline as oso
+table = oso.read_series(oso.simulate_series(70, seed=1), label="crop", group="field")
+model = oso.SeriesClassifier(scale=10_000, learning={"kind": "centroid", "softness": 300})
+found = oso.cross_validate(model, *table, folds=2)
+made = model.fit(*table).classifier_
+print(made.kind, made.softness, found.overall_accuracy.estimate > 0.4)
+"""
+
+
+@pytest.mark.slow
+def test_a_table_is_classified_by_the_learner_of_another_package(package: Path) -> None:
+    done = python_with(package, "-c", TABLE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["centroid", "300.0", "True"]
+
+
 @pytest.mark.slow
 def test_a_map_is_made_by_the_learner_of_another_package(
     package: Path, small_world: Path, tmp_path: Path

@@ -15,7 +15,7 @@ from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.protocol import TrainingData
 from oso_pipeline.studies.series.faults import listed, refuse
 from oso_pipeline.studies.series.features import FeatureSpace
-from oso_pipeline.studies.series.inputs import steering_of
+from oso_pipeline.studies.series.inputs import series_of, steering_of
 from oso_pipeline.studies.series.labels import (
     Labels,
     Legend,
@@ -68,6 +68,27 @@ class Target:
         """Return the labels that are known, numbers of the type of those of past years."""
         known = self.labels[self.known].tolist()
         return np.array(known, like.dtype if like.dtype.kind in "iu" or not known else None)
+
+
+def target_of(
+    model: SeriesClassifier, space: FeatureSpace, X: Any, labels: Any, groups: Any
+) -> Target | None:
+    """Return the year that is to be mapped; None where nothing is to be adapted.
+
+    Raises
+    ------
+    InputDataError
+        If a method needs it and there is none (``E-SERIES-TARGET``).
+    """
+    if model.method == "none":
+        return None
+    if X is None:
+        refuse(
+            "E-SERIES-TARGET",
+            f"method {model.method!r} needs series of the year that is to be mapped",
+            "give them as `target`, or set method='none'",
+        )
+    return Target.of(space, series_of(model, X), labels, groups)
 
 
 def adapted_classifier(

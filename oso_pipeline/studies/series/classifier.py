@@ -13,13 +13,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from oso_pipeline.adaptation import AdaptationRecord
+from oso_pipeline.adaptation.methods import counts_of
 from oso_pipeline.config.learning import OF_NO_LEARNER
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.learners.protocol import Classifier, TrainingData
-from oso_pipeline.learners.registry import learner_of
-from oso_pipeline.studies.series.adapted import Target, adapted_classifier
+from oso_pipeline.learners.registry import late_settings, learner_of
+from oso_pipeline.studies.series.adapted import adapted_classifier, target_of
 from oso_pipeline.studies.series.faults import listed, refuse
-from oso_pipeline.studies.series.features import FeatureSpace
 from oso_pipeline.studies.series.inputs import series_of, settings_of, space_of
 from oso_pipeline.studies.series.labels import Legend, class_labels, group_names
 
@@ -192,19 +192,20 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
         space = space_of(self, series)
         features, _ = space.features(series)
         rows = np.ascontiguousarray(features.T[taught])
-        wanted = self._target(space, target, target_labels, target_groups)
+        wanted = target_of(self, space, target, target_labels, target_groups)
         labels, names = labels[taught], names[taught]
         known = labels if wanted is None else np.concatenate([labels, wanted.known_labels(labels)])
         legend = Legend.of(known)
         self.n_left_out_ = int((~taught).sum())
         self.space_, self.legend_, self.classes_ = space, legend, legend.labels
         self.settings_, self.seed_ = settings, self._seed()
-        self.counts_ = _counts(legend.encoded(labels))
         self.adaptation_: AdaptationRecord | None = None
         data = TrainingData(rows, legend.encoded(labels), space.layout)
+        self.counts_ = counts_of(data.codes)
         if wanted is None:
             learner = learner_of(settings.kind)
-            self.classifier_: Classifier = learner.fit(data, settings, self.seed_, self._threads)
+            made = learner.fit(data, settings, self.seed_, self._threads)
+            self.classifier_: Classifier = made.with_settings(late_settings(settings))
         else:
             self.classifier_, self.adaptation_ = adapted_classifier(
                 data, names, wanted, legend, self, settings
@@ -288,27 +289,3 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
                 "leave them out (see `validity`), or set `no_data` to the label that they get",
             )
         return features, validity
-
-    def _target(
-        self,
-        space: FeatureSpace,
-        X: Any,
-        labels: npt.ArrayLike | None,
-        groups: npt.ArrayLike | None,
-    ) -> Target | None:
-        """Return the year that is to be mapped; None where nothing is to be adapted."""
-        if self.method == "none":
-            return None
-        if X is None:
-            refuse(
-                "E-SERIES-TARGET",
-                f"method {self.method!r} needs series of the year that is to be mapped",
-                "give them as `target`, or set method='none'",
-            )
-        return Target.of(space, series_of(self, X), labels, groups)
-
-
-def _counts(codes: npt.NDArray[np.int32]) -> dict[int, int]:
-    """Return the samples of each code, ascending."""
-    found, counts = np.unique(codes, return_counts=True)
-    return {int(code): int(count) for code, count in zip(found, counts, strict=True)}
