@@ -117,7 +117,7 @@ def test_polygons_of_a_geoparquet_are_groups(fields: pd.DataFrame, tmp_path: Pat
     [
         ({}, {"label": "croq"}, KeyError, "E-SERIES-COLUMNS", "the table has no croq; it has"),
         ({}, {"bands": {"X": "X_{date}"}}, KeyError, "E-SERIES-BANDS", "no column fits 'X_{date}'"),
-        ({}, {"bands": {"X": "B4"}}, ValueError, "E-SERIES-DATES", "neither {date} nor {day}"),
+        ({}, {"bands": {"X": "B4"}}, ValueError, "E-SERIES-PATTERN", "neither {date} nor {day}"),
         (
             {"B4_20180104": "v1.5", "B4_20180109": "v2"},
             {"bands": {"B4": "v{day}"}},
@@ -205,24 +205,24 @@ def test_a_copy_for_each_fold_has_not_seen_it(table: oso.SeriesTable) -> None:
 def test_folds_and_groups_that_cut_polygons_are_refused(table: oso.SeriesTable) -> None:
     X, y, polygons = table
     rows = np.arange(len(X))
-    with refused(ValueError, "E-SERIES-GROUPS", "group 0, 1, .* lies in more than one fold"):
+    with refused(ValueError, "E-SERIES-CUT", "group 0, 1, .* lies in more than one fold"):
         oso.cross_validate(classifier(), X, y, polygons, folds=rows % 5)
-    with refused(ValueError, "E-SERIES-GROUPS", "polygon .* lies in more than one group"):
+    with refused(ValueError, "E-SERIES-CUT", "polygon .* lies in more than one group"):
         oso.cross_validate(classifier(), X, y, rows // 100, polygons=polygons, folds=2)
-    with refused(ValueError, "E-SERIES-GROUPS", "in one fold"):
+    with refused(ValueError, "E-SERIES-FOLDS", "in one fold"):
         oso.cross_validate(classifier(), X, y, polygons, folds=np.ones(len(X)))
-    with refused(ValueError, "E-SERIES-GROUPS", "200 folds requested, expected 2 to 105"):
+    with refused(ValueError, "E-SERIES-FOLDS", "200 folds requested, expected 2 to 105"):
         oso.cross_validate(classifier(), X, y, polygons, folds=200)
     with refused(ValueError, "E-SERIES-CLASSES", "one class only"):
         oso.cross_validate(classifier(), X, np.where(y == "maize", y, "maize"), polygons)
     with refused(ValueError, "E-SERIES-CLASSES", "without fold a the labels show one class"):
         grass = np.where(y == "maize", "a", "b")
         oso.cross_validate(classifier(), X, np.where(y == "maize", "x", "y"), folds=grass)
-    with refused(ValueError, "E-SERIES-TARGET", "use evaluate_adaptation"):
+    with refused(ValueError, "E-SERIES-METHOD", "use evaluate_adaptation"):
         oso.cross_validate(classifier(method="student"), *table)
-    with refused(ValueError, "E-SERIES-LABELS", "none of 315 samples has a label"):
+    with refused(ValueError, "E-SERIES-EMPTY", "none of 315 samples has a label"):
         oso.cross_validate(classifier(), X, None)  # type: ignore[arg-type]
-    with refused(ValueError, "E-SERIES-VALUES", "level: found 95"):
+    with refused(ValueError, "E-SERIES-LEVEL", "level: found 95"):
         oso.cross_validate(classifier(), *table, level=95)
 
 
@@ -240,7 +240,7 @@ def test_wrong_labels_are_found(table: oso.SeriesTable) -> None:
     found_wrong = doubted.set_index("group").loc[wrong]
     assert (found_wrong["likely_label"] == "broadleaves").all()
     assert (found_wrong["label"] == "maize").all()
-    with refused(ValueError, "E-SERIES-GROUPS", "group .* lies in more than one label"):
+    with refused(ValueError, "E-SERIES-CUT", "group .* lies in more than one label"):
         oso.check_labels(classifier(), X, labels, groups // 2)
 
 
@@ -268,16 +268,16 @@ def test_what_adaptation_gains_is_measured() -> None:
 
 
 def test_seasons_that_do_not_fit_are_refused(table: oso.SeriesTable) -> None:
-    with refused(KeyError, "E-SERIES-TARGET", "no table of 2019, there are those of 2018"):
+    with refused(KeyError, "E-SERIES-YEAR", "no table of 2019, there are those of 2018"):
         oso.evaluate_adaptation(classifier(), {2018: table}, 2019)
-    with refused(ValueError, "E-SERIES-TARGET", "methods magic are unknown"):
+    with refused(ValueError, "E-SERIES-METHOD", "methods magic are unknown"):
         oso.evaluate_adaptation(classifier(), {2017: table, 2018: table}, 2018, methods=["magic"])
     bare = oso.SeriesTable(table.X, None, None)
     with refused(ValueError, "E-SERIES-LABELS", "the table of 2017 has no labels"):
         oso.evaluate_adaptation(classifier(), {2017: bare, 2018: table}, 2018)
-    with refused(ValueError, "E-SERIES-SHAPE", "2017 is a DataFrame, expected a table"):
+    with refused(ValueError, "E-SERIES-TABLE", "2017 is a DataFrame, expected a table"):
         oso.evaluate_adaptation(classifier(), {2017: table.X, 2018: table}, 2018)  # type: ignore[dict-item]
-    with refused(ValueError, "E-SERIES-TARGET", "adaptation: .*no_option"):
+    with refused(ValueError, "E-SERIES-METHOD", "adaptation: .*no_option"):
         odd = classifier(adaptation={"no_option": 1})
         oso.evaluate_adaptation(odd, {2017: table, 2018: table}, 2018)
 

@@ -121,7 +121,7 @@ def evaluate_adaptation(
     Raises
     ------
     InputDataError
-        If the learner cannot adapt, a method is unknown (``E-SERIES-TARGET``), a season has no
+        If the learner cannot adapt, a method is unknown (``E-SERIES-METHOD``), a season has no
         labels, or fewer than two classes are in both.
     UnknownName
         If a year is not there.
@@ -143,7 +143,7 @@ def evaluate_adaptation(
     """
     if target not in seasons:
         refuse_name(
-            "E-SERIES-TARGET",
+            "E-SERIES-YEAR",
             f"there is no table of {target}, there are those of {listed(seasons)}",
             "name a year of `seasons` as target",
         )
@@ -162,13 +162,13 @@ def _protocol(model: SeriesClassifier, methods: Sequence[str]) -> Protocol:
     settings = settings_of(model)
     if not isinstance(settings, ForestSettings):
         refuse(
-            "E-SERIES-TARGET",
+            "E-SERIES-METHOD",
             f"learner {settings.kind!r} cannot learn from past years",
             "choose learning={'kind': 'forest'}",
         )
     if unknown := sorted(set(methods) - set(METHODS)):
         refuse(
-            "E-SERIES-TARGET",
+            "E-SERIES-METHOD",
             f"methods {listed(unknown)} are unknown, known are {listed(METHODS)}",
             "name known methods",
         )
@@ -176,7 +176,7 @@ def _protocol(model: SeriesClassifier, methods: Sequence[str]) -> Protocol:
     try:
         return Protocol(learning=settings, options=AdaptationOptions(**steering))
     except (ValueError, TypeError) as error:
-        refuse("E-SERIES-TARGET", f"adaptation: {error}", "see docs/adaptation.md")
+        refuse("E-SERIES-METHOD", f"adaptation: {error}", "see docs/adaptation.md")
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +215,7 @@ def _domains(
 def _labelled(model: SeriesClassifier, year: int, table: SeriesTable) -> _Labelled:
     if not isinstance(table, SeriesTable):
         refuse(
-            "E-SERIES-SHAPE",
+            "E-SERIES-TABLE",
             f"seasons: {year} is a {type(table).__name__}, expected a table with labels",
             "read it with read_series, or write SeriesTable(X, y, groups)",
         )

@@ -105,13 +105,13 @@ def adapted_classifier(
     ------
     InputDataError
         If the learner cannot adapt, or a method, gate or option is unknown
-        (``E-SERIES-TARGET``).
+        (``E-SERIES-METHOD``).
     """
     from oso_pipeline.adaptation import AdaptedForestClassifier
 
     if not isinstance(settings, ForestSettings):
         refuse(
-            "E-SERIES-TARGET",
+            "E-SERIES-METHOD",
             f"learner {settings.kind!r} cannot learn from past years; those that can: "
             f"{listed(adaptable_kinds())}",
             "choose another learner, or set method='none'",
@@ -143,5 +143,5 @@ def adapted_classifier(
             perennial_classes=perennial,
         )
     except (ValueError, TypeError) as error:
-        refuse("E-SERIES-TARGET", f"adaptation: {error}", "see docs/adaptation.md")
+        refuse("E-SERIES-METHOD", f"adaptation: {error}", "see docs/adaptation.md")
     return ForestClassifier(made.forest_, settings.vote), made.record_

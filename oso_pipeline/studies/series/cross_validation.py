@@ -161,7 +161,7 @@ def cross_validate(
     Raises
     ------
     InputDataError
-        If folds cut groups or groups cut polygons (``E-SERIES-GROUPS``), there are fewer groups
+        If folds cut groups or groups cut polygons (``E-SERIES-CUT``), there are fewer groups
         than folds or one class only, or the table does not fit.
 
     Examples
@@ -175,12 +175,12 @@ def cross_validate(
     """
     if isinstance(model, SeriesClassifier) and model.method != "none":
         refuse(
-            "E-SERIES-TARGET",
+            "E-SERIES-METHOD",
             f"cross-validation tests labels of the same year, method is {model.method!r}",
             "use evaluate_adaptation, or set method='none'",
         )
     if not 0 < level < 1:
-        refuse("E-SERIES-VALUES", f"level: found {level}, expected 0 to 1", "for example 0.95")
+        refuse("E-SERIES-LEVEL", f"level: found {level}, expected 0 to 1", "for example 0.95")
     known = Usable.of(model, X, y, groups)
     labels, names = known.labels, known.groups
     legend = Legend.of(labels)
@@ -224,7 +224,7 @@ def _folds(
         given = group_names(folds, known.n_rows, "folds")[known.rows]
         refuse_cut(given, groups, ("fold", "group"))
         if len(np.unique(given)) < 2:
-            refuse("E-SERIES-GROUPS", "all samples are in one fold", "give at least two folds")
+            refuse("E-SERIES-FOLDS", "all samples are in one fold", "give at least two folds")
         return given
     refuse_folds(int(folds), groups)
     (numbers,) = numbered(groups)

@@ -58,7 +58,7 @@ def check_labels(
     Raises
     ------
     InputDataError
-        If a polygon has two labels (``E-SERIES-GROUPS``), there is one class only
+        If a polygon has two labels (``E-SERIES-CUT``), there is one class only
         (``E-SERIES-CLASSES``), or the table does not fit.
 
     Examples

@@ -50,7 +50,7 @@ class BandScale:
         Raises
         ------
         InputDataError
-            If values times a given scale do not fit int16 (``E-SERIES-VALUES``).
+            If values times a given scale do not fit int16 (``E-SERIES-SCALE``).
         """
         n_bands = len(series.bands)
         seen = np.asarray(series.values[series.clear], np.float64)
@@ -58,7 +58,7 @@ class BandScale:
         if scale is not None:
             if not isinstance(scale, int | float | np.number) or not 0 < scale < np.inf:
                 refuse(
-                    "E-SERIES-VALUES",
+                    "E-SERIES-SCALE",
                     f"scale: found {scale!r}, expected a number above 0",
                     "choose `scale` so that values become 1e-4 units",
                 )
@@ -77,7 +77,7 @@ class BandScale:
         Raises
         ------
         InputDataError
-            If values of an exact scale do not fit (``E-SERIES-VALUES``).
+            If values of an exact scale do not fit (``E-SERIES-SCALE``).
         """
         numbers = np.where(clear[..., np.newaxis], values, 0) * self.factor + self.offset
         if self.exact:
@@ -132,14 +132,14 @@ class FeatureSpace:
         """
         if grid is not None and not series.dated:
             refuse(
-                "E-SERIES-DATES",
+                "E-SERIES-SEASON",
                 "a grid of dates is given, the series have days of the season",
                 "leave `grid` out, or give the series on dates",
             )
         found = BandScale.of(series, scale)
         if indices and not found.exact:
             refuse(
-                "E-SERIES-VALUES",
+                "E-SERIES-SCALE",
                 f"{indices[0]} is computed from reflectances in 1e-4 units, the table holds "
                 "other numbers",
                 "set `scale`: 10000 for reflectances from 0 to 1",
@@ -181,8 +181,8 @@ class FeatureSpace:
         Raises
         ------
         InputDataError
-            If days are of another kind, no date lies within the season (``E-SERIES-DATES``), or
-            values do not fit (``E-SERIES-VALUES``).
+            If days are of another kind, no date lies within the season (``E-SERIES-SEASON``), or
+            values do not fit (``E-SERIES-SCALE``).
         UnknownName
             If bands differ (``E-SERIES-BANDS``).
         """
@@ -215,7 +215,7 @@ class FeatureSpace:
         if series.dated != self.dated:
             kinds = {True: "dates", False: "days of the season"}
             refuse(
-                "E-SERIES-DATES",
+                "E-SERIES-SEASON",
                 f"the classifier was trained with {kinds[self.dated]}, the table has "
                 f"{kinds[series.dated]}",
                 "name the columns as those that the classifier was trained with",
@@ -250,7 +250,7 @@ def _refuse_other_season(dates: tuple[date, ...], days: npt.NDArray[np.int32]) -
     first, last = date_of(days[0]), date_of(days[-1])
     if last < dates[0] or first > dates[-1]:
         refuse(
-            "E-SERIES-DATES",
+            "E-SERIES-SEASON",
             f"the series run from {first} to {last}, the features from {dates[0]} to {dates[-1]}: "
             "no date lies in the season",
             "give series of the season that the classifier was trained with, of any year",
@@ -261,7 +261,7 @@ def _refuse_beyond(numbers: npt.NDArray[np.float64], what: str) -> None:
     beyond = (numbers < LOWEST) | (numbers > HIGHEST)
     if beyond.any():
         refuse(
-            "E-SERIES-VALUES",
+            "E-SERIES-SCALE",
             f"{int(beyond.sum())} values {what} lie outside {LOWEST} to {HIGHEST}; they run from "
             f"{numbers.min():g} to {numbers.max():g}",
             "choose `scale` so that values become 1e-4 units, and write NaN where nothing was "

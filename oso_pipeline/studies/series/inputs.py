@@ -101,7 +101,7 @@ class Usable:
         rows = np.flatnonzero(known & (validity > 0))
         if not len(rows):
             refuse(
-                "E-SERIES-LABELS",
+                "E-SERIES-EMPTY",
                 f"none of {len(validity)} samples has a label and an observation",
                 "give the label of each sample",
             )
@@ -125,10 +125,10 @@ def untrained_features(model: SeriesClassifier, X: Any) -> npt.NDArray[np.int16]
 def space_of(model: SeriesClassifier, series: Series) -> FeatureSpace:
     """Return the features that a classifier makes of the series that train it."""
     if not (series.validity > 0).any():
-        refuse("E-SERIES-VALUES", "no sample has an observation", "give series with values")
+        refuse("E-SERIES-EMPTY", "no sample has an observation", "give series with values")
     if model.grid is not None and not isinstance(model.grid, DateGrid):
         refuse(
-            "E-SERIES-DATES",
+            "E-SERIES-GRID",
             f"grid: found {model.grid!r}, expected dates at a regular step",
             "write oso_pipeline.DateGrid(start, end, step_days)",
         )

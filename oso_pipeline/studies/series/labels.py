@@ -62,11 +62,11 @@ class Legend:
         return self.labels[np.searchsorted(self.codes, codes)]
 
     def known(self, labels: Iterable[Any]) -> npt.NDArray[np.int32]:
-        """Return the codes of labels, ascending; UnknownName (``E-SERIES-LABELS``) for others."""
+        """Return the codes of perennial labels; UnknownName (``E-SERIES-PERENNIAL``) for others."""
         texts, there = [str(label) for label in labels], self.labels.astype(str)
         if missing := sorted(set(texts) - set(there)):
             refuse_name(
-                "E-SERIES-LABELS",
+                "E-SERIES-PERENNIAL",
                 f"no sample is labelled {listed(missing)}, labels are {listed(there)}",
                 "name labels of the samples",
             )
@@ -159,7 +159,7 @@ def numbered(*names: Labels) -> list[npt.NDArray[np.int64]]:
 
 
 def refuse_cut(parts: Labels, whole: Labels, names: tuple[str, str]) -> None:
-    """Raise InputDataError (``E-SERIES-GROUPS``) where one of `whole` lies in several `parts`.
+    """Raise InputDataError (``E-SERIES-CUT``) where one of `whole` lies in several `parts`.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def refuse_cut(parts: Labels, whole: Labels, names: tuple[str, str]) -> None:
     if (counts > 1).any():
         shown = np.unique(whole.astype(str))[cut[counts > 1]]
         refuse(
-            "E-SERIES-GROUPS",
+            "E-SERIES-CUT",
             f"{names[1]} {listed(shown)} lies in more than one {names[0]}; "
             f"{len(shown)} of {len(cut)} are cut",
             f"give all samples of a {names[1]} the same {names[0]}",
@@ -184,11 +184,11 @@ def refuse_cut(parts: Labels, whole: Labels, names: tuple[str, str]) -> None:
 
 
 def refuse_folds(folds: int, groups: Labels) -> None:
-    """Raise InputDataError (``E-SERIES-GROUPS``) unless each fold can have a group."""
+    """Raise InputDataError (``E-SERIES-FOLDS``) unless each fold can have a group."""
     n_groups = len(np.unique(groups.astype(str)))
     if not 2 <= folds <= n_groups:
         refuse(
-            "E-SERIES-GROUPS",
+            "E-SERIES-FOLDS",
             f"{folds} folds requested, expected 2 to {n_groups}, the number of groups",
             "ask for other folds, or add groups",
         )
@@ -208,7 +208,7 @@ def _plain(values: Any) -> Any:
 def _refuse_length(what: str, values: Mapping[Any, Any] | Labels, n_samples: int) -> None:
     if len(values) != n_samples:
         refuse(
-            "E-SERIES-SHAPE",
+            "E-SERIES-LENGTH",
             f"Found input variables with inconsistent numbers of samples: {n_samples} rows, "
             f"{len(values)} {what}",
             "give one for each row; a table has a row for each sample, so see whether it is "

@@ -101,8 +101,8 @@ def series_of_frame(
     UnknownName
         If a band is not there (``E-SERIES-BANDS``).
     InputDataError
-        If a date is none (``E-SERIES-DATES``), bands differ in their dates (``E-SERIES-BANDS``),
-        or a column holds other than numbers (``E-SERIES-VALUES``).
+        If a column names no date (``E-SERIES-DATES``), bands differ in their dates
+        (``E-SERIES-BAND-DATES``), or a column holds other than numbers (``E-SERIES-VALUES``).
     """
     found, dated = _columns(frame.columns)
     names = tuple(bands) if bands is not None else tuple(b for b in found if b not in computed)
@@ -123,7 +123,7 @@ def series_of_frame(
         if odd := sorted(set(days) ^ set(found[name])):
             shown = listed(date_of(day) if dated else day for day in odd)
             refuse(
-                "E-SERIES-BANDS",
+                "E-SERIES-BAND-DATES",
                 f"bands {names[0]} and {name} differ in their dates: {shown}",
                 "give every band on every date; leave cells empty where nothing was observed",
             )
@@ -187,7 +187,7 @@ def days_of(dates: Iterable[Any]) -> tuple[npt.NDArray[np.int32], bool]:
     """
     given = list(dates)
     if not given:
-        refuse("E-SERIES-DATES", "dates: there is none", _DATES_HINT)
+        refuse("E-SERIES-DATES", "dates: found an empty list", _DATES_HINT)
     parts = [_day(value) for value in given]
     kinds = {dated for _, dated in parts}
     if len(kinds) > 1:

@@ -229,7 +229,7 @@ class _Request:
         for name in names:
             if arrays[name].shape != (len(X),):
                 refuse(
-                    "E-SERIES-SHAPE",
+                    "E-SERIES-LENGTH",
                     f"array {name} has shape {arrays[name].shape}, expected ({len(X)},)",
                     "give one value for each sample",
                     path,

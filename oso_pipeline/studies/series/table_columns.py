@@ -31,7 +31,7 @@ def series_columns(
     ------
     InputDataError
         If a pattern lacks ``{date}`` and ``{day}``, or names a day that is not whole
-        (``E-SERIES-DATES``).
+        (``E-SERIES-PATTERN``).
     UnknownName
         If no column fits a band (``E-SERIES-BANDS``).
     """
@@ -86,7 +86,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
             before, after = map(re.escape, pattern.split(sign))
             return re.compile(before + expression + after)
     return refuse(
-        "E-SERIES-DATES",
+        "E-SERIES-PATTERN",
         f"bands: {pattern!r} holds neither {{date}} nor {{day}} once",
         "write where the date stands in the names of the columns: 'NDVI_{date}'",
     )
