@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # Tests start hundreds of processes, and each would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: fault-table fuzz soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-scale bench-adaptation adaptation-report rehearsal
+.PHONY: coverage fault-table fuzz soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-scale bench-adaptation adaptation-report rehearsal
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
@@ -17,6 +17,9 @@ SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-test  ## run the tests (the slow ones: make slow)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+coverage: $(VENV)/.installed-test  ## the same, and which lines of the package no test reaches
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term-missing:skip-covered
 
 slow: $(VENV)/.installed-test  ## run the tests that take minutes
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow --timeout 1800
