@@ -105,6 +105,15 @@ def graph(
     Computing a node raises `TaskFailed` if its task fails. `dask.compute` then ends;
     ``client.compute(nodes)`` goes on with all tasks that do not need the failed one. Either way,
     what is committed stays, and a new graph holds the rest.
+
+    Examples
+    --------
+    >>> import dask
+    >>> import oso_pipeline as oso
+    >>> config = oso.load_config("demo/one_year.yaml", {"run_dir": "graph_run"})
+    >>> nodes = oso.graph(config, stages="inventory")
+    >>> [result.status for result in dask.compute(*nodes)]
+    ['done', 'done']
     """
     if not isinstance(config, Config):
         config = session.read(Path(config))

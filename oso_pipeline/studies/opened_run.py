@@ -47,7 +47,12 @@ class Run:
 
     Examples
     --------
-    See `open_run`.
+    >>> import oso_pipeline as oso
+    >>> run = oso.open_run("demo/run_one_year")
+    >>> run.config.year, run.strata
+    (2018, ('all',))
+    >>> run.read_samples(["31UCU"], ["code", "NDVI_20180101"]).columns.tolist()
+    ['tile', 'code', 'NDVI_20180101']
     """
 
     folder: Path

@@ -32,6 +32,13 @@ def test_every_public_name_is_there_and_documented() -> None:
         assert name == "__version__" or (value.__doc__ and value.__name__ == name)
 
 
+def test_every_public_function_and_class_has_an_example() -> None:
+    values = [getattr(oso_pipeline, name) for name in oso_pipeline.__all__]
+    errors = {one for one in values if isinstance(one, type) and issubclass(one, Exception)}
+    others = [one for one in values if callable(one) and one not in errors]
+    assert [one.__name__ for one in others if "    >>> " not in one.__doc__] == []
+
+
 def test_type_checkers_see_the_same_names() -> None:
     tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]

@@ -16,9 +16,13 @@ MODULES = [
     for path in sorted((ROOT / "oso_pipeline").rglob("*.py"))
     if ">>> " in path.read_text(encoding="utf-8")
 ]
+SLOW = {"oso_pipeline.studies.experiment.study"}  # trains two forests
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize(
+    "module",
+    [pytest.param(one, marks=[pytest.mark.slow] if one in SLOW else []) for one in MODULES],
+)
 def test_examples_of_docstrings_hold(
     module: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,11 @@ class PastYear:
         band: another version of the processor, another aerosol model.
     dates_per_orbit, partial_dates
         As those of the world.
+
+    Examples
+    --------
+    >>> PastYear(season_shift_days=-20).season_shift_days
+    -20
     """
 
     years_before: int = 1
@@ -71,6 +76,11 @@ class WorldSpec:
         An earlier year to simulate as well, with its images and declared crops.
     corner_px
         How many 10 m pixels the part begins below and right of the corner of the tile; even.
+
+    Examples
+    --------
+    >>> WorldSpec(size_px=128, past=PastYear()).tiles
+    ('30UYD', '31UCU')
     """
 
     tiles: tuple[str, ...] = ("30UYD", "31UCU")

@@ -92,10 +92,11 @@ def experiment(
 
     Examples
     --------
-    Ten trees against five::
-
-        few = {"ten": {"learning.n_trees": 10}, "five": {"learning.n_trees": 5}}
-        experiment("oso.yaml", few).to_frame()
+    >>> import oso_pipeline as oso
+    >>> variants = {"ten": {"learning.n_trees": 10}, "five": {"learning.n_trees": 5}}
+    >>> table = oso.experiment("demo/one_year.yaml", variants).to_frame()
+    >>> table.index.tolist(), "overall_accuracy" in table
+    (['ten', 'five'], True)
     """
     if variants is None:
         loaded = load_experiment(Path(source))

@@ -43,6 +43,13 @@ class SeriesTable(NamedTuple):
         Label of each sample; None where the table has none.
     groups
         Polygon of each sample; None where the table names none.
+
+    Examples
+    --------
+    >>> import oso_pipeline as oso
+    >>> table = oso.read_series(oso.simulate_series(30), label="crop", group="field")
+    >>> len(table.X) == len(table.y) == len(table.groups)
+    True
     """
 
     X: pd.DataFrame
