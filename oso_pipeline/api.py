@@ -65,22 +65,23 @@ def load_config(path: PathLike, overrides: Mapping[str, Any] | Sequence[str] = (
 
 
 def plan(config: Config | PathLike, workers: int | None = None) -> pd.DataFrame:
-    """Tell what a run would do, without doing anything.
+    """Show what a run would do; nothing is run or written.
 
     Parameters
     ----------
     config
         The configuration, or the path of its YAML file.
     workers
-        Tell the time with so many workers; with those of the configuration by default.
+        Number of workers for the estimated time; by default that of the configuration.
 
     Returns
     -------
     DataFrame
         A row per stage that has tasks, by its name: ``tasks``, of these ``new``, ``done`` and
-        ``outdated``; of those that have to run ``read_bytes``, ``written_bytes``, ``core_seconds``
-        (estimated for this machine) and ``memory_bytes`` (of the greediest task); ``reason``, the
-        most frequent one. ``plan.attrs["wall_seconds"]`` is how long all takes.
+        ``outdated``; of the tasks that have to run ``read_bytes``, ``written_bytes``,
+        ``memory_bytes`` (the largest of a task), ``core_seconds`` (estimated for this machine) and
+        ``reason`` (the most frequent one). ``plan.attrs["wall_seconds"]`` is the estimated time of
+        the whole run.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def run(
 ) -> Run:
     """Run what is missing or outdated, and open the results.
 
-    Interrupted runs go on where they were: call it again.
+    Ctrl-C ends a run with KeyboardInterrupt; the same call continues it.
 
     Parameters
     ----------
@@ -124,12 +125,12 @@ def run(
     until
         The last stage to run; all stages by default.
     progress
-        Is called with a `Progress` whenever a task has ended; ``print`` will do.
+        Called with a `Progress` after each task, for example ``print``.
     workers
-        Worker processes; as configured by default. A script that has any needs the guard
-        ``if __name__ == "__main__":``, as every program that starts processes.
+        Worker processes; as configured by default. A script needs the guard
+        ``if __name__ == "__main__":`` for them, as every program that starts processes.
     begin_with
-        Another run, or its folder: labels and samples are taken from it where they are the same.
+        Another run, or its folder: its labels and samples are taken where they are the same.
 
     Returns
     -------
@@ -144,7 +145,7 @@ def run(
     UnknownName
         If there is no stage `until`.
     RunFailed
-        If tasks failed: with what each of them says. All that does not depend on them is done.
+        If tasks failed, with the message of each. All tasks that do not need them are done.
 
     Examples
     --------
@@ -158,11 +159,12 @@ def run(
         message = f"found stage {until!r}, expected one of {', '.join(names)}"
         raise UnknownName(Problem("E-NAME-STAGE", message))
     planner, selection = session.planner_of(_config_of(config)), Selection(until)
+    collector = WarningCollector()
+    collector.warnings |= dict.fromkeys(map(str, session.checked(planner, selection).warnings))
     if begin_with is not None:
         with writing_into(planner.run_dir):
             begin_with_preparation(_folder_of(begin_with), planner.run_dir)
-    collector = WarningCollector()
-    collector.warnings |= dict.fromkeys(map(str, session.checked(planner, selection).warnings))
+        planner.forget()
     observers: list[Observer] = [collector]
     if progress is not None:
         observers.append(ProgressCounter(progress))

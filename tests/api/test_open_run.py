@@ -231,3 +231,12 @@ def test_a_demo_in_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -
     with pytest.raises(oso.EnvironmentFailure, match="cannot be written") as error:
         oso.prepare_demo(file / "demo")
     assert isinstance(error.value, OSError)
+
+
+def test_a_folder_of_others_stays_as_it_is(small_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "to_anna.txt").touch()
+    config = oso.load_config(small_run, {"run_dir": tmp_path / "letters"})
+    with pytest.raises(oso.ConfigError, match="letters"):
+        oso.run(config, begin_with=small_run)
+    assert [path.name for path in (tmp_path / "letters").iterdir()] == ["to_anna.txt"]
