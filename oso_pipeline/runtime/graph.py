@@ -98,7 +98,7 @@ def graph(
         to be computed first (``E-GRAPH-FIRST``, which names them); if a run works in the folder
         (``E-RUN-LOCK``).
     UnknownName
-        If there is no such stage (``E-GRAPH-STAGE``).
+        If there is no such stage (``E-NAME-STAGE``).
 
     Notes
     -----
@@ -201,7 +201,7 @@ def _stages_of(planner: Planner, names: Iterable[str]) -> list[Stage]:
     if unknown or not wanted:
         found = f"no stage is called {', '.join(unknown)}" if unknown else "no stage is named"
         hint = f"name some of {', '.join(known)}"
-        raise UnknownName(Problem("E-GRAPH-STAGE", found, None, hint))
+        raise UnknownName(Problem("E-NAME-STAGE", found, None, hint))
     return [stage for stage in planner.stages if stage.name in wanted]
 
 

@@ -54,7 +54,9 @@ class GoalFailed(RunFailed):
             Problem("E-RUN-TASK", f"task {one.stage} {one.name} failed: {one.error}")
             for one in outcome.failures
         ]
-        stopped = Problem("E-RUN-TASK", "the run was stopped before its end", str(config.run_dir))
+        stopped = Problem(
+            "E-RUN-STOPPED", "the run was stopped before its end", str(config.run_dir)
+        )
         super().__init__(*(failures or [stopped]))
         self.config, self.outcome = config, outcome
 

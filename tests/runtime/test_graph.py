@@ -137,7 +137,7 @@ def test_stages_are_given_by_name(world: World) -> None:
     assert graph(config, ["numbers", "pairs"]) == []
     with pytest.raises(UnknownName, match=r"no stage is called blocks.*\n.*numbers, pairs, sheet"):
         graph(config, ["sheet", "blocks"])
-    with pytest.raises(UnknownName, match="E-GRAPH-STAGE"):
+    with pytest.raises(UnknownName, match="E-NAME-STAGE"):
         graph(config, [])
 
 
