@@ -38,7 +38,7 @@ def training_cost(
         extent.pixels,
         2 * extent.pixels * extent.features,
         _LIBRARIES_BYTES + need.fixed_bytes,
-        1.0 + need.seconds,
+        0.5 + need.seconds,
         bytes_written=need.disk_bytes,
     )
 

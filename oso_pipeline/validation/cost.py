@@ -37,7 +37,7 @@ def validation_cost(context: PlanContext[Config]) -> Cost:
         + _BYTES_PER_VALUE * ROWS_AT_ONCE * layout.size
         + _BYTES_PER_PIXEL * pixels * runs
         + strata * need.fixed_bytes,
-        core_seconds=2.0
+        core_seconds=4.0
         + _SECONDS_PER_BYTE * read
         + runs * pixels * (_SECONDS_PER_PIXEL + need.seconds),
     )
