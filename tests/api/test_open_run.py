@@ -15,6 +15,7 @@ import pytest
 import rasterio
 
 import oso_pipeline as oso
+from oso_pipeline.validation.figures import Accuracy
 
 
 @pytest.fixture
@@ -77,6 +78,19 @@ def test_accuracy_is_that_of_the_files(folder: Path, opened: oso.Run) -> None:
     assert accuracy.level1 is not None
     assert accuracy.level1.overall_accuracy.estimate >= accuracy.overall_accuracy.estimate
     assert accuracy.compared_maps.empty
+
+
+def test_other_maps_are_a_table_by_their_name() -> None:
+    one = {
+        "name": "forest of 2017",
+        "pixels": 200,
+        "overall_accuracy": {"run": 0.9, "other": 0.7},
+        "difference": {"estimate": 0.2, "low": None, "high": None},
+    }
+    table = Accuracy({"compared_maps": [one]}).compared_maps
+    assert table.loc["forest of 2017", ["pixels", "run", "other"]].tolist() == [200, 0.9, 0.7]
+    assert table.loc["forest of 2017", "difference"] == 0.2
+    assert table.difference_low.isna().all()
 
 
 def test_tables_are_those_of_the_files(folder: Path, opened: oso.Run) -> None:
