@@ -15,8 +15,9 @@ demo: $(VENV)/.installed  ## install, simulate a small world and map it
 # Test files go to two processes in the order of collection, so that no long one comes last.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+COVER ?=
 test: $(VENV)/.installed-test  ## run the tests (the slow ones: make slow)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(COVER)
 
 coverage: $(VENV)/.installed-test  ## the same, and which lines of the package no test reaches
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term-missing:skip-covered

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from oso_pipeline.cli.console import err, out
 from oso_pipeline.config import Config
 from oso_pipeline.config.seasons import has_labels
-from oso_pipeline.core.commit import require_sound
-from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.core.wording import counted
 from oso_pipeline.runtime.outcome import Outcome
 
@@ -50,9 +46,10 @@ def _print_accuracy(config: Config) -> None:
     Raises
     ------
     InputDataError
-        If a file of it has changed since it was committed (``E-FILE-CHANGED``).
+        As `read_accuracy`: a file of it has changed, or cannot be read.
     """
     from oso_pipeline.core.coverage import covered_in_words
+    from oso_pipeline.validation.figures import read_accuracy
 
     folder, evaluated = config.run_dir / "validation", [("independent/", "the independent set")]
     if config.learning.model is not None:
@@ -67,8 +64,7 @@ def _print_accuracy(config: Config) -> None:
         path = folder / f"{name}accuracy.json"
         if not path.exists():
             continue
-        require_sound(path)
-        content = json.loads(read_regular(path))
+        content = read_accuracy(path).content
         overall = content["overall_accuracy"]
         low, high = overall["low"], overall["high"]
         interval = "" if low is None else f" ({low:.3f} to {high:.3f})"

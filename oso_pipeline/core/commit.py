@@ -115,10 +115,18 @@ def withdraw_unless(path: Path, key: str) -> None:
     Otherwise a process killed between file and sidecar would leave the new file under the commit of
     the old one, and a return to the old configuration would accept it. The
     same key makes the same file, so two workers at one task do not withdraw each other's commit.
+
+    Raises
+    ------
+    EnvironmentFailure
+        If the system refuses to remove the record (``E-DISK``), for example a folder in its place.
     """
     sidecar = sidecar_of(path)
     if read_object(sidecar).get("key") != key:  # what cannot be read commits nothing
-        sidecar.unlink(missing_ok=True)
+        try:
+            sidecar.unlink(missing_ok=True)
+        except OSError as error:  # a folder lies there, or it belongs to somebody else
+            raise _refused(sidecar, sidecar, error) from error
 
 
 def require_sound(path: Path) -> None:

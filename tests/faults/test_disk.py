@@ -16,7 +16,7 @@ from support.machine_tools import files_of_at_most
 from support.toy_world import World
 from support.toys import Toy
 
-from oso_pipeline.core.commit import publish_bytes, staged
+from oso_pipeline.core.commit import publish_bytes, sidecar_of, staged, withdraw_unless
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode
 from oso_pipeline.prediction.block_file import BANDS, write_block
 from oso_pipeline.runtime.events import Event, TaskEnded
@@ -246,3 +246,11 @@ def test_a_stale_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         temporary.write_bytes(b"content")
     assert (tmp_path / "file.bin").read_bytes() == b"content"
     assert len(calls) == 2
+
+
+def test_a_folder_in_place_of_a_commit_record_is_named(tmp_path: Path) -> None:
+    record = sidecar_of(tmp_path / "classes.csv")
+    record.mkdir()
+    with pytest.raises(EnvironmentFailure, match="E-DISK") as refused:
+        withdraw_unless(tmp_path / "classes.csv", "a key")
+    assert str(record) in str(refused.value)

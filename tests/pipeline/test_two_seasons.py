@@ -152,6 +152,6 @@ def test_labels_of_another_nomenclature_stop_the_run(world: Path, tmp_path: Path
     )
     code, output = oso("run", config, "--until", "past_reference")
     assert code == 4
-    assert "E-POLYGON-UNKNOWN" in output
+    assert "E-CLASS-UNKNOWN" in output
     assert "17 values of 'code'" in output
     assert "foreign.gpkg" in output
