@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from oso_pipeline.config.model import Config, Strata
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.commit import sha256_file
-from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.core.errors import InputDataError, Problem, Problems
 from oso_pipeline.core.rasterise import Burner
 from oso_pipeline.tasks.job import Input
 from oso_pipeline.vectors.geometry import GRID_M, polygonal
@@ -158,10 +158,20 @@ def _strata_burner(strata: Strata, sha256: str, epsg: int, grid: GeoBox) -> Burn
 
 
 def content_of(strata: Strata) -> str:
-    """Return the SHA-256 of the content of the regions, of all files that they consist of."""
+    """Return the SHA-256 of the content of the regions, of all files that they consist of.
+
+    Raises
+    ------
+    InputDataError
+        If a file cannot be read (``E-PATH-READ``).
+    """
     file = file_of(strata)
-    # The digest of a single file is its own: keys of earlier versions hold it.
-    return sha256_file(strata.path) if file.files == (strata.path,) else file.digest()
+    try:
+        # The digest of a single file is its own: keys of earlier versions hold it.
+        return sha256_file(strata.path) if file.files == (strata.path,) else file.digest()
+    except OSError as error:
+        message = f"strata.path: cannot be read: {error.strerror}"
+        raise InputDataError(Problem("E-PATH-READ", message, str(strata.path))) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import shapely
 
 from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.config.model import Area, Strata
-from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.reference.databases.clc import Clc
 from oso_pipeline.reference.databases.kinds import ClcSource
@@ -295,3 +295,10 @@ def test_2_8_records_in_another_order_than_in_the_file_are_right(tmp_path: Path)
     found, said = read(indexed(tmp_path, lambda entries: entries.reverse()))
     assert found is not None, said
     assert found.geometry.bounds["minx"].is_monotonic_decreasing
+
+
+def test_strata_that_are_not_there_are_named(tmp_path: Path) -> None:
+    strata = Strata(path=tmp_path / "regions.gpkg", field="code")
+    with pytest.raises(InputDataError, match=r"E-PATH-READ.*strata\.path") as refused:
+        StrataOfTask.of(strata)
+    assert "regions.gpkg" in str(refused.value)
