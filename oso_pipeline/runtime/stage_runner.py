@@ -169,7 +169,8 @@ class StageRunner:
         others = self.selection.others
         if others is None:
             return False
-        if others == "tiles" and is_per_tile(self.planner.tasks(stage.name), self.planner.config):
+        tasks = self.planner.tasks(stage.name)
+        if others == "tiles" and (not tasks or is_per_tile(tasks, self.planner.config)):
             return False
         before = self.planner.upstream(stage)
         unfinished = [one.name for one in before if self.planner.plan(one).todo]

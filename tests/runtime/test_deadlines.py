@@ -16,6 +16,7 @@ import pytest
 from oso_pipeline.core.commit import publish_bytes, write_sidecar
 from oso_pipeline.core.errors import EnvironmentFailure
 from oso_pipeline.runtime.executors import in_flight
+from oso_pipeline.runtime.executors.groups import Groups
 from oso_pipeline.runtime.executors.in_flight import PER_WORKER, TasksInFlight
 from oso_pipeline.runtime.executors.interface import TaskLimits
 from oso_pipeline.tasks.task import Task
@@ -107,7 +108,7 @@ def key(number: int, again: int = 0) -> Key:
 def test_no_more_than_a_few_tasks_per_worker_are_handed_over(tmp_path: Path, clock: Clock) -> None:
     scheduler = Scheduler(HERE, FAR)
     tasks = flight(scheduler)
-    waiting = iter(tasks_in(tmp_path, 20))
+    waiting = Groups(iter(tasks_in(tmp_path, 20)))
     tasks._fill(waiting)
     assert [one for one, _ in scheduler.submitted] == [key(n) for n in range(2 * PER_WORKER)]
     tasks._fill(waiting)
@@ -123,7 +124,7 @@ def test_where_the_next_task_must_wait_none_behind_it_is_taken(
 ) -> None:
     scheduler = Scheduler(HERE)
     first, second = tasks_in(tmp_path, 2)
-    waiting = iter([first, None, second])
+    waiting = Groups(iter([first, None, second]))
     tasks = flight(scheduler)
     tasks._fill(waiting)
     assert [one for one, _ in scheduler.submitted] == [key(0)]
@@ -134,7 +135,7 @@ def test_where_the_next_task_must_wait_none_behind_it_is_taken(
 def test_the_deadline_counts_from_the_start_on_a_worker(tmp_path: Path, clock: Clock) -> None:
     scheduler = Scheduler(HERE, FAR)
     tasks = flight(scheduler)
-    tasks._fill(iter(tasks_in(tmp_path, 2)))
+    tasks._fill(Groups(iter(tasks_in(tmp_path, 2))))
     clock.now += 10 * DEADLINE_S  # it waits for a worker that long
     scheduler.doing[HERE] = [key(0)]
     assert tasks._look_around() == []
@@ -152,7 +153,7 @@ def test_a_task_that_another_worker_takes_over_has_its_time_anew(
 ) -> None:
     scheduler = Scheduler(HERE, FAR)
     tasks = flight(scheduler)
-    tasks._fill(iter(tasks_in(tmp_path, 1)))
+    tasks._fill(Groups(iter(tasks_in(tmp_path, 1))))
     scheduler.doing[HERE] = [key(0)]
     tasks._look_around()
     clock.now += 0.9 * DEADLINE_S
@@ -176,7 +177,7 @@ def test_what_is_late_is_tried_once_more_rather_elsewhere_and_then_given_up(
 ) -> None:
     scheduler = Scheduler(*workers)
     tasks = flight(scheduler)
-    tasks._fill(iter(tasks_in(tmp_path, 1)))
+    tasks._fill(Groups(iter(tasks_in(tmp_path, 1))))
     scheduler.doing[HERE] = [key(0)]
     tasks._look_around()
     clock.now += DEADLINE_S + 1
@@ -200,7 +201,8 @@ def test_a_late_task_that_was_committed_is_done(tmp_path: Path, clock: Clock) ->
     tasks = flight(scheduler)
     (task,) = tasks_in(tmp_path, 1)
     tasks._late.add(("predict", "t0"))
-    tasks._fill(iter([task]))
+    tasks._submitted["predict", "t0"] += 1
+    tasks._fill(Groups([task]))
     publish_bytes(task.output(), b"done")
     summary = {"pixels": 3}
     write_sidecar(task.output(), {"key": task.key, "recipe": task.recipe, "summary": summary})
@@ -225,7 +227,7 @@ def test_a_worker_that_has_just_gone_is_no_error_but_a_lost_scheduler_is(
 
     scheduler = Gone(HERE, FAR)
     tasks = flight(scheduler)
-    tasks._fill(iter(tasks_in(tmp_path, 1)))
+    tasks._fill(Groups(iter(tasks_in(tmp_path, 1))))
     scheduler.doing[HERE] = [key(0)]
     tasks._look_around()
     clock.now += DEADLINE_S + 1
@@ -234,3 +236,25 @@ def test_a_worker_that_has_just_gone_is_no_error_but_a_lost_scheduler_is(
     scheduler.status = "closed"
     with pytest.raises(EnvironmentFailure, match=r"E-CLUSTER-LOST.*tls://10.0.0.9:8786"):
         tasks._look_around()
+
+
+def test_a_group_has_the_time_of_its_tasks_and_is_then_tried_one_by_one(
+    tmp_path: Path, clock: Clock
+) -> None:
+    scheduler = Scheduler(HERE, FAR)
+    tasks = flight(scheduler)
+    tasks._submit([tuple(tasks_in(tmp_path, 3))])
+    scheduler.doing[HERE] = [key(0)]
+    tasks._look_around()
+    clock.now += 3 * DEADLINE_S
+    assert tasks._look_around() == []
+    assert scheduler.cancelled == []
+    clock.now += 1
+    assert tasks._look_around() == []
+    assert scheduler.cancelled == [key(0)]
+    assert [one for one, _ in scheduler.submitted[1:]] == [key(n, again=1) for n in range(3)]
+    scheduler.doing[HERE] = [key(1, again=1)]
+    tasks._look_around()
+    clock.now += DEADLINE_S + 1
+    assert tasks._look_around() == []
+    assert scheduler.submitted[-1][0] == key(1, again=2), "alone it has its own second time"

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -227,12 +228,14 @@ class ClusterWatch:
         self.groups.add(len(scheduler.task_groups))
         if not self.handling_signals:
             me = psutil.Process()
-            self.handling_signals = {
-                connection.laddr.ip
-                for process in [me, *me.children(recursive=True)]
-                for connection in process.net_connections("tcp")
-                if connection.status == psutil.CONN_LISTEN
-            }
+            for process in [me, *me.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):  # a worker that was killed meanwhile
+                    self.handling_signals |= _addresses_listened_at(process)
+
+
+def _addresses_listened_at(process: psutil.Process) -> set[str]:
+    connections = process.net_connections("tcp")
+    return {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN}
 
 
 def test_cluster_bounds_its_queue_serves_on_loopback_and_survives_deaths(

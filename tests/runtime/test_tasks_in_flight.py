@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from oso_pipeline.runtime.executors import in_flight
+from oso_pipeline.runtime.executors.groups import Groups
 from oso_pipeline.runtime.executors.in_flight import TasksInFlight
 from oso_pipeline.runtime.executors.interface import TaskLimits
-from oso_pipeline.tasks.task import Task, TaskResult
+from oso_pipeline.tasks.task import Cost, Task, TaskResult
 
 
 class Loop:
@@ -28,11 +30,13 @@ class Loop:
 class Future:
     """Gives its result when all of `before` have been asked for theirs."""
 
-    def __init__(self, outcome: TaskResult | Exception, before: Sequence[Future] = ()) -> None:
+    def __init__(
+        self, outcome: list[TaskResult] | Exception, before: Sequence[Future] = ()
+    ) -> None:
         self.outcome, self.before = outcome, before
         self.asked = self.released = False
 
-    async def result(self, timeout: float) -> TaskResult:
+    async def result(self, timeout: float) -> list[TaskResult]:
         self.asked = True
         while not all(other.asked for other in self.before):
             await asyncio.sleep(0)
@@ -49,13 +53,13 @@ def task_named(name: str, folder: Path) -> Task:
 
 
 def test_slow_and_lost_results_keep_no_other_waiting(tmp_path: Path) -> None:
-    quick = Future(TaskResult("predict", "quick", "done"))
+    quick = Future([TaskResult("predict", "quick", "done")])
     lost = Future(ConnectionError("worker is gone"), before=[quick])
-    slow = Future(TaskResult("predict", "slow", "done"), before=[quick, lost])
+    slow = Future([TaskResult("predict", "slow", "done")], before=[quick, lost])
     futures = {"slow": slow, "lost": lost, "quick": quick}
     nobody: Any = None  # who tends is not asked here
     window = TasksInFlight(Loop(), nobody, TaskLimits(60.0, None), "run")
-    window.flying = {future: (task_named(n, tmp_path), 0.0) for n, future in futures.items()}
+    window.flying = {future: ((task_named(n, tmp_path),), 0.0) for n, future in futures.items()}
     results = {result.name: result for result in window._results(list(futures.values()))}
     assert {name: result.status for name, result in results.items()} == {
         "slow": "done",
@@ -74,9 +78,9 @@ def test_a_result_that_does_not_come_is_read_from_the_commit(
     done, pending = Future(TimeoutError()), Future(TimeoutError())
     nobody: Any = None
     window = TasksInFlight(Loop(), nobody, TaskLimits(60.0, None), "run")
-    window.flying = {done: (task_named("done", tmp_path), 0.0)}
-    window.flying[pending] = (task_named("pending", tmp_path), 0.0)
-    committed = window.flying[done][0]
+    window.flying = {done: ((task_named("done", tmp_path),), 0.0)}
+    window.flying[pending] = ((task_named("pending", tmp_path),), 0.0)
+    ((committed,), _) = window.flying[done]
     record = {"key": committed.key, "summary": {"pixels": 9}}
     monkeypatch.setattr(
         Task, "commit_record", lambda task: record if task.name == committed.name else None
@@ -107,21 +111,26 @@ class Sender:
     status = "running"
 
     def __init__(self) -> None:
-        self.graphs: list[list[str]] = []
+        self.graphs: list[list[list[str]]] = []
         self.most = 0
         self._flying: list[Handed] = []
 
     def subscribe_topic(self, topic: str, handler: Callable[[tuple[float, bytes]], None]) -> None:
         self._send = handler
 
-    def map(self, function: object, tasks: list[Any], key: list[Any], **options: Any) -> list[Any]:
-        self.graphs.append([name for _, _, name, _ in key])
+    def map(self, function: object, groups: list[Any], key: list[Any], **options: Any) -> list[Any]:
+        self.graphs.append([[task.name for task in group] for group in groups])
         futures = [Handed(one) for one in key]
         self._flying = [one for one in self._flying if one.status == "pending"] + futures
         self.most = max(self.most, len(self._flying))
-        for one in [("run", "predict", "of before", 0), *key]:
-            self._send((0.0, pickle.dumps((one, TaskResult(*one[1:3], "done")))))
+        self._answer(("run", "predict", "of before", 0), ["of before"])
+        for one, group in zip(key, groups, strict=True):
+            self._answer(one, [task.name for task in group])
         return futures
+
+    def _answer(self, key: Any, names: list[str]) -> None:
+        results = [TaskResult("predict", name, "done") for name in names]
+        self._send((0.0, pickle.dumps((key, results))))
 
     def processing(self) -> dict[str, list[str]]:
         return {}
@@ -138,9 +147,37 @@ class TwentyWorkers:
 def test_results_that_workers_send_are_taken_once_and_none_is_fetched(tmp_path: Path) -> None:
     client: Any = Sender()  # it has no `sync`, by which results are fetched
     window = TasksInFlight(client, TwentyWorkers(), TaskLimits(60.0, None), "run")
-    names = [f"t{number:03d}" for number in range(200)]
-    results = list(window.run([task_named(name, tmp_path) for name in names]))
+    names = [f"t{number:04d}" for number in range(1000)]
+    results = list(window.run(Groups([task_named(name, tmp_path) for name in names])))
     assert sorted(result.name for result in results) == names
-    assert [name for graph in client.graphs for name in graph] == names, "in the order given"
+    groups = [group for graph in client.graphs for group in graph]
+    assert [name for group in groups for name in group] == names, "in the order given"
     assert client.most <= 60, "three for each worker"
-    assert len(client.graphs) <= 200 / 6 + 1, "a tenth of these at once, not one by one"
+    assert len(client.graphs) <= len(groups) / 6 + 1, "a tenth of these at once, not one by one"
+
+
+def test_short_tasks_go_out_together_while_many_are_left(tmp_path: Path) -> None:
+    client: Any = Sender()
+    window = TasksInFlight(client, TwentyWorkers(), TaskLimits(60.0, None), "run")
+    short = [task_named(f"s{number}", tmp_path) for number in range(400)]
+    long = [replace(one, name=f"l{one.name}", cost=Cost(core_seconds=11.0)) for one in short]
+    list(window.run(Groups([*long, *short])))
+    sizes = [len(group) for graph in client.graphs for group in graph]
+    assert sizes[:400] == [1] * 400, "each is long enough"
+    assert sizes[400:411] == [8] * 11, "until fewer than sixteen for each worker are left"
+    assert sizes[411:] == [1] * 312
+
+
+def test_the_tasks_of_a_group_that_is_lost_are_tried_one_by_one(tmp_path: Path) -> None:
+    client: Any = Sender()
+    window = TasksInFlight(client, TwentyWorkers(), TaskLimits(60.0, None), "run")
+    window._answers.subscribe()
+    group = tuple(task_named(name, tmp_path) for name in ("a", "b"))
+    window._submit([group])
+    (future,) = window.flying
+    assert window._ended(future, ConnectionError("worker is gone")) == []
+    assert [one for one, _ in window.flying.values()] == [(group[0],), (group[1],)]
+    keys = [one.key for one in window.flying]
+    assert len({*keys, future.key}) == 3, "an answer of the lost group is not taken for theirs"
+    (lost,) = window._ended(next(iter(window.flying)), ConnectionError("worker is gone"))
+    assert (lost.name, lost.status) == ("a", "failed")

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from distributed import Client
 
 
-def answer(topic: str, result: TaskResult) -> None:
-    """Send a result from the worker that has it, with the key of its task on the scheduler."""
+def answer(topic: str, results: list[TaskResult]) -> None:
+    """Send results from the worker that has them, with the key of their task on the scheduler."""
     worker = get_worker()
-    content = dumps((worker.get_current_task(), result))
+    content = dumps((worker.get_current_task(), results))
     # As `Worker.log_event`, but without waking the stream: the result goes in one message with the
     # end of the task, which follows at once.
     worker.batched_stream.buffer.append({"op": "log-event", "topic": topic, "msg": content})
@@ -50,8 +50,8 @@ class Answers:
         """Subscribe to the results; an earlier subscription ends."""
         self.client.subscribe_topic(self.topic, lambda event: self._come.put(event[1]))
 
-    def wait(self, seconds: float, more_s: float = 0.0) -> dict[Any, TaskResult]:
-        """Return the results that have come, by key.
+    def wait(self, seconds: float, more_s: float = 0.0) -> dict[Any, list[TaskResult]]:
+        """Return the results that have come, by key on the scheduler.
 
         Parameters
         ----------
@@ -60,7 +60,7 @@ class Answers:
         more_s
             Wait for others after it: to take them one by one costs more.
         """
-        found: dict[Any, TaskResult] = {}
+        found: dict[Any, list[TaskResult]] = {}
         try:
             found |= [loads(self._come.get(timeout=seconds))]
             time.sleep(more_s)

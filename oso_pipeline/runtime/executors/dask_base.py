@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import TYPE_CHECKING, Self
 
 from oso_pipeline.core.errors import EnvironmentFailure, Problem
+from oso_pipeline.runtime.executors.groups import Groups
 from oso_pipeline.runtime.executors.in_flight import TasksInFlight
 from oso_pipeline.runtime.executors.interface import TaskLimits
 from oso_pipeline.tasks.task import Task, TaskResult
@@ -52,16 +52,14 @@ class DaskExecutor:
 
     def run(self, tasks: Iterable[Task | None], run_id: str) -> Iterator[TaskResult]:
         """Run the tasks; see `Executor`."""
-        waiting = iter(tasks)
-        if (first := next(waiting, None)) is None:
+        waiting = Groups(tasks)
+        if not waiting.may_begin():
             return
         if self._client is None:
             logging.getLogger("distributed").setLevel(logging.CRITICAL)
             self._client = self._start()
         self._last_worker = time.monotonic()
-        yield from TasksInFlight(self._client, self, self.limits, run_id).run(
-            chain([first], waiting)
-        )
+        yield from TasksInFlight(self._client, self, self.limits, run_id).run(waiting)
 
     def expected_workers(self) -> int:
         """Return how many workers there are, or will be soon; it bounds the tasks in flight."""

@@ -1,8 +1,9 @@
-"""Run a task on a worker, if it may be run there."""
+"""Run tasks on a worker, if they may be run there."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
 from distributed import get_worker
 
@@ -13,26 +14,29 @@ from oso_pipeline.tasks.task import Task, TaskResult
 from oso_pipeline.tasks.worker import do
 
 
-def do_here(packed: PackedTask, memory_bytes: float | None, topic: str) -> TaskResult:
-    """Do a task if this worker is fit for it, and send its result.
+def do_here(
+    packed: Sequence[PackedTask], memory_bytes: float | None, topic: str
+) -> list[TaskResult]:
+    """Do tasks one after the other if this worker is fit for them, and send their results.
 
     Parameters
     ----------
     packed
-        The task.
+        The tasks.
     memory_bytes
         Memory limit of this worker.
     topic
-        Where the result is sent; see `answers`.
+        Where the results are sent; see `answers`. They are sent together at the end: until then
+        the tasks may be done again on another worker, and nothing must read what they made.
 
     Returns
     -------
-    TaskResult
+    list of TaskResult
         Failed, with the reason, where the worker is not fit.
     """
-    result = _result(packed, memory_bytes)
-    answer(topic, result)
-    return result
+    results = [_result(one, memory_bytes) for one in packed]
+    answer(topic, results)
+    return results
 
 
 def _result(packed: PackedTask, memory_bytes: float | None) -> TaskResult:

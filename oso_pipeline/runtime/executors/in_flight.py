@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, Problem
+from oso_pipeline.core.errors import EnvironmentFailure, Problem
 from oso_pipeline.runtime.executors import settings
 from oso_pipeline.runtime.executors.answers import Answers
 from oso_pipeline.runtime.executors.dask_worker import do_here
+from oso_pipeline.runtime.executors.groups import Group, Groups
 from oso_pipeline.runtime.executors.interface import TaskLimits
+from oso_pipeline.runtime.executors.lost_results import describe, from_commit, lost
 from oso_pipeline.runtime.executors.packed_task import PackedTask
-from oso_pipeline.tasks.task import Task, TaskResult
+from oso_pipeline.tasks.task import TaskResult
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 PER_WORKER = 3
-"""Tasks in flight per worker: one runs, the others wait so that the worker is never idle."""
+"""Groups in flight per worker: one runs, the others wait so that the worker is never idle."""
 REFILL = 10
-"""A tenth of the tasks in flight is submitted at once: a graph of one task costs the scheduler as
-much as a graph of many."""
+"""A tenth of the groups in flight is submitted at once: a graph of one costs the scheduler as much
+as a graph of many."""
 LOOKS = 20
 """With more workers, asking what each of them does costs more and is done less often."""
 ANSWER_S = 5.0
 """A result that takes longer is read from the commit record in the run folder."""
 RESULT_S = 60.0
 """Seconds after which a result that is neither received nor committed is lost."""
+
+
+Outcome = list[TaskResult] | BaseException
+"""Results of a group, or what was raised instead."""
 
 
 class WorkerPool(Protocol):
@@ -46,6 +53,9 @@ class WorkerPool(Protocol):
 class TasksInFlight:
     """Submits tasks to the workers of a client, a few at a time, and yields every result.
 
+    Short tasks go out in groups. Those of a group that gives no result are submitted one by one,
+    so that one of them costs the others nothing.
+
     Parameters
     ----------
     client
@@ -54,7 +64,7 @@ class TasksInFlight:
         The workers; checked regularly.
     limits
         Time and memory of a task. A task that takes longer is killed with its worker and tried
-        once more, on another worker if there is one.
+        once more, on another worker if there is one. A group has the time of its tasks together.
     run_id
         Part of the keys of the tasks on the scheduler.
     """
@@ -66,16 +76,16 @@ class TasksInFlight:
         self.pool = pool
         self.limits = limits
         self.run_id = run_id
-        self.flying: dict[Future, tuple[Task, float]] = {}
+        self.flying: dict[Future, tuple[Group, float]] = {}
         self._answers = Answers(client, f"results of {run_id}")
+        self._submitted: Counter[tuple[str, str]] = Counter()
         self._late: set[tuple[str, str]] = set()
         self._unanswered: dict[Future, float] = {}
         self._started: dict[tuple[str, Any], float] = {}
         self._looked = 0.0
 
-    def run(self, tasks: Iterable[Task | None]) -> Iterator[TaskResult]:
+    def run(self, waiting: Groups) -> Iterator[TaskResult]:
         """Run the tasks and give their results as they come; see `Executor.run`."""
-        waiting = iter(tasks)
         self._answers.subscribe()
         self._fill(waiting)
         while self.flying:
@@ -89,28 +99,29 @@ class TasksInFlight:
             yield from results
             self._fill(waiting)
 
-    def _fill(self, waiting: Iterator[Task | None]) -> None:
-        """Submit the next tasks, some at a time."""
-        most = PER_WORKER * max(1, self.pool.expected_workers())
+    def _fill(self, waiting: Groups) -> None:
+        """Submit the next groups, some at a time."""
+        workers = max(1, self.pool.expected_workers())
+        most = PER_WORKER * workers
         free = most - len(self.flying)
         if self.flying and free < most // REFILL:
             return
-        tasks: list[Task] = []
-        while len(tasks) < free and (task := next(waiting, None)) is not None:
-            tasks.append(task)
-        self._submit(tasks)
+        groups: list[Group] = []
+        while len(groups) < free and (group := waiting.next(workers)):
+            groups.append(group)
+        self._submit(groups)
 
-    def _submit(self, tasks: Sequence[Task], workers: Sequence[str] = ()) -> None:
-        """Submit tasks, preferably to these workers."""
-        if not tasks:
+    def _submit(self, groups: Sequence[Group], workers: Sequence[str] = ()) -> None:
+        """Submit groups, preferably to these workers."""
+        if not groups:
             return
-        # Tuples that begin alike keep all tasks in one group, which dask then queues;
+        # Tuples that begin alike keep all tasks in one group of dask, which it then queues;
         # with plain strings, or a small group, it sends every task to a worker at once.
-        keys = [(self.run_id, t.stage, t.name, int((t.stage, t.name) in self._late)) for t in tasks]
+        keys = [self._key(group) for group in groups]
         rather = {"workers": list(workers), "allow_other_workers": True} if workers else {}
         futures = self.client.map(
             do_here,
-            [PackedTask.of(task) for task in tasks],
+            [[PackedTask.of(task) for task in group] for group in groups],
             key=keys,
             retries=2,
             pure=False,
@@ -119,17 +130,25 @@ class TasksInFlight:
             **rather,
         )
         now = time.monotonic()
-        self.flying |= {future: (task, now) for future, task in zip(futures, tasks, strict=True)}
+        self.flying |= {one: (group, now) for one, group in zip(futures, groups, strict=True)}
 
-    def _answered(self, answers: Mapping[Any, TaskResult]) -> list[TaskResult]:
-        """Take the results that workers sent of tasks in flight, each once."""
+    def _key(self, group: Group) -> tuple[str, str, str, int]:
+        """Return a key that no other group has, and none that was lost."""
+        for task in group:
+            self._submitted[task.stage, task.name] += 1
+        first = group[0]
+        again = self._submitted[first.stage, first.name] - 1
+        return self.run_id, first.stage, first.name, again
+
+    def _answered(self, answers: Mapping[Any, Sequence[TaskResult]]) -> list[TaskResult]:
+        """Take the results that workers sent of groups in flight, each once."""
         ended = [future for future in self.flying if future.key in answers] if answers else []
         for future in ended:
             self._land(future)
-        return [answers[future.key] for future in ended]
+        return [result for future in ended for result in answers[future.key]]
 
     def _land(self, future: Future) -> None:
-        """Forget a task whose result is there."""
+        """Forget a group whose results are there."""
         del self.flying[future]
         self._unanswered.pop(future, None)
         future.release()
@@ -142,24 +161,30 @@ class TasksInFlight:
         """
         ended = list(done)
         outcomes = self.client.sync(_outcomes, ended) if ended else []
-        results = [self._result(*one) for one in zip(ended, outcomes, strict=True)]
-        return [result for result in results if result is not None]
+        found = [self._ended(*one) for one in zip(ended, outcomes, strict=True)]
+        return [result for results in found for result in results]
 
-    def _result(self, future: Future, outcome: TaskResult | BaseException) -> TaskResult | None:
-        """Return the result of a task, or None if it may still come."""
-        task, submitted = self.flying[future]
-        result: TaskResult | BaseException | None = outcome
+    def _ended(self, future: Future, outcome: Outcome) -> list[TaskResult]:
+        """Return the results of a group; none if they may still come, or come of its tasks."""
+        group, submitted = self.flying[future]
+        if isinstance(outcome, list):
+            self._land(future)
+            return outcome
         if isinstance(outcome, TimeoutError):
-            # Its worker may have died with the result; dask then does the task again.
+            # Its worker may have died with the result; dask then does the group again.
             since = self._unanswered.setdefault(future, time.monotonic())
-            result = _from_commit(task, submitted)
-            if result is None and time.monotonic() - since < RESULT_S:
-                return None
-        if not isinstance(result, TaskResult):
-            self._require_scheduler(getattr(outcome, "reason", None))
-            result = _lost(task, _describe(outcome), submitted)
+            committed = [from_commit(task, submitted) for task in group]
+            if None not in committed:
+                self._land(future)
+                return [result for result in committed if result is not None]
+            if time.monotonic() - since < RESULT_S:
+                return []
+        self._require_scheduler(getattr(outcome, "reason", None))
         self._land(future)
-        return result
+        if len(group) > 1:
+            self._submit([(task,) for task in group])
+            return []
+        return [lost(group[0], describe(outcome), submitted)]
 
     def _look_around(self) -> list[TaskResult]:
         """Check the workers and give up the tasks that are past their deadline."""
@@ -173,28 +198,31 @@ class TasksInFlight:
         # A task waits for a worker before it starts, on a busy cluster for hours.
         running = {(worker, key) for worker, keys in processing.items() for key in keys}
         self._started = {one: self._started.get(one, now) for one in running}
+        sizes = {future.key: len(group) for future, (group, _) in self.flying.items()}
         late = {
             key: worker
             for (worker, key), since in self._started.items()
-            if now - since > self.limits.deadline_s
+            if now - since > self.limits.deadline_s * sizes.get(key, 1)
         }
         overdue = [future for future in self.flying if future.key in late]
         given_up = [self._kill(future, late[future.key], list(processing)) for future in overdue]
         return [result for result in given_up if result is not None]
 
     def _kill(self, future: Future, worker: str, workers: Sequence[str]) -> TaskResult | None:
-        """Kill a task with its worker; the first time it is tried again, rather elsewhere."""
-        task, since = self.flying.pop(future)
+        """Kill a group with its worker; the first time it is tried again, rather elsewhere."""
+        group, since = self.flying.pop(future)
         self.client.cancel([future], force=True)
         try:
             self.client.restart_workers([worker], timeout=60, raise_for_error=False)
         except Exception:  # noqa: BLE001 - it has just gone by itself, or has no nanny
             self._require_scheduler()
-        if (task.stage, task.name) not in self._late:
-            self._late.add((task.stage, task.name))
-            self._submit([task], _elsewhere(worker, workers))
+        task = group[0]
+        if len(group) > 1 or (task.stage, task.name) not in self._late:
+            if len(group) == 1:
+                self._late.add((task.stage, task.name))
+            self._submit([(one,) for one in group], _elsewhere(worker, workers))
             return None
-        return _lost(
+        return lost(
             task,
             f"gave no result within {self.limits.deadline_s:g} s, twice; set "
             "`runtime.task_deadline_s` higher if it needs longer, else look at its worker "
@@ -221,8 +249,8 @@ class TasksInFlight:
             )
 
 
-async def _outcomes(futures: Sequence[Future]) -> list[TaskResult | BaseException]:
-    """Return for each future its result, or what was raised instead; runs in the client's loop."""
+async def _outcomes(futures: Sequence[Future]) -> list[Outcome]:
+    """Return for each future its results, or what was raised instead; runs in the client's loop."""
     # Never query the status of a future: it can go back after the loss of a worker.
     waiting = (future.result(timeout=ANSWER_S) for future in futures)
     return await asyncio.gather(*waiting, return_exceptions=True)
@@ -233,34 +261,3 @@ def _elsewhere(worker: str, workers: Sequence[str]) -> list[str]:
     host = worker.rpartition(":")[0]
     others = [other for other in workers if other != worker]
     return [other for other in others if other.rpartition(":")[0] != host] or others
-
-
-def _from_commit(task: Task, submitted: float) -> TaskResult | None:
-    """Return the result of a task from its commit record, or None if it is not committed."""
-    record = task.commit_record()
-    if record is None:
-        return None
-    seconds = time.monotonic() - submitted
-    summary = record.get("summary", {})
-    return TaskResult(task.stage, task.name, "done", seconds=seconds, summary=summary)
-
-
-def _lost(task: Task, reason: str, submitted: float) -> TaskResult:
-    """Report a task that dask lost: as failed, unless only the word of its end was lost."""
-    return _from_commit(task, submitted) or TaskResult(
-        task.stage,
-        task.name,
-        "failed",
-        seconds=time.monotonic() - submitted,
-        error=f"task {task.stage} {task.name} {reason}",
-        exit_code=int(ExitCode.FAILED_TASKS),
-    )
-
-
-def _describe(error: Any) -> str:
-    if type(error).__name__ == "KilledWorker":
-        return (
-            "killed every worker that tried it; the usual cause is memory: set "
-            "`runtime.memory_per_worker_gb` higher or `runtime.block_pixels` lower"
-        )
-    return f"was lost: {type(error).__name__}: {error}"
