@@ -74,6 +74,17 @@ def staged(final: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+@contextmanager
+def set_aside(final: Path) -> Iterator[Path]:
+    """Give a path beside `final` for a file that the body needs on the way; it is removed then."""
+    aside = temporary_beside(final)
+    try:
+        yield aside
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+
+
 def publish_bytes(final: Path, content: bytes) -> None:
     """Write `content` to `final`, all or nothing."""
     with staged(final) as temporary:

@@ -20,7 +20,7 @@ from oso_pipeline.tasks.part_task import PartTask
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Summary, Task
 
-_LIBRARIES_BYTES, _BYTES_PER_PIXEL = 450_000_000, 100
+_LIBRARIES_BYTES, _BYTES_PER_PIXEL = 600_000_000, 100
 _SECONDS_PER_PIXEL, _SECONDS_BY_AREA = 3e-8, 1.5e-7
 _BYTES_IN_FILE = 14
 

@@ -139,18 +139,20 @@ class Lowest:
         # Of each role and group the highest number that may still be among the lowest.
         self._highest = np.full((len(self.roles), self.n_groups), HIGHEST)
 
-    def add(self, pixels: Drawn) -> None:
-        """Add pixels."""
+    def add(self, pixels: Drawn) -> npt.NDArray[np.intp]:
+        """Add pixels; return the indices of those that some role may take yet."""
         may = np.zeros(len(pixels), bool)
         for role, highest in zip(self.roles, self._highest, strict=True):
             group = role.groups(pixels)
             may |= (group >= 0) & (pixels.draw <= highest[group])
-        if may.any():
-            self._parts.append(pixels.take(np.flatnonzero(may)))
-            self._held += len(self._parts[-1])
+        kept = np.flatnonzero(may)
+        if len(kept):
+            self._parts.append(pixels.take(kept))
+            self._held += len(kept)
         if self._held >= self._trim_at:
             self._trim()
             self._trim_at = max(_FIRST_TRIM, 2 * self._held)
+        return kept
 
     def result(self) -> Drawn:
         """Return the pixels kept, by row and column."""

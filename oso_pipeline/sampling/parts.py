@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +106,10 @@ class PartReader:
 
     paths: tuple[Path, ...]
     n_features: int
+
+    def and_part(self, path: Path) -> PartReader:
+        """Return the reader of these parts and one more."""
+        return replace(self, paths=(*self.paths, path))
 
     def places(self) -> tuple[npt.NDArray[np.int64], ...]:
         """Return number and validity of all pixels, and where they stand: part, and row in it."""

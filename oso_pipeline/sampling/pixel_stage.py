@@ -103,6 +103,7 @@ def read_pixels(job: PixelJob, task: Task) -> Summary:
 
 
 def _tasks_of(tile: TilePlan, draw: Task) -> list[Task]:
+    tile = tile.after(draw)
     sample, blocks = tile.job, tile.blocks
     if not blocks:
         return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import Block
@@ -16,7 +16,7 @@ from oso_pipeline.sampling.draws import Unlabelled
 from oso_pipeline.sampling.jobs import SampleJob
 from oso_pipeline.sampling.sample_files import samples_files
 from oso_pipeline.tasks.job import Input
-from oso_pipeline.tasks.stage import PlanContext
+from oso_pipeline.tasks.stage import PlanContext, summaries
 from oso_pipeline.tasks.task import Cost, Task, tile_of
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.reading.blocking import (
@@ -25,14 +25,14 @@ from oso_pipeline.timeseries.reading.blocking import (
     owned_blocks,
     tiles_to_read,
 )
-from oso_pipeline.timeseries.reading.memory import WorkerMemory
+from oso_pipeline.timeseries.reading.memory import FIXED_BYTES, WorkerMemory
 from oso_pipeline.timeseries.reading.reader import ReadSpec
 
 _LABELLED = 0.1
 """Fraction of the pixels of a tile that is assumed to be labelled before it is known."""
 _BYTES_PER_VALUE = 1.7
 """Of a feature in the file, compressed, as measured."""
-_LIBRARIES_BYTES, _BYTES_PER_PIXEL = 450_000_000, 150
+_LIBRARIES_BYTES, _BYTES_PER_PIXEL = 550_000_000, 150
 _ROWS_IN_MEMORY = 5 * 65_536
 _SECONDS_PER_VALUE = 2.8e-8
 FEWER_PIXELS = (
@@ -60,6 +60,15 @@ class TilePlan:
     sample: Task
     drawn: int
     memory: WorkerMemory
+
+    def after(self, draw: Task) -> TilePlan:
+        """Return the plan with the number of pixels that were drawn, once it is known."""
+        done = [summary for summary in summaries((draw,)) if summary]
+        if not done:
+            return self
+        drawn = sum(done[0]["drawn"])
+        sample = replace(self.sample, cost=_cost(drawn, self.job, self.memory))
+        return replace(self, sample=sample, drawn=drawn)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -120,7 +129,7 @@ def _plan(
         outputs=samples_files(name)[: 2 if unlabelled else 1],
         version=2,
         job=job,
-        cost=_cost(drawn, layout),
+        cost=_cost(drawn, job, memory),
     )
     return TilePlan(job, sample, drawn, memory)
 
@@ -137,11 +146,18 @@ def _expected_pixels(config: Config, pixels: int) -> int:
     return labelled + (with_margin(by_area) or 0 if by_area else 0)
 
 
-def _cost(drawn: int, layout: FeatureLayout) -> Cost:
-    rows = min(drawn, _ROWS_IN_MEMORY)
+def _cost(drawn: int, job: SampleJob, memory: WorkerMemory) -> Cost:
+    """Return the cost of the samples of a tile; a second round is not known beforehand.
+
+    Its memory is, as it may be needed: that of reading, or of writing if this is more.
+    """
+    size = job.layout.size
+    height, width = job.block_shape
+    reading = memory.needed(height * width) - FIXED_BYTES
+    writing = 2 * size * min(drawn, _ROWS_IN_MEMORY)
     return Cost(
         pixels=drawn,
-        memory_bytes=_LIBRARIES_BYTES + _BYTES_PER_PIXEL * drawn + 2 * layout.size * rows,
-        core_seconds=1.0 + _SECONDS_PER_VALUE * layout.size * drawn,
-        bytes_written=int(_BYTES_PER_VALUE * layout.size * drawn),
+        memory_bytes=_LIBRARIES_BYTES + _BYTES_PER_PIXEL * drawn + max(reading, writing),
+        core_seconds=1.0 + _SECONDS_PER_VALUE * size * drawn,
+        bytes_written=int(_BYTES_PER_VALUE * size * drawn),
     )

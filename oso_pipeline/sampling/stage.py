@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from oso_pipeline.config.model import Config
-from oso_pipeline.core.commit import read_sidecar
+from oso_pipeline.core.commit import read_sidecar, set_aside
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.wording import counted
 from oso_pipeline.sampling.chosen import Choice
@@ -93,14 +94,17 @@ def sample(job: SampleJob, task: Task) -> Summary:
         Choice(draw, read_drawn(_drawn(job, task, number)), _parts(job, task, number))
         for number, draw in enumerate(draws_of(job, finder, polygons))
     ]
-    read_more(job, task, choices)
-    chosen = [choice.chosen() for choice in choices]
-    writers = (write_labelled, write_unlabelled)
-    for number, (write, pixels) in enumerate(zip(writers, chosen, strict=False)):
-        write(task.output(number), pixels, polygons, job)
-    codes = np.asarray(polygons.table["code"])
     labelled = choices[0]
     unclear = labelled.drawn.polygon[~labelled.usable]
+    with ExitStack() as files:
+        outputs = [task.output(number) for number in range(len(choices))]
+        aside = [files.enter_context(set_aside(output)) for output in outputs]
+        read_more(job, task, choices, aside)
+        chosen = [choice.chosen() for choice in choices]
+        writers = (write_labelled, write_unlabelled)
+        for write, output, pixels in zip(writers, outputs, chosen, strict=False):
+            write(output, pixels, polygons, job)
+    codes = np.asarray(polygons.table["code"])
     taken, lost = (
         by_code(count(codes, np.bincount(polygon, minlength=len(polygons))))
         for polygon in (chosen[0].pixels.polygon, unclear)
@@ -114,14 +118,14 @@ def sample(job: SampleJob, task: Task) -> Summary:
         "not_clear": lost,
         "without_pixel": found.get("without_pixel", {}),
         "unlabelled": len(chosen[1].pixels) if len(chosen) > 1 else 0,
-        "second_round": sum(choice.more.read for choice in choices),
+        "second_round": sum(choice.n_more for choice in choices),
     }
 
 
 def _with_parts(tile: TilePlan, draw: Task, read: Sequence[Task]) -> Task:
     """Return the task of a tile with what it reads besides what is in its key."""
     job = replace(tile.job, draws=Inputs.of([draw]), parts=Inputs.of(read))
-    return replace(tile.sample, job=job)
+    return replace(tile.after(draw).sample, job=job)
 
 
 def _drawn(job: SampleJob, task: Task, number: int) -> Path:

@@ -27,7 +27,7 @@ from oso_pipeline.sampling.chosen import Choice
 from oso_pipeline.sampling.drawn import Drawn, Lowest
 from oso_pipeline.sampling.polygons import CandidateFinder, Polygons, draw_numbers
 from oso_pipeline.sampling.sample_files import IN_NO_POLYGON, write_unlabelled
-from oso_pipeline.sampling.second_round import pixel_request
+from oso_pipeline.sampling.second_round import More, pixel_request
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 LAYOUT = FeatureLayout.optical(("B4",), (date(2018, 1, 1),))
@@ -46,6 +46,13 @@ class ReadParts:
     def places(self) -> tuple[npt.NDArray[np.int64], ...]:
         rows = np.arange(len(self.number))
         return self.number, np.ones_like(rows), np.zeros_like(rows), rows
+
+    def write(self, number: npt.NDArray[np.int64], validity: Any, values: Any) -> None:
+        self.number = np.concatenate([self.number, number])
+        self.values = np.concatenate([self.values, values])
+
+    def and_part(self, part: Path) -> ReadParts:
+        return self
 
     def features(self, part: Any, row: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
         return self.values[row]
@@ -75,11 +82,13 @@ def drawn(shape: tuple[int, int], size: int, cloudy: npt.NDArray[np.bool_]) -> t
     usable = np.flatnonzero(~cloudy[pixels.row, pixels.column])
     parts: Any = ReadParts(usable, features_of(pixels.take(usable)))
     choice = Choice(draw, pixels, parts)
-    for block in blocks if choice.more.roles else ():
-        request = pixel_request(choice, block, SIZE, min_validity=1)
+    more = More(choice, parts.write)
+    for block in blocks if choice.rest else ():
+        request = pixel_request(more, block, SIZE, min_validity=1)
         validity = (~cloudy[request.row, request.column]).astype(np.uint16)
         values = (request.row * SIZE + request.column).astype(np.int16)[:, np.newaxis]
         request.take(np.arange(len(request.row)), validity, values)
+    choice.add(Drawn.concatenated(more.written), Path("second round"))
     return choice, polygons
 
 

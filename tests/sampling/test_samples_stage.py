@@ -20,6 +20,7 @@ from oso_pipeline.core.commit import sidecar_of
 from oso_pipeline.core.errors import ExitCode
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.reference.split.variants import variants
+from oso_pipeline.sampling.draw_stage import STAGE as DRAW
 from oso_pipeline.sampling.pixel_stage import STAGE as PIXELS
 from oso_pipeline.sampling.stage import STAGE
 from oso_pipeline.tasks.worker import do
@@ -240,6 +241,17 @@ def test_cost_is_planned(tiny: TinyRun) -> None:
     assert all(cost.bytes_written > 0 for cost in costs.values())
 
 
+def test_cost_follows_the_draw_once_it_is_made(tiny: TinyRun) -> None:
+    tiny.plan_samples()
+    before = tiny.stages["samples"][0]
+    tiny.sample()
+    tiny.plan_samples()
+    after = tiny.stages["samples"][0]
+    drawn = DRAW.gather(tiny.stages["draw"]).summary["drawn"]
+    assert after.cost.pixels == drawn != before.cost.pixels
+    assert after.key == before.key
+
+
 def test_samples_wait_for_all_parts_but_do_not_follow_their_keys(
     tmp_path: Path,
 ) -> None:
@@ -285,6 +297,8 @@ def test_samples_do_not_depend_on_the_margin(tmp_path: Path, more: int) -> None:
         record = task.commit_record()
         assert record is not None
         made.append((task.output().read_bytes(), record["summary"]["second_round"]))
+        left = {one.name for one in (run.run_dir / "samples").iterdir()}
+        assert left == {task.output().name, sidecar_of(task.output()).name}
     (expected, none), (found, some) = made
     assert found == expected
     assert some > none == 0

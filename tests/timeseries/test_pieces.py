@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -92,6 +93,21 @@ def test_pieces_join_to_the_whole(
         assert (bottom - top) * (right - left) <= max(limit, 4)
     if limit < 4000:
         assert len(found[2]) > 1
+
+
+@pytest.mark.parametrize("inventory", [STRIPS], indirect=True)
+def test_a_worker_that_goes_from_tile_to_tile_holds_the_files_of_one(inventory) -> None:
+    """Each open file takes memory, of strips 0.25 MB: with five tiles open that was 1 GB."""
+    rasters = OpenRasters(100)
+    whole, wanted = Block(TILE, 0, 0, 64, 64), np.ones((64, 64), bool)
+    tiles = [SPEC, replace(SPEC, bands=("B8",)), SPEC]
+    for spec in tiles:
+        reader = BlockReader(inventory, spec, rasters)
+        PieceReader(reader, 1e12).read(whole, wanted, lambda part, series: None)
+        assert len(rasters) == reader.n_files
+    kept = dict(rasters._open)
+    PieceReader(reader, 1e12).read(whole, wanted, lambda part, series: None)
+    assert dict(rasters._open) == kept, "those of one tile are not opened again"
 
 
 @pytest.mark.parametrize("inventory", [STRIPS, TILES], indirect=True)

@@ -44,7 +44,7 @@ def pixel_bytes(n_products: int, bands: tuple[str, ...]) -> float:
 
 
 def fixed_bytes(n_products: int, n_bands: int) -> int:
-    """Return the memory of a worker that holds no image but has all files open."""
+    """Return the memory of a worker that holds no image but has all files of a tile open."""
     return FIXED_BYTES + n_products * (n_bands + _MASKS) * FILE_BYTES
 
 

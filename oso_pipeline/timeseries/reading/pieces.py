@@ -94,6 +94,8 @@ class PieceReader:
 
     def __post_init__(self) -> None:
         self._bytes_per_pixel = pixel_bytes(self.reader.n_products, self.reader.spec.bands)
+        # A worker goes from tile to tile, and with the files of all of them open its memory grows.
+        self.reader.rasters.hold(self.reader.n_files)
 
     def read(self, block: Block, wanted: npt.NDArray[np.bool_], use: Use) -> None:
         """Read the parts of a block that hold wanted pixels.

@@ -57,7 +57,7 @@ class OpenRasters:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._limit = self._most = limit
         self._open: OrderedDict[Path, tuple[tuple[int, int], Any]] = OrderedDict()
         # Files known to be unchanged: looked at once a session.
         self._seen: set[Path] = set()
@@ -111,12 +111,16 @@ class OpenRasters:
         with _named(path):
             return self._dataset(path).read(1, window=window, out=out)
 
+    def hold(self, files: int) -> None:
+        """Keep so many files open at most, from now on: each takes memory (`memory.FILE_BYTES`)."""
+        with self._lock:
+            self._most = max(1, min(files, self._limit))
+            self._close_oldest(self._most)
+
     def close(self) -> None:
         """Close all files."""
         with self._lock:
-            self._seen.clear()
-            while self._open:
-                self._open.popitem()[1][1].close()
+            self._close_oldest(0)
 
     def _dataset(self, path: Path) -> Any:
         if path in self._seen:
@@ -132,14 +136,17 @@ class OpenRasters:
             # The file was replaced: the cached state of the old handle is outdated.
             del self._open[path]
             dataset.close()
-        while len(self._open) >= self._limit:
-            oldest, (_, dataset) = self._open.popitem(last=False)
-            self._seen.discard(oldest)
-            dataset.close()
+        self._close_oldest(self._most - 1)
         dataset = self._open_file(path)
         self._open[path] = (stamp, dataset)
         self._seen.add(path)
         return dataset
+
+    def _close_oldest(self, kept: int) -> None:
+        while len(self._open) > kept:
+            oldest, (_, dataset) = self._open.popitem(last=False)
+            self._seen.discard(oldest)
+            dataset.close()
 
     def _open_file(self, path: Path) -> Any:
         # Of what was extracted from archives; products of the user have no commit records.

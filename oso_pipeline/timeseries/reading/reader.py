@@ -142,6 +142,12 @@ class BlockReader:
         """Number of products that serve."""
         return len(self._used)
 
+    @property
+    def n_files(self) -> int:
+        """Number of files that are read."""
+        masks = sum(rule.asset in a.quality for a in self._used for rule in a.rules)
+        return masks + len(self._used) * len(self.spec.bands)
+
     def read(self, block: Block, wanted: npt.NDArray[np.bool_] | None = None) -> BlockSeries:
         """Read the images of a block, masks first.
 
