@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import settings
 from support import ROOT
 from support.real_data import real_data
+from support.typed_command import Oso
 
 if TYPE_CHECKING:
     from oso_pipeline.simulation import WorldSpec
@@ -68,6 +70,25 @@ def small_run(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
             result = CliRunner().invoke(app, ["run", str(config)])
             assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
     return config
+
+
+@pytest.fixture
+def oso(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Oso:
+    """Return a function that types a command, expects an exit code and returns what is said."""
+
+    def call(exit_code: int, *arguments: object) -> str:
+        from oso_pipeline import cli
+
+        monkeypatch.setattr(sys, "argv", ["oso", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        said = captured.out + captured.err
+        assert ended.value.code == exit_code, said
+        assert "Traceback" not in said
+        return said
+
+    return call
 
 
 def world_of_the_session(

@@ -22,7 +22,7 @@ from oso_pipeline.cli.results import (
 from oso_pipeline.cli.runs import reference, run, submit
 from oso_pipeline.cli.upkeep import clean, update
 from oso_pipeline.cli.worlds import demo, simulate
-from oso_pipeline.core.descriptors import shortage
+from oso_pipeline.core.descriptors import refusal, shortage
 from oso_pipeline.core.errors import ExitCode, OsoError
 
 EPILOG = (
@@ -90,5 +90,5 @@ def main() -> None:
         err.print(str(known), markup=False)
         sys.exit(int(known.exit_code))
     except OSError as error:  # what the system refuses is no bug: a full disk, too many files
-        err.print(str(shortage(error) or f"error[E-SYSTEM] {error}"), markup=False)
+        err.print(str(shortage(error) or refusal(error)), markup=False)
         sys.exit(int(ExitCode.ENVIRONMENT))

@@ -17,8 +17,8 @@ from rich.progress import (
 )
 
 from oso_pipeline.cli.console import write_or_go_silent
-from oso_pipeline.cli.terminal_tables import duration, pace
-from oso_pipeline.core.wording import counted
+from oso_pipeline.cli.terminal_tables import pace
+from oso_pipeline.core.wording import counted, duration
 from oso_pipeline.runtime.events import (
     Event,
     RunEnded,

@@ -11,7 +11,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from oso_pipeline.cli.terminal_tables import duration, pace
+from oso_pipeline.cli.terminal_tables import pace
+from oso_pipeline.core.wording import duration
 from oso_pipeline.runtime.folder.status import Status, Watch, Worker
 from oso_pipeline.tasks.heartbeat import Heartbeat
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from oso_pipeline.core.plain_text import plain
-from oso_pipeline.core.wording import counted
+from oso_pipeline.core.wording import counted, duration
 from oso_pipeline.learning.model_bank import origin_of
 from oso_pipeline.learning.model_description import Description
 from oso_pipeline.runtime.folder.cleaning import Found
@@ -150,21 +150,6 @@ def kinds_table(kinds: Mapping[str, Found], chosen: Collection[str], done: str) 
             becomes = "stays" if name not in chosen else done if found.files else ""
             table.add_row(name, str(len(found.files)), f"{found.n_bytes / 1e6:.1f} MB", becomes)
     return table
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it.
-
-    Examples
-    --------
-    >>> [duration(s) for s in (0.25, 61, 3600 * 5.5)]
-    ['0.2 s', '61 s', '5.5 h']
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 600:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def pace(done: int, seconds: float) -> str:

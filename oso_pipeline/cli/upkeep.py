@@ -9,7 +9,7 @@ import typer
 
 from oso_pipeline.cli.console import out
 from oso_pipeline.cli.options import ConfigPath, Overrides, RunPath, Workers, cluster_override
-from oso_pipeline.core.wording import counted
+from oso_pipeline.core.wording import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,6 @@ def update(
     """Take what is new since the last run: say what came and what is made again, and make it."""
     from oso_pipeline.cli.outcome import print_outcome
     from oso_pipeline.cli.running import checked_planner, run_shown
-    from oso_pipeline.cli.terminal_tables import duration
     from oso_pipeline.runtime import session
     from oso_pipeline.runtime.runner import Selection
     from oso_pipeline.runtime.update import configuration_before, find_update

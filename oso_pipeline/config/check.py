@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
@@ -13,6 +14,14 @@ from oso_pipeline.config.season_check import check_adaptation
 from oso_pipeline.core.errors import ConfigError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.regular_files import is_odd, real_place
+
+Kind = Literal["file", "folder", "any"]
+
+_ADDRESS = re.compile(r"(?:^|/)(https?|ftp|s3|gs):/+(.*)")
+_OF_THE_WEB = (
+    "download it and name the file or folder; images on the web can be described by STAC items, "
+    "with `remote: true` of the reader"
+)
 
 
 def check_paths(config: Config) -> Problems:
@@ -25,23 +34,10 @@ def check_paths(config: Config) -> Problems:
     do not fit (see `season_check`).
     """
     problems = Problems()
-    for key, path in _image_folders(config):
-        _check(key, path, "folder", problems)
-    for index, source in enumerate(config.reference.sources):
-        key = f"reference.sources[{index}]"
-        _check(f"{key}.path", source.path, "any", problems)
-        for table, path in source.tables.items():
-            _check(f"{key}.{table}", path, "file", problems)
-    if config.learning.model is not None:
-        _check("learning.model", config.learning.model, "folder", problems)
-    if config.strata is not None:
-        _check("strata.path", config.strata.path, "any", problems)
-    if config.map.area is not None:
-        _check("map.area.path", config.map.area.path, "any", problems)
-    if (independent := config.validation.independent) is not None:
-        _check("validation.independent.path", independent.path, "any", problems)
-        if isinstance(independent.crosswalk, Path):
-            _check("validation.independent.crosswalk", independent.crosswalk, "file", problems)
+    file = f" in {config.file}" if config.file else ""
+    for key, path, kind in _named_paths(config):
+        hint = f"paths are relative to the file that holds them; correct {key}{file}"
+        _check(key, path, kind, hint, problems)
     try:
         nomenclature = load_nomenclature(config.nomenclature, Path())
         problems.extend(check_adaptation(config, nomenclature))
@@ -94,6 +90,28 @@ def check_block(config: Config, fitting: int, worker_bytes: float) -> Problems:
     return problems
 
 
+def _named_paths(config: Config) -> Iterator[tuple[str, Path, Kind]]:
+    """Yield all paths that are read, each with its key and what is expected there."""
+    described = tuple(end for reader in config.imagery.readers for end in reader.files)
+    for key, path in _image_folders(config):
+        yield key, path, "any" if path.name.lower().endswith(described) else "folder"
+    for index, source in enumerate(config.reference.sources):
+        key = f"reference.sources[{index}]"
+        yield f"{key}.path", source.path, "any"
+        for table, path in source.tables.items():
+            yield f"{key}.{table}", path, "file"
+    if config.learning.model is not None:
+        yield "learning.model", config.learning.model, "folder"
+    if config.strata is not None:
+        yield "strata.path", config.strata.path, "any"
+    if config.map.area is not None:
+        yield "map.area.path", config.map.area.path, "any"
+    if (independent := config.validation.independent) is not None:
+        yield "validation.independent.path", independent.path, "any"
+        if isinstance(independent.crosswalk, Path):
+            yield "validation.independent.crosswalk", independent.crosswalk, "file"
+
+
 def _image_folders(config: Config) -> Iterator[tuple[str, Path]]:
     """Yield the folders with images of all seasons, by the key that names them."""
     for index, path in enumerate(config.imagery.paths):
@@ -103,17 +121,17 @@ def _image_folders(config: Config) -> Iterator[tuple[str, Path]]:
             yield f"adaptation.sources[{number}].imagery.paths[{index}]", path
 
 
-def _check(
-    key: str, path: Path, kind: Literal["file", "folder", "any"], problems: Problems
-) -> None:
-    hint = f"paths are relative to the file that holds them; correct {key}"
+def _check(key: str, path: Path, kind: Kind, hint: str, problems: Problems) -> None:
     try:
         is_folder, exists = path.is_dir(), path.exists()
     except (OSError, ValueError) as error:  # no permission above it, or an impossible name
         reason = getattr(error, "strerror", None) or error
         problems.error("E-PATH-READ", f"{key}: cannot be read: {reason}", path, hint)
         return
-    if not exists:
+    if not exists and (address := _ADDRESS.search(path.as_posix())):
+        message = f"{key}: {address[1]}://{address[2]} is an address on the web, expected a path"
+        problems.error("E-PATH-MISSING", message, path, _OF_THE_WEB)
+    elif not exists:
         above = next((folder for folder in path.parents if os.path.isdir(folder)), path)
         message = f"{key}: there is nothing at {path}; the part that exists is {above}"
         problems.error("E-PATH-MISSING", message, path, hint)

@@ -63,7 +63,12 @@ def findings(errors: Iterable[ErrorDetails], tree: Node) -> list[Problem]:
 
 def section_findings(error: ValidationError, tree: Node, hint: str) -> list[Problem]:
     """Turn the errors of a section that is not a part of a configuration into findings."""
-    errors = [(path_of(one, tree), one) for one in error.errors(include_url=False)]
+    return findings_of_details(error.errors(include_url=False), tree, hint)
+
+
+def findings_of_details(details: Iterable[ErrorDetails], tree: Node, hint: str) -> list[Problem]:
+    """Turn errors of a section, as pydantic details them, into findings."""
+    errors = [(path_of(one, tree), one) for one in details]
     wrong = {path for path, _ in errors}
     return [
         _section_finding(path, one, tree, hint)

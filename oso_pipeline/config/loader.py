@@ -110,7 +110,7 @@ def _loaded(
     tree = without_reference(resolve_paths(tree, environ, problems))
     problems.extend(_problems_of(tree))
     problems.raise_errors(ConfigError)
-    return without_labels(Config.model_validate(tree.plain()))
+    return without_labels(Config.model_validate(tree.plain())).loaded_from(path)
 
 
 def _settings(environ: Mapping[str, str]) -> dict[str, str]:

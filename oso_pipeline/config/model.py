@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from oso_pipeline.config.adaptation import Adaptation
 from oso_pipeline.config.independent import IndependentSet
@@ -264,6 +264,24 @@ class Config(Section):
     """The grid of the map."""
     runtime: Runtime = Runtime()
     """Execution: workers, memory, cluster."""
+    _file: Path | None = PrivateAttr(None)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that was loaded, for messages; it may extend others."""
+        return self._file
+
+    def __eq__(self, other: object) -> bool:
+        """Compare settings; from which file they were loaded makes no difference."""
+        return isinstance(other, Config) and self.model_dump() == other.model_dump()
+
+    __hash__ = Section.__hash__
+
+    def loaded_from(self, file: Path) -> Config:
+        """Return the configuration with the name of its file."""
+        named = self.model_copy()
+        named._file = file
+        return named
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from oso_pipeline.config.plugin_section import OfPlugins
 from oso_pipeline.config.section import Section
@@ -13,8 +13,12 @@ class ReaderSettings(Section):
     """Common settings of all readers.
 
     A reader derives its own from it, with ``kind: Literal["its kind"] = "its kind"``, a docstring
-    that says what it reads, and its keys.
+    that says what it reads, and its keys. If products of its family are described by files
+    other than zips, it names the ends of their names in `files`; ``imagery.paths`` may then name
+    such a file.
     """
+
+    files: ClassVar[tuple[str, ...]] = ()
 
     kind: str
     """Family of products."""

@@ -1,4 +1,4 @@
-"""Detect errors caused by too few file descriptors.
+"""Errors of the system: what it refuses, and what libraries make of too few file descriptors.
 
 Libraries report a file that they may not open as one that is damaged.
 """
@@ -6,6 +6,7 @@ Libraries report a file that they may not open as one that is damaged.
 from __future__ import annotations
 
 import errno
+import os
 import resource
 from collections.abc import Iterator
 
@@ -26,6 +27,16 @@ def shortage(error: BaseException) -> EnvironmentFailure | None:
             None,
             f"raise the limit (`ulimit -n 4096`; you may raise it to {highest}), then run again",
         )
+    )
+
+
+def refusal(error: OSError) -> Problem:
+    """Return what to tell of an operation that the system refused."""
+    return Problem(
+        "E-SYSTEM",
+        f"the system refuses an operation: {error.strerror or error}",
+        None if error.filename is None else os.fsdecode(error.filename),
+        "check that the file is there and may be read, and its disk; then run again",
     )
 
 

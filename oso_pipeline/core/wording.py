@@ -26,6 +26,21 @@ def counted(number: int, thing: str, things: str | None = None) -> str:
     return f"{number} {thing if number == 1 else things or thing + 's'}"
 
 
+def duration(seconds: float) -> str:
+    """Return a time as people say it.
+
+    Examples
+    --------
+    >>> [duration(s) for s in (0.25, 61, 3600 * 5.5)]
+    ['0.2 s', '61 s', '5.5 h']
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def grouped(texts: Iterable[str]) -> list[str]:
     """Return texts of which those that differ in nothing but numbers stand for one another.
 

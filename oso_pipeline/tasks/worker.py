@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from oso_pipeline.core.commit import withdraw_unless, write_sidecar
-from oso_pipeline.core.descriptors import shortage
+from oso_pipeline.core.descriptors import refusal, shortage
 from oso_pipeline.core.errors import EnvironmentFailure, ExitCode, OsoError, Problem
 from oso_pipeline.tasks.heartbeat import under_way
 from oso_pipeline.tasks.memory_guard import MemoryWatch, out_of_memory
@@ -74,8 +74,8 @@ def _message_of(error: Exception, task: Task, memory_bytes: float | None) -> tup
     match shortage(error) or error:
         case OsoError() as known:
             return str(known), int(known.exit_code)
-        case OSError():
-            return f"{type(error).__name__}: {error}", ExitCode.ENVIRONMENT
+        case OSError() as refused:
+            return str(refusal(refused)), ExitCode.ENVIRONMENT
         case MemoryError():
             return str(out_of_memory(task, memory_bytes)), ExitCode.ENVIRONMENT
         case _:

@@ -113,3 +113,11 @@ def test_row_62_block_larger_than_memory(config: Config, tmp_path: Path) -> None
     fitting = with_keys(tmp_path, "runtime: {block_pixels: 250000, memory_per_worker_gb: 1}")
     assert len(check_block(fitting, 250_000, 1e9)) == 0
     assert len(check_block(config, 250_000, 1e9)) == 0
+
+
+@pytest.mark.parametrize("address", ["https://host.org/images", "s3://bucket/images"])
+def test_3_6_an_address_on_the_web_is_no_path(tmp_path: Path, config: Config, address: str) -> None:
+    imagery = config.imagery.model_copy(update={"paths": (tmp_path / address,)})
+    (problem,) = check_paths(config.model_copy(update={"imagery": imagery})).errors
+    assert f"imagery.paths[0]: {address} is an address on the web, expected a path" in str(problem)
+    assert "remote: true" in str(problem)

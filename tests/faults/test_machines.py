@@ -222,6 +222,19 @@ def test_2_9_few_file_descriptors_are_named_as_such(tmp_path: Path) -> None:
     assert "damaged" not in (result.error or "")
 
 
+def opens_what_is_gone(job: Job, task: Task) -> dict[str, int]:
+    (task.run_dir / "gone.zip").read_bytes()
+    return {}
+
+
+def test_what_vanishes_under_a_task_is_named_with_what_to_do(tmp_path: Path) -> None:
+    task = Task("toy", "opens", f"{__name__}:opens_what_is_gone", tmp_path, ("out.txt",))
+    result = do(task)
+    assert result.exit_code == ExitCode.ENVIRONMENT
+    for word in ("E-SYSTEM", "No such file or directory", str(tmp_path / "gone.zip"), "run again"):
+        assert word in (result.error or "")
+
+
 def damaged(job: Job, task: Task) -> dict[str, int]:
     raise InputDataError(Problem("E-IMAGE-CUT", "an image is damaged", "a.tif", ""))
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import geopandas
@@ -13,29 +11,9 @@ import rasterio
 import shapely
 from rasterio.crs import CRS
 from support.pipeline_tools import write_config
-
-from oso_pipeline import cli
+from support.typed_command import Oso
 
 TILE = "31UCU"
-
-Oso = Callable[..., str]
-
-
-@pytest.fixture
-def oso(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Oso:
-    """Return a function that types a command, expects an exit code and returns what is said."""
-
-    def call(exit_code: int, *arguments: object) -> str:
-        monkeypatch.setattr(sys, "argv", ["oso", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        said = captured.out + captured.err
-        assert ended.value.code == exit_code, said
-        assert "Traceback" not in said
-        return said
-
-    return call
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from support.pipeline_tools import CONFIG, digests, oso, write_config
+from support.pipeline_tools import CONFIG, digests, oso, stdout_of, write_config
 
 pytestmark = pytest.mark.slow
 TILES = "30UYD, 31UCU"
@@ -87,7 +87,7 @@ def test_a_bank_holds_models_with_their_origin(
     assert origin["accuracy"]["overall_accuracy"] == accuracy["overall_accuracy"]
     assert "all run0 2018 2018-01-01 19 x 20 d 10 + 3 17" in " ".join(oso("models", bank).split())
     config = without_reference(tmp_path / "there", small_world)
-    plan = oso("plan", config, "--json", "--set", f"learning.model={bank}")
+    plan = stdout_of("plan", config, "--json", "--set", f"learning.model={bank}")
     stages = {stage["stage"]: stage["tasks"] for stage in json.loads(plan)}
     assert not stages.keys() & {"polygons", "reference", "samples", "labels", "validate"}
     assert stages["train"] == 1

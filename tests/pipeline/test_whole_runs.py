@@ -17,9 +17,9 @@ import rasterio
 import shapely
 from rasterio.windows import from_bounds
 from support.commit_checks import check_commits, check_complete
-from support.machine_tools import as_nobody, readable_by_all
+from support.machine_tools import as_nobody
 from support.machine_tools import oso as command_of_user
-from support.pipeline_tools import digests, oso, overall_accuracy, write_config
+from support.pipeline_tools import digests, oso, overall_accuracy, stdout_of, write_config
 from typer.testing import CliRunner
 
 import oso_pipeline
@@ -189,10 +189,10 @@ def test_second_run_redoes_nothing(finished: Path) -> None:
     outcome="training and what follows it outdated, samples kept; 20 -> 21 shown",
 )
 def test_plan_and_status_of_a_finished_run(finished: Path) -> None:
-    plan = json.loads(oso("plan", finished, "--json"))
+    plan = json.loads(stdout_of("plan", finished, "--json"))
     assert [stage["stage"] for stage in plan][:3] == ["inventory", "polygons", "reference"]
     assert all(stage["done"] == stage["tasks"] > 0 for stage in plan)
-    changed = json.loads(oso("plan", finished, "--json", "--set", "learning.n_trees=21"))
+    changed = json.loads(stdout_of("plan", finished, "--json", "--set", "learning.n_trees=21"))
     states = {stage["stage"]: stage["outdated"] for stage in changed}
     assert states["samples"] == 0
     assert states["train"] == states["mosaic"] / 3 == 1
@@ -204,7 +204,7 @@ def test_plan_and_status_of_a_finished_run(finished: Path) -> None:
 
 def test_plan_of_a_fresh_run_writes_nothing(small_world: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, small_world)
-    plan = {stage["stage"]: stage for stage in json.loads(oso("plan", config, "--json"))}
+    plan = {stage["stage"]: stage for stage in json.loads(stdout_of("plan", config, "--json"))}
     assert plan["predict"]["new"] >= 2
     assert plan["predict"]["bytes_to_read"] > 0
     assert plan["predict"]["core_hours"] > 0
@@ -232,20 +232,20 @@ def test_report_command_names_the_report(finished: Path) -> None:
 def test_2_17_status_and_report_of_a_run_of_another_user(finished: Path) -> None:
     nobody, folder = as_nobody(), run_dir(finished)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    with readable_by_all(folder):
-        for command, last in (
-            ("status", "report     1 done, 0 new, 0 outdated"),
-            ("report", "html"),
-        ):
-            told = command_of_user(command, folder, user=nobody)
-            assert told.returncode == 0, told.stderr
-            assert told.stdout.strip().endswith(last)
-        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-        refused = command_of_user("run", finished, user=nobody)
+    for command, last in (
+        ("status", "report     1 done, 0 new, 0 outdated"),
+        ("report", "html"),
+    ):
+        told = command_of_user(command, folder, user=nobody)
+        assert told.returncode == 0, told.stderr
+        assert told.stdout.strip().endswith(last)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    refused = command_of_user("run", finished, user=nobody)
     assert refused.returncode == 4
     assert "no permission to write" in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.fault(row=47, injected="blocks of another size", outcome="maps equal byte for byte")
 def test_maps_do_not_depend_on_block_size(
     finished: Path, small_world: Path, tmp_path: Path
@@ -271,6 +271,7 @@ def test_maps_do_not_depend_on_workers(
     assert digests(tmp_path / "run") == digests(run_dir(finished))
 
 
+@pytest.mark.slow
 def test_tiles_can_be_done_one_after_the_other(
     finished: Path, small_world: Path, tmp_path: Path
 ) -> None:
@@ -284,12 +285,13 @@ def test_tiles_can_be_done_one_after_the_other(
 
 def test_json_log_is_json(small_world: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, small_world)
-    lines = oso("run", config, "--until", "reference", "--json-log").splitlines()
+    lines = stdout_of("run", config, "--until", "reference", "--json-log").splitlines()
     events = [json.loads(line) for line in lines]
     assert {event["event"] for event in events} == {"stage_begins", "task_ended", "stage_ends"}
     assert {event["stage"] for event in events} == {"inventory", "polygons", "reference"}
 
 
+@pytest.mark.slow
 def test_runs_give_intervals_over_splits(small_world: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, small_world)
     oso("run", config, "--set", "validation.runs=3", "--set", "learning.n_trees=5")
@@ -298,6 +300,7 @@ def test_runs_give_intervals_over_splits(small_world: Path, tmp_path: Path) -> N
     assert runs["overall_accuracy"]["degrees_of_freedom"] == 2
 
 
+@pytest.mark.slow
 def test_strata_have_models_of_their_own(small_world: Path, tmp_path: Path) -> None:
     strata = f"strata: {{path: {small_world}/regions.gpkg, field: region}}\n"
     config = write_config(tmp_path, small_world, strata)

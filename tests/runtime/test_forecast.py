@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from support.toy_stages import Total
 
-from oso_pipeline.cli.terminal_tables import duration, needs_table, plan_table, time_and_cost
+from oso_pipeline.cli.terminal_tables import needs_table, plan_table, time_and_cost
+from oso_pipeline.core.wording import duration
 from oso_pipeline.runtime import calibration
 from oso_pipeline.runtime.calibration import NOMINAL, Speed
 from oso_pipeline.runtime.forecast import Forecast, Ledger

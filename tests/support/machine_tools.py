@@ -42,26 +42,15 @@ def as_nobody() -> list[str]:
     """Return what comes before a command that a user without home or entry in passwd runs.
 
     That user may read everything, as the installation may lie in a home of root's, but write
-    only what is everybody's.
+    only what is everybody's. The bit lets `os.access` say so too, which else asks without
+    capabilities: then folders of pytest would have to be open to all, and each start of pytest
+    by a test beside closes them.
     """
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root may run a command as another user, with setpriv of util-linux")
     who = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    return ["setpriv", *who, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
-
-
-@contextmanager
-def readable_by_all(path: Path) -> Iterator[None]:
-    """Let every user reach a path below the folders of pytest, which are their owner's alone."""
-    closed = {folder: folder.stat().st_mode for folder in path.parents if folder != Path("/")}
-    closed = {folder: mode for folder, mode in closed.items() if mode & 0o005 != 0o005}
-    for folder, mode in closed.items():
-        folder.chmod(mode | 0o055)
-    try:
-        yield
-    finally:
-        for folder, mode in closed.items():
-            folder.chmod(mode)
+    reading = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    return ["setpriv", *who, *reading, "--securebits=+no_setuid_fixup"]
 
 
 @contextmanager

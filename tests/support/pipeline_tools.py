@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from click.testing import Result
 from typer.testing import CliRunner
 
 from oso_pipeline.cli import app
@@ -55,10 +56,19 @@ def overall_accuracy(run_dir: Path) -> float:
 
 
 def oso(*arguments: object) -> str:
-    """Run the command in this process; it must end well."""
+    """Run the command in this process; it must end well. Return what a user sees of it."""
+    return _ended_well(arguments).output
+
+
+def stdout_of(*arguments: object) -> str:
+    """Run the command as `oso`, and return what a program reads of it, without warnings."""
+    return _ended_well(arguments).stdout
+
+
+def _ended_well(arguments: tuple[object, ...]) -> Result:
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
-    return result.output
+    return result
 
 
 def copy_as_demo(config: Path, folder: Path) -> None:

@@ -46,7 +46,7 @@ def memory_problems(planner: Planner, stages: Iterable[Stage]) -> Problems:
             f"task {task.stage} {task.name} needs about {needed:.1f} GB of memory, a worker has "
             f"runtime.memory_per_worker_gb: {limit / 1e9:g}"
             + (f"; so do {len(todo) - 1} more of its stage" if len(todo) > 1 else ""),
-            None,
+            planner.config.file,
             f"set runtime.memory_per_worker_gb to {needed:.1f}, with fewer runtime.workers where "
             "the machine has no more" + (f"; {stage.memory_hint}" if stage.memory_hint else ""),
         )
