@@ -15,7 +15,7 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -84,7 +84,7 @@ def member_names(archive: Path) -> list[str]:
     ArchiveError
         If the zip cannot be read, or holds too many.
     """
-    names = [i.filename.replace("\\", "/") for i in _infos(archive) if not i.is_dir()]
+    names = [i.filename.replace("\\", "/") for i in members_of(archive) if not i.is_dir()]
     return [name for name in names if not is_clutter(name)]
 
 
@@ -130,7 +130,7 @@ class FolderContents:
     @cached_property
     def _files(self) -> dict[str, os.DirEntry[str]]:
         found: dict[str, os.DirEntry[str]] = {}
-        for place in (self.folder, *(self.folder / name for name in self.needed.folders)):
+        for place in (self.folder, *_places(self.folder, self.needed.folders)):
             if place.is_dir():
                 with os.scandir(place) as entries:
                     files = [
@@ -176,8 +176,8 @@ class ZipContents:
     needed
         Which of its members are read.
     stem
-        Folder within the zip and what the names of the product begin with, ``FOLDER/STEM``;
-        '' where it has the zip to itself.
+        Folder within the zip and what the names of the product begin with, ``FOLDER/STEM``, or
+        the folder alone, ``FOLDER/``; '' where it has the zip to itself.
     """
 
     def __init__(self, archive: Path, target: Path, needed: AllowList, stem: str = "") -> None:
@@ -189,10 +189,10 @@ class ZipContents:
     @cached_property
     def _members(self) -> dict[str, zipfile.ZipInfo]:
         members: dict[str, zipfile.ZipInfo] = {}
-        for info in _infos(self.archive):
+        for info in members_of(self.archive):
             name = PurePosixPath(info.filename.replace("\\", "/")).name
             if not info.is_dir() and name in self.needed and self._is_own(info.filename):
-                _refuse_odd(info, name, members)
+                refuse_odd(info, name, members)
                 members[name] = info
         return members
 
@@ -208,7 +208,7 @@ class ZipContents:
     def read_bytes(self, name: str, limit: int) -> bytes:
         """Return the content of a small file, at most `limit` + 1 bytes of it."""
         with (
-            _opened(self.archive) as stream,
+            opened_archive(self.archive) as stream,
             damage_as(ArchiveError, f"member {name} is damaged"),
             stream.open(self._members[name]) as member,
         ):
@@ -225,7 +225,7 @@ class ZipContents:
         ArchiveError
             If the checksum of a member is wrong.
         """
-        with _opened(self.archive) as stream:
+        with opened_archive(self.archive) as stream:
             return {name: self._extract(stream, name) for name in names}
 
     def digest(self) -> str:
@@ -236,6 +236,8 @@ class ZipContents:
     def _is_own(self, member: str) -> bool:
         if is_clutter(member):
             return False
+        if self.stem.endswith("/"):
+            return member.replace("\\", "/").startswith(self.stem)
         own = str(_home(member, self.needed) / self.needed.stem_of(PurePosixPath(member).name))
         return not self.stem or own.casefold() == self.stem.casefold()
 
@@ -267,14 +269,30 @@ def contents_of(
     return ZipContents(path, target, needed, stem)
 
 
+def _places(folder: Path, names: Iterable[str]) -> Iterator[Path]:
+    """Return the folders below one of some names; ``*`` stands for any folder."""
+    for name in names:
+        if "*" in name:
+            yield from sorted(folder.glob(name))
+        else:
+            yield folder / name
+
+
 def _home(file: str, needed: AllowList) -> PurePosixPath:
     """Return the folder of the product that a file lies in, or in a folder of which it lies."""
     folder = PurePosixPath(file.replace("\\", "/")).parent
     return folder.parent if folder.name.upper() in needed.folders else folder
 
 
-def _infos(archive: Path) -> list[zipfile.ZipInfo]:
-    with _opened(archive) as stream:
+def members_of(archive: Path) -> list[zipfile.ZipInfo]:
+    """Return all members of a zip, folders included.
+
+    Raises
+    ------
+    ArchiveError
+        If the zip cannot be read, or holds too many.
+    """
+    with opened_archive(archive) as stream:
         # An empty name is legal in the format and means nothing.
         infos = [info for info in stream.infolist() if info.filename]
     if len(infos) > MAX_MEMBERS:
@@ -282,7 +300,14 @@ def _infos(archive: Path) -> list[zipfile.ZipInfo]:
     return infos
 
 
-def _opened(archive: Path) -> zipfile.ZipFile:
+def opened_archive(archive: Path) -> zipfile.ZipFile:
+    """Return a zip, open.
+
+    Raises
+    ------
+    ArchiveError
+        If it is no zip, cut, or no regular file.
+    """
     if archive.is_symlink() and not archive.exists():
         raise ArchiveError("is a link that leads nowhere")
     size = archive.stat().st_size
@@ -292,16 +317,37 @@ def _opened(archive: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(archive)
 
 
-def _refuse_odd(info: zipfile.ZipInfo, name: str, members: Mapping[str, object]) -> None:
+def refuse_odd(
+    info: zipfile.ZipInfo,
+    name: str,
+    members: Mapping[str, object],
+    max_bytes: int = MAX_MEMBER_BYTES,
+) -> None:
+    """Refuse a member that is not what a delivery holds.
+
+    Parameters
+    ----------
+    info, name
+        The member, and its name in the product.
+    members
+        Those before it, by name.
+    max_bytes
+        The largest size that is accepted.
+
+    Raises
+    ------
+    ArchiveError
+        If it is there twice, a link, encrypted or too large.
+    """
     if name in members:
         raise ArchiveError(f"holds two members named {name}")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise ArchiveError(f"member {name} is a symbolic link")
     if info.flag_bits & 1:
         raise ArchiveError(f"member {name} is encrypted")
-    if info.file_size > MAX_MEMBER_BYTES:
+    if info.file_size > max_bytes:
         raise ArchiveError(
-            f"member {name} has {info.file_size} bytes, at most {MAX_MEMBER_BYTES} are accepted"
+            f"member {name} has {info.file_size} bytes, at most {max_bytes} are accepted"
         )
 
 

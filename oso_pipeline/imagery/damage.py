@@ -16,6 +16,10 @@ _OF_CONTENT = (None, errno.EINVAL, errno.EOVERFLOW, errno.ELOOP, errno.EISDIR)
 to themselves or to a folder."""
 
 
+class UnreadableRaster(ValueError):
+    """A raster that cannot be read; the text says why."""
+
+
 @contextmanager
 def damage_as(kind: type[ValueError], what: str) -> Iterator[None]:
     """Turn whatever a parser raises into an error of `kind` that begins with `what`."""

@@ -30,7 +30,8 @@ class AllowList:
     names
         Text that the file names must contain.
     folders
-        Folders within that of the product which are searched too, by name.
+        Folders within that of the product which are searched too, by name; ``*`` stands for any
+        folder.
     metadata
         Ends of the names of metadata: small files whose content enters the digest of a product.
     """
