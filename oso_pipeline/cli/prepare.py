@@ -97,12 +97,13 @@ def plan(
     """Show what a run would do, why, and how long it takes, without doing anything."""
     from oso_pipeline.cli import terminal_tables
     from oso_pipeline.cli.running import warned
+    from oso_pipeline.imagery.passes_check import NOTE
     from oso_pipeline.runtime import calibration, session
     from oso_pipeline.runtime.checks.disk import disk_space
 
     planner = session.planner_of(session.read(config, set_))
     try:
-        warned(session.checked(planner))
+        notes = warned(session.checked(planner)).notes
     except OsoError as error:
         if not as_json and any(problem.code == "E-RUN-MEMORY" for problem in error.problems):
             # So that one sees beside the others which stage is too large.
@@ -120,6 +121,8 @@ def plan(
         for line in terminal_tables.time_and_cost(plans, forecast, price):
             out.print(line, highlight=False)
         out.print(str(disk_space(planner, planner.stages)))
+        for note in (one for one in notes if NOTE in one):
+            out.print(note, markup=False, highlight=False)
         for stage in plans:
             for why, count in stage.reasons.most_common(3):
                 out.print(f"{stage.name}: {count} of {len(stage.tasks)}: {why}")

@@ -8,9 +8,10 @@ from dataclasses import MISSING, Field, dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from oso_pipeline.imagery.clear import ClearRule
+from oso_pipeline.imagery.processing import UNSTATED, Processing
 
 Reason = Literal[
     "not_recognised",
@@ -23,6 +24,7 @@ Reason = Literal[
     "older_version",
     "outside_season",
     "acquired_later",
+    "not_fetched",
 ]
 """Why a product is skipped: see the texts of `REASONS`."""
 
@@ -37,12 +39,23 @@ REASONS: dict[Reason, str] = {
     "older_version": "another product of the same acquisition is better",
     "outside_season": "outside the season and its margin",
     "acquired_later": "acquired after imagery.as_of",
+    "not_fetched": "known to the ledger of `oso fetch`, and not there",
 }
+
+
+class StatedPlace(NamedTuple):
+    """Grid of an image that is not read yet: EPSG code, upper-left corner in metres, size."""
+
+    epsg: int
+    x: float
+    y: float
+    rows: int
+    columns: int
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A file of an acquisition: a band, or a quality layer.
+    """An image of an acquisition: a band, or a quality layer.
 
     Reflectance is ``scale * number + offset``; a number equal to `nodata` is no data, which is
     tested before scale and offset apply.
@@ -50,17 +63,27 @@ class Asset:
     Parameters
     ----------
     href
-        Where the file is: the path of a GeoTIFF that holds one band.
+        Where the image is: the path of a GeoTIFF or JPEG 2000 file that holds one band, or, of
+        what is copied before it is read, the name by which GDAL opens an array of a Zarr store, or
+        a URL.
     resolution_m
         Side of a pixel, metres.
     scale, offset
         From the number in the file to reflectance; of bands only, which need a scale.
     nodata
         The number that stands for no data; of bands only.
+    saturated
+        The number that stands for a saturated detector, which is no observation either; of bands
+        only, None where saturation stands in a quality layer.
+    grid
+        Of a file that cannot be opened where it is: as the metadata state it.
     size_bytes
-        Size of the file.
+        Size of the source.
     checksum
         Of its content, with the name of the method, ``sha256:...``, where it is known.
+    cached
+        The copy that is read instead, a TIFF with the same numbers on the same grid in the cache
+        of the run; None where the source is read. Readers leave it out.
     """
 
     href: str
@@ -70,11 +93,14 @@ class Asset:
     nodata: float | None = None
     size_bytes: int = 0
     checksum: str | None = None
+    saturated: float | None = None
+    grid: StatedPlace | None = None
+    cached: str | None = None
 
     @cached_property
     def path(self) -> Path:
-        """The file."""
-        return Path(self.href)
+        """The file that is read: the copy where there is one."""
+        return Path(self.cached or self.href)
 
 
 @dataclass(frozen=True)
@@ -105,6 +131,8 @@ class Acquisition:
         Cloud cover of the scene, 0-100, if the metadata state it.
     path
         The folder or archive that was found.
+    processing
+        How it was made, as far as its metadata tell.
     """
 
     product_id: str
@@ -118,6 +146,7 @@ class Acquisition:
     rules: tuple[ClearRule, ...]
     cloud_percent: float | None = None
     path: Path = Path()
+    processing: Processing = UNSTATED
 
     @property
     def assets(self) -> tuple[Asset, ...]:
@@ -143,6 +172,7 @@ class Acquisition:
             "cloud_percent": self.cloud_percent,
             "size_bytes": self.size_bytes,
             "path": str(self.path),
+            **self.processing.to_row(),
             "bands": _assets_to_json(self.bands),
             "quality": _assets_to_json(self.quality),
             "rules": json.dumps([rule.to_json() for rule in self.rules]),
@@ -163,6 +193,7 @@ class Acquisition:
             rules=tuple(ClearRule.from_json(rule) for rule in json.loads(row["rules"])),
             cloud_percent=row["cloud_percent"],
             path=Path(row["path"]),
+            processing=Processing.from_row(row),
         )
 
 
@@ -184,6 +215,8 @@ class Skipped:
         The folder or archive.
     acquired
         Date and time, UTC, where known.
+    platform
+        ``S2A``, ``S2B`` ..., where known.
     """
 
     product_id: str
@@ -192,6 +225,7 @@ class Skipped:
     detail: str
     path: Path
     acquired: datetime | None = None
+    platform: str | None = None
 
     def to_row(self) -> dict[str, Any]:
         """Return the product as a row of the inventory."""
@@ -201,6 +235,7 @@ class Skipped:
             "product_id": self.product_id,
             "tile": self.tile,
             "acquired": self.acquired,
+            "platform": self.platform,
             "reason": self.reason,
             "detail": self.detail,
             "path": str(self.path),
@@ -217,6 +252,7 @@ class Skipped:
             row["detail"],
             Path(row["path"]),
             acquired,
+            row["platform"],
         )
 
 
@@ -233,6 +269,7 @@ _EMPTY: dict[str, Any] = {
     "cloud_percent": None,
     "size_bytes": None,
     "path": "",
+    **UNSTATED.to_row(),
     "bands": None,
     "quality": None,
     "rules": None,
@@ -253,7 +290,12 @@ def _differs(asset: Asset, field: Field[Any]) -> bool:
 
 
 def _assets_from_json(text: str) -> dict[str, Asset]:
-    return {name: Asset(**content) for name, content in json.loads(text).items()}
+    return {name: _asset_from_json(content) for name, content in json.loads(text).items()}
+
+
+def _asset_from_json(content: dict[str, Any]) -> Asset:
+    grid = content.pop("grid", None)
+    return Asset(**content, grid=None if grid is None else StatedPlace(*grid))
 
 
 def _as_utc(moment: datetime) -> datetime:

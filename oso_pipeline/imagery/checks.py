@@ -15,6 +15,8 @@ from odc.geo.geobox import GeoBox
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.imagery.acquisition import Acquisition, Asset
+from oso_pipeline.imagery.damage import UnreadableRaster
+from oso_pipeline.imagery.header import Header, greatest_value, read_header
 from oso_pipeline.imagery.placement import (
     ProductRasters,
     StatedGrid,
@@ -22,7 +24,6 @@ from oso_pipeline.imagery.placement import (
     check_origins,
     report_each,
 )
-from oso_pipeline.imagery.tiff import Header, UnreadableRaster, greatest_value, read_header
 
 _REFLECTANCE_TYPES = ("int16", "uint16", "float32", "float64")
 _MASK_TYPES = ("uint8", "uint16", "int16")

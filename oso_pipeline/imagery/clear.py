@@ -68,6 +68,25 @@ class ClearRule:
         return cls(content["asset"], needed=content["needed"], **numbers)
 
 
+def refused_bits(policy: ClearPolicy, products: str) -> str | None:
+    """Return why a policy has no meaning for products with classes; None where it has one.
+
+    Parameters
+    ----------
+    policy
+        Clear rule of the configuration.
+    products
+        What they are and have, for example ``SAFE products have a scene classification``.
+    """
+    if not isinstance(policy, tuple):
+        return None
+    bits = ", ".join(map(str, policy))
+    return (
+        f"imagery.clear lists bits of a cloud mask ({bits}); {products}, whose values are "
+        "classes, not bits"
+    )
+
+
 def clear_pixels(
     quality: Mapping[str, npt.NDArray[np.integer]], rules: Iterable[ClearRule]
 ) -> npt.NDArray[np.bool_]:

@@ -21,14 +21,15 @@ from distributed.protocol.pickle import dumps, loads
 from oso_pipeline.config.readers import ReaderSettings
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.sensors import SENTINEL2
-from oso_pipeline.imagery.acquisition import Acquisition, Skipped
+from oso_pipeline.imagery.acquisition import Acquisition, Asset, Skipped
 from oso_pipeline.imagery.checks import check_acquisition
 from oso_pipeline.imagery.clear import ClearPolicy
 from oso_pipeline.imagery.contract import faults_of
+from oso_pipeline.imagery.header import ZARR, driver_of, read_header
 from oso_pipeline.imagery.protocol import Candidate, Request
 from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.search import find_products
-from oso_pipeline.imagery.tiff import read_header
+from oso_pipeline.imagery.zarr.array import files_of
 
 
 def check_reader(
@@ -129,7 +130,8 @@ class _Trial:
             yield f"{candidate.product_id}: digest differs from call to call"
         if reader.digest(moved) != reader.digest(candidate):
             yield f"{candidate.product_id}: digest depends on where the product lies"
-        rasters = sorted(moved.path.rglob("*.tif")) if moved.path.is_dir() else []
+        home = self._home(moved)
+        rasters = sorted(home.rglob("*.tif")) if home.is_dir() else []
         for raster in rasters[:1]:
             with raster.open("ab") as stream:
                 stream.write(b"0")
@@ -158,9 +160,11 @@ class _Trial:
         request = Request(found.tile, self.bands, "error", "oso", (self.settings,))
         yield from (f"{name}: {problem}" for problem in faults_of(found, request))
         for asset in found.assets:
-            if not asset.path.is_absolute() or not asset.path.is_file():
+            files = _files_of(asset)
+            size = sum(file.stat().st_size for file in files if file.is_file())
+            if not files or not all(file.is_absolute() and file.is_file() for file in files):
                 yield f"{name}: {asset.href} is not the absolute path of a file"
-            elif asset.path.stat().st_size != asset.size_bytes:
+            elif size != asset.size_bytes and files[0] != found.path:
                 yield f"{name}: {asset.href} is said to have {asset.size_bytes} bytes"
         problems = Problems()
         check_acquisition(found, problems)
@@ -172,11 +176,11 @@ class _Trial:
 
     def missing_band(self, candidate: Candidate, found: Acquisition) -> Iterator[str]:
         """Take a band away: the date is left out, or the run stops, as configured."""
-        band = found.bands[self.bands[0]].path
-        if not band.is_relative_to(candidate.path.absolute()):
+        band, home = _files_of(found.bands[self.bands[0]])[0], self._home(candidate).absolute()
+        if band == found.path or not band.is_relative_to(home):
             return  # of an archive
         less = self._copy(candidate, "incomplete")
-        (less.path / band.relative_to(candidate.path.absolute())).unlink()
+        (self._home(less) / band.relative_to(home)).unlink()
         left_out = self.read(less, "skip")
         if not (isinstance(left_out, Skipped) and left_out.reason == "incomplete"):
             yield f"{candidate.product_id}: without {band.name} and with skip gives {left_out}"
@@ -185,13 +189,24 @@ class _Trial:
             yield f"{candidate.product_id}: without {band.name} and with error gives {stopped}"
 
     def _copy(self, candidate: Candidate, folder: str) -> Candidate:
-        path = self.scratch / folder / candidate.path.name
+        home = self._home(candidate)
+        path = self.scratch / folder / home.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if candidate.path.is_dir():
-            shutil.copytree(candidate.path, path)
+        if home.is_dir():
+            shutil.copytree(home, path)
         else:
-            shutil.copy(candidate.path, path)
-        return replace(candidate, path=path)
+            shutil.copy(home, path)
+        return replace(candidate, path=path / candidate.path.relative_to(home))
+
+    def _home(self, candidate: Candidate) -> Path:
+        """Return the path of a product; of one that a file describes, the folder of that file."""
+        described = candidate.path.name.lower().endswith(self.readers.files)
+        return candidate.path.parent if described else candidate.path
+
+
+def _files_of(asset: Asset) -> list[Path]:
+    """Return the files that hold an asset; of an array in a zip, the zip."""
+    return files_of(asset.href) if driver_of(asset.href) == ZARR else [asset.path]
 
 
 def _listing(folder: Path) -> list[tuple[str, int, int]]:

@@ -6,6 +6,7 @@ from math import isfinite
 
 from oso_pipeline.core.errors import Problem, Problems
 from oso_pipeline.imagery.acquisition import Acquisition, Asset, Reason, Skipped
+from oso_pipeline.imagery.metadata_file import MetadataError
 from oso_pipeline.imagery.protocol import Candidate, Request
 
 RESOLUTIONS_M = (10, 20)
@@ -65,8 +66,22 @@ def faults_of(acquisition: Acquisition, request: Request) -> list[Problem]:
 
 def skip(candidate: Candidate, tile: str, reason: Reason, detail: str) -> Skipped:
     """Return a product as one that is not used, for the inventory of a tile."""
-    path = candidate.path.absolute()
-    return Skipped(candidate.product_id, tile, reason, detail, path, candidate.acquired)
+    return Skipped(
+        candidate.product_id,
+        tile,
+        reason,
+        detail,
+        candidate.path.absolute(),
+        candidate.acquired,
+        candidate.platform or None,
+    )
+
+
+def left_out(item: Acquisition, reason: Reason, detail: str) -> Skipped:
+    """Return a product that has been read as one that is not used."""
+    return Skipped(
+        item.product_id, item.tile, reason, detail, item.path, item.acquired, item.platform
+    )
 
 
 def incomplete(
@@ -98,6 +113,39 @@ def incomplete(
         return None
     problems.warn(f"W-{code}", f"date left out: {found}", candidate.path)
     return skip(candidate, request.tile, "incomplete", found)
+
+
+def unreadable(
+    candidate: Candidate, error: ValueError, request: Request, problems: Problems
+) -> Skipped | None:
+    """Leave out a product whose metadata or archive cannot be read, or stop, as configured.
+
+    Parameters
+    ----------
+    candidate
+        The product.
+    error
+        Finding; a :class:`~oso_pipeline.imagery.metadata_file.MetadataError` is of the metadata
+        (``IMAGE-METADATA``), any other of the product (``IMAGE-ARCHIVE``).
+    request
+        Its `incomplete` decides.
+    problems
+        Takes a warning or an error.
+
+    Returns
+    -------
+    Skipped or None
+        The product as skipped; None where it is an error.
+    """
+    again = "fetch the product again, or take it out of the folder"
+    bad_metadata = isinstance(error, MetadataError)
+    code = "IMAGE-METADATA" if bad_metadata else "IMAGE-ARCHIVE"
+    found = f"the metadata file {error}" if bad_metadata else f"the product {error}"
+    if request.incomplete == "error":
+        problems.error(f"E-{code}", found, candidate.path, again)
+        return None
+    problems.warn(f"W-{code}", f"date left out: {found}", candidate.path, again)
+    return skip(candidate, request.tile, "unreadable", str(error))
 
 
 def _faults_of_band(name: str, asset: Asset, acquisition: Acquisition) -> list[Problem]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,22 @@ _SCHEMA = pa.schema(
         ("cloud_percent", pa.float64()),
         ("size_bytes", pa.int64()),
         ("path", pa.string()),
+        ("processor", pa.string()),
+        ("processor_version", pa.string()),
+        ("baseline", pa.string()),
+        ("cams", pa.bool_()),
+        ("aerosol_optical_depth", pa.float64()),
+        ("sun_zenith_deg", pa.float64()),
+        ("relative_orbit", pa.int16()),
+        ("aerosols", pa.string()),
         ("bands", pa.string()),
         ("quality", pa.string()),
         ("rules", pa.string()),
     ]
 )
 _KEY = b"oso_pipeline"
-FORMAT = 2
-"""Format of the file: since 2 each product has assets and rules."""
+FORMAT = 3
+"""Format of the file: since 2 each product has assets and rules, since 3 its processing."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +85,15 @@ class Inventory:
         """One row per product, used ones first."""
         return [a.to_row() for a in self.acquisitions] + [s.to_row() for s in self.skipped]
 
+    def listing(self, others: Iterable[Skipped]) -> Inventory:
+        """Return the inventory with some more products that are not used."""
+        return replace(self, skipped=in_order((*self.skipped, *others)))
+
     def counts(self) -> dict[str, Any]:
         """Return numbers of products found, used and skipped by reason, and bytes used."""
         reasons = Counter(item.reason for item in self.skipped)
         return {
-            "found": len(self.acquisitions) + len(self.skipped),
+            "found": len(self.acquisitions) + len(self.skipped) - reasons["not_fetched"],
             "used": len(self.acquisitions),
             "skipped": dict(sorted(reasons.items())),
             "bytes": sum(item.size_bytes for item in self.acquisitions),

@@ -10,13 +10,22 @@ from pathlib import Path
 
 from oso_pipeline.core.errors import InputDataError, Problem, Problems
 from oso_pipeline.imagery.acquisition import REASONS, Acquisition, Reason, Skipped
+from oso_pipeline.imagery.cache.copies import Copies
 from oso_pipeline.imagery.checks import check_series, most_common_grid
-from oso_pipeline.imagery.contract import faults_of, skip
+from oso_pipeline.imagery.contract import faults_of, left_out, skip
 from oso_pipeline.imagery.inventory import Inventory, in_order
+from oso_pipeline.imagery.pixel_check import check_pixels
 from oso_pipeline.imagery.protocol import Candidate, Product, Request
 from oso_pipeline.imagery.readers import Readers
+from oso_pipeline.imagery.sanity import check_alike
 from oso_pipeline.imagery.search import Unknown
 from oso_pipeline.imagery.tile_grid import layout_of, shared_layout
+from oso_pipeline.imagery.twice import in_several_formats, several_formats, twice_seen
+
+_IF_HALVES = (
+    "nothing, if these are two versions; if they show two parts of the tile, fetch both in one "
+    "processing baseline"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +74,20 @@ class InventoryBuilder:
         Folder that takes the files of archives.
     problems
         Takes errors and warnings.
+    copies
+        The products that are read from copies; none by default.
     """
 
     request: Request
     period: Period
     extracted: Path
     problems: Problems = field(default_factory=Problems)
+    copies: Copies = field(default_factory=Copies)
 
     def __post_init__(self) -> None:
         self._readers = Readers.of(self.request.readers)
         self._left_out: list[Problem] = []
+        self._copied: list[Acquisition] = []
 
     def build(
         self, candidates: Sequence[Candidate], unrecognised: Iterable[Unknown], may_be_empty: bool
@@ -100,23 +113,27 @@ class InventoryBuilder:
         skipped = [self._unknown(one) for one in unrecognised]
         for group in _observations(candidates):
             self._best_of(group, used, skipped)
-        used = self._on_one_grid(used, skipped)
-        layouts = [layout_of(item) for item in used]
+        used = self._on_one_grid(self._of_one_name(used, skipped), skipped)
         if used:
             self._warn_of_scales(used)
+            check_alike(used, tile, self.problems)
+            check_pixels(used, layout_of(used[0]).grid, tile, self.problems)
+            self.problems.extend(twice_seen(used, self._readers.composites))
         elif not may_be_empty:
             # Where nothing is left, the reasons of all products are one mistake to fix.
             self.problems.extend(self._left_out)
             if not self.problems.errors:
                 self._no_product(skipped)
         self.problems.raise_errors(InputDataError)
-        layout = shared_layout(layouts, tile)
+        # All checks above read the sources: the copies are made later.
+        used = [self.copies.named(item) if item in self._copied else item for item in used]
+        layout = shared_layout([layout_of(item) for item in used], tile)
         return Inventory(tile, layout.grid, layout.block_shape, in_order(used), in_order(skipped))
 
     def _best_of(
         self, group: list[Candidate], used: list[Acquisition], skipped: list[Skipped]
     ) -> None:
-        """Use the best readable product of one acquisition; list the others as skipped."""
+        """Use the best readable product of one acquisition, or its parts; list the others."""
         opened: list[tuple[Candidate, Product]] = []
         for candidate in group:
             if reason := self.period.leaves_out(candidate.acquired):
@@ -133,10 +150,10 @@ class InventoryBuilder:
         # Equal names: a folder before an archive, then by path.
         opened.sort(key=lambda pair: (pair[0].path.is_file(), str(pair[0].path)))
         opened.sort(key=lambda pair: pair[1].candidate.rank, reverse=True)
-        chosen: Acquisition | None = None
+        chosen: list[tuple[Product, Acquisition]] = []
         for candidate, product in opened:
-            if chosen is not None:
-                self._superseded(candidate, product, chosen, skipped)
+            if any(not _completes(product, better) for better, _ in chosen):
+                self._superseded(candidate, product, chosen[0][1], skipped)
                 continue
             found = Problems()
             result = product.read(self.request, found)
@@ -145,8 +162,10 @@ class InventoryBuilder:
                 if faults := faults_of(result, self.request):
                     self.problems.extend(faults)
                     continue
-                chosen = result
+                chosen.append((product, result))
                 used.append(result)
+                if candidate in self.copies.candidates:
+                    self._copied.append(result)
             elif isinstance(result, Skipped):
                 skipped.append(result)
 
@@ -164,6 +183,18 @@ class InventoryBuilder:
         detail = found.errors[0].message
         return [skip(candidate, self.request.tile, "contradictory", detail)]
 
+    def _of_one_name(
+        self, used: Sequence[Acquisition], skipped: list[Skipped]
+    ) -> list[Acquisition]:
+        """Return the products without those that another reader reads under the same name."""
+        found = in_several_formats(used, self._readers.families)
+        skipped += [
+            left_out(item, "older_version", f"the same product is used as {other.family}")
+            for item, other in found
+        ]
+        self.problems.extend(several_formats(found))
+        return [item for item in used if item not in [one for one, _ in found]]
+
     def _on_one_grid(
         self, used: Sequence[Acquisition], skipped: list[Skipped]
     ) -> list[Acquisition]:
@@ -179,28 +210,21 @@ class InventoryBuilder:
         odd = [item for item in used if grids[item.product_id] != shared]
         for item, error in zip(odd, found.errors, strict=True):
             self.problems.extend([_left_out_for(error)])
-            skipped.append(
-                Skipped(
-                    item.product_id,
-                    item.tile,
-                    "contradictory",
-                    error.message,
-                    item.path,
-                    item.acquired,
-                )
-            )
+            skipped.append(left_out(item, "contradictory", error.message))
         return [item for item in used if item not in odd]
 
     def _superseded(
         self, candidate: Candidate, product: Product, chosen: Acquisition, skipped: list[Skipped]
     ) -> None:
         named = product.candidate
-        detail = f"{chosen.product_id} is used"
-        self.problems.warn(
-            "W-IMAGE-VERSIONS",
-            f"{named.product_id} is one acquisition with {detail}",
-            candidate.path,
-        )
+        if named.product_id == chosen.product_id:
+            detail = f"the one in {chosen.path} is used"
+            found, hint = f"{named.product_id} is there more than once; {detail}", None
+        else:
+            detail = f"{chosen.product_id} is used"
+            found = f"{named.product_id} shows the same acquisition as another product; {detail}"
+            hint = _IF_HALVES if hasattr(product, "completes") else None
+        self.problems.warn("W-IMAGE-VERSIONS", found, candidate.path, hint)
         skipped.append(skip(named, self.request.tile, "older_version", detail))
 
     def _unknown(self, found: Unknown) -> Skipped:
@@ -209,11 +233,16 @@ class InventoryBuilder:
             "W-IMAGE-UNKNOWN",
             f"{path.name} is not recognised as a product and left out: {found.detail}",
             path,
-            "unpack it; products are read as folders or as zips"
-            if found.reason == "packed"
-            else f"expected {self._readers.expected}",
+            self._hint(found.reason),
         )
         return Skipped(path.name, self.request.tile, found.reason, found.detail, path.absolute())
+
+    def _hint(self, reason: Reason) -> str:
+        if reason == "packed":
+            return "unpack it; products are read as folders or as zips"
+        if reason == "unreadable":
+            return "repair it or fetch it again, or take it out of the folder"
+        return f"expected {self._readers.expected}"
 
     def _warn_of_scales(self, used: Sequence[Acquisition]) -> None:
         scales = Counter(scale for item in used for scale in _scales(item))
@@ -247,6 +276,12 @@ def _observations(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
         key = (candidate.family, *candidate.observation)
         groups.setdefault(key, []).append(candidate)
     return [groups[key] for key in sorted(groups)]
+
+
+def _completes(product: Product, better: Product) -> bool:
+    """Return whether two products of one acquisition show different parts of the tile."""
+    completes = getattr(product, "completes", None)
+    return completes is not None and bool(completes(better))
 
 
 def _left_out_for(error: Problem) -> Problem:

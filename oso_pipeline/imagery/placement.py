@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.tiles import TILE_SIZE_M, Tile
-from oso_pipeline.imagery.tiff import Header
+from oso_pipeline.imagery.header import Header
 
 SNAP = 1e-6
 """Deviations of origin and pixel size below this share of a pixel are rounding."""

@@ -1,6 +1,6 @@
 """Protocol of readers of product families, and requests to them.
 
-Another family (SAFE, STAC, Landsat, Venus) joins by a reader that follows `Reader` and a plug-in
+Another family (STAC, Landsat, Venus) joins by a reader that follows `Reader` and a plug-in
 that names it: see ``docs/write_your_own_reader.md``. Nothing else changes.
 """
 
@@ -43,8 +43,10 @@ class Candidate:
         Private data of the reader; not used elsewhere.
     stem
         If several products share `path`: prefix of the file names of this one; see the reader
-        with, in an archive with its folder in front, ``FOLDER/STEM``. Empty where the product
-        has the path to itself.
+        with, in an archive with its folder in front, ``FOLDER/STEM``, or ``FOLDER/`` where the
+        product has a folder of the archive. Empty where the product has the path to itself.
+    platform
+        The satellite, ``S2A``; empty where the name does not say, or of a composite.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Candidate:
     rank: tuple[int, ...] = ()
     token: str = ""
     stem: str = ""
+    platform: str = ""
 
     def to_json(self) -> list[Any]:
         """Return the candidate as JSON values."""
@@ -69,12 +72,13 @@ class Candidate:
             list(self.rank),
             self.token,
             self.stem,
+            self.platform,
         ]
 
     @classmethod
     def from_json(cls, content: Sequence[Any]) -> Candidate:
         """Return the candidate that :meth:`to_json` wrote."""
-        path, family, product_id, tile, acquired, observation, rank, token, stem = content
+        path, family, product_id, tile, acquired, observation, rank, token, stem, platform = content
         return cls(
             Path(path),
             family,
@@ -85,6 +89,7 @@ class Candidate:
             tuple(rank),
             token,
             stem,
+            platform,
         )
 
 
@@ -156,13 +161,34 @@ class Product(Protocol):
     def read(self, request: Request, problems: Problems) -> Acquisition | Skipped | None:
         """Check every file that `request` needs, and return where and what they are.
 
-        Returns None where an error was added to `problems`.
+        Returns None where an error was added to `problems`. A product may offer a method
+        ``completes(other)``: whether it and another one of the same observation show different
+        parts of the tile. Then both are used.
         """
         ...
 
 
 class Reader(Protocol):
-    """A reader of one product family; made from the settings of its kind."""
+    """A reader of one product family; made from the settings of its kind.
+
+    It may offer a method ``refuses(clear)``, which returns why a value of ``imagery.clear`` has no
+    meaning for its products, None where it has one. ``composite = True`` says that each product is
+    made of many acquisitions: then it is no pass of a satellite, its candidates name none, and a
+    season that holds acquisitions besides is warned of. ``named(candidate)`` returns the
+    :class:`~oso_pipeline.imagery.processing.Processing` that the name tells, ``stated(candidate)``
+    that of the metadata, None where they cannot be read: ``oso check`` warns by them where products
+    of a tile were made in different ways.
+
+    Images that are slow to read in blocks, or cannot be, are copied once into the cache of the run.
+    A reader of such products says of which kind they are in an attribute ``cached``: ``jp2``,
+    ``zarr`` or ``remote``. It may offer a method ``cached_bytes(candidate, request)``, which
+    returns the size of the sources that are copied, 0 where there is none; else `size_bytes` is
+    taken for it.
+
+    An attribute ``delivery``, a :class:`~oso_pipeline.imagery.delivery.Delivery`, says how products
+    are named and which files they have, so that `oso fetch` finds versions, takes the files that
+    are read and notices what a download lacks.
+    """
 
     family: str
     """The kind of its plug-in."""
@@ -176,7 +202,18 @@ class Reader(Protocol):
         A reader of which several products may lie in one folder or zip returns all of them, each
         with its stem. Called for every folder and zip below the folders of images, so it should
         look at names first. A reader may name the folders within its products in an attribute
-        ``folders``, in capitals: they are not searched.
+        ``folders``, in capitals: they are not searched. ``omits_cloudy = True`` says that the
+        family has no images of scenes that were too cloudy to be processed: fewer passes are
+        expected of it.
+
+        A reader whose products are described by files other than zips names the ends of their
+        names in an attribute ``files``, in lower case; then this is called for such files too. It
+        may offer ``faults(path)``, which returns what of such a file is not used, each with one of
+        `REASONS`, and ``images(path)``, which returns the images that such a file names, so that
+        they are not taken for images of no product. ``check(candidates)`` returns problems of
+        all its products together, each said once. ``access(acquisition)`` returns the addresses
+        with which images on the web are fetched, by those of the inventory, where they differ.
+        ``stated_place(candidate)`` returns the 10 m grid of such images, for planning.
         """
         ...
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from oso_pipeline.config.readers import ReaderSettings
 from oso_pipeline.core.errors import ConfigError, Problem
 from oso_pipeline.core.plugins import plugin_of
+from oso_pipeline.imagery.acquisition import Reason
 from oso_pipeline.imagery.protocol import READER_MEMBERS, Candidate, Reader
 
 
@@ -41,14 +42,57 @@ class Readers:
         return next(reader for reader in self.readers if reader.family == family)
 
     def recognise(self, path: Path) -> tuple[Candidate, ...]:
-        """Return the products at `path` as the first reader that recognises them."""
-        for reader in self.readers:
+        """Return the products at `path` as the first reader that recognises them.
+
+        A file other than a zip is shown to the readers alone that name the end of its name.
+        """
+        named = path.name.lower().endswith(self.files) and not path.is_dir()
+        for reader in self._naming(path) if named else self.readers:
             found = reader.recognise(path)
             if isinstance(found, Candidate):
                 return (found,)
             if found:
                 return tuple(found)
         return ()
+
+    def faults(self, path: Path) -> tuple[tuple[Reason, str], ...]:
+        """Return what is not used of a file that describes products, and why."""
+        return tuple(
+            fault
+            for reader in self._naming(path)
+            for fault in getattr(reader, "faults", _no_faults)(path)
+        )
+
+    def images(self, path: Path) -> Iterator[Path]:
+        """Yield the images that a file which describes products names."""
+        for reader in self._naming(path):
+            yield from getattr(reader, "images", _no_images)(path)
+
+    def check(self, candidates: Sequence[Candidate]) -> Iterator[Problem]:
+        """Yield what readers say once of all their products together."""
+        for reader in self.readers:
+            own = [one for one in candidates if one.family == reader.family]
+            if own and (check := getattr(reader, "check", None)):
+                yield from check(own)
+
+    def _naming(self, path: Path) -> tuple[Reader, ...]:
+        name = path.name.lower()
+        return tuple(one for one in self.readers if name.endswith(_files(one)))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Ends of the names of files that describe products."""
+        return tuple(end for reader in self.readers for end in _files(reader))
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Kinds of the readers."""
+        return tuple(reader.family for reader in self.readers)
+
+    @property
+    def composites(self) -> frozenset[str]:
+        """Families whose products are made of many acquisitions."""
+        return frozenset(one.family for one in self.readers if getattr(one, "composite", False))
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -59,6 +103,18 @@ class Readers:
     def expected(self) -> str:
         """Descriptions of products, for messages."""
         return "; or ".join(reader.expected for reader in self.readers)
+
+
+def _files(reader: Reader) -> tuple[str, ...]:
+    return tuple(getattr(reader, "files", ()))
+
+
+def _no_faults(path: Path) -> tuple[tuple[Reason, str], ...]:
+    return ()
+
+
+def _no_images(path: Path) -> tuple[Path, ...]:
+    return ()
 
 
 def _made(settings: ReaderSettings) -> Reader:

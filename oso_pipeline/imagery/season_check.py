@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.wording import counted
+from oso_pipeline.imagery.alike_check import check_alike_before
+from oso_pipeline.imagery.fetch_check import not_fetched
 from oso_pipeline.imagery.inventory_builder import Period
+from oso_pipeline.imagery.passes import Pass
+from oso_pipeline.imagery.passes_check import Expected, note
 from oso_pipeline.imagery.protocol import Candidate
+from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.search import Findings
 
 _SHOWN = 12
 _EACH = 6
+_LONG_DAYS = 60  # of a season that one day cannot stand for
 
 
 def period_of(config: Config) -> Period:
@@ -28,16 +34,42 @@ def check_products(config: Config, findings: Findings) -> Problems:
 
     Also where there is none by the day of `imagery.as_of` alone (``E-IMAGE-AS-OF``).
 
-    Checks names only: problems inside products are found by the inventory. Notes say how
-    many products there are of the season, and of which days.
+    Checks names, and metadata of some products: problems inside products are found by the
+    inventory. Notes say how many products there are of the season, of which days, and how many
+    passes of the satellites are missing; many are a warning (``W-SEASON-PASSES``), and so are
+    products that were made in different ways (``W-SEASON-BASELINES`` ...), and products of which
+    the ledger of `oso fetch` knows that they are missing (``W-FETCH-MISSING``).
     """
     problems = Problems()
     products = {tile: findings.of_tile(tile) for tile in config.imagery.tiles}
+    missing = not_fetched(config, period_of(config), findings.candidates)
+    problems.extend(missing.problems())
+    if text := missing.note():
+        problems.notes.append(text)
     report_missing(config, products, findings, problems)
+    _check_clear(config, products, problems)
     if _check_season(config, products, findings, problems):
         _check_tiles(config, products, problems)
         problems.notes += _of_other_tiles(config, findings)
+        _check_passes(config, findings, problems)
+        period = period_of(config)
+        used = {
+            tile: [one for one in some if one.acquired in period] for tile, some in products.items()
+        }
+        check_alike_before(used, Readers.of(config.imagery.readers), problems)
     return problems
+
+
+def _check_clear(
+    config: Config, products: Mapping[str, Sequence[Candidate]], problems: Problems
+) -> None:
+    """Report a clear rule that has no meaning for a family of products (``E-IMAGE-CLEAR``)."""
+    readers = Readers.of(config.imagery.readers)
+    for family in sorted({candidate.family for some in products.values() for candidate in some}):
+        refuses = getattr(readers[family], "refuses", None)
+        if refuses is not None and (reason := refuses(config.imagery.clear)):
+            hint = "set `imagery.clear` to oso or conservative"
+            problems.error("E-IMAGE-CLEAR", reason, _folders(config), hint)
 
 
 def report_missing(
@@ -124,6 +156,42 @@ def _check_tiles(
     problems.notes += _notes(served)
 
 
+def _check_passes(config: Config, findings: Findings, problems: Problems) -> None:
+    """Note how many passes of the satellites are missing, and warn where it is many."""
+    own = [one for tile in config.imagery.tiles for one in findings.of_tile(tile)]
+    expected = Expected.of(config, {one.family for one in own})
+    missing = expected.compared(
+        Pass(one.tile, one.platform, one.acquired)
+        for one in own
+        if one.tile is not None and one.family not in expected.composites
+    )
+    if text := note(missing):
+        problems.notes.append(text)
+    problems.extend(expected.problems(missing))
+    _check_single_dates(own, period_of(config), problems)
+
+
+def _check_single_dates(own: Sequence[Candidate], period: Period, problems: Problems) -> None:
+    """Warn where tiles have images of one day of a long season."""
+    length = (period.until - period.first).days + 1
+    if length < _LONG_DAYS:
+        return
+    days: dict[str, set[date]] = {}
+    for one in own:
+        if one.tile is not None and one.acquired in period:
+            days.setdefault(one.tile, set()).add(one.acquired.date())
+    single = {tile: min(some) for tile, some in days.items() if len(some) == 1}
+    if single:
+        shown = _few([f"T{tile} ({day})" for tile, day in single.items()])
+        problems.warn(
+            "W-SEASON-PASSES",
+            f"{counted(len(single), 'tile')} with images of one day in {length} days: "
+            f"{shown}; every date of its series repeats that day",
+            "imagery.paths",
+            "fetch more images of the season, or correct `imagery.paths`",
+        )
+
+
 def _is_too_early(
     config: Config, what: str, period: Period, own: Sequence[Candidate], problems: Problems
 ) -> bool:
@@ -146,7 +214,8 @@ def _notes(served: Mapping[str, Sequence[Candidate]]) -> list[str]:
     """Return text on the products of each tile, of many tiles in one line."""
     if len(served) <= _EACH:
         return [
-            f"tile {tile}: {len(some)} products of {_days(some)}" for tile, some in served.items()
+            f"tile {tile}: {counted(len(some), 'product')} of {_days(some)}"
+            for tile, some in served.items()
         ]
     counts = [len(some) for some in served.values()]
     days = _days([candidate for some in served.values() for candidate in some])

@@ -15,13 +15,13 @@ import rasterio
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.imagery.header import INPUT_OPTIONS
 from oso_pipeline.imagery.inventory import FORMAT, read_inventory, write_inventory
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
 from oso_pipeline.imagery.protocol import Candidate, Request
 from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.search import Findings, Unknown, find_products
 from oso_pipeline.imagery.season_check import check_products, period_of, report_missing
-from oso_pipeline.imagery.tiff import INPUT_OPTIONS
 from oso_pipeline.imagery.tile_grid import TileLayout, peek_layout, shared_layout
 from oso_pipeline.tasks.job import Input, Job, place, reads
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries, warnings_of

@@ -1,4 +1,4 @@
-"""Metadata of a TIFF file, read without decoding it.
+"""Whether a TIFF file is whole, found without decoding it.
 
 A truncated TIFF opens without error as long as its directory survives, and a writer that was
 killed leaves a file without pixels that reads as no data. The directory states where every
@@ -8,126 +8,33 @@ block of pixels has to lie, so both are found without reading a single pixel.
 from __future__ import annotations
 
 import struct
-import warnings
-from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
-from affine import Affine
-from rasterio.crs import CRS
-from rasterio.errors import NotGeoreferencedWarning
 
-from oso_pipeline.core.regular_files import open_regular
-from oso_pipeline.imagery.damage import damage_as
-
-INPUT_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
-"""GDAL options for reading inputs: companion files such as ``.aux.xml`` can override the no
-data value of an image, and listing folders is slow."""
+from oso_pipeline.imagery.damage import UnreadableRaster
 
 _OFFSETS, _COUNTS = (273, 324), (279, 325)
 _TYPES = {3: "u2", 4: "u4", 16: "u8"}
 
 
-class UnreadableRaster(ValueError):
-    """A raster that cannot be read; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The header of a raster file.
+def check_whole(stream: BinaryIO, size: int) -> None:
+    """Check that a TIFF file has all its blocks.
 
     Parameters
     ----------
-    path
-        The file.
-    shape
-        Rows and columns.
-    transform
-        From pixel to coordinates.
-    crs
-        Coordinate system, None where the file has none.
-    dtype
-        Type of the values, as NumPy names it.
-    nodata
-        No data value of the file's own tag, if any.
-    block_shape
-        Rows and columns of the file's internal blocks.
-    """
-
-    path: Path
-    shape: tuple[int, int]
-    transform: Affine
-    crs: CRS | None
-    dtype: str
-    nodata: float | None
-    block_shape: tuple[int, int]
-
-    @property
-    def epsg(self) -> int | None:
-        """EPSG code of the coordinate system, None without one."""
-        code = None if self.crs is None else self.crs.to_epsg()
-        return None if code is None else int(code)
-
-
-def read_header(path: Path | str) -> Header:
-    """Read the header of a GeoTIFF and check that the file is whole.
-
-    Parameters
-    ----------
-    path
-        The file; for a member of a zip, the name GDAL opens, which is not checked for size.
+    stream
+        The file, at its begin.
+    size
+        Its bytes.
 
     Raises
     ------
     UnreadableRaster
-        If the file is not a TIFF, or is cut, or never got pixels.
+        If it is not a TIFF, or is cut, or never got pixels.
     """
-    if isinstance(path, Path):
-        _check_whole(path)
-    with (
-        damage_as(UnreadableRaster, "GDAL cannot open it"),
-        warnings.catch_warnings(),
-        rasterio.Env(**INPUT_OPTIONS),
-    ):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path, driver="GTiff") as source:
-            return Header(
-                Path(path),
-                source.shape,
-                source.transform,
-                source.crs,
-                source.dtypes[0],
-                source.nodata,
-                source.block_shapes[0],
-            )
-
-
-def greatest_value(header: Header, nodata: float) -> float:
-    """Return the greatest value of the upper-left 1024 x 1024 pixels that is not `nodata`.
-
-    Raises
-    ------
-    UnreadableRaster
-        If they cannot be decoded.
-    """
-    window = ((0, min(1024, header.shape[0])), (0, min(1024, header.shape[1])))
-    with (
-        damage_as(UnreadableRaster, "its values cannot be read"),
-        rasterio.Env(**INPUT_OPTIONS),
-        rasterio.open(header.path, driver="GTiff") as source,
-    ):
-        values = source.read(1, window=window)
-    values = values[np.isfinite(values) & (values != nodata)]
-    return float(values.max()) if values.size else 0.0
-
-
-def _check_whole(path: Path) -> None:
-    size = path.stat().st_size
-    with damage_as(UnreadableRaster, "its directory is damaged"), open_regular(path) as stream:
-        offsets, counts = _blocks(stream, size)
+    offsets, counts = _blocks(stream, size)
     if counts.size and not counts.any():
         raise UnreadableRaster("it holds no pixels: it was not written to its end")
     missing = int((offsets + counts).max(initial=0)) - size  # as floats: damaged ones are huge

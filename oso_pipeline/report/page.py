@@ -14,12 +14,12 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from oso_pipeline import __version__
 from oso_pipeline.core.regular_files import read_regular
+from oso_pipeline.imagery.passes_check import Expected
 from oso_pipeline.prediction.series_quality import (
     LONG_GAP_DAYS,
     quality_warnings,
@@ -27,6 +27,7 @@ from oso_pipeline.prediction.series_quality import (
 )
 from oso_pipeline.report.accuracy import accuracy_content, headline, independent_content
 from oso_pipeline.report.adaptation import adaptation_section
+from oso_pipeline.report.images import images_section
 from oso_pipeline.report.parts import Parts
 from oso_pipeline.report.pictures import map_pictures, scale_gradient
 from oso_pipeline.report.reference import reference_section
@@ -48,11 +49,14 @@ class Contributions:
         Results of `oso evaluate-adaptation` in the run folder, relative to it; None for none.
     method
         Method of adaptation of the run.
+    expected
+        Of which days images are expected.
     """
 
     sections: Sequence[str] = ()
     evaluation: str | None = None
     method: str | None = None
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ def render(files: RunFiles, others: Contributions | None = None) -> Page:
     others = others or Contributions()
     parts = Parts(_environment())
     headlines = partial(headline, files, others.evaluation, others.method)
+    of_images: list[str] = []
     made = {
         "cards": parts.made("cards", "Figures", headlines),
         "map": parts.made("map", "The map", lambda: _map(files, parts)),
@@ -79,14 +84,14 @@ def render(files: RunFiles, others: Contributions | None = None) -> Page:
         "reference": parts.made(
             "reference", "Reference and training", lambda: {"reference": reference_section(files)}
         ),
-        "images": parts.made("images", "Images", lambda: _images(files)),
+        "images": parts.made("images", "Images", lambda: _images(files, others, of_images)),
         "sections": Markup("").join(
             _section(files, parts, *one) for one in enumerate(others.sections, 1)
         ),
         "timings": parts.made("timings", "Timings", lambda: {"timings": _timings(files)}),
     }
     # Last, since it lists problems of the other parts.
-    texts = [*map(str, parts.problems)]
+    texts = [*map(str, parts.problems), *of_images]
     made["warnings"] = parts.made("warnings", "Warnings", lambda: _warnings(files, texts))
     content = {
         "name": files.name,
@@ -137,11 +142,13 @@ def _adaptation(files: RunFiles, parts: Parts) -> dict[str, Any]:
     return {"adaptation": adaptation_section(files, parts.failed), "year": files.year}
 
 
-def _images(files: RunFiles) -> dict[str, Any]:
+def _images(files: RunFiles, others: Contributions, warnings: list[str]) -> dict[str, Any]:
+    """Return the content of the section; its `warnings` are for the section of all of them."""
     quality = total_quality(files.summaries("predict"))
-    tiles = _inventory(files)
+    images = images_section(files, others.expected)
+    warnings += images.pop("warnings")
     return {
-        "tiles": tiles,
+        **images,
         "quality": quality,
         "long_gap_days": LONG_GAP_DAYS,
         "as_of": files.as_of,
@@ -182,21 +189,6 @@ _LAYERS = ("class", "confidence", "validity")
 
 def _layer(path: Path) -> str:
     return next((one for one in _LAYERS[1:] if path.stem.endswith(f"_{one}")), "class")
-
-
-def _inventory(files: RunFiles) -> list[dict[str, Any]]:
-    """Return the products of each tile, used or skipped and why."""
-    tiles = []
-    columns = ("product_id", "acquired", "status", "reason", "detail", "cloud_percent")
-    seasons = (("inventory", ""), ("past_inventory", "past season "))
-    found = [(path, name) for stage, name in seasons for path in files.committed_files(stage)]
-    for path, season in found:
-        table = pd.read_parquet(path, columns=list(columns)).sort_values(["acquired", "product_id"])
-        rows = table.astype(object).where(table.notna(), None).to_dict("records")
-        used = sum(row["status"] == "used" for row in rows)
-        name = f"{path.stem}, {season}{path.parents[1].name}" if season else path.stem
-        tiles.append({"tile": name, "rows": rows, "used": used, "skipped": len(rows) - used})
-    return tiles
 
 
 def _timings(files: RunFiles) -> list[dict[str, Any]]:

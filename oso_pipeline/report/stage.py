@@ -11,6 +11,7 @@ from pathlib import Path
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.commit import digest, publish_bytes, read_sidecar
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
+from oso_pipeline.imagery.passes_check import Expected
 from oso_pipeline.report.page import Contributions, render
 from oso_pipeline.tasks.job import Input, Inputs, Job, decides, place, reads
 from oso_pipeline.tasks.run_files import RunFiles
@@ -43,14 +44,16 @@ class ReportJob(Job):
     sections
         Functions that make the sections of the stages, as ``package.module:function``.
     missing
-        Optional stages that have left nothing, as they failed or were not run; None for none.
-        The page is made again when they have.
+        Outputs of optional stages that are not there, as their tasks failed or were not run; None
+        for none. The page is made again when they are.
     evaluation
         What `oso evaluate-adaptation` found in the run folder, if it was run there.
     method
         Method of adaptation of the run, if there is one.
     as_of
         Day up to which images count, where the configuration sets one.
+    expected
+        Of which days images are expected.
     """
 
     name: str
@@ -64,6 +67,7 @@ class ReportJob(Job):
     evaluation: Input | None = reads(default=None)
     method: str | None = decides(if_set=True, default=None)
     as_of: date | None = decides(if_set=True, default=None)
+    expected: Expected | None = place(default=None)
 
 
 class ReportStage(StageBase):
@@ -77,8 +81,8 @@ class ReportStage(StageBase):
         config = context.config
         before = [*takewhile(lambda stage: stage.name != self.name, context.stages)]
         upstream = {s.name: tasks for s in before if (tasks := context.tasks(s.name))}
-        optional = [one.name for one in before if one.optional and one.name in upstream]
-        missing = [one for one in optional if not all(map(_is_done, upstream[one]))]
+        optional = [task for one in before if one.optional for task in upstream.get(one.name, ())]
+        missing = [task.outputs[0] for task in optional if not _is_done(task)]
         evaluation = _evaluation(context.run_dir)
         polygons = sum(task.cost.bytes_written for task in upstream.get("reference", ()))
         task = Task(
@@ -99,6 +103,7 @@ class ReportStage(StageBase):
                 evaluation=evaluation,
                 method=config.adaptation.method if config.adaptation and evaluation else None,
                 as_of=config.imagery.as_of,
+                expected=Expected.of(config),
             ),
             cost=Cost(
                 memory_bytes=_MEMORY_BYTES,
@@ -125,21 +130,22 @@ def make_report(job: ReportJob, task: Task) -> Summary:
     there; it never stops the report. The stages are named by the plan alone: this package has those
     that it shows in a way of its own.
     """
+    missing = frozenset(job.missing or ())
     files = RunFiles(
         folder=task.run_dir,
         name=job.name,
         year=job.year,
         nomenclature=job.nomenclature,
-        # Of a stage that failed the folder may hold what other settings made: not of this run.
+        # Of a task that failed the folder may hold what other settings made: not of this run.
         outputs={
-            stage: () if stage in (job.missing or ()) else made.paths
+            stage: tuple(path for path in made.paths if path not in missing)
             for stage, made in job.stages.items()
         },
         tiles=job.tiles,
         as_of=job.as_of,
     )
     evaluation = None if job.evaluation is None else job.evaluation.path
-    page = render(files, Contributions(job.sections, evaluation, job.method))
+    page = render(files, Contributions(job.sections, evaluation, job.method, job.expected))
     content = page.text.encode()
     publish_bytes(task.output(), content)
     return {"path": task.outputs[0], "bytes": len(content), "warnings": [*page.warnings]}

@@ -17,6 +17,7 @@ from oso_pipeline.config.seasons import has_labels
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.errors import InputDataError, Problem, UnknownName
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
+from oso_pipeline.imagery.processing import COLUMNS
 from oso_pipeline.reference.split.variants import map_variant
 from oso_pipeline.runtime import session
 
@@ -159,7 +160,7 @@ class Run:
     def inventory(self) -> pd.DataFrame:
         """A row per product found: tile, date, whether it is used (``status``), and why not."""
         columns = ["tile", "product_id", "acquired", "status", "reason", "detail", "platform"]
-        columns += ["family", "version", "cloud_percent", "size_bytes", "path"]
+        columns += ["family", "version", "cloud_percent", "size_bytes", "path", *COLUMNS]
         paths = [self._committed(f"inventory/{tile}.parquet") for tile in self.config.imagery.tiles]
         return pd.concat([_read_table(path, columns) for path in paths], ignore_index=True)
 

@@ -17,7 +17,8 @@ from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.json_files import read_object
 from oso_pipeline.core.regular_files import is_odd, open_regular, read_regular, real_place
 from oso_pipeline.imagery.archive import ArchiveError, member_names
-from oso_pipeline.imagery.tiff import UnreadableRaster, read_header
+from oso_pipeline.imagery.damage import UnreadableRaster
+from oso_pipeline.imagery.header import read_header
 from oso_pipeline.vectors.vector_files import VectorFile
 
 ODD = {

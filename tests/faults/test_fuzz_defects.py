@@ -21,7 +21,7 @@ from fuzz.outcome import Outcome
 from fuzz.pool import Pool
 from fuzz.runner import shared_memory
 
-from oso_pipeline.imagery import tiff
+from oso_pipeline.imagery import header, tiff
 from oso_pipeline.products import tile_blocks
 from oso_pipeline.timeseries.reading import images
 from oso_pipeline.vectors import vector_files
@@ -44,7 +44,7 @@ class Whatever(str):
 
 def let_errors_through(patch: pytest.MonkeyPatch) -> None:
     """Let what a parser raises through, as it comes."""
-    patch.setattr(tiff, "damage_as", lambda kind, what: nullcontext())
+    patch.setattr(header, "damage_as", lambda kind, what: nullcontext())
 
 
 def trust_half_written_blocks(patch: pytest.MonkeyPatch) -> None:

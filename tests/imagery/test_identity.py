@@ -170,6 +170,17 @@ def test_1_2_links_in_a_circle_end(images: Path):
     assert ids(used(images)) == [A]
 
 
+@pytest.mark.parametrize("above", ["/", ".."])
+def test_1_2_what_lies_above_the_images_is_not_searched_through_a_link(images: Path, above: str):
+    """A link to / would lead through the whole machine."""
+    product(A).write(images)
+    product(B).write(images.parent / "elsewhere")
+    (images / "up").symlink_to(images.parent if above == ".." else above)
+    inventory = used(images)
+    assert ids(inventory) == [A]
+    assert "a link to a folder above the images" in inventory.skipped[0].detail
+
+
 def test_1_2_what_belongs_to_a_product_is_not_entered(images: Path, monkeypatch):
     for name in NAMES:
         product(name).write(images)

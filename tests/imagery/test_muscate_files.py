@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from support.muscate_factory import Muscate
 
 from oso_pipeline.imagery.archive import ArchiveError, ZipContents
+from oso_pipeline.imagery.metadata_file import parse_date
 from oso_pipeline.imagery.muscate.files import NEEDED
-from oso_pipeline.imagery.muscate.metadata import parse_date, parse_metadata
+from oso_pipeline.imagery.muscate.metadata import parse_metadata
 from oso_pipeline.imagery.muscate.names import parse_product_name
 from oso_pipeline.imagery.muscate.reader import MuscateReader
 from oso_pipeline.imagery.muscate.settings import MuscateSettings

@@ -32,9 +32,9 @@ from oso_pipeline.imagery.checks import (
     snapped,
 )
 from oso_pipeline.imagery.clear import ClearPolicy
+from oso_pipeline.imagery.header import read_header
 from oso_pipeline.imagery.muscate.quality import rules_of
 from oso_pipeline.imagery.placement import ProductRasters, StatedGrid
-from oso_pipeline.imagery.tiff import read_header
 
 CORNER = (300_000, 4_900_020)
 """Upper-left corner of tile 31TCJ in EPSG:32631."""

@@ -176,6 +176,7 @@ def test_what_is_sound_is_described(small: Small) -> None:
     assert loaded.warnings == ()
     assert loaded.notes == (
         "tile 31TCJ: 2 products of 2018-01-15 to 2018-06-15",
+        "completeness: passes are not counted, as the dates are too few or irregular",
         "labels.gpkg: 12 features, classes in column 'code'",
     )
     assert not (small.folder / "run").exists()

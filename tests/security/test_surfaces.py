@@ -20,7 +20,8 @@ from support.minimal_config import minimal_config
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import publish_bytes
 from oso_pipeline.core.csv_tables import csv_text
-from oso_pipeline.imagery.tiff import UnreadableRaster, read_header
+from oso_pipeline.imagery.damage import UnreadableRaster
+from oso_pipeline.imagery.header import read_header
 from oso_pipeline.runtime.executors import LocalExecutor
 from oso_pipeline.runtime.folder.log_file import LogFile
 from oso_pipeline.runtime.planner import Planner

@@ -12,7 +12,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.windows import from_bounds
 
-from oso_pipeline.imagery.tiff import read_header
+from oso_pipeline.imagery.header import read_header
 from oso_pipeline.simulation.national.repeated_tiff import repeated_tiff
 from oso_pipeline.simulation.writers.full_tile import FullTile, FullTileSpec, write_full_tile
 

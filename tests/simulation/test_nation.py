@@ -16,7 +16,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from bench import rehearsal
-from oso_pipeline.imagery.tiff import read_header
+from oso_pipeline.imagery.header import read_header
 from oso_pipeline.simulation.national import databases
 from oso_pipeline.simulation.national.nation import (
     NationSpec,

@@ -31,8 +31,9 @@ ORIGINS = {  # published upper-left corners
 class Muscate:
     """What to write. Every attribute may be changed to make a variant or a fault.
 
-    `size` is the number of rows and columns at 10 m; `values` overrides the value of bands;
-    `date` replaces the acquisition date in the metadata.
+    `size` is the number of rows and columns at 10 m; `values` overrides the value of bands,
+    `mask_values` that of masks by the first letters of their names; `date` replaces the
+    acquisition date in the metadata.
     """
 
     name: str = "SENTINEL2A_20180105-105435-457_L2A_T31TCJ_C_V2-2"
@@ -46,6 +47,7 @@ class Muscate:
     nodata: str | None = "-10000"
     dtype: str = "int16"
     values: Mapping[str, float] = field(default_factory=dict)
+    mask_values: Mapping[str, int] = field(default_factory=dict)
     profile: Mapping[str, object] = field(default_factory=dict)
     offset_m: tuple[float, float] = (0.0, 0.0)
     epsg: int | None = None
@@ -53,6 +55,9 @@ class Muscate:
     date: str | None = None
     valid: bool = True
     cloud_percent: str = "12"
+    orbit: str = "13204"
+    sun_zenith: str = "69.25"
+    cams: str | None = None
 
     @property
     def tile(self) -> str:
@@ -74,11 +79,17 @@ class Muscate:
                 self._raster(home / f"{self.name}_{kind}_{band}.tif", band in BANDS_20M, value)
         for mask in self.masks if self.valid else ():
             path = home / "MASKS" / f"{self.name}_{mask}.tif"
-            self._raster(path, mask.endswith("R2"), 0, "uint8")
+            self._raster(path, mask.endswith("R2"), self.mask_values.get(mask[:3], 0), "uint8")
         (home / f"{self.name}_MTD_ALL.xml").write_text(self.metadata(), encoding="utf-8")
         flag = "L2VALD" if self.valid else "L2NOTV"
+        flags = {"Validity_Flag": flag} | ({"CAMS_Processing": self.cams} if self.cams else {})
+        texts = (
+            f"<Processing_Flags_And_Modes><Key>{key}</Key><Value>\n{value}</Value>"
+            "</Processing_Flags_And_Modes>"
+            for key, value in flags.items()
+        )
         (home / "DATA" / f"{self.name}_JPI_ALL.xml").write_text(
-            f"<Doc><Validity_Flag>{flag}</Validity_Flag></Doc>", encoding="utf-8"
+            f"<Doc>{''.join(texts)}</Doc>", encoding="utf-8"
         )
         return home
 
@@ -132,6 +143,7 @@ class Muscate:
    {self.name}
   </PRODUCT_ID><ACQUISITION_DATE>{date}</ACQUISITION_DATE>
   <PRODUCT_LEVEL>{level}</PRODUCT_LEVEL><PLATFORM>{plat}</PLATFORM>
+  <ORBIT_NUMBER type="Orbit"> {self.orbit} </ORBIT_NUMBER>
  </Product_Characteristics>
  <Dataset_Identification>
   <GEOGRAPHICAL_ZONE type="Tile">{zone}</GEOGRAPHICAL_ZONE>
@@ -143,6 +155,10 @@ class Muscate:
  </Horizontal_Coordinate_System></Coordinate_Reference_System>
  <Geopositioning><Group_Geopositioning_List>{groups}</Group_Geopositioning_List></Geopositioning>
  </Geoposition_Informations>
+ <Geometric_Informations><Mean_Value_List><Sun_Angles>
+  <ZENITH_ANGLE unit="deg"> {self.sun_zenith}
+  </ZENITH_ANGLE>
+ </Sun_Angles></Mean_Value_List></Geometric_Informations>
  <Radiometric_Informations>{scale}<Special_Values_List>{nodata}</Special_Values_List></Radiometric_Informations>
 </Muscate_Metadata_Document>
 """

@@ -22,6 +22,7 @@ from oso_pipeline.adaptation.record import (
 )
 from oso_pipeline.core.commit import publish_json, write_sidecar
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
+from oso_pipeline.imagery.processing import Processing
 from oso_pipeline.report.stage import ReportJob
 from oso_pipeline.tasks.job import Inputs
 from oso_pipeline.tasks.task import Task
@@ -142,10 +143,13 @@ def make_tables(folder: Path, name: str = "") -> None:
         {
             "product_id": f"SENTINEL2A_2018{month:02}05-105528-000_L2A_T31TCJ_C_V2-2{name}",
             "acquired": pd.Timestamp(f"2018-{month:02}-05 10:55:28", tz="UTC"),
+            "platform": "S2A",
+            "version": None if month == 3 else "2.2",
             "status": "skipped" if month == 3 else "used",
             "reason": "metadata only" if month == 3 else None,
             "detail": f"no bands in the folder {name}" if month == 3 else None,
             "cloud_percent": None if month == 3 else 5.0 * month,
+            **Processing(sun_zenith_deg=float(20 + month), cams=month > 6).to_row(),
         }
         for month in range(1, 13)
     ]

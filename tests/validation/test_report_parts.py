@@ -37,7 +37,7 @@ HEADINGS = {
     "adaptation_section": "Adaptation",
     "warnings_content": "Warnings",
     "reference_section": "Reference and training",
-    "_inventory": "Images",
+    "images_section": "Images",
     "_timings": "Timings",
 }
 
@@ -121,7 +121,7 @@ def test_3_9_the_page_says_why_an_optional_part_failed(tmp_path: Path, stage: st
     make_accuracy(tmp_path, OSO17)
     # What other settings left in the folder is not shown as if it were of this run.
     task = report_task(tmp_path)
-    task = replace(task, job=replace(task.job, missing=(stage,)))
+    task = replace(task, job=replace(task.job, missing=(OUTPUTS[stage][0],)))
     failed = {"event": "task_ended", "stage": stage, "task": stage, "status": "failed"}
     failed |= {"seconds": 1.0, "error": f"error[E-VECTOR-COLUMN] no column 'crop' {EVIL}"}
     with (tmp_path / "log.jsonl").open("a") as log:
@@ -138,9 +138,22 @@ def test_3_9_the_page_says_why_an_optional_part_failed(tmp_path: Path, stage: st
     assert f"design of {ours}" not in shown
 
 
+def test_3_8_one_output_that_is_missing_takes_no_other_of_its_stage(tmp_path: Path) -> None:
+    make_tables(tmp_path)
+    make_maps(tmp_path, patchwork((1, 2, 3), 40, 40))
+
+    def pictures(*missing: str) -> int:
+        task = report_task(tmp_path)
+        assert do(replace(task, job=replace(task.job, missing=missing or None))).status == "done"
+        return len(Page((tmp_path / "report.html").read_text(encoding="utf-8")).images)
+
+    assert pictures() > 1
+    assert pictures(OUTPUTS["mosaic"][2]) == pictures() - 1
+
+
 def test_3_9_the_page_is_made_again_when_the_part_is_there(tmp_path: Path) -> None:
     task = report_task(tmp_path)
-    without = replace(task, job=replace(task.job, missing=("independent",)))
+    without = replace(task, job=replace(task.job, missing=(OUTPUTS["independent"][0],)))
     assert without.key != task.key
     assert "missing" not in task.job.params, "a page with all parts keeps its key"
 

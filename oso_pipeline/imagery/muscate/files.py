@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from xml.etree import ElementTree
 
 from oso_pipeline.imagery.archive import ArchiveError, Contents
 from oso_pipeline.imagery.file_names import AllowList
-from oso_pipeline.imagery.muscate.metadata import (
-    MAX_BYTES,
-    Metadata,
-    MetadataError,
-    parse_metadata,
-    parse_xml,
-)
+from oso_pipeline.imagery.metadata_file import MAX_BYTES, MetadataError, parse_xml
+from oso_pipeline.imagery.muscate.metadata import Metadata, parse_metadata
 
 NEEDED = AllowList(
     re.compile(
@@ -51,13 +48,41 @@ def read_metadata(contents: Contents) -> Metadata:
         raise MetadataError(f"{name} {error}") from error
 
 
-def is_declared_not_valid(contents: Contents) -> bool:
-    """Return whether the file of flags says that the scene was not processed."""
-    flags = ending(contents.sizes, "_JPI_ALL.xml")
-    if flags is None:
-        return False
-    root = parse_xml(contents.read_bytes(flags, MAX_BYTES))
-    return any((node.text or "").strip() == "L2NOTV" for node in root.iter())
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the file of flags ``*_JPI_ALL.xml`` says.
+
+    Parameters
+    ----------
+    not_valid
+        Whether the scene was not processed.
+    cams
+        Whether the correction used the aerosol types of CAMS; None where it does not say.
+    """
+
+    not_valid: bool = False
+    cams: bool | None = None
+
+
+def read_flags(contents: Contents) -> Flags:
+    """Return what the file of flags says; a product may come without one."""
+    name = ending(contents.sizes, "_JPI_ALL.xml")
+    if name is None:
+        return Flags()
+    root = parse_xml(contents.read_bytes(name, MAX_BYTES))
+    texts = {(node.text or "").strip() for node in root.iter()}
+    return Flags("L2NOTV" in texts, _cams(root))
+
+
+def _cams(root: ElementTree.Element) -> bool | None:
+    """Return whether CAMS data were used: ``Activated_NoAvailableData`` means that none were."""
+    for flag in root.iter("Processing_Flags_And_Modes"):
+        if (flag.findtext("Key") or "").strip() == "CAMS_Processing":
+            said = (flag.findtext("Value") or "").strip()
+            if said in ("Deactivated", "Activated_NoAvailableData"):
+                return False
+            return True if said.startswith("Activated_") else None
+    return None
 
 
 def mask_file(contents: Contents, mask: str) -> str | None:

@@ -7,26 +7,21 @@ and ``Z``, elements in any order and several ``PRODUCT_ID``; only that of
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from math import isfinite
 from xml.etree import ElementTree
 
 from oso_pipeline.imagery.damage import damage_as
-from oso_pipeline.imagery.muscate.names import ProductName, parse_product_name
-
-MAX_BYTES = 20 * 1024 * 1024
-"""Real files have 0.6 MB; anything above this is refused."""
-
-_DATE = re.compile(
-    r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?)?\s*(?:Z|\+00:?00)?$"
+from oso_pipeline.imagery.metadata_file import (
+    MetadataError,
+    as_integer,
+    as_number,
+    parse_date,
+    parse_xml,
 )
-
-
-class MetadataError(ValueError):
-    """A metadata file that cannot be used; the text says why."""
+from oso_pipeline.imagery.muscate.names import ProductName, parse_product_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +58,10 @@ class Metadata:
         Grids by resolution, ``R1`` and ``R2``.
     images
         Number of image files listed; none where the scene was not processed.
+    sun_zenith_deg
+        Mean zenith angle of the sun over the scene.
+    orbit
+        Absolute number of the orbit.
     """
 
     name: ProductName | None
@@ -73,6 +72,8 @@ class Metadata:
     cloud_percent: float | None
     groups: Mapping[str, Group]
     images: int
+    sun_zenith_deg: float | None = None
+    orbit: int | None = None
 
 
 def parse_metadata(content: bytes) -> Metadata:
@@ -95,57 +96,22 @@ def _metadata(root: ElementTree.Element) -> Metadata:
     return Metadata(
         name=parse_product_name(_text(known, "PRODUCT_ID") or ""),
         acquired=parse_date(_text(known, "ACQUISITION_DATE")),
-        epsg=_integer(_text(root, ".//Horizontal_Coordinate_System/HORIZONTAL_CS_CODE")),
-        scale=_number(_text(root, ".//REFLECTANCE_QUANTIFICATION_VALUE")),
+        epsg=as_integer(_text(root, ".//Horizontal_Coordinate_System/HORIZONTAL_CS_CODE")),
+        scale=as_number(_text(root, ".//REFLECTANCE_QUANTIFICATION_VALUE")),
         nodata=_text(root, ".//SPECIAL_VALUE[@name='nodata']"),
-        cloud_percent=_number(_text(root, ".//QUALITY_INDEX[@name='CloudPercent']")),
+        cloud_percent=as_number(_text(root, ".//QUALITY_INDEX[@name='CloudPercent']")),
         groups=_groups(root),
         images=len(root.findall(".//Image_List//IMAGE_FILE")),
+        sun_zenith_deg=_finite(_text(root, ".//Mean_Value_List/Sun_Angles/ZENITH_ANGLE")),
+        orbit=as_integer(_text(known, "ORBIT_NUMBER[@type='Orbit']")),
     )
-
-
-def parse_xml(content: bytes) -> ElementTree.Element:
-    """Return the root of an XML file that comes from elsewhere.
-
-    Raises
-    ------
-    MetadataError
-        If it is too large, declares a document type (the way of entity bombs), or is not XML.
-    """
-    if len(content) > MAX_BYTES:
-        raise MetadataError(f"has {len(content)} bytes, at most {MAX_BYTES} are accepted")
-    parser = ElementTree.XMLParser(target=_WithoutDoctype())
-    with damage_as(MetadataError, "is not usable XML"):
-        parser.feed(content)
-        root: ElementTree.Element = parser.close()
-    return root
-
-
-def parse_date(text: str | None) -> datetime | None:
-    """Return the moment of an ISO date with or without time, fraction and ``Z``, as UTC."""
-    match = _DATE.match((text or "").strip())
-    if match is None:
-        return None
-    day, hours, minutes, seconds = match[1], *(int(part or 0) for part in match.groups()[1:4])
-    fraction = (match[5] or "")[:6].ljust(6, "0")
-    try:
-        start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
-        return start.replace(hour=hours, minute=minutes, second=seconds, microsecond=int(fraction))
-    except ValueError:
-        return None
-
-
-class _WithoutDoctype(ElementTree.TreeBuilder):
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        """Refuse a document type; the parser calls this before it reads any entity."""
-        raise ValueError("it declares a DOCTYPE, which is refused")
 
 
 def _groups(root: ElementTree.Element) -> dict[str, Group]:
     groups = {}
     for node in root.iter("Group_Geopositioning"):
         numbers = [
-            _number(_text(node, key)) for key in ("ULX", "ULY", "XDIM", "YDIM", "NROWS", "NCOLS")
+            as_number(_text(node, key)) for key in ("ULX", "ULY", "XDIM", "YDIM", "NROWS", "NCOLS")
         ]
         name = (node.get("group_id") or "").strip()
         if name and all(number is not None for number in numbers):
@@ -165,13 +131,6 @@ def _text(node: ElementTree.Element, path: str) -> str | None:
     return text or None
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
-
-
-def _integer(text: str | None) -> int | None:
-    number = _number(text)
-    return int(number) if number is not None and number.is_integer() else None
+def _finite(text: str | None) -> float | None:
+    number = as_number(text)
+    return number if number is not None and isfinite(number) else None

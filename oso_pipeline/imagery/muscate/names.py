@@ -53,6 +53,11 @@ class ProductName:
         return match.group(1) if match else None
 
     @property
+    def is_synthesis(self) -> bool:
+        """Whether it is a monthly synthesis of Sentinel-2, the weighted mean of many dates."""
+        return self.level == "L3A" and self.platform.startswith("SENTINEL2")
+
+    @property
     def satellite(self) -> str:
         """Short name of the platform: ``S2A`` for ``SENTINEL2A``."""
         return self.platform.replace("SENTINEL2", "S2")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.imagery.header import Header
 from oso_pipeline.imagery.muscate.metadata import Metadata
-from oso_pipeline.imagery.tiff import Header
 
 
 def check_numbers(

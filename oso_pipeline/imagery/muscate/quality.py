@@ -17,11 +17,6 @@ tangent sun. The other bits are water, cloud, snow and cloud shadow; snow is a c
 cover and stays clear."""
 
 
-def resolution_m(mask: str) -> int:
-    """Return the resolution of a mask, metres."""
-    return 10 if mask.endswith("R1") else 20
-
-
 def rules_of(policy: ClearPolicy) -> tuple[ClearRule, ...]:
     """Return the rules of a policy, those that hide most first.
 

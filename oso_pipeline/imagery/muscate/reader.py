@@ -11,23 +11,20 @@ from pathlib import Path
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.imagery.acquisition import Skipped
-from oso_pipeline.imagery.archive import (
-    ArchiveError,
-    FolderContents,
-    ZipContents,
-    contents_of,
-)
-from oso_pipeline.imagery.contract import skip
-from oso_pipeline.imagery.muscate.files import DAMAGE, NEEDED, ending, read_metadata
-from oso_pipeline.imagery.muscate.metadata import MetadataError
+from oso_pipeline.imagery.archive import Contents
+from oso_pipeline.imagery.contract import skip, unreadable
+from oso_pipeline.imagery.file_reader import FileReader
+from oso_pipeline.imagery.muscate.delivery import DELIVERY
+from oso_pipeline.imagery.muscate.files import DAMAGE, NEEDED, ending, read_flags, read_metadata
 from oso_pipeline.imagery.muscate.names import parse_product_name
 from oso_pipeline.imagery.muscate.product import FAMILY, MuscateProduct, candidate_of
 from oso_pipeline.imagery.muscate.search import products_at
 from oso_pipeline.imagery.muscate.settings import MuscateSettings
+from oso_pipeline.imagery.processing import UNSTATED, Processing
 from oso_pipeline.imagery.protocol import Candidate, Product, Request
 
 
-class MuscateReader:
+class MuscateReader(FileReader):
     """Finds and opens MUSCATE products.
 
     Parameters
@@ -37,7 +34,10 @@ class MuscateReader:
     """
 
     family = FAMILY
+    needed = NEEDED
     folders = NEEDED.folders
+    omits_cloudy = True
+    delivery = DELIVERY
     expected = (
         "a name such as SENTINEL2A_20180105-105435-000_L2A_T31TCJ_C_V2-2, or a *_MTD_ALL.xml inside"
     )
@@ -46,35 +46,33 @@ class MuscateReader:
         self.settings = settings
 
     def recognise(self, path: Path) -> tuple[Candidate, ...]:
-        """Return the products at `path`, by the stems of their files or by its name."""
-        return products_at(path)
+        """Return the products at `path`, by the stems of their files or by its name.
 
-    def digest(self, candidate: Candidate) -> str:
-        """Return a digest of names and sizes of the files and of the content of metadata."""
-        try:
-            return _contents(candidate).digest()
-        except (ArchiveError, OSError) as error:
-            return f"unreadable: {error}"
+        Monthly syntheses have a reader of their own.
+        """
+        found = products_at(path, NEEDED)
+        return tuple(
+            candidate_of(path, name, stem) for name, stem in found if not name.is_synthesis
+        )
 
-    def size_bytes(self, candidate: Candidate) -> int:
-        """Return how many bytes the images of a product have."""
-        try:
-            return sum(_contents(candidate).sizes.values())
-        except (ArchiveError, OSError):
-            return 0
+    def named(self, candidate: Candidate) -> Processing:
+        """Return what the name tells: the version of the product."""
+        name = parse_product_name(candidate.product_id)
+        if name is None:
+            return UNSTATED
+        return Processing(processor_version=".".join(map(str, name.version)))
 
-    def peek(self, candidate: Candidate) -> Path | str | None:
-        """Return a 10 m raster of the product that GDAL opens in place, None without one."""
+    def stated(self, candidate: Candidate) -> Processing | None:
+        """Return what the flags of the processing tell: CAMS; None where they cannot be read."""
         try:
-            contents = _contents(candidate)
-            for end in ("_FRE_B2.tif", "_SRE_B2.tif", "_CLM_R1.tif"):
-                if name := ending(contents.sizes, end):
-                    if isinstance(contents, ZipContents):
-                        return contents.member_path(name)
-                    return contents.paths([name])[name]
-        except (ArchiveError, OSError):
-            pass
-        return None
+            return Processing(cams=read_flags(self.contents(candidate)).cams)
+        except (*DAMAGE, OSError):
+            return None
+
+    def shown(self, contents: Contents) -> str | None:
+        """Return the name of a 10 m raster of a product, None without one."""
+        ends = ("_FRE_B2.tif", "_SRE_B2.tif", "_CLM_R1.tif")
+        return next(filter(None, (ending(contents.sizes, end) for end in ends)), None)
 
     def open(
         self, candidate: Candidate, extracted: Path, request: Request, problems: Problems
@@ -86,19 +84,11 @@ class MuscateReader:
         if name.level != "L2A" or not name.platform.startswith("SENTINEL2"):
             found = f"{name.platform} {name.level}; Sentinel-2 L2A is read"
             return skip(candidate, request.tile, "not_supported", found)
-        contents = _contents(candidate, extracted / name.text)
-        again = "fetch the product again, or take it out of the folder"
+        contents = self.contents(candidate, extracted / name.text)
         try:
             metadata = read_metadata(contents)
         except DAMAGE as error:
-            bad_metadata = isinstance(error, MetadataError)
-            code = "IMAGE-METADATA" if bad_metadata else "IMAGE-ARCHIVE"
-            found = f"the metadata file {error}" if bad_metadata else f"the product {error}"
-            if request.incomplete == "error":
-                problems.error(f"E-{code}", found, where, again)
-                return None
-            problems.warn(f"W-{code}", f"date left out: {found}", where, again)
-            return skip(candidate, request.tile, "unreadable", str(error))
+            return unreadable(candidate, error, request, problems)
         return MuscateProduct(
             candidate_of(where, metadata.name or name, candidate.stem),
             candidate,
@@ -106,7 +96,3 @@ class MuscateReader:
             metadata,
             self.settings.reflectance,
         )
-
-
-def _contents(candidate: Candidate, target: Path = Path()) -> FolderContents | ZipContents:
-    return contents_of(candidate.path, target, NEEDED, candidate.stem)

@@ -36,7 +36,7 @@ _MASKS = {
 }
 """Names of the masks of a scene in a product."""
 
-_CREATION: dict[Encoding, dict[str, Any]] = {
+CREATION: dict[Encoding, dict[str, Any]] = {
     # As MAJA writes: no creation option.
     "strips": {},
     # As later packaging compresses.
@@ -91,11 +91,11 @@ class Make:
         return float(self.version) < 1.95
 
 
-def product_id(platform: str, acquired: datetime, tile: str, make: Make) -> str:
+def product_id(platform: str, acquired: datetime, tile: str, make: Make, level: str = "L2A") -> str:
     """Return the name of a product, for example ``SENTINEL2A_20180114-110938-000_L2A_...``."""
     moment = f"{acquired:%Y%m%d-%H%M%S}-{acquired.microsecond // 1000:03d}"
     version = make.version.replace(".", "-")
-    return f"{platform}_{moment}_L2A_T{tile}_{make.profile}_V{version}"
+    return f"{platform}_{moment}_{level}_T{tile}_{make.profile}_V{version}"
 
 
 def write_product(folder: Path, facts: ProductFacts, scene: Scene | None, make: Make) -> Path:
@@ -124,7 +124,7 @@ def write_product(folder: Path, facts: ProductFacts, scene: Scene | None, make: 
             _write_masks(product, facts, scene, make)
             if make.with_optional:
                 _write_quicklook(product, facts, scene)
-    return _zipped(product) if make.zipped else product
+    return zipped(product) if make.zipped else product
 
 
 def write_texts(folder: Path, facts: ProductFacts, content: tuple[str, ...], make: Make) -> Path:
@@ -170,13 +170,13 @@ def _write_images(product: Path, facts: ProductFacts, scene: Scene, make: Make) 
             if kind == "FRE" and (band in make.without or make.without_fre):
                 continue
             path = product / f"{facts.product_id}_{kind}_{band}.tif"
-            _write(path, pixels, facts.grid, _CREATION[make.encoding])
+            write_geotiff(path, pixels, facts.grid, CREATION[make.encoding])
             if kind == "FRE" and band in make.truncated:
                 path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     if make.with_optional:
         for group, air in scene.atmosphere.items():
             path = product / f"{facts.product_id}_ATB_{group}.tif"
-            _write(path, air, facts.grid, {"interleave": "band"})
+            write_geotiff(path, air, facts.grid, {"interleave": "band"})
 
 
 def _write_masks(product: Path, facts: ProductFacts, scene: Scene, make: Make) -> None:
@@ -188,7 +188,7 @@ def _write_masks(product: Path, facts: ProductFacts, scene: Scene, make: Make) -
             if not make.with_optional or (kind == "DFP" and make.is_old):
                 continue
             kind = "IAO" if make.is_old else kind
-        _write(
+        write_geotiff(
             product / "MASKS" / f"{facts.product_id}_{kind}_{group}.tif", mask, facts.grid, creation
         )
 
@@ -205,8 +205,10 @@ def _write_quicklook(product: Path, facts: ProductFacts, scene: Scene) -> None:
         path.write_bytes(memory.read())
 
 
-def _write(path: Path, pixels: npt.NDArray[Any], grid: GeoBox, creation: dict[str, Any]) -> None:
-    """Write a GeoTIFF on the product's 10 m `grid`, or on its 20 m half."""
+def write_geotiff(
+    path: Path, pixels: npt.NDArray[Any], grid: GeoBox, creation: dict[str, Any]
+) -> None:
+    """Write a GeoTIFF on the 10 m `grid` of a product, or on its 20 m half."""
     bands = pixels[None] if pixels.ndim == 2 else pixels
     count, rows, columns = bands.shape
     zoom = grid.shape[0] // rows
@@ -224,7 +226,7 @@ def _crs(epsg: int) -> CRS:
     return CRS.from_epsg(epsg)
 
 
-def _zipped(product: Path) -> Path:
+def zipped(product: Path) -> Path:
     """Replace the product's folder by a zip that holds it; dates are fixed."""
     path = product.with_name(f"{product.name}.zip")
     with zipfile.ZipFile(path, "w") as archive:

@@ -22,7 +22,16 @@ _MG2_NATURES = (
     "Water", "Cloud", "Snow", "Cloud_Shadow", "Topography_Shadow", "Hidden_Surface",
     "Sun_Too_Low", "Tangent_Sun",
 )  # fmt: skip
-_IMAGE_NATURES = {"SRE": "Surface_Reflectance", "FRE": "Flat_Reflectance"}
+_IMAGE_NATURES = {
+    "SRE": "Surface_Reflectance",
+    "FRE": "Flat_Reflectance",
+    "FRC": "Flat_Reflectance_Composite",
+}
+_SYNTHESIS_NATURES = {
+    "FLG": ("Pixel_Status_Flag", "byte"),
+    "DTS": ("Weighted_Average_Dates", "int16"),
+    "WGT": ("Pixel_Weight", "int16"),
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,11 @@ class ProductFacts:
         return self.product_id.rpartition("_V")[2].replace("-", ".")
 
     @property
+    def level(self) -> str:
+        """Processing level as ``L2A``."""
+        return self.product_id.split("_")[2]
+
+    @property
     def identifier(self) -> str:
         """Name without the version."""
         return self.product_id.rpartition("_V")[0]
@@ -90,7 +104,9 @@ def metadata_xml(facts: ProductFacts, content: tuple[str, ...], is_old: bool) ->
     product = _add(root, "Product_Organisation/Muscate_Product")
     _images(_add(product, "Image_List"), facts, content, is_old)
     masks = _add(product, "Mask_List")
-    if content:
+    if "FLG" in content:
+        _synthesis_masks(masks, facts)
+    elif content:
         (_old_masks if is_old else _masks)(masks, facts, content)
     _geoposition(root, facts, is_old)
     _angles(root, facts)
@@ -162,7 +178,7 @@ def _characteristics(root: ET.Element, facts: ProductFacts, is_old: bool) -> Non
     _add(product, "ACQUISITION_DATE", moment if is_old else f"{moment}Z")
     _add(product, "PRODUCTION_DATE", f"{facts.acquired.year + 1}-01-15T00:00:00.000000Z")
     _add(product, "PRODUCT_VERSION", facts.version)
-    _add(product, "PRODUCT_LEVEL", "L2A")
+    _add(product, "PRODUCT_LEVEL", facts.level)
     _add(product, "PLATFORM", facts.platform)
     _add(product, "ORBIT_NUMBER", str(facts.orbit_number), type="Orbit")
     bands = _add(product, "Band_Global_List", count="10")
@@ -232,6 +248,14 @@ def _masks(parent: ET.Element, facts: ProductFacts, content: tuple[str, ...]) ->
         for bit, name in enumerate(names, start=1):
             path = _mask_path(facts, "SAT", group)
             _add(files, "MASK_FILE", path, band_id=name, bit_number=str(bit))
+
+
+def _synthesis_masks(parent: ET.Element, facts: ProductFacts) -> None:
+    """Add the masks as monthly syntheses list them: whole files, no bits."""
+    for kind, (nature, encoding) in _SYNTHESIS_NATURES.items():
+        files = _node(parent, "Mask", nature, encoding)
+        for group in _GROUPS:
+            _add(files, "MASK_FILE", _mask_path(facts, kind, group), group_id=group)
 
 
 def _old_masks(parent: ET.Element, facts: ProductFacts, content: tuple[str, ...]) -> None:
@@ -329,7 +353,9 @@ def _angles(root: ET.Element, facts: ProductFacts) -> None:
 
 def _quality(root: ET.Element, facts: ProductFacts) -> None:
     current = _add(root, "Quality_Informations/Current_Product")
-    quality = _add(_add(current, "Product_Quality_List", level="N2"), "Product_Quality")
+    quality = _add(
+        _add(current, "Product_Quality_List", level=f"N{facts.level[1]}"), "Product_Quality"
+    )
     source = _add(quality, "Source_Product")
     # Distributed products keep the name they had before distribution here.
     _add(source, "PRODUCT_ID", facts.product_id.replace("_D_", "_C_").replace("_H_", "_C_"))
