@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from oso_pipeline.config.adaptation import Adaptation
+from oso_pipeline.config.cache import Cache
 from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.config.learning import (
     OF_NO_LEARNER,
@@ -101,6 +102,9 @@ class Imagery(Section):
     warning, or stop."""
     allow_missing_tiles: bool = False
     """Map the other tiles if one has no usable product, instead of stopping."""
+    cache: Cache = Cache()
+    """Images in JPEG 2000, which take about twenty times as long to decode as TIFF, and those in
+    Zarr stores, whose chunks are large, are copied into tiled TIFFs once, before they are read."""
 
     @model_validator(mode="after")
     def _without_doubles(self) -> Imagery:
@@ -338,11 +342,21 @@ class Config(Section):
             left_out["adaptation"] = True
         if self.map.area is None:
             left_out["map"] = {"area": True}
-        return left_out | self._without_as_of()
+        return left_out | self._not_in_ids()
 
-    def _without_as_of(self) -> dict[str, Any]:
-        """Leave a day that is not given out of what ids are made from: they stay what they were."""
-        return {"imagery": {"as_of": True}} if self.imagery.as_of is None else {}
+    def _not_in_ids(self) -> dict[str, Any]:
+        """Leave out what ids do not contain, so that they stay what they were.
+
+        These are a day that is not given, and all but the first of the readers by default. Which
+        readers matter follows from the products, and those are in the keys of the tasks. What is
+        copied changes no result.
+        """
+        imagery: dict[str, Any] = {"cache": True}
+        if not self.imagery.as_of:
+            imagery["as_of"] = True
+        if self.imagery.readers == built_in_readers():
+            imagery["readers"] = dict.fromkeys(range(1, len(self.imagery.readers)), True)
+        return {"imagery": imagery}
 
     @property
     def run_id(self) -> str:
@@ -366,9 +380,15 @@ class Config(Section):
         Two shards of one run have the same; they may differ in where files lie, and in what
         `runtime` says of anything but the size of blocks.
         """
-        left_out: dict[str, Any] = {"name": True, "run_dir": True, "runtime": True}
-        left_out |= self._without_as_of()
+        left_out: dict[str, Any] = {
+            "name": True,
+            "run_dir": True,
+            "runtime": True,
+        }
+        left_out |= self._not_in_ids()
         where = {key: True for key in OF_NO_LEARNER if key == "model" or not self.learning.freeze}
         content = self.without_folders(exclude={**left_out, "learning": where}) | self._origin
         blocks = self.runtime.block_pixels, self.runtime.memory_per_worker_gb
-        return digest({**content, "blocks": blocks})[:12]
+        cache = self.imagery.cache
+        copied = {} if cache == Cache() else {"cache": cache.model_dump(mode="json")}
+        return digest({**content, "blocks": blocks, **copied})[:12]

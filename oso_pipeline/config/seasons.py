@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from oso_pipeline.config.adaptation import PastSeason
+from oso_pipeline.config.cache import Cache
 from oso_pipeline.config.model import Config, Season
 from oso_pipeline.config.reference import AnySource, Reference
 from oso_pipeline.core.nomenclature import PACKAGED, load_nomenclature
@@ -35,6 +36,7 @@ def past_config(config: Config, year: int) -> Config:
         "paths": past.imagery.paths,
         "allow_missing_tiles": past.imagery.allow_missing_tiles,
         "as_of": past_as_of(config, past),
+        "cache": cache_of_season(config),
     }
     return config.model_copy(
         update={
@@ -45,6 +47,14 @@ def past_config(config: Config, year: int) -> Config:
             "adaptation": None,
         }
     )
+
+
+def cache_of_season(config: Config) -> Cache:
+    """Return the limits of the copies of one season: an equal share of all."""
+    whole = config.imagery.cache
+    if whole.max_gb is None:
+        return whole
+    return Cache(max_gb=whole.max_gb / (1 + len(past_years(config))))
 
 
 def target_config(config: Config) -> Config:

@@ -15,6 +15,10 @@ import rasterio
 from oso_pipeline.config import Config
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.imagery.cache.choice import Choice, Copied, choose
+from oso_pipeline.imagery.cache.copies import FOLDER, Copies
+from oso_pipeline.imagery.fetch_check import as_skipped, not_fetched, warning
+from oso_pipeline.imagery.fetch_ledger import Record
 from oso_pipeline.imagery.header import INPUT_OPTIONS
 from oso_pipeline.imagery.inventory import FORMAT, read_inventory, write_inventory
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
@@ -28,7 +32,8 @@ from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, su
 from oso_pipeline.tasks.task import Cost, Summary, Task, TaskState, tile_of
 
 __all__ = [
-    "STAGE", "InventoryJob", "InventoryStage", "InventoryTask", "make_inventory", "tile_layout",
+    "STAGE", "InventoryJob", "InventoryStage", "InventoryTask", "label_of", "make_inventory",
+    "tile_layout",
 ]  # fmt: skip
 
 VERSION = 1
@@ -40,7 +45,13 @@ EXTRACTED = "extracted"
 _JUST_FOUND: dict[str, Findings] = {}
 """Findings of a check, for the plan that follows at once: on a network disk a search through the
 products of a country takes a minute. The next plan searches again."""
+_MEMORY_BYTES, _MEMORY_OF_STORES = 400_000_000, 800_000_000
+"""Of a task, most of it for windows of 120 products; of one that reads windows of products in Zarr,
+whose chunks have 60 MB."""
 _HEADER_BYTES = 64 * 1024  # read of each raster to see that it is whole
+_OPENED_S, _COMPARED_S = 0.05, 0.25  # of a product: its headers; its windows, if of whole size
+_WHOLE_BYTES = 500e6  # images of a product of whole size, at least
+_COMPARED = 0.02  # of the bytes of its images: 1,000 rows of blue where files are in strips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +72,13 @@ class InventoryJob(Job):
         The products of these days, by their path below the folders of the configuration.
     candidates, unrecognised
         Everything that was found for the tile: products, and what no reader recognises.
+    copied
+        The products that are read from copies, which the inventory names.
+    not_fetched
+        Products that are missing, as the ledger of `oso fetch` says; they are listed.
     listing
-        Digest of what was found and where, and of what hides a pixel: its rules stand in the
-        inventory, and what is read by them has the policy in its own key.
+        Digest of what was found and where, of what is copied, and of what hides a pixel: its rules
+        stand in the inventory, and what is read by them has the policy in its own key.
     """
 
     request: Request
@@ -75,6 +90,8 @@ class InventoryJob(Job):
     candidates: tuple[Candidate, ...] = place()
     unrecognised: tuple[Unknown, ...] = place()
     listing: str = place()
+    copied: tuple[Copied, ...] = place(default=())
+    not_fetched: tuple[Record, ...] = place(default=())
 
 
 @dataclass(frozen=True)
@@ -102,7 +119,10 @@ class InventoryTask(Task):
     def _changed(self, record: dict[str, Any]) -> str | None:
         summary = record.get("summary") or {}
         if isinstance(self.job, InventoryJob) and summary.get("listing") != self.job.listing:
-            return "the images have moved, others were found, or imagery.clear has changed"
+            return (
+                "the images have moved, others were found, are copied or are missing, or "
+                "imagery.clear has changed"
+            )
         if not all(_is_committed(Path(folder)) for folder in summary["extracted"]):
             return "extracted files are gone"
         return None
@@ -123,6 +143,9 @@ class InventoryStage(StageBase):
         findings = find_products(config.imagery.paths, readers, problems)
         problems.extend(check_products(config, findings))
         if not problems.errors:
+            products = {tile: findings.of_tile(tile) for tile in config.imagery.tiles}
+            problems.extend(choose(config, readers, products).problems())
+        if not problems.errors:
             _JUST_FOUND[config.imagery.model_dump_json()] = findings
         return problems
 
@@ -132,8 +155,8 @@ class InventoryStage(StageBase):
         Raises
         ------
         InputDataError
-            If a folder is missing, or a tile has no product and the configuration does not
-            allow that.
+            If a folder is missing, a tile has no product and the configuration does not
+            allow that, or the cache is too small for images that can only be read from a copy.
         """
         config, problems = context.config, Problems()
         readers = Readers.of(config.imagery.readers)
@@ -143,9 +166,20 @@ class InventoryStage(StageBase):
         products = {tile: findings.of_tile(tile) for tile in config.imagery.tiles}
         report_missing(config, products, findings, problems)
         problems.raise_errors(InputDataError)
+        choice = choose(config, readers, products)
+        choice.problems().raise_errors(InputDataError)
+        missing = not_fetched(config, period_of(config), findings.candidates)
         return [
             _plan_tile(
-                context, readers, tile, some, findings.unrecognised_of(tile, is_first=index == 0)
+                context,
+                readers,
+                tile,
+                Found(
+                    some,
+                    findings.unrecognised_of(tile, is_first=index == 0),
+                    choice,
+                    missing.of_tile(tile),
+                ),
             )
             for index, (tile, some) in enumerate(products.items())
             if some
@@ -174,23 +208,27 @@ STAGE = InventoryStage()
 def make_inventory(job: InventoryJob, task: Task) -> Summary:
     """Read the products of a tile, check their files and publish the inventory."""
     extracted = task.run_dir / EXTRACTED
-    builder = InventoryBuilder(job.request, Period(job.first, job.last, job.as_of), extracted)
+    copies = Copies(
+        task.output().parents[1] / FOLDER, frozenset(one.candidate for one in job.copied)
+    )
+    period = Period(job.first, job.last, job.as_of)
+    builder = InventoryBuilder(job.request, period, extracted, copies=copies)
     with rasterio.Env(**INPUT_OPTIONS):  # once, because entering it costs as much as opening
         inventory = builder.build(job.candidates, job.unrecognised, job.may_be_empty)
+    inventory = inventory.listing(as_skipped(one) for one in job.not_fetched)
     write_inventory(task.output(), inventory)
     used = inventory.acquisitions
-    folders = {
-        str(asset.path.parent)
-        for a in used
-        for asset in a.assets
-        if extracted in asset.path.parents
-    }
+    sources = (Path(asset.href) for a in used for asset in a.assets)
+    folders = {str(path.parent) for path in sources if extracted in path.parents}
+    warnings = [*builder.problems.warnings]
+    if job.not_fetched:
+        warnings.append(warning(job.not_fetched))
     return {
         "tile": job.request.tile,
         **inventory.counts(),
         "first": used[0].acquired.date().isoformat() if used else None,
         "last": used[-1].acquired.date().isoformat() if used else None,
-        "warnings": [str(problem) for problem in builder.problems.warnings],
+        "warnings": [str(problem) for problem in warnings],
         "listing": job.listing,
         "extracted": sorted(folders),
     }
@@ -207,8 +245,11 @@ def tile_layout(context: PlanContext[Config], tile: str) -> TileLayout:
         return shared_layout((), tile)
     if task.commit_record() is not None:
         return read_inventory(task.output()).layout
-    candidates = task.job.candidates if isinstance(task.job, InventoryJob) else ()
-    return peek_layout(candidates, Readers.of(context.config.imagery.readers), tile)
+    readers = Readers.of(context.config.imagery.readers)
+    if not isinstance(task.job, InventoryJob):
+        return peek_layout((), readers, tile)
+    copied = {one.candidate for one in task.job.copied}
+    return peek_layout(task.job.candidates, readers, tile, copied)
 
 
 def _headline(used: int, found: int, n_tiles: int, skipped: Mapping[str, int]) -> str:
@@ -229,18 +270,25 @@ def _is_committed(folder: Path) -> bool:
     return bool(files) and all(f"{name}.json" in names for name in files)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What was found of a tile, what is missing, and which products are copied, of all tiles."""
+
+    candidates: Sequence[Candidate]
+    unrecognised: Sequence[Unknown]
+    choice: Choice
+    not_fetched: tuple[Record, ...] = ()
+
+
 def _plan_tile(
-    context: PlanContext[Config],
-    readers: Readers,
-    tile: str,
-    candidates: Sequence[Candidate],
-    unrecognised: Sequence[Unknown],
+    context: PlanContext[Config], readers: Readers, tile: str, products_found: Found
 ) -> Task:
-    config = context.config
+    config, candidates = context.config, products_found.candidates
+    unrecognised, copied = products_found.unrecognised, products_found.choice.of_tile(candidates)
     period = period_of(config)
     sharing = Counter(c.path for c in candidates)
     products = {
-        _label(c, config, sharing[c.path]): Input.file(c.path, readers[c.family].digest(c))
+        label_of(c, config, sharing[c.path]): Input.file(c.path, readers[c.family].digest(c))
         for c in candidates
         if c.acquired in period
     }
@@ -251,6 +299,11 @@ def _plan_tile(
         "candidates": [c.to_json() for c in candidates],
         "strangers": [[str(one.path), one.detail] for one in unrecognised],
     }
+    listed: list[Any] = [found, places, request.clear]
+    if copied:
+        listed.append([one.candidate.to_json() for one in copied])
+    if missing := products_found.not_fetched:
+        listed.append({"not_fetched": [[one.product_id, one.state, one.reason] for one in missing]})
     return InventoryTask(
         stage=InventoryStage.name,
         name=tile,
@@ -268,7 +321,9 @@ def _plan_tile(
             as_of=period.as_of,
             candidates=tuple(candidates),
             unrecognised=tuple(unrecognised),
-            listing=digest([found, places, request.clear]),
+            listing=digest(listed),
+            copied=copied,
+            not_fetched=products_found.not_fetched,
         ),
         cost=_cost(candidates, readers, period, context.run_dir / EXTRACTED),
     )
@@ -277,26 +332,28 @@ def _plan_tile(
 def _cost(
     candidates: Sequence[Candidate], readers: Readers, period: Period, extracted: Path
 ) -> Cost:
-    """Return what reading takes: the headers of folders, archives whole and extracted."""
-    read, written, seconds = 0, 0, 0.0
+    """Return what reading takes: headers and windows of folders, archives whole and extracted."""
+    read, written, seconds, memory = 0, 0, 0.0, _MEMORY_BYTES
     for candidate in candidates:
         if candidate.acquired in period:
-            images = readers[candidate.family].size_bytes(candidate)
-            if candidate.path.is_file():
+            reader = readers[candidate.family]
+            images = reader.size_bytes(candidate)
+            is_store = getattr(reader, "cached", None) == "zarr"
+            if is_store:
+                memory = _MEMORY_OF_STORES
+            if candidate.path.suffix.lower() == ".zip" and candidate.path.is_file():
                 size = candidate.path.stat().st_size
                 read += size
                 seconds += size / 50e6  # inflate, checksum, write
-                if not (extracted / candidate.product_id).is_dir():
+                if not is_store and not (extracted / candidate.product_id).is_dir():
                     written += images
             else:
-                read += min(images, 20 * _HEADER_BYTES)
-            seconds += 0.05
-    return Cost(
-        bytes_read=read, memory_bytes=200_000_000, core_seconds=seconds, bytes_written=written
-    )
+                read += min(images, 20 * _HEADER_BYTES + int(_COMPARED * images))
+            seconds += _OPENED_S + _COMPARED_S * min(1.0, images / _WHOLE_BYTES)
+    return Cost(bytes_read=read, memory_bytes=memory, core_seconds=seconds, bytes_written=written)
 
 
-def _label(candidate: Candidate, config: Config, n_sharing: int) -> str:
+def label_of(candidate: Candidate, config: Config, n_sharing: int) -> str:
     """Return what a key calls a product: its path, and its stem where others share the path."""
     path = _below(candidate.path, config)
     return str(path) if n_sharing == 1 else f"{path}/{candidate.stem}"

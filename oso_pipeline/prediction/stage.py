@@ -18,7 +18,8 @@ from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.wording import counted
-from oso_pipeline.imagery.inventory import read_inventory
+from oso_pipeline.imagery.cache.reading import inventory_of
+from oso_pipeline.imagery.cache.stage import copies_of_tiles
 from oso_pipeline.imagery.tile_grid import TileLayout
 from oso_pipeline.learners.protocol import Classifier, Need, has_kernel
 from oso_pipeline.learners.registry import late_settings, learner_of
@@ -33,7 +34,7 @@ from oso_pipeline.prediction.series_quality import (
     total_quality,
 )
 from oso_pipeline.reference.split.variants import map_variant
-from oso_pipeline.tasks.job import Input, ReadingJob, decides, file_part, reads
+from oso_pipeline.tasks.job import Input, ReadingJob, decides, file_part, follows, reads
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -80,6 +81,8 @@ class PredictJob(ReadingJob):
         Folder of the model of each stratum.
     inventory
         The images of the tile.
+    copies
+        Folder of the copies of the images; None where there are none.
     """
 
     tile: str
@@ -93,6 +96,7 @@ class PredictJob(ReadingJob):
     area: AreaOfTask | None = file_part(if_set=True)
     models: Mapping[str, Input] = reads("model/{}")
     inventory: Input = reads()
+    copies: Input | None = follows(default=None)
 
 
 class PredictStage(StageBase):
@@ -129,10 +133,17 @@ class PredictStage(StageBase):
         """
         inventories = context.tasks("inventory")
         layouts, ownership = tiles_to_read(context)
+        copies = copies_of_tiles(context)
         tasks = [
             task
             for inventory in inventories
-            for task in _tasks_of(context, inventory, layouts[inventory.name], ownership)
+            for task in _tasks_of(
+                context,
+                inventory,
+                layouts[inventory.name],
+                ownership,
+                copies.get(inventory.name),
+            )
         ]
         area = context.config.map.area
         if inventories and not tasks and area is not None:
@@ -184,7 +195,7 @@ def predict(job: PredictJob, task: Task) -> Summary:
         owned &= job.area.mask(grid).block(block)
     labels = outside(owned, labels)
     models = _models(job, task, np.flatnonzero(np.bincount(labels[labels >= 0])))
-    reader = BlockReader(read_inventory(task.path_of(job.inventory)), job.read)
+    reader = BlockReader(inventory_of(task, job.inventory, job.copies), job.read)
     layers = np.zeros((3, block.height, block.width), np.uint16)
     quality = []
 
@@ -224,7 +235,11 @@ def _models(job: PredictJob, task: Task, labels: npt.NDArray[np.intp]) -> dict[i
 
 
 def _tasks_of(
-    context: PlanContext[Config], inventory: Task, tile: TileLayout, ownership: Ownership
+    context: PlanContext[Config],
+    inventory: Task,
+    tile: TileLayout,
+    ownership: Ownership,
+    copies: Input | None,
 ) -> list[Task]:
     config = context.config
     layout = FeatureLayout.of(config)
@@ -250,6 +265,7 @@ def _tasks_of(
         area=area,
         models=_models_of_map(context),
         inventory=Input.of(inventory),
+        copies=copies,
         memory_bytes=memory.allowed_bytes,
     )
     return [

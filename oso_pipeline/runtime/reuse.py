@@ -27,7 +27,7 @@ _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EM
 def begin_with_preparation(other: Path, run_dir: Path, stages: Iterable[Stage] = STAGES) -> int:
     """Link what stages call reusable from the run in `other` into `run_dir`, where it has none.
 
-    These are labels and samples, of all seasons.
+    These are labels, samples and copies of images, of all seasons.
 
     A committed file is replaced, never written to, so that both runs may go on with a link; where
     the file system has none, the file is copied. Inventories are not taken: they name files that

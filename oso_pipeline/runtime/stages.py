@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from oso_pipeline.imagery.cache.check_stage import STAGE as CACHE_CHECK
+from oso_pipeline.imagery.cache.stage import STAGE as CACHE
 from oso_pipeline.imagery.stage import STAGE as INVENTORY
 from oso_pipeline.learning.label_stage import STAGE as LABELS
 from oso_pipeline.learning.train_stage import STAGE as TRAIN
@@ -24,12 +26,16 @@ STAGES: tuple[Stage, ...] = (
     INVENTORY,
     POLYGONS,
     REFERENCE,
+    CACHE,
+    CACHE_CHECK,
     DRAW,
     PIXELS,
     SAMPLES,
     PastStage(INVENTORY),
     PastStage(POLYGONS),
     PastStage(REFERENCE, beside_the_map),
+    PastStage(CACHE),
+    PastStage(CACHE_CHECK),
     PastStage(DRAW),
     PastStage(PIXELS),
     PastStage(SAMPLES),

@@ -73,6 +73,8 @@ class PixelJob(ReadingJob):
         The images of the tile.
     draw, draw_by_area
         The pixels that are read; those by area with adaptation.
+    copies
+        Folder of the copies of the images; None where there are none.
     """
 
     block: Block
@@ -82,6 +84,7 @@ class PixelJob(ReadingJob):
     inventory: Input = reads()
     draw: Input = reads()
     draw_by_area: Input | None = reads()
+    copies: Input | None = follows(default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +126,8 @@ class SampleJob(ReadingJob):
         nor `parts` is.
     parts
         Files with the pixels read of each block of the tile, one path per block: labelled pixels.
+    copies
+        Folder of the copies of the images; None where there are none.
     """
 
     tile: str
@@ -144,3 +149,4 @@ class SampleJob(ReadingJob):
     block_shape: tuple[int, int] = place()
     draws: Inputs = follows(default=_NOTHING)
     parts: Inputs = follows(default=_NOTHING)
+    copies: Input | None = follows(default=None)

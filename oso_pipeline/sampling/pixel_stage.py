@@ -12,7 +12,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.wording import counted
-from oso_pipeline.imagery.inventory import read_inventory
+from oso_pipeline.imagery.cache.reading import inventory_of
 from oso_pipeline.sampling.draws import Places, read_places
 from oso_pipeline.sampling.jobs import PixelJob
 from oso_pipeline.sampling.parts import Add, part_file, part_files
@@ -95,7 +95,8 @@ def read_pixels(job: PixelJob, task: Task) -> Summary:
             for number in range(len(drawn))
         ]
         if any(map(len, drawn)):
-            reader = BlockReader(read_inventory(task.path_of(job.inventory)), job.read)
+            images = inventory_of(task, job.inventory, job.copies)
+            reader = BlockReader(images, job.read)
             wanted = [request(places, add) for places, add in zip(drawn, parts, strict=True)]
             read_features(PieceReader(reader, job.memory_bytes), job.block, wanted, job.layout)
     n_drawn = sum(map(len, drawn))
@@ -117,6 +118,7 @@ def _tasks_of(tile: TilePlan, draw: Task) -> list[Task]:
         draw=Input.of(draw),
         draw_by_area=Input.of(draw, 1) if by_area else None,
         memory_bytes=sample.memory_bytes,
+        copies=sample.copies,
     )
     n_owned = sum(block.pixels for block in blocks)
     return [

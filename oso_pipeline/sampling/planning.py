@@ -9,6 +9,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
+from oso_pipeline.imagery.cache.stage import copies_of_tiles
 from oso_pipeline.imagery.tile_grid import TileLayout
 from oso_pipeline.reference.split.variants import split_columns, variants
 from oso_pipeline.sampling.drawn import with_margin
@@ -61,6 +62,11 @@ class TilePlan:
     drawn: int
     memory: WorkerMemory
 
+    def with_copies(self, copies: Input | None) -> TilePlan:
+        """Return the plan with what the tasks follow where images are read from copies."""
+        job = replace(self.job, copies=copies)
+        return replace(self, job=job, sample=replace(self.sample, job=job))
+
     def after(self, draw: Task) -> TilePlan:
         """Return the plan with the number of pixels that were drawn, once it is known."""
         done = [summary for summary in summaries((draw,)) if summary]
@@ -83,10 +89,12 @@ def tile_plans(context: PlanContext[Config]) -> list[TilePlan]:
         return []
     inventories = context.tasks("inventory")
     layouts, ownership = tiles_to_read(context)
-    return [
+    copies = copies_of_tiles(context)
+    plans = [
         _plan(context, inventory, layouts[tile_of(inventory)], ownership)
         for inventory in inventories
     ]
+    return [plan.with_copies(copies.get(plan.job.tile)) for plan in plans]
 
 
 def _plan(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.core.blocks import Block, blocks_of
-from oso_pipeline.imagery.inventory import read_inventory
+from oso_pipeline.imagery.cache.reading import inventory_of
 from oso_pipeline.sampling.chosen import Choice
 from oso_pipeline.sampling.drawn import Drawn, Lowest
 from oso_pipeline.sampling.jobs import SampleJob
@@ -42,7 +42,7 @@ def read_more(job: SampleJob, task: Task, choices: Sequence[Choice], parts: Sequ
     short = [(choice, part) for choice, part in zip(choices, parts, strict=True) if choice.rest]
     if not short:
         return
-    reader = BlockReader(read_inventory(task.path_of(job.inventory)), job.read)
+    reader = BlockReader(inventory_of(task, job.inventory, job.copies), job.read)
     pieces = PieceReader(reader, job.memory_bytes)
     rows, columns = (int(size) for size in job.grid.shape)
     with ExitStack() as files:

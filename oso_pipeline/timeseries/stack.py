@@ -16,6 +16,7 @@ import xarray as xr
 from oso_pipeline.config import Config
 from oso_pipeline.core.blocks import Block, blocks_of
 from oso_pipeline.core.errors import InputDataError, Problems
+from oso_pipeline.imagery.cache.reading import without_missing_copies
 from oso_pipeline.imagery.inventory import Inventory, read_inventory
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder
 from oso_pipeline.imagery.protocol import Request
@@ -145,7 +146,7 @@ def _inventory(config: Config, tile: str) -> Inventory:
     only = config.model_copy(update={"imagery": imagery})
     for task in STAGE.plan(_Planning(only, config.run_dir)):
         if task.name == tile and task.commit_record() is not None:
-            return read_inventory(task.output())
+            return without_missing_copies(read_inventory(task.output()))
     problems = Problems()
     findings = find_products(config.imagery.paths, Readers.of(config.imagery.readers), problems)
     builder = InventoryBuilder(

@@ -97,17 +97,19 @@ def test_a_chain_takes_turns() -> None:
     site = full_site("slurm")
     links = chain_of(STAGES, site, {})
     assert [link.name for link in links] == [
+        "until-reference",
+        "cache",
         "until-draw",
         "pixels",
-        links[2].name,
+        links[4].name,
         "predict",
         "until-predict",
         "cells",
         "finish",
     ]
-    assert [link.elements for link in links] == [None, 20, None, 20, None, 20, None]
+    assert [link.elements for link in links] == [None, 20, None, 20, None, 20, None, 20, None]
     names = [stage.name for stage in STAGES]
-    assert links[2].arguments == ("--until", names[names.index("predict") - 1])
+    assert links[4].arguments == ("--until", names[names.index("predict") - 1])
     pilot = site.model_copy(update={"mode": "pilot"})
     assert [link.name for link in chain_of(STAGES, pilot, {})] == ["driver"]
 
@@ -135,7 +137,7 @@ def test_jobs_ask_for_no_more_than_their_tasks_can_use() -> None:
     assert " --workers 1 " in one_core
 
 
-@pytest.mark.parametrize(("most", "elements"), [(100, 32), (40, 12), (1000, 40)])
+@pytest.mark.parametrize(("most", "elements"), [(100, 23), (40, 8), (1000, 40)])
 def test_no_more_jobs_wait_in_the_queue_than_the_site_allows(most: int, elements: int) -> None:
     site = full_site("slurm").model_copy(update={"jobs": 40, "max_queued": most})
     links = chain_of(STAGES, site, {})

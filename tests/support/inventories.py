@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oso_pipeline.config import Config
+from oso_pipeline.imagery.cache.stage import STAGE as CACHE
 from oso_pipeline.imagery.inventory import Inventory, read_inventory
 from oso_pipeline.imagery.stage import STAGE
 from oso_pipeline.tasks.task import Task
@@ -31,8 +32,7 @@ class Context:
         return self.config.run_dir
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
-        assert stage == "inventory"
-        return tuple(STAGE.plan(self))
+        return tuple({"inventory": STAGE, "cache": CACHE}[stage].plan(self))
 
 
 def run(config: Config) -> tuple[Inventory, dict[str, Any]]:

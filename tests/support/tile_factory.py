@@ -57,7 +57,7 @@ class TinyRun:
 
     def __post_init__(self) -> None:
         self.run_dir = self.folder / "run"
-        self.stages: dict[str, tuple[Task, ...]] = {}
+        self.stages: dict[str, tuple[Task, ...]] = {"cache": ()}
         self.config = self.configured()
         self.stages["inventory"] = tuple(self._inventory(tile) for tile in self.tiles)
 

@@ -21,6 +21,9 @@ from rasterio.windows import Window
 from oso_pipeline.core.commit import require_sound
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.imagery.acquisition import Asset
+from oso_pipeline.imagery.cache.copies import is_copy
+from oso_pipeline.imagery.cache.reading import missing_copy
+from oso_pipeline.imagery.header import driver_of
 from oso_pipeline.timeseries.kernels.chunks import NODATA
 
 LOWEST, HIGHEST = NODATA + 1, 32_767
@@ -37,11 +40,14 @@ GDAL_OPTIONS = {
     # The default, 5 % of the memory of the machine for each process, is not ours to take. No
     # block is decoded twice, so the cache is of use only within one call.
     "GDAL_CACHEMAX": 64,
+    # JPEG 2000 would be decoded with all cores; a worker has one.
+    "GDAL_NUM_THREADS": 1,
 }
 """How inputs are opened; the cache is in megabytes."""
 
 _MOST_OPEN = 4096
 _REMEDY = "copy or download the product again, then run `oso run` once more"
+_MADE_AGAIN = "`oso verify RUN --repair`, then `oso run`: this copy is made again"
 
 
 class OpenRasters:
@@ -149,9 +155,12 @@ class OpenRasters:
             dataset.close()
 
     def _open_file(self, path: Path) -> Any:
-        # Of what was extracted from archives; products of the user have no commit records.
-        require_sound(path)
-        return rasterio.open(path, driver="GTiff")
+        # Of what was extracted from archives; products of the user have no commit records. Blocks
+        # of copies have checksums, which GDAL compares: reading them whole once more for each
+        # process would take longer than decoding them.
+        if not is_copy(path):
+            require_sound(path)
+        return rasterio.open(path, driver=driver_of(path))
 
 
 @lru_cache(maxsize=1)
@@ -204,15 +213,15 @@ def to_stored(
     raw
         Numbers as stored in the file, of any type.
     asset
-        Scale and offset of the file, and its number for no data. That is compared first and
-        exactly, as negative reflectances are legal.
+        Scale and offset of the file, and its numbers for no data and for a saturated detector.
+        These are compared first and exactly, as negative reflectances are legal.
 
     Returns
     -------
     values, missing, outside
-        int16 reflectances, rounded half to even; where there is no data (also where a float is
-        not finite); where a value had to be clipped to -9999 or 32767. One shape. Where there is
-        no data, value and mark of clipping mean nothing.
+        int16 reflectances, rounded half to even; where there is no data (also where the detector
+        was saturated, or a float is not finite); where a value had to be clipped to -9999 or
+        32767. One shape. Where there is no data, value and mark of clipping mean nothing.
 
     Raises
     ------
@@ -222,6 +231,8 @@ def to_stored(
     if asset.scale is None:
         raise ValueError(f"{asset.href} has no scale")
     missing = np.zeros(raw.shape, bool) if asset.nodata is None else raw == asset.nodata
+    if asset.saturated is not None:
+        missing |= raw == asset.saturated
     if raw.dtype == np.int16 and (asset.scale, asset.offset) == STORED:
         return np.maximum(raw, np.int16(LOWEST)), missing, raw < LOWEST
     if raw.dtype.kind == "f":
@@ -247,8 +258,10 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise InputDataError(vanished(path)) from error
+        problem = missing_copy(path) if is_copy(path) else vanished(path)
+        raise InputDataError(problem) from error
     except (RasterioError, CPLE_BaseError, OSError) as error:
         cause = error.__cause__ or error
         message = f"an image file cannot be read, it may be cut short or damaged: {cause}"
-        raise InputDataError(Problem("E-IMAGE-CUT", message, str(path), _REMEDY)) from error
+        remedy = _MADE_AGAIN if is_copy(path) else _REMEDY
+        raise InputDataError(Problem("E-IMAGE-CUT", message, str(path), remedy)) from error

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.imagery.acquisition import Acquisition
+from oso_pipeline.imagery.cache.reading import missing_copy, without_copy
 from oso_pipeline.imagery.clear import ClearPolicy
+from oso_pipeline.imagery.image_kinds import IN_PLACE, kind_of
 from oso_pipeline.timeseries.reading.rasters import vanished
 
 
@@ -67,19 +69,27 @@ def resolutions_of(acquisitions: Sequence[Acquisition], bands: tuple[str, ...]) 
 
 
 def refuse_changed(acquisitions: Sequence[Acquisition]) -> None:
-    """Refuse products whose files have vanished or changed in size, all at once."""
+    """Refuse products whose files have vanished or changed in size, all at once.
+
+    Of images that are read from copies only these have to be there.
+    """
     problems = []
     for acquisition in acquisitions:
-        files = [asset.path for asset in acquisition.assets]
-        lost = [path for path in files if not path.is_file()]
-        problems += [vanished(path) for path in lost]
-        size = 0 if lost else sum(path.stat().st_size for path in files)
-        if not lost and size != acquisition.size_bytes:
+        copies = [asset.path for asset in acquisition.assets if asset.cached is not None]
+        problems += [missing_copy(path) for path in copies if not path.is_file()]
+        sources = [asset for asset in acquisition.assets if asset.cached is None]
+        lost = [asset.path for asset in sources if not asset.path.is_file()]
+        problems += [
+            vanished(path) if kind_of(path) in IN_PLACE else without_copy(path) for path in lost
+        ]
+        size = 0 if lost else sum(asset.path.stat().st_size for asset in sources)
+        stated = sum(asset.size_bytes for asset in sources)
+        if not lost and size != stated:
             problems.append(
                 Problem(
                     "E-IMAGE-CHANGED",
                     f"the files of {acquisition.product_id} have {size} bytes, they had "
-                    f"{acquisition.size_bytes} when the inventory was made",
+                    f"{stated} when the inventory was made",
                     str(acquisition.path),
                     "run `oso run` again so that the inventory takes up the product as it is",
                 )
