@@ -22,7 +22,10 @@ from oso_pipeline.core.errors import ConfigError, Problem
 Group = Literal["readers", "learners", "sources"]
 
 BUILT_IN: Mapping[Group, tuple[str, ...]] = {
-    "readers": ("oso_pipeline.imagery.muscate:PLUGIN",),
+    "readers": (
+        "oso_pipeline.imagery.muscate:PLUGIN",
+        "oso_pipeline.imagery.safe:PLUGIN",
+    ),
     "learners": ("oso_pipeline.learners.forest:PLUGIN",),
     "sources": tuple(
         f"oso_pipeline.reference.databases.kinds:{name}"

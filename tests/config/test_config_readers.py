@@ -10,6 +10,7 @@ from oso_pipeline.config import Config
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import ConfigError, Problem
 from oso_pipeline.imagery.muscate.settings import MuscateSettings
+from oso_pipeline.imagery.safe.settings import SafeSettings
 
 HEAD = """\
 year: 2018
@@ -35,7 +36,10 @@ def refused(folder: Path, text: str) -> Problem:
 
 
 def test_by_default_the_readers_of_the_package_are_requested(tmp_path: Path) -> None:
-    assert load(tmp_path, "").imagery.readers == (MuscateSettings(),)
+    assert load(tmp_path, "").imagery.readers == (
+        MuscateSettings(),
+        SafeSettings(),
+    )
 
 
 def test_settings_of_a_reader_are_those_of_its_kind(tmp_path: Path) -> None:
@@ -54,14 +58,19 @@ def test_the_key_of_0_1_is_one_of_the_reader(tmp_path: Path) -> None:
 def test_the_same_science_has_the_same_id_in_both_words(tmp_path: Path) -> None:
     old = load(tmp_path, "  reflectance: FRE\n")
     new = load(tmp_path, "  readers: [{kind: muscate}]\n")
-    assert old.run_id == new.run_id == load(tmp_path, "").run_id
+    default = load(tmp_path, "")
+    assert old.run_id == new.run_id == default.run_id
+    assert old.recipe_id == new.recipe_id == default.recipe_id
+    assert old.science() == default.science()
+    other = load(tmp_path, "  readers: [{kind: safe}]\n")
+    assert other.run_id != default.run_id
 
 
 @pytest.mark.parametrize(
     ("text", "message", "place"),
     [
         ("  reflectance: XYZ\n", "readers[0].reflectance: found 'XYZ', allowed: FRE, SRE", "7:16"),
-        ("  readers: [{kind: safe}]\n", "readers[0].kind: found 'safe', allowed: muscate", "7:20"),
+        ("  readers: [{kind: zarr}]\n", "readers[0].kind: found 'zarr', allowed: muscate", "7:20"),
         ("  readers: [{reflectance: FRE}]\n", "readers[0].kind: found null, allowed:", "7:13"),
         ("  readers: [muscate]\n", "readers[0]", "7:13"),
         ("  readers: []\n", "readers: found [], allowed: list of one or more", "7:12"),
