@@ -9,6 +9,7 @@ import pytest
 from oso_pipeline.config import Config
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import ConfigError, Problem
+from oso_pipeline.imagery.eopf.settings import EopfSettings
 from oso_pipeline.imagery.muscate.settings import MuscateSettings
 from oso_pipeline.imagery.safe.settings import SafeSettings
 
@@ -39,6 +40,7 @@ def test_by_default_the_readers_of_the_package_are_requested(tmp_path: Path) -> 
     assert load(tmp_path, "").imagery.readers == (
         MuscateSettings(),
         SafeSettings(),
+        EopfSettings(),
     )
 
 
