@@ -79,7 +79,8 @@ class Imagery(Section):
     model_config = ConfigDict(defer_build=True)
 
     paths: tuple[Path, ...] = Field(min_length=1)
-    """Folders that contain the products, as folders or zip files, up to eight folders deep."""
+    """Folders that contain the products, as folders or zip files, up to eight folders deep; or
+    files that describe products (STAC)."""
     tiles: tuple[TileName, ...] = Field(min_length=1)
     """Sentinel-2 tiles to map, with or without the leading T."""
     readers: tuple[AnyReader, ...] = Field(default_factory=built_in_readers, min_length=1)

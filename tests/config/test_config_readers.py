@@ -12,6 +12,7 @@ from oso_pipeline.core.errors import ConfigError, Problem
 from oso_pipeline.imagery.eopf.settings import EopfSettings
 from oso_pipeline.imagery.muscate.settings import MuscateSettings
 from oso_pipeline.imagery.safe.settings import SafeSettings
+from oso_pipeline.imagery.stac.settings import StacSettings
 
 HEAD = """\
 year: 2018
@@ -40,6 +41,7 @@ def test_by_default_the_readers_of_the_package_are_requested(tmp_path: Path) -> 
     assert load(tmp_path, "").imagery.readers == (
         MuscateSettings(),
         SafeSettings(),
+        StacSettings(),
         EopfSettings(),
     )
 
