@@ -91,7 +91,8 @@ class Imagery(Section):
     """Bands used as features, in this order. The indices need B4, B8 and B11."""
     clear: Literal["oso", "conservative"] | tuple[Annotated[int, Field(ge=0, le=7)], ...] = "oso"
     """oso: masks cloud, shadow, cirrus and saturation at 10 m. conservative: also saturation at 20
-    m and terrain shadow. A list: only these bits of the cloud mask of the product."""
+    m and terrain shadow. A list: only these bits of the cloud mask of the product, which SAFE,
+    EOPF and STAC products and monthly syntheses do not have."""
     margin_days: int = Field(30, ge=0, le=200)
     """Images this many days before and after the season also serve interpolation."""
     as_of: date | None = None

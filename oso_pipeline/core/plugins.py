@@ -25,6 +25,7 @@ BUILT_IN: Mapping[Group, tuple[str, ...]] = {
     "readers": (
         "oso_pipeline.imagery.muscate:PLUGIN",
         "oso_pipeline.imagery.safe:PLUGIN",
+        "oso_pipeline.imagery.l3a:PLUGIN",
         "oso_pipeline.imagery.stac:PLUGIN",
         "oso_pipeline.imagery.eopf:PLUGIN",
     ),

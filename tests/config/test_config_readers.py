@@ -10,6 +10,7 @@ from oso_pipeline.config import Config
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import ConfigError, Problem
 from oso_pipeline.imagery.eopf.settings import EopfSettings
+from oso_pipeline.imagery.l3a.settings import SynthesisSettings
 from oso_pipeline.imagery.muscate.settings import MuscateSettings
 from oso_pipeline.imagery.safe.settings import SafeSettings
 from oso_pipeline.imagery.stac.settings import StacSettings
@@ -41,6 +42,7 @@ def test_by_default_the_readers_of_the_package_are_requested(tmp_path: Path) -> 
     assert load(tmp_path, "").imagery.readers == (
         MuscateSettings(),
         SafeSettings(),
+        SynthesisSettings(),
         StacSettings(),
         EopfSettings(),
     )

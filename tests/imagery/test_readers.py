@@ -169,6 +169,7 @@ def test_a_request_of_one_family_is_written_as_in_0_1_of_more_with_all_settings(
 WORDS = r"\b(FRE|SRE|CLM|EDG|SAT|MG2)(_|\b)|MTD_ALL|JPI_ALL|muscate|theia|SENTINEL2[AB]_"
 HOME = (
     "oso_pipeline/imagery/muscate/",
+    "oso_pipeline/imagery/l3a/",  # another level in the same format
     "oso_pipeline/simulation/writers/",
     "oso_pipeline/simulation/simulate.py",  # chooses the writer
     "oso_pipeline/core/plugins.py",  # the list of readers

@@ -103,7 +103,8 @@ def test_an_unknown_kind_names_the_installed_ones_and_the_place(site: Path) -> N
     write_config(site, "plane")
     text = said(site)
     assert (
-        "imagery.readers[0].kind: found 'plane', allowed: muscate, safe, stac, eopf, plain" in text
+        "imagery.readers[0].kind: found 'plane', allowed: muscate, safe, l3a, stac, eopf, plain"
+        in text
     )
     assert "config.yaml:8:13" in text
     assert "did you mean plain?" in text
