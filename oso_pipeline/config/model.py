@@ -25,6 +25,7 @@ from oso_pipeline.config.learning import (
 )
 from oso_pipeline.config.readers import AnyReader, built_in_readers
 from oso_pipeline.config.reference import CRS_PATTERN, Reference
+from oso_pipeline.config.report import Report
 from oso_pipeline.config.runtime import Runtime
 from oso_pipeline.config.section import Section, doubles
 from oso_pipeline.core.commit import digest
@@ -268,6 +269,8 @@ class Config(Section):
     """Measurement of accuracy."""
     map: Map = Map()
     """The grid of the map."""
+    report: Report = Report()
+    """What the report shows in addition."""
     runtime: Runtime = Runtime()
     """Execution: workers, memory, cluster."""
     _file: Path | None = PrivateAttr(None)
@@ -296,6 +299,9 @@ class Config(Section):
                 raise ValueError(
                     f"features.indices: {index} needs {', '.join(missing)} in imagery.bands"
                 )
+        unseen = [band for band in ("B2", "B3", "B4", "B8") if band not in self.imagery.bands]
+        if self.report.quicklooks and unseen:
+            raise ValueError(f"report.quicklooks: needs {', '.join(unseen)} in imagery.bands")
         if self.adaptation is not None and not self.learning.adaptable:
             raise ValueError(
                 f"learning.kind: found {self.learning.kind}, which cannot learn from past seasons; "
@@ -332,6 +338,7 @@ class Config(Section):
         measuring = {"bootstrap": True, "confidence_level": True, "independent": True}
         left_out: dict[str, Any] = {
             "runtime": True,
+            "report": True,
             "run_dir": True,
             "validation": measuring,
             "learning": dict.fromkeys(OF_NO_LEARNER, True),
@@ -387,6 +394,8 @@ class Config(Section):
             "run_dir": True,
             "runtime": True,
         }
+        if self.report == Report():  # so that the id stays what it was before there was a choice
+            left_out["report"] = True
         left_out |= self._not_in_ids()
         where = {key: True for key in OF_NO_LEARNER if key == "model" or not self.learning.freeze}
         content = self.without_folders(exclude={**left_out, "learning": where}) | self._origin

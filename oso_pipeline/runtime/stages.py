@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oso_pipeline.imagery.cache.check_stage import STAGE as CACHE_CHECK
 from oso_pipeline.imagery.cache.stage import STAGE as CACHE
+from oso_pipeline.imagery.quicklook_stage import STAGE as QUICKLOOKS
 from oso_pipeline.imagery.stage import STAGE as INVENTORY
 from oso_pipeline.learning.label_stage import STAGE as LABELS
 from oso_pipeline.learning.train_stage import STAGE as TRAIN
@@ -46,5 +47,6 @@ STAGES: tuple[Stage, ...] = (
     MOSAIC,
     VALIDATE,
     INDEPENDENT,
+    QUICKLOOKS,
     REPORT,
 )

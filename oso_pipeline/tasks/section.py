@@ -1,7 +1,8 @@
-"""Section of a stage in the report: a heading, paragraphs and plain tables."""
+"""Section of a stage in the report: a heading, paragraphs, plain tables and pictures."""
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 
 
@@ -22,6 +23,43 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A small picture of the report.
+
+    Parameters
+    ----------
+    jpeg
+        The picture.
+    text
+        What it shows, for readers who cannot see it.
+    """
+
+    jpeg: bytes
+    text: str
+
+    @property
+    def uri(self) -> str:
+        """The picture as a ``data:`` address."""
+        return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}"
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of the report, side by side.
+
+    Parameters
+    ----------
+    heading
+        Its title.
+    figures
+        Each a caption and the pictures above it.
+    """
+
+    heading: str
+    figures: tuple[tuple[str, tuple[Picture, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Section:
     """A section of the report. The page escapes every text.
 
@@ -29,10 +67,11 @@ class Section:
     ----------
     heading
         Its title.
-    paragraphs, tables
+    paragraphs, tables, galleries
         Content of the section, in this order.
     """
 
     heading: str
     paragraphs: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
