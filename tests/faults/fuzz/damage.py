@@ -170,12 +170,15 @@ def zip_member(content: bytes, draw: random.Random) -> bytes:
     return out.getvalue()
 
 
+_LARGE = (".xml", ".tif", ".jp2", ".zmetadata")
+
+
 def zip_bomb(content: bytes, draw: random.Random) -> bytes:
     """Write the zip again with all that it holds, deflated, and a member of 300 MB of zeros."""
     out = BytesIO()
     with zipfile.ZipFile(BytesIO(content)) as old, zipfile.ZipFile(out, "w") as archive:
         names = old.namelist()
-        swollen = draw.choice([name for name in names if name.endswith((".xml", ".tif"))])
+        swollen = draw.choice([name for name in names if name.endswith(_LARGE)])
         for name in names:
             if name == swollen:
                 with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:

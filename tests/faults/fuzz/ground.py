@@ -17,6 +17,7 @@ from rasterio.errors import RasterioError
 from fuzz import databases
 from fuzz.command import oso
 from fuzz.outcome import Ended
+from fuzz.seasons import write_families
 from fuzz.worlds import RICH, classes, write_world
 
 Layers = dict[str, npt.NDArray[Any]]
@@ -45,6 +46,11 @@ class Ground:
     def world(self) -> Path:
         """The plain world, without a run."""
         return self.folder / "world"
+
+    @property
+    def families(self) -> Path:
+        """Seasons of the families of Sentinel-2 beside MUSCATE, a folder each."""
+        return self.folder / "families"
 
     @property
     def done(self) -> Path:
@@ -77,6 +83,7 @@ def prepare(folder: Path) -> Ground:
     ground = Ground(folder, {})
     config = write_world(ground.world)
     databases.write(folder / "databases")
+    write_families(ground.families)
     ground.done.mkdir()
     text = config.read_text()
     for name in ("products", "labels.gpkg", "classes.csv"):

@@ -29,6 +29,9 @@ from fuzz.whole import TARGETS, names_of
 
 _FILES = ("image", "mask", "metadata", "archive")
 
+SYSTEM = "[E-SYSTEM]"
+"""Code of what the system refuses; damage must not end in it, as it would stop the season."""
+
 
 @dataclass(frozen=True)
 class DamagedProduct:
@@ -48,19 +51,34 @@ class DamagedProduct:
             names = deliveries.ODDITIES[case.damage](config.parent / "products", case.draw())
         else:
             names = _damage(case, config.parent)
-        before = snapshot(config.parent)
-        ended = run_until(config, "inventory")
-        if (found := crash(ended) or changed(before, snapshot(config.parent))) is not None:
-            return Outcome(found.kind, found.why, found.said or ended.said[-3000:])
-        if ended.code != 0:
-            return refused(ended, names)
-        n_used = len(used(config.parent / "run"))
-        if n_used == len(used(ground.done / "run")):
-            return Outcome(SAME)
-        if case.target == "delivery" and deliveries.has_other_tile(config.parent / "products"):
-            return Outcome(OTHER)
-        told = is_reported(ended, names)
-        return Outcome(REPORTED) if told else forbidden(f"{n_used} products used, no word", ended)
+        is_other = case.target == "delivery" and deliveries.has_other_tile(
+            config.parent / "products"
+        )
+        return evaluated(config, names, "inventory", len(used(ground.done / "run")), is_other)
+
+
+def evaluated(
+    config: Path, names: set[str], until: str, n_expected: int, is_other: bool = False
+) -> Outcome:
+    """Run a season with a damaged product up to a stage, and count the products that are used.
+
+    Of what `is_other`, another number is right.
+    """
+    before = snapshot(config.parent)
+    ended = run_until(config, until)
+    if (found := crash(ended) or changed(before, snapshot(config.parent))) is not None:
+        return Outcome(found.kind, found.why, found.said or ended.said[-3000:])
+    if SYSTEM in ended.said:
+        return forbidden("damage is taken for a fault of the system", ended)
+    if ended.code != 0:
+        return refused(ended, names)
+    n_used = len(used(config.parent / "run"))
+    if n_used == n_expected:
+        return Outcome(SAME)
+    if is_other:
+        return Outcome(OTHER)
+    told = is_reported(ended, names)
+    return Outcome(REPORTED) if told else forbidden(f"{n_used} products used, no word", ended)
 
 
 def _damage(case: Case, world: Path) -> set[str]:

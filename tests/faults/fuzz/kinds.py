@@ -5,6 +5,7 @@ from __future__ import annotations
 from fuzz.case import Kind
 from fuzz.configurations import OddConfiguration, OddRun
 from fuzz.databases import DamagedDatabase
+from fuzz.families import DamagedFamily
 from fuzz.inventories import DamagedProduct
 from fuzz.run_files import LookedAt, RunOn
 from fuzz.vectors import DamagedVectors
@@ -17,6 +18,7 @@ KINDS: dict[str, Kind] = {
     "run on": RunOn(weight=4),
     "run looked at": LookedAt(weight=15),
     "products": DamagedProduct(weight=15),
+    "families": DamagedFamily(weight=15),
     "vectors": DamagedVectors(weight=20),
     "databases": DamagedDatabase(weight=20),
     "configuration": OddConfiguration(weight=30),
