@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # Tests start hundreds of processes, and each would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: coverage fault-table fuzz soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-scale bench-adaptation adaptation-report rehearsal
+.PHONY: coverage fault-table fuzz soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-scale bench-retrieval bench-adaptation adaptation-report rehearsal
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
@@ -54,6 +54,9 @@ bench-reference: $(VENV)/.installed  ## prepare 100k, 500k and 1.5 million parce
 
 bench-scale: $(VENV)/.installed  ## a national run whose tasks sleep, on 200 workers; writes the table in the docs (12 min)
 	$(BIN)/python -m bench.national
+
+bench-retrieval: $(VENV)/.installed-test  ## fetch 10,000 products from a portal that lies, with kills; writes the table in the docs (45 min, 4 GB)
+	PYTHONPATH=tests $(BIN)/python -m bench.retrieval --publish
 
 TILES ?=
 KEEP ?=

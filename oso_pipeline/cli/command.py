@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from oso_pipeline.cli.console import err, open_streams, out
+from oso_pipeline.cli.fetching import fetch
 from oso_pipeline.cli.models import apply, export_models, models, train
 from oso_pipeline.cli.options import StagesNamed
 from oso_pipeline.cli.prepare import check, cluster_keys, init, plan
@@ -60,6 +61,7 @@ def _common(
 COMMANDS = (
     *(
         init,
+        fetch,
         check,
         plan,
         run,

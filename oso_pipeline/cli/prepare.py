@@ -51,7 +51,7 @@ def check(config: ConfigPath, set_: Overrides = None) -> None:
     if is_experiment(config):
         check_experiment(config, set_)
         return
-    loaded = warned(session.load(config, set_))
+    loaded = warned(session.load(config, set_, with_retrieval=True))
     for note in shortened(loaded.notes):
         out.print(note, markup=False)
     out.print(f"{config}: ok; the run folder is {loaded.config.run_dir}")

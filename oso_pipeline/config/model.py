@@ -26,6 +26,7 @@ from oso_pipeline.config.learning import (
 from oso_pipeline.config.readers import AnyReader, built_in_readers
 from oso_pipeline.config.reference import CRS_PATTERN, Reference
 from oso_pipeline.config.report import Report
+from oso_pipeline.config.retrieval import Retrieval
 from oso_pipeline.config.runtime import Runtime
 from oso_pipeline.config.section import Section, doubles
 from oso_pipeline.core.commit import digest
@@ -249,6 +250,8 @@ class Config(Section):
     """The dates of the feature space."""
     imagery: Imagery
     """Images to read."""
+    retrieval: Retrieval = Retrieval()
+    """Download of images by `oso fetch`."""
     features: Features = Features()
     """Features computed from the images."""
     reference: Reference
@@ -340,6 +343,7 @@ class Config(Section):
             "runtime": True,
             "report": True,
             "run_dir": True,
+            "retrieval": True,
             "validation": measuring,
             "learning": dict.fromkeys(OF_NO_LEARNER, True),
         }
@@ -393,6 +397,7 @@ class Config(Section):
             "name": True,
             "run_dir": True,
             "runtime": True,
+            "retrieval": True,
         }
         if self.report == Report():  # so that the id stays what it was before there was a choice
             left_out["report"] = True

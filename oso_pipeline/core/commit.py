@@ -91,6 +91,68 @@ def publish_bytes(final: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def publish_file(source: Path, final: Path) -> None:
+    """Move a file that is whole to `final`, all or nothing.
+
+    Of another file system, it is copied beside `final` first.
+
+    Raises
+    ------
+    EnvironmentFailure
+        If the system refuses (``E-DISK``).
+    """
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _persistently(_flush, source)
+        _persistently(lambda path: path.replace(final), source)
+        _persistently(_flush, final.parent)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise _refused(final, source, error) from error
+        with staged(final) as temporary:
+            shutil.copyfile(source, temporary)
+        source.unlink()
+
+
+def publish_folder(source: Path, final: Path, aside: Path) -> None:
+    """Move a folder that is whole to `final`, which appears at once with all its files.
+
+    Parameters
+    ----------
+    source
+        The folder; it holds folders and regular files.
+    final
+        Where it becomes visible.
+    aside
+        Takes what is at `final` before; on the same file system.
+
+    Raises
+    ------
+    EnvironmentFailure
+        If the system refuses (``E-DISK``).
+    """
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        for folder, _, names in os.walk(source, topdown=False):
+            for name in (*names, "."):
+                _persistently(_flush, Path(folder, name))
+        if final.exists():
+            _persistently(lambda path: path.replace(aside), final)
+        try:
+            _persistently(lambda path: path.replace(final), source)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            near = temporary_beside(final)
+            shutil.copytree(source, near)
+            publish_folder(near, final, aside)
+        _persistently(_flush, final.parent)
+    except EnvironmentFailure:
+        raise
+    except OSError as error:
+        raise _refused(final, source, error) from error
+
+
 def publish_json(final: Path, content: Mapping[str, Any]) -> None:
     """Write `content` to `final` as JSON with sorted keys, all or nothing."""
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, default=str)

@@ -10,7 +10,8 @@ from pathlib import Path
 from oso_pipeline.config import Config
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.config.site import Site
-from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.core.errors import ConfigError, InputDataError, Problem
+from oso_pipeline.retrieval.checks import check_retrieval
 from oso_pipeline.runtime import runner
 from oso_pipeline.runtime.batch import Submission, fitted
 from oso_pipeline.runtime.calibration import NOMINAL, remembered
@@ -57,11 +58,25 @@ class Loaded:
 
 
 def load(
-    path: Path, overrides: Sequence[str] | None = None, stages: Sequence[Stage] = STAGES
+    path: Path,
+    overrides: Sequence[str] | None = None,
+    stages: Sequence[Stage] = STAGES,
+    with_retrieval: bool = False,
 ) -> Loaded:
     """Load a configuration, and find all that is wrong with it and its input.
 
     See `find_everything`; no large file is read whole.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+    overrides
+        Settings ``a.b=value``.
+    stages
+        Those of the run.
+    with_retrieval
+        Also check what `oso fetch` needs, which no run does.
 
     Raises
     ------
@@ -69,7 +84,10 @@ def load(
         With everything that was found.
     """
     config = load_config(path, overrides or ())
-    return _without_errors(config, find_everything_unread(config, stages, Part(stages)))
+    found = find_everything_unread(config, stages, Part(stages))
+    if with_retrieval:
+        found.add(check_retrieval(config), ConfigError)
+    return _without_errors(config, found)
 
 
 def read(path: Path, overrides: Sequence[str] | None = None) -> Config:

@@ -17,6 +17,7 @@ EXCEPTIONS = {
     ("learners/forest/histogram_tree.py:grow_tree", "lines"),
     # typer makes an option of each argument.
     ("cli/runs.py:run", "arguments"),
+    ("cli/fetching.py:fetch", "arguments"),
     # scikit-learn's `fit`: what belongs to the samples comes as keywords that are arrays.
     ("adaptation/estimator.py:AdaptedForestClassifier.fit", "arguments"),
     # scikit-learn's parameters, each of which its searches set by name.

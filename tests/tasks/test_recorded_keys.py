@@ -67,3 +67,8 @@ def test_3_2_names_and_colours_of_classes_outdate_no_pixel(tmp_path: Path) -> No
     after = planned_keys(tmp_path, "flanders_2018")
     assert stages_that_differ(up_to_predict(before), up_to_predict(after)) == []
     assert stages_that_differ(before, after)[0] == "mosaic"
+
+
+def test_how_images_are_fetched_is_in_no_key(root: Path) -> None:
+    changes = ("retrieval.max_gb=5", "retrieval.providers=[geodes]", "retrieval.keep_free_gb=1")
+    assert planned_keys(root, "demo", *changes) == planned_keys(root, "demo")

@@ -84,7 +84,10 @@ def all_layers(path: Path, crs: str | None, problems: Problems) -> tuple[Deliver
     exist (``E-PATH-MISSING``).
     """
     if not path.exists():
-        hint = "correct the path; relative paths begin at the configuration file"
+        hint = (
+            "correct the path; relative paths begin at the configuration file; "
+            "`oso fetch CONFIG --reference` gets RPG, BD TOPO and Corine Land Cover"
+        )
         problems.error("E-PATH-MISSING", "the database does not exist", path, hint)
         return ()
     files = files_below(path)

@@ -24,13 +24,14 @@ _SHOWN = 5
 def files_below(path: Path) -> list[Path]:
     """Return the files of a folder at any depth, or the one file, sorted by path.
 
-    The files that macOS adds to copies and archives, ``._NAME`` and ``__MACOSX``, are ignored.
+    Hidden folders are ignored, such as that of unfinished downloads, and the files that macOS adds
+    to copies and archives, ``._NAME`` and ``__MACOSX``.
     """
     if path.is_file():
         return [path]
     found = []
     for root, folders, names in os.walk(path):
-        folders[:] = [name for name in folders if name != _OF_MACOS]
+        folders[:] = [one for one in folders if one != _OF_MACOS and not one.startswith(".")]
         found += [Path(root, name) for name in names if not name.startswith("._")]
     return sorted(file for file in found if file.is_file())
 

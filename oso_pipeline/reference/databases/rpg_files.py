@@ -124,7 +124,10 @@ def find_files(source: RpgSource, problems: Problems) -> tuple[RpgFile, ...]:
     generation = generation_of(source)
     path = source.path
     if not path.exists():
-        hint = "correct the path; relative paths begin at the configuration file"
+        hint = (
+            "correct the path; relative paths begin at the configuration file; "
+            "`oso fetch CONFIG --reference` gets it"
+        )
         problems.error("E-PATH-MISSING", f"RPG {source.year} is not there", path, hint)
         return ()
     if path.is_file():

@@ -1,0 +1,1 @@
+"""From an offer to a published product: parts, checks, quarantine, rename."""
