@@ -13,12 +13,12 @@ from oso_pipeline.imagery.acquisition import REASONS, Acquisition, Reason, Skipp
 from oso_pipeline.imagery.cache.copies import Copies
 from oso_pipeline.imagery.checks import check_series, most_common_grid
 from oso_pipeline.imagery.contract import faults_of, left_out, skip
+from oso_pipeline.imagery.findings import Unknown
 from oso_pipeline.imagery.inventory import Inventory, in_order
 from oso_pipeline.imagery.pixel_check import check_pixels
 from oso_pipeline.imagery.protocol import Candidate, Product, Request
 from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.sanity import check_alike
-from oso_pipeline.imagery.search import Unknown
 from oso_pipeline.imagery.tile_grid import layout_of, shared_layout
 from oso_pipeline.imagery.twice import in_several_formats, several_formats, twice_seen
 

@@ -11,17 +11,20 @@ from pathlib import Path, PurePosixPath
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.regular_files import real_place
-from oso_pipeline.imagery.acquisition import REASONS, Reason
+from oso_pipeline.imagery.acquisition import REASONS
 from oso_pipeline.imagery.archive import ArchiveError, member_names
 from oso_pipeline.imagery.file_names import is_clutter, is_folder, is_packed, is_text
+from oso_pipeline.imagery.findings import Findings, Unknown
 from oso_pipeline.imagery.protocol import Candidate
 from oso_pipeline.imagery.readers import Readers
 from oso_pipeline.imagery.zarr.store import is_store
 
 MAX_DEPTH = 8
 """At most this many folders lie between a path of the configuration and a product."""
+MAX_WITHOUT_PRODUCT = 10_000
+"""A search ends after so many folders and archives without a product, besides the `MAX_DEPTH` that
+each product may lie below: a path such as ``/`` was probably not meant."""
 
-_TILE_IN_PATH = re.compile(r"(?:^|[^A-Z0-9])T?(\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])(?![A-Z0-9])")
 _UNFINISHED = re.compile(
     r"\.(zip|tar|tgz|gz|7z)\.(part|partial|crdownload|download|filepart|aria2)$", re.IGNORECASE
 )
@@ -37,62 +40,16 @@ _FORMATS = {
 products. Without it they are named and not entered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A file or folder that may be a product and that no reader takes.
-
-    Parameters
-    ----------
-    path
-        Where it lies.
-    reason
-        Why it is left out, one of `REASONS`.
-    detail
-        Details of the finding.
-    """
-
-    path: Path
-    reason: Reason = "not_recognised"
-    detail: str = REASONS["not_recognised"]
-
-
-@dataclass(frozen=True)
-class Findings:
-    """Result of a search.
-
-    Parameters
-    ----------
-    candidates
-        Products, in the order of their paths.
-    unrecognised
-        Archives, and folders with images, that no reader recognises.
-    """
-
-    candidates: tuple[Candidate, ...]
-    unrecognised: tuple[Unknown, ...]
-
-    def of_tile(self, tile: str) -> tuple[Candidate, ...]:
-        """Return the products of one tile."""
-        return tuple(c for c in self.candidates if c.tile == tile)
-
-    def unrecognised_of(self, tile: str, is_first: bool) -> tuple[Unknown, ...]:
-        """Return what is not recognised and may belong to `tile`.
-
-        A path that names no tile is listed once, with the first tile of the configuration.
-        """
-        named = {one: _TILE_IN_PATH.findall(str(one.path)) for one in self.unrecognised}
-        return tuple(
-            one
-            for one, tiles in named.items()
-            if (tiles and tiles[-1] == tile) or (not tiles and is_first)
-        )
+class _TooWide(Exception):
+    """Too many folders and files without a product."""
 
 
 def find_products(folders: Iterable[Path], readers: Readers, problems: Problems) -> Findings:
     """Look for products below `folders`.
 
     Of a folder that holds a product, what belongs to the product is not entered, so that this
-    stays fast with thousands of products. A folder that does not exist is reported to `problems`.
+    stays fast with thousands of products. A folder that does not exist is reported to `problems`,
+    and one that holds too much else (``E-IMAGE-FOLDERS``).
     In place of a folder, a file may be named that describes products for one of the readers.
     """
     search = _Search(readers)
@@ -110,7 +67,15 @@ def find_products(folders: Iterable[Path], readers: Readers, problems: Problems)
             )
             continue
         search.above(folder)
-        search.folder(folder, 0, is_known=False)
+        try:
+            search.folder(folder, 0, is_known=False)
+        except _TooWide as error:
+            problems.error(
+                "E-IMAGE-FOLDERS",
+                f"the search of {folder.absolute()} ended: {error}",
+                folder,
+                "name the folders that hold the products in `imagery.paths`",
+            )
     problems.extend(readers.check(search.candidates))
     return Findings(
         tuple(dict.fromkeys(search.candidates)), tuple(dict.fromkeys(search.without_products()))
@@ -148,6 +113,7 @@ class _Search:
     _describing: list[Path] = field(default_factory=list)
     _entered: set[tuple[int, int]] = field(default_factory=set)
     _above: set[tuple[int, int]] = field(default_factory=set)
+    _looked_into: int = 0
 
     def above(self, folder: Path) -> None:
         """Take note of the folders above one that is searched: no link makes images of them."""
@@ -181,6 +147,7 @@ class _Search:
             self._unknown(folder, "a link to a folder above the images; it was not searched")
             return
         self._entered.add(identity)
+        self._count(folder)
         products = self.readers.recognise(folder)
         self.candidates += products
         if any(not product.stem for product in products):
@@ -199,7 +166,8 @@ class _Search:
                 shown = entry.path.encode("utf-8", "backslashreplace").decode()
                 self._unknown(Path(shown), "its name is not UTF-8; rename it")
             elif not is_folder(entry):
-                self.file(Path(entry.path))
+                if self._may_hold_products(entry.name):
+                    self.file(Path(entry.path))
             elif entry.name.upper() not in own:
                 self.below(Path(entry.path), depth + 1, is_known)
 
@@ -215,6 +183,16 @@ class _Search:
             found = len(self.candidates) + len(self.unrecognised) - before
             if not found and (folder.suffix.lower() == ".zip" or is_packed(folder.name)):
                 self._unknown(folder, "a folder with the name of an archive that holds no product")
+
+    def _count(self, path: Path) -> None:
+        """Count a folder or archive; raise `_TooWide` if there are too many for what was found."""
+        self._looked_into += 1
+        n_found = len(self.candidates)
+        if self._looked_into > MAX_WITHOUT_PRODUCT + (MAX_DEPTH + 1) * n_found:
+            raise _TooWide(
+                f"{self._looked_into - 1:,} folders and archives held {n_found:,} products, "
+                f"and more follow (next {path})"
+            )
 
     def _closed(self, folder: Path) -> str:
         """Return what to say of a folder that is not entered unless a product; empty if it is."""
@@ -232,6 +210,11 @@ class _Search:
                 return f"a product of another format ({match[1]}); {setting} reads it"
         return ""
 
+    def _may_hold_products(self, name: str) -> bool:
+        """Return whether `file` looks at a file of this name; a path is only made of such."""
+        ends = (".zip", *self.readers.files)
+        return name.lower().endswith(ends) or is_packed(name) or bool(_UNFINISHED.search(name))
+
     def file(self, path: Path) -> None:
         """Look for products in an archive, or in a file that describes some."""
         if is_packed(path.name):
@@ -240,11 +223,13 @@ class _Search:
         elif _UNFINISHED.search(path.name):
             self._unknown(path, "a download that did not end")
         elif path.suffix.lower() == ".zip":
+            self._count(path)
             products = self.readers.recognise(path)
             self.candidates += products
             if all(product.stem for product in products):
                 self._rest_of_zip(path, products)
         elif path.name.lower().endswith(self.readers.files):
+            self._count(path)
             self._describing.append(path)
             self.candidates += self.readers.recognise(path)
             self.unrecognised += [Unknown(path, *fault) for fault in self.readers.faults(path)]

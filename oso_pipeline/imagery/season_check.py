@@ -10,12 +10,12 @@ from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.wording import counted
 from oso_pipeline.imagery.alike_check import check_alike_before
 from oso_pipeline.imagery.fetch_check import not_fetched
+from oso_pipeline.imagery.findings import Findings
 from oso_pipeline.imagery.inventory_builder import Period
 from oso_pipeline.imagery.passes import Pass
 from oso_pipeline.imagery.passes_check import Expected, note
 from oso_pipeline.imagery.protocol import Candidate
 from oso_pipeline.imagery.readers import Readers
-from oso_pipeline.imagery.search import Findings
 
 _SHOWN = 12
 _EACH = 6

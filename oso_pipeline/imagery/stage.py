@@ -19,12 +19,13 @@ from oso_pipeline.imagery.cache.choice import Choice, Copied, choose
 from oso_pipeline.imagery.cache.copies import FOLDER, Copies
 from oso_pipeline.imagery.fetch_check import as_skipped, not_fetched, warning
 from oso_pipeline.imagery.fetch_ledger import Record
+from oso_pipeline.imagery.findings import Findings, Unknown
 from oso_pipeline.imagery.header import INPUT_OPTIONS
 from oso_pipeline.imagery.inventory import FORMAT, read_inventory, write_inventory
 from oso_pipeline.imagery.inventory_builder import InventoryBuilder, Period
 from oso_pipeline.imagery.protocol import Candidate, Request
 from oso_pipeline.imagery.readers import Readers
-from oso_pipeline.imagery.search import Findings, Unknown, find_products
+from oso_pipeline.imagery.search import find_products
 from oso_pipeline.imagery.season_check import check_products, period_of, report_missing
 from oso_pipeline.imagery.tile_grid import TileLayout, peek_layout, shared_layout
 from oso_pipeline.tasks.job import Input, Job, place, reads
@@ -42,9 +43,10 @@ LAYOUT = FORMAT
 EXTRACTED = "extracted"
 """Folder of the run that takes the files of archives."""
 
-_JUST_FOUND: dict[str, Findings] = {}
-"""Findings of a check, for the plan that follows at once: on a network disk a search through the
-products of a country takes a minute. The next plan searches again."""
+_JUST_FOUND: dict[str, tuple[Findings, Problems]] = {}
+"""Findings of a check, and the problems of its search, for the plan that follows at once: on a
+network disk a search through the products of a country takes a minute. The next plan searches
+again."""
 _MEMORY_BYTES, _MEMORY_OF_STORES = 400_000_000, 800_000_000
 """Of a task, most of it for windows of 120 products; of one that reads windows of products in Zarr,
 whose chunks have 60 MB."""
@@ -141,12 +143,11 @@ class InventoryStage(StageBase):
         problems = Problems()
         readers = Readers.of(config.imagery.readers)
         findings = find_products(config.imagery.paths, readers, problems)
+        _JUST_FOUND[config.imagery.model_dump_json()] = findings, Problems(problems)
         problems.extend(check_products(config, findings))
         if not problems.errors:
             products = {tile: findings.of_tile(tile) for tile in config.imagery.tiles}
             problems.extend(choose(config, readers, products).problems())
-        if not problems.errors:
-            _JUST_FOUND[config.imagery.model_dump_json()] = findings
         return problems
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
@@ -160,8 +161,9 @@ class InventoryStage(StageBase):
         """
         config, problems = context.config, Problems()
         readers = Readers.of(config.imagery.readers)
-        findings = _JUST_FOUND.pop(config.imagery.model_dump_json(), None)
-        if findings is None:
+        if just_found := _JUST_FOUND.pop(config.imagery.model_dump_json(), None):
+            findings, problems = just_found
+        else:
             findings = find_products(config.imagery.paths, readers, problems)
         products = {tile: findings.of_tile(tile) for tile in config.imagery.tiles}
         report_missing(config, products, findings, problems)

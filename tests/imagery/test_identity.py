@@ -197,6 +197,29 @@ def test_1_2_what_belongs_to_a_product_is_not_entered(images: Path, monkeypatch)
     assert not [path for path in entered if path.name in ("MASKS", "DATA")]
 
 
+@pytest.mark.parametrize("n_products", [0, 2])
+def test_1_2_a_search_of_too_many_other_folders_ends(images: Path, monkeypatch, n_products: int):
+    """Of a whole machine, for example: a path that was not meant."""
+    monkeypatch.setattr("oso_pipeline.imagery.search.MAX_WITHOUT_PRODUCT", 10)
+    for name in NAMES[:n_products]:
+        product(name).write(images)
+    enough = 10 + 9 * n_products - n_products - 1  # less the products themselves and the path
+
+    def search() -> Problems:
+        problems = Problems()
+        find_products([images], Readers.of([MuscateSettings()]), problems)
+        return problems
+
+    for number in range(enough):
+        (images / f"x{number}").mkdir()
+    assert not search().errors
+    (images / "x").mkdir()
+    (error,) = search().errors
+    assert error.code == "E-IMAGE-FOLDERS"
+    assert f"held {n_products} products" in str(error)
+    assert "imagery.paths" in str(error)
+
+
 @pytest.mark.parametrize("some", [False, True])
 def test_1_3_products_that_lie_in_a_folder_of_their_own_name(images: Path, some: bool):
     for number, name in enumerate(NAMES):

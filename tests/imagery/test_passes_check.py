@@ -10,10 +10,10 @@ import pytest
 from support.inventories import make_config
 
 from oso_pipeline.core.errors import Problems
+from oso_pipeline.imagery.findings import Findings
 from oso_pipeline.imagery.passes import Completeness, Pass
 from oso_pipeline.imagery.passes_check import NOTE, Expected, described, note
 from oso_pipeline.imagery.protocol import Candidate
-from oso_pipeline.imagery.search import Findings
 from oso_pipeline.imagery.season_check import check_products
 
 YEAR = Expected(date(2018, 1, 1), date(2018, 12, 31))

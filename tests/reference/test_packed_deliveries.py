@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import shapely
 
-from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.reference.databases.bdtopo import BdTopo
 from oso_pipeline.reference.databases.clc import Clc
@@ -134,3 +134,16 @@ def test_1_7_a_packed_region_of_another_year_is_not_requested(tmp_path: Path) ->
     with zipfile.ZipFile(tmp_path / "RPG_2-0__SHP_LAMB93_R32_2019-01-15.zip", "w"):
         pass
     assert not [one for one in checked("rpg", tmp_path) if "packed" in one.message]
+
+
+def test_a_folder_of_far_too_many_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole disk, for example: to list it would take hours."""
+    monkeypatch.setattr("oso_pipeline.reference.databases.packed.MAX_FILES", 3)
+    for number in range(3):
+        (tmp_path / f"{number}.shp").write_bytes(b"")
+    assert len(files_below(tmp_path)) == 3
+    (tmp_path / "last.shp").write_bytes(b"")
+    with pytest.raises(InputDataError, match=r"E-DELIVERY-FILES.*\n.*file: .*\n.*this database"):
+        files_below(tmp_path)

@@ -12,13 +12,15 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from oso_pipeline.core.errors import Problems
+from oso_pipeline.core.errors import InputDataError, Problem, Problems
 
 _ARCHIVE = re.compile(
     r"\.(7z|zip|tar|tgz|rar|tar\.(gz|bz2|xz|zst))(\.\d{3})?$|\.part\d+\.rar$", re.IGNORECASE
 )
 _OF_MACOS = "__MACOSX"
 _SHOWN = 5
+MAX_FILES = 300_000
+"""BD TOPO of all of France has some 30,000."""
 
 
 def files_below(path: Path) -> list[Path]:
@@ -26,6 +28,12 @@ def files_below(path: Path) -> list[Path]:
 
     Hidden folders are ignored, such as that of unfinished downloads, and the files that macOS adds
     to copies and archives, ``._NAME`` and ``__MACOSX``.
+
+    Raises
+    ------
+    InputDataError
+        If there are more than `MAX_FILES` (``E-DELIVERY-FILES``): a path such as ``/`` was
+        probably not meant.
     """
     if path.is_file():
         return [path]
@@ -33,6 +41,10 @@ def files_below(path: Path) -> list[Path]:
     for root, folders, names in os.walk(path):
         folders[:] = [one for one in folders if one != _OF_MACOS and not one.startswith(".")]
         found += [Path(root, name) for name in names if not name.startswith("._")]
+        if len(found) > MAX_FILES:
+            message = f"more than {MAX_FILES:,} files lie below, and more follow (at {root})"
+            hint = "name the folder that holds this database alone"
+            raise InputDataError(Problem("E-DELIVERY-FILES", message, str(path), hint))
     return sorted(file for file in found if file.is_file())
 
 

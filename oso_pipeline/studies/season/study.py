@@ -9,8 +9,9 @@ from pathlib import Path
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.wording import counted
+from oso_pipeline.imagery.findings import Findings
 from oso_pipeline.imagery.readers import Readers
-from oso_pipeline.imagery.search import Findings, find_products
+from oso_pipeline.imagery.search import find_products
 from oso_pipeline.imagery.season_check import check_products, period_of
 from oso_pipeline.runtime import session
 from oso_pipeline.runtime.folder import cleaning
