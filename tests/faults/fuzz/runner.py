@@ -1,4 +1,4 @@
-"""The fuzz: replay the corpus, then draw cases until the time is over; say what came of them."""
+"""The fuzz: replay the corpus, then draw cases until there are enough; say what came of them."""
 
 from __future__ import annotations
 
@@ -87,9 +87,11 @@ def show(case: Case, outcome: Outcome) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Fuzz for some minutes; return 1 if anything ended as it must not."""
+    """Fuzz for some minutes or cases; return 1 if anything ended as it must not."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=20)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, default=20)
+    length.add_argument("--cases", type=int, help="draw so many, however long it takes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--only", default="", help="kinds, separated by commas")
@@ -108,7 +110,11 @@ def main(arguments: list[str] | None = None) -> int:
         cases = map(Case.parse, asked.case)
         if not asked.case:
             known = [case for case in corpus() if case.kind in kinds]
-            new = until(drawn(kinds, asked.seed), began + 60 * asked.minutes)
+            new = drawn(kinds, asked.seed)
+            if asked.cases is None:
+                new = until(new, began + 60 * asked.minutes)
+            else:
+                new = itertools.islice(new, asked.cases)
             cases = itertools.chain(known, new)
         shown = time.monotonic()
         for case, outcome, seconds in pool.run(cases):
