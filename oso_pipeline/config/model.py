@@ -29,6 +29,7 @@ from oso_pipeline.config.report import Report
 from oso_pipeline.config.retrieval import Retrieval
 from oso_pipeline.config.runtime import Runtime
 from oso_pipeline.config.section import Section, doubles
+from oso_pipeline.config.series import Series
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.indices import INDICES, lacking
@@ -272,6 +273,8 @@ class Config(Section):
     """Measurement of accuracy."""
     map: Map = Map()
     """The grid of the map."""
+    series: Series | None = None
+    """Series to write of bands, indices, leaf area and phenology; none without this section."""
     report: Report = Report()
     """What the report shows in addition."""
     runtime: Runtime = Runtime()
@@ -342,6 +345,7 @@ class Config(Section):
         left_out: dict[str, Any] = {
             "runtime": True,
             "report": True,
+            "series": True,
             "run_dir": True,
             "retrieval": True,
             "validation": measuring,
@@ -401,6 +405,8 @@ class Config(Section):
         }
         if self.report == Report():  # so that the id stays what it was before there was a choice
             left_out["report"] = True
+        if self.series is None:
+            left_out["series"] = True
         left_out |= self._not_in_ids()
         where = {key: True for key in OF_NO_LEARNER if key == "model" or not self.learning.freeze}
         content = self.without_folders(exclude={**left_out, "learning": where}) | self._origin

@@ -32,6 +32,8 @@ _EXAMPLES: dict[tuple[str, ...], str] = {
     ("strata", "field"): "region",
     ("validation", "independent", "path"): "points.gpkg",
     ("map", "area", "path"): "area.gpkg",
+    ("series", "parcels", "path"): "parcels.gpkg",
+    ("series", "parcels", "id_field"): "ID_PARCEL",
 }
 """Values of the keys that have no default."""
 
