@@ -37,6 +37,8 @@ class BlockSeries:
         Values of clear pixels that lay outside -9999 to 32767 and were set to the nearer end.
     blank
         Pixels of all layers that no mask hides and that are 0 in every band: no observations.
+    products
+        Name of the product of each layer; none where it is not known.
     """
 
     shape: tuple[int, int]
@@ -47,6 +49,7 @@ class BlockSeries:
     days: npt.NDArray[np.int32]
     clipped: int = 0
     blank: int = 0
+    products: tuple[str, ...] = ()
 
     @classmethod
     def of(

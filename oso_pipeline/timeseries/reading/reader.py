@@ -186,7 +186,8 @@ class BlockReader:
                     clipped, blank = clipped + found[0], blank + found[1]
         days = days_since_epoch(tuple(a.acquired.date() for a in seen))
         flags = clear.reshape(len(seen), block.pixels)
-        return BlockSeries(shape, *images.flat(), images.slots, flags, days, clipped, blank)
+        names = tuple(a.product_id for a in seen)
+        return BlockSeries(shape, *images.flat(), images.slots, flags, days, clipped, blank, names)
 
     def _look(
         self,
