@@ -22,6 +22,7 @@ from oso_pipeline.config.readers import ReaderSettings
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.imagery.acquisition import Acquisition, Asset, Skipped
+from oso_pipeline.imagery.angles import Angles, stated_angles
 from oso_pipeline.imagery.checks import check_acquisition
 from oso_pipeline.imagery.clear import ClearPolicy
 from oso_pipeline.imagery.contract import faults_of
@@ -75,6 +76,7 @@ def check_reader(
         if isinstance(found, Acquisition):
             acquisitions.append(found)
             faults += trial.acquisition(found)
+            faults += trial.angles(found)
             faults += trial.missing_band(candidate, found)
         else:
             faults.append(f"open, read: a whole product gives {found}")
@@ -173,6 +175,20 @@ class _Trial:
             yield f"{name}: does not survive the inventory"
         if loads(dumps(found)) != found:
             yield f"{name}: does not survive the way to a worker"
+
+    def angles(self, found: Acquisition) -> Iterator[str]:
+        """Check the angles, where the reader states any."""
+        try:
+            stated = stated_angles(self.readers[self.settings.kind], found)
+        except Exception as error:  # noqa: BLE001  (whatever a reader raises is the finding)
+            yield f"{found.product_id}: angles raises {error!r}, expected None where there are none"
+            return
+        if stated is None:
+            return
+        if not isinstance(stated, Angles):
+            yield f"{found.product_id}: angles gives {stated!r}, expected Angles or None"
+        elif not stated.is_possible:
+            yield f"{found.product_id}: angles gives {stated}, which are no directions in degrees"
 
     def missing_band(self, candidate: Candidate, found: Acquisition) -> Iterator[str]:
         """Take a band away: the date is left out, or the run stops, as configured."""

@@ -185,6 +185,10 @@ class Reader(Protocol):
     returns the size of the sources that are copied, 0 where there is none; else `size_bytes` is
     taken for it.
 
+    It may offer a method ``angles(acquisition)``, which returns the mean
+    :class:`~oso_pipeline.imagery.angles.Angles` of sun and sensor that the metadata of the product
+    state, None where they state none: leaf area and the like are only estimated with them.
+
     An attribute ``delivery``, a :class:`~oso_pipeline.imagery.delivery.Delivery`, says how products
     are named and which files they have, so that `oso fetch` finds versions, takes the files that
     are read and notices what a download lacks.

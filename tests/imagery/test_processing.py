@@ -104,4 +104,4 @@ def test_the_report_shows_how_each_product_was_made(tmp_path: Path) -> None:
     made = {row["product_id"][:10]: row["processing"] for row in tile["rows"]}
     assert made["SENTINEL2A"].startswith("version 2.2, without CAMS, ")
     assert "sun zenith 69°" in made["SENTINEL2A"]
-    assert made["S2A_MSIL2A"] == "baseline 05.11, orbit 51"
+    assert made["S2A_MSIL2A"] == "baseline 05.11, orbit 51, sun zenith 60°"

@@ -152,7 +152,7 @@ def _facts(seen: Observation) -> SafeFacts:
     platform = seen.platform.replace("SENTINEL2", "S2")
     return SafeFacts(
         seen.tile, seen.acquired, seen.acquired + timedelta(hours=2), platform, 51,
-        _orbit_number(seen), seen.grid,
+        _orbit_number(seen), seen.grid, sun=(40.0, 160.0),
     )  # fmt: skip
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.imagery.acquisition import Skipped
+from oso_pipeline.imagery.acquisition import Acquisition, Skipped
+from oso_pipeline.imagery.angles import Angles, product_among
 from oso_pipeline.imagery.clear import ClearPolicy
 from oso_pipeline.imagery.contract import skip, unreadable
+from oso_pipeline.imagery.damage import UnreadableRaster
+from oso_pipeline.imagery.eopf.angles import read_angles
 from oso_pipeline.imagery.eopf.arrays import ARRAYS, array_of
 from oso_pipeline.imagery.eopf.metadata import parse_metadata
 from oso_pipeline.imagery.eopf.product import EopfProduct
@@ -92,6 +95,16 @@ class EopfReader:
             store = open_store(candidate.path, candidate.stem)
             return gdal_name(store, array_of("B2"))
         except (*DAMAGE, OSError):
+            return None
+
+    def angles(self, acquisition: Acquisition) -> Angles | None:
+        """Return the mean angles of a scene; None where the product states none."""
+        candidate = product_among(self.recognise(acquisition.path), acquisition)
+        if candidate is None:
+            return None
+        try:
+            return read_angles(Documents(open_store(candidate.path, candidate.stem)))
+        except (*DAMAGE, UnreadableRaster, OSError):
             return None
 
     def open(

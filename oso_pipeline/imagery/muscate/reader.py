@@ -10,10 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.imagery.acquisition import Skipped
+from oso_pipeline.imagery.acquisition import Acquisition, Skipped
+from oso_pipeline.imagery.angles import Angles, product_among
 from oso_pipeline.imagery.archive import Contents
 from oso_pipeline.imagery.contract import skip, unreadable
 from oso_pipeline.imagery.file_reader import FileReader
+from oso_pipeline.imagery.muscate.angles import read_angles
 from oso_pipeline.imagery.muscate.delivery import DELIVERY
 from oso_pipeline.imagery.muscate.files import DAMAGE, NEEDED, ending, read_flags, read_metadata
 from oso_pipeline.imagery.muscate.names import parse_product_name
@@ -66,6 +68,14 @@ class MuscateReader(FileReader):
         """Return what the flags of the processing tell: CAMS; None where they cannot be read."""
         try:
             return Processing(cams=read_flags(self.contents(candidate)).cams)
+        except (*DAMAGE, OSError):
+            return None
+
+    def angles(self, acquisition: Acquisition) -> Angles | None:
+        """Return the mean angles of a scene; None where the metadata state none."""
+        candidate = product_among(self.recognise(acquisition.path), acquisition)
+        try:
+            return None if candidate is None else read_angles(self.contents(candidate))
         except (*DAMAGE, OSError):
             return None
 

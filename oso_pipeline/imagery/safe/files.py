@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from oso_pipeline.imagery.angles import Angles
 from oso_pipeline.imagery.archive import ArchiveError, Contents
 from oso_pipeline.imagery.file_names import AllowList
 from oso_pipeline.imagery.metadata_file import MAX_BYTES, MetadataError
@@ -14,6 +15,7 @@ from oso_pipeline.imagery.safe.metadata import (
     parse_metadata,
     parse_tile_metadata,
 )
+from oso_pipeline.imagery.sen2cor.angles import parse_granule_angles
 
 METADATA = re.compile(r"^MTD_MSIL2A\.xml$", re.IGNORECASE)
 """Name of the metadata file; one archive writes ``MTD_MSIL2a.xml``."""
@@ -81,6 +83,20 @@ def read_tile_metadata(contents: Contents) -> TileMetadata | None:
         return parse_tile_metadata(contents.read_bytes(name, MAX_BYTES))
     except MetadataError as error:
         raise MetadataError(f"{name} {error}") from error
+
+
+def read_angles(contents: Contents) -> Angles | None:
+    """Return the angles in the metadata file of the granule; None where there are none.
+
+    Raises
+    ------
+    ArchiveError
+        If it cannot be read.
+    MetadataError
+        If it cannot be used.
+    """
+    name = _first(contents.sizes, _TILE_METADATA)
+    return None if name is None else parse_granule_angles(contents.read_bytes(name, MAX_BYTES))
 
 
 def image_file(contents: Contents, name: str, resolution_m: int) -> str | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.sensors import SENTINEL2
-from oso_pipeline.imagery.acquisition import Skipped
+from oso_pipeline.imagery.acquisition import Acquisition, Skipped
+from oso_pipeline.imagery.angles import Angles, product_among
 from oso_pipeline.imagery.archive import ArchiveError, Contents
 from oso_pipeline.imagery.clear import ClearPolicy
 from oso_pipeline.imagery.contract import skip, unreadable
@@ -19,7 +20,7 @@ from oso_pipeline.imagery.image_kinds import Kind, kind_of
 from oso_pipeline.imagery.processing import UNSTATED, Processing
 from oso_pipeline.imagery.protocol import Candidate, Product, Request
 from oso_pipeline.imagery.safe.delivery import delivery_of
-from oso_pipeline.imagery.safe.files import DAMAGE, NEEDED, image_file, read_metadata
+from oso_pipeline.imagery.safe.files import DAMAGE, NEEDED, image_file, read_angles, read_metadata
 from oso_pipeline.imagery.safe.product import SafeProduct
 from oso_pipeline.imagery.safe.search import (
     FAMILY,
@@ -74,6 +75,14 @@ class SafeReader(FileReader):
     def refuses(self, clear: ClearPolicy) -> str | None:
         """Return why a clear rule has no meaning for these products; None where it has one."""
         return refused(clear, "SAFE products")
+
+    def angles(self, acquisition: Acquisition) -> Angles | None:
+        """Return the mean angles of a scene; None where the metadata state none."""
+        candidate = product_among(self.recognise(acquisition.path), acquisition)
+        try:
+            return None if candidate is None else read_angles(self.contents(candidate))
+        except (*DAMAGE, OSError):
+            return None
 
     def shown(self, contents: Contents) -> str | None:
         """Return the name of a 10 m raster of a product, None without one."""

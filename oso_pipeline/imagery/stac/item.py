@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from oso_pipeline.imagery.angles import Angles
 from oso_pipeline.imagery.processing import Processing
 from oso_pipeline.imagery.sen2cor.names import (
     Baseline,
@@ -20,6 +21,7 @@ from oso_pipeline.imagery.sen2cor.names import (
     parse_baseline,
     parse_product_name,
 )
+from oso_pipeline.imagery.stac.angles import stated_in, sun_zenith
 from oso_pipeline.imagery.stac.fields import (
     as_epsg,
     as_finite,
@@ -111,6 +113,8 @@ class Item:
         For the inventory.
     assets
         Its files by their keys.
+    angles
+        Of sun and sensor; no part of what identifies a product.
     """
 
     id: str
@@ -129,6 +133,7 @@ class Item:
     relative_orbit: int | None
     sun_zenith_deg: float | None
     assets: Mapping[str, ItemAsset]
+    angles: Angles | None = None
 
     @property
     def baseline(self) -> Baseline | None:
@@ -155,6 +160,7 @@ class Item:
     def facts(self) -> dict[str, Any]:
         """Return all of it as JSON values, without where files lie and how access is signed."""
         content = asdict(self)
+        del content["angles"]  # maps do not depend on them
         content["name"] = self.name.text if self.name else None
         for key in ("acquired", "generated"):
             moment = content[key]
@@ -189,12 +195,13 @@ def parse_item(content: Mapping[str, Any]) -> Item | None:
         offset_applied=_offset_applied(properties),
         cloud_percent=as_finite(properties.get("eo:cloud_cover")),
         relative_orbit=as_whole(properties.get("sat:relative_orbit")) or _orbit(name),
-        sun_zenith_deg=_sun_zenith(properties),
+        sun_zenith_deg=sun_zenith(properties),
         assets={
             str(key): asset
             for key, one in assets.items()
             if (asset := _asset(as_mapping(one), properties)) is not None
         },
+        angles=stated_in(properties),
     )
 
 
@@ -262,14 +269,6 @@ def _offset_applied(properties: Mapping[str, Any]) -> bool | None:
 def _orbit(name: ProductName | None) -> int | None:
     match = re.search(r"_R(\d{3})_", name.text) if name else None
     return int(match[1]) if match else None
-
-
-def _sun_zenith(properties: Mapping[str, Any]) -> float | None:
-    zenith = as_finite(properties.get("s2:mean_solar_zenith"))
-    if zenith is not None:
-        return zenith
-    elevation = as_finite(properties.get("view:sun_elevation"))
-    return None if elevation is None else 90.0 - elevation
 
 
 def _first_text(properties: Mapping[str, Any], *keys: str) -> str | None:

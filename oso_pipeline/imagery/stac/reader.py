@@ -15,6 +15,7 @@ from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.core.tiles import TILE_SIZE_M
 from oso_pipeline.core.wording import counted
 from oso_pipeline.imagery.acquisition import Acquisition, Reason, Skipped, StatedPlace
+from oso_pipeline.imagery.angles import Angles
 from oso_pipeline.imagery.clear import ClearPolicy
 from oso_pipeline.imagery.contract import skip, unreadable
 from oso_pipeline.imagery.processing import UNSTATED, Processing
@@ -22,6 +23,7 @@ from oso_pipeline.imagery.protocol import Candidate, Product, Request
 from oso_pipeline.imagery.remote.download import Downloader
 from oso_pipeline.imagery.sen2cor.classes import RESOLUTION_M, SCL, refused
 from oso_pipeline.imagery.sen2cor.delivery import delivery_by_name
+from oso_pipeline.imagery.stac.angles import item_angles
 from oso_pipeline.imagery.stac.documents import DocumentError, item_in
 from oso_pipeline.imagery.stac.files import access_of, place_on_web
 from oso_pipeline.imagery.stac.item import Item, ItemAsset
@@ -187,6 +189,14 @@ class StacReader:
         except (DocumentError, OSError):
             item = None
         return {} if item is None else access_of(item.assets.values(), acquisition.path.parent)
+
+    def angles(self, acquisition: Acquisition) -> Angles | None:
+        """Return the mean angles of a scene; None where neither item nor metadata state any."""
+        try:
+            item = item_in(acquisition.path, acquisition.product_id)
+            return None if item is None else item_angles(item, acquisition.path.parent)
+        except (DocumentError, OSError):
+            return None
 
 
 def is_on_web(item: Item, candidate: Candidate) -> bool:

@@ -37,6 +37,7 @@ AEROSOLS = {
 """The forecast of aerosols: optical depth by the names of CAMS, the same everywhere."""
 
 _CAMS = "conditions/meteorology/cams"
+_VIEWS = "conditions/geometry/mean_viewing_incidence_angles"
 _BLOSC = {"COMPRESS": "BLOSC", "BLOSC_CNAME": "zstd", "BLOSC_CLEVEL": "3", "BLOSC_SHUFFLE": "BIT"}
 _BIT_SHUFFLE = 2
 _GROUP = {"zarr_format": 2}
@@ -87,6 +88,9 @@ def write_eopf(
         pixels = np.full((9, 9), depth, np.float32)
         documents[f"{place}/.zarray"] = _write_chunks(product / place, pixels, 9)
         documents[f"{place}/.zattrs"] = {"_ARRAY_DIMENSIONS": ["latitude", "longitude"]}
+    views = np.tile(np.array(facts.view, dtype=np.float64), (13, 1))
+    documents[f"{_VIEWS}/.zarray"] = _write_chunks(product / _VIEWS, views, 13)
+    documents[f"{_VIEWS}/.zattrs"] = {"_ARRAY_DIMENSIONS": ["band", "angle"], "unit": "deg"}
     for place in {str(parent) for path in list(documents) for parent in Path(path).parents}:
         if place != "." and f"{place}/.zarray" not in documents:
             documents[f"{place}/.zgroup"], documents[f"{place}/.zattrs"] = _GROUP, {}

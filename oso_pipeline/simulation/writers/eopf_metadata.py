@@ -54,6 +54,8 @@ def root_attributes(facts: SafeFacts) -> dict[str, Any]:
             "UTM_zone_identification": granule,
             "eopf_category": "eoproduct",
             "horizontal_CRS_code": f"EPSG:{facts.grid.crs.to_epsg()}",
+            "mean_sun_zenith_angle_in_deg_for_all_bands_all_detectors": facts.sun[0],
+            "mean_sun_azimuth_angle_in_deg_for_all_bands_all_detectors": facts.sun[1],
         },
     }
 

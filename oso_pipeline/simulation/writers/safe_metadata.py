@@ -45,6 +45,8 @@ class SafeFacts:
         Processing baseline, ``05.11``.
     cloud_percent
         Cloud cover.
+    sun, view
+        Zenith and azimuth of the sun, and of the sensor as seen from the ground, degrees.
     """
 
     tile: str
@@ -56,6 +58,8 @@ class SafeFacts:
     grid: GeoBox
     baseline: str = "05.11"
     cloud_percent: float = 0.0
+    sun: tuple[float, float] = (60.0, 160.0)
+    view: tuple[float, float] = (7.9, 104.9)
 
     @property
     def product_id(self) -> str:
@@ -135,6 +139,11 @@ def tile_xml(facts: SafeFacts) -> str:
         f"<XDIM>{r}</XDIM><YDIM>-{r}</YDIM></Geoposition>\n"
         for r in (10, 20, 60)
     )
+    views = "".join(
+        f'<Mean_Viewing_Incidence_Angle bandId="{number}">{_direction(facts.view)}'
+        "</Mean_Viewing_Incidence_Angle>\n"
+        for number in range(13)
+    )
     text = f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-2A_Tile_ID xmlns:n1="https://psd-14.sentinel2.eo.esa.int">
 <n1:General_Info>
@@ -144,6 +153,11 @@ def tile_xml(facts: SafeFacts) -> str:
 <Tile_Geocoding>
 <HORIZONTAL_CS_CODE>EPSG:{facts.grid.crs.to_epsg()}</HORIZONTAL_CS_CODE>
 {sizes}</Tile_Geocoding>
+<Tile_Angles>
+<Mean_Sun_Angle>{_direction(facts.sun)}</Mean_Sun_Angle>
+<Mean_Viewing_Incidence_Angle_List>
+{views}</Mean_Viewing_Incidence_Angle_List>
+</Tile_Angles>
 </n1:Geometric_Info>
 </n1:Level-2A_Tile_ID>
 """
@@ -172,6 +186,13 @@ def _special(name: str, value: int) -> str:
     return (
         f"<Special_Values><SPECIAL_VALUE_TEXT>{name}</SPECIAL_VALUE_TEXT>"
         f"<SPECIAL_VALUE_INDEX>{value}</SPECIAL_VALUE_INDEX></Special_Values>\n"
+    )
+
+
+def _direction(angles: tuple[float, float]) -> str:
+    return "".join(
+        f'<{name}_ANGLE unit="deg">{angle}</{name}_ANGLE>'
+        for name, angle in zip(("ZENITH", "AZIMUTH"), angles, strict=True)
     )
 
 

@@ -22,7 +22,7 @@ from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.imagery.stac.providers import KEYS
 from oso_pipeline.simulation.world.scene import QUANTIFICATION, Scene
 from oso_pipeline.simulation.writers.safe import classification, stored_bands, write_jp2
-from oso_pipeline.simulation.writers.safe_metadata import SafeFacts, resolution_m
+from oso_pipeline.simulation.writers.safe_metadata import SafeFacts, resolution_m, tile_xml
 
 Catalogue = Literal["earth-search-c1", "earth-search", "planetary-computer", "data-space"]
 CATALOGUES: tuple[Catalogue, ...] = (
@@ -77,6 +77,9 @@ def write_item(
             path = product / f"{_KEYS['planetary-computer'][name]}.tif"
             write_cog(path, pixels, grid)
         assets[key] = _asset(path.name, name, facts, catalogue)
+    if catalogue == "planetary-computer":  # whose items state no direction to the sensor
+        (product / "MTD_TL.xml").write_text(tile_xml(facts), encoding="utf-8")
+        assets["granule-metadata"] = {"href": "./MTD_TL.xml", "type": "application/xml"}
     item: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.1.0" if catalogue == "data-space" else "1.0.0",
@@ -198,7 +201,7 @@ def _properties(facts: SafeFacts, catalogue: Catalogue, applied: bool) -> dict[s
             "grid:code": f"MGRS-{facts.tile}", "platform": _platform(facts),
             "product:type": "S2MSI2A", "processing:level": "L2",
             "processing:version": facts.baseline, "processing:datetime": made,
-            "eopf:datastrip_id": strip, "sat:relative_orbit": facts.orbit,
+            "eopf:datastrip_id": strip, "sat:relative_orbit": facts.orbit, **_view(facts),
         }  # fmt: skip
     elif catalogue == "planetary-computer":
         own = {
@@ -206,18 +209,27 @@ def _properties(facts: SafeFacts, catalogue: Catalogue, applied: bool) -> dict[s
             "s2:product_type": "S2MSI2A", "s2:processing_baseline": facts.baseline,
             "s2:generation_time": made, "s2:datastrip_id": strip, "proj:epsg": epsg,
             "s2:product_uri": f"{facts.product_id}.SAFE", "sat:relative_orbit": facts.orbit,
+            "s2:mean_solar_zenith": facts.sun[0], "s2:mean_solar_azimuth": facts.sun[1],
         }  # fmt: skip
     else:
         own = {
             "grid:code": f"MGRS-{facts.tile}", "platform": _platform(facts),
             "s2:product_type": "S2MSI2A", "s2:processing_baseline": facts.baseline,
             "s2:generation_time": made, "s2:datastrip_id": strip, "proj:epsg": epsg,
-            "s2:product_uri": f"{facts.product_id}.SAFE", "view:sun_elevation": 30.0,
+            "s2:product_uri": f"{facts.product_id}.SAFE", **_view(facts),
         }  # fmt: skip
     if catalogue == "earth-search":
         own = {**own, "earthsearch:boa_offset_applied": applied}
     moment = f"{facts.sensed:%Y-%m-%dT%H:%M:%S.%f}Z"
     return {"datetime": moment, "eo:cloud_cover": facts.cloud_percent, **own}
+
+
+def _view(facts: SafeFacts) -> dict[str, float]:
+    """Return the angles as the extension ``view`` names them."""
+    return {
+        "view:sun_elevation": 90 - facts.sun[0], "view:sun_azimuth": facts.sun[1],
+        "view:incidence_angle": facts.view[0], "view:azimuth": facts.view[1],
+    }  # fmt: skip
 
 
 def _asset(href: str, name: str, facts: SafeFacts, catalogue: Catalogue) -> dict[str, Any]:
