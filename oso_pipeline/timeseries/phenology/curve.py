@@ -25,14 +25,18 @@ class CurvePlan(NamedTuple):
         Days of the grid after its first one, int64.
     steps
         Days between neighbours, float64.
-    upper, pivots
-        The factorised matrix of the second derivatives at the inner dates.
+    per_day
+        Their reciprocals: the kernel multiplies, which costs less than to divide.
+    upper, solved
+        The factorised matrix of the second derivatives at the inner dates: above the diagonal,
+        and the reciprocals of the pivots.
     """
 
     places: npt.NDArray[np.int64]
     steps: npt.NDArray[np.float64]
+    per_day: npt.NDArray[np.float64]
     upper: npt.NDArray[np.float64]
-    pivots: npt.NDArray[np.float64]
+    solved: npt.NDArray[np.float64]
 
     @property
     def n_days(self) -> int:
@@ -51,25 +55,27 @@ def curve_plan(days: npt.NDArray[np.int32]) -> CurvePlan:
         if i:
             pivots[i] -= steps[i] * upper[i - 1]
         upper[i] = steps[i + 1] / pivots[i]
-    return CurvePlan(places, steps, upper, pivots)
+    return CurvePlan(places, steps, 1 / steps, upper, 1 / pivots)
 
 
 @kernel(error_model="numpy")
 def draw_curve(plan, row, bends, curve):  # type: ignore[no-untyped-def]
     """Write the value of each day: `row` holds the dates, `bends` is scratch of the same length."""
-    places, steps, n = plan.places, plan.steps, len(row)
+    places, steps, per_day, n = plan.places, plan.steps, plan.per_day, len(row)
     bends[0] = bends[n - 1] = 0.0
+    rise = (row[1] - row[0]) * per_day[0]
     for i in range(n - 2):
-        change = (row[i + 2] - row[i + 1]) / steps[i + 1] - (row[i + 1] - row[i]) / steps[i]
-        before = steps[i] * bends[i] if i else 0.0
-        bends[i + 1] = (6.0 * change - before) / plan.pivots[i]
+        next_rise = (row[i + 2] - row[i + 1]) * per_day[i + 1]
+        bends[i + 1] = (6.0 * (next_rise - rise) - steps[i] * bends[i]) * plan.solved[i]
+        rise = next_rise
     for i in range(n - 4, -1, -1):
         bends[i + 1] -= plan.upper[i] * bends[i + 2]
     for i in range(n - 1):
         step, first = steps[i], places[i]
         # The cubic of the step in powers of the days since its first date.
-        slope = (row[i + 1] - row[i]) / step - step * (2.0 * bends[i] + bends[i + 1]) / 6.0
-        square, cube = bends[i] / 2.0, (bends[i + 1] - bends[i]) / (6.0 * step)
+        bend, change, own = bends[i], bends[i + 1] - bends[i], per_day[i]
+        slope = (row[i + 1] - row[i]) * own - step * (3.0 * bend + change) * (1.0 / 6.0)
+        square, cube = bend * 0.5, change * own * (1.0 / 6.0)
         for day in range(places[i + 1] - first):
             t = float(day)
             curve[first + day] = row[i] + t * (slope + t * (square + t * cube))
