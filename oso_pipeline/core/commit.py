@@ -68,7 +68,7 @@ def staged(final: Path) -> Iterator[Path]:
     except OsoError:
         raise
     except OSError as error:
-        raise _refused(final, temporary, error) from error
+        raise refused(final, temporary, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -108,7 +108,7 @@ def publish_file(source: Path, final: Path) -> None:
         _persistently(_flush, final.parent)
     except OSError as error:
         if error.errno != errno.EXDEV:
-            raise _refused(final, source, error) from error
+            raise refused(final, source, error) from error
         with staged(final) as temporary:
             shutil.copyfile(source, temporary)
         source.unlink()
@@ -150,7 +150,7 @@ def publish_folder(source: Path, final: Path, aside: Path) -> None:
     except EnvironmentFailure:
         raise
     except OSError as error:
-        raise _refused(final, source, error) from error
+        raise refused(final, source, error) from error
 
 
 def publish_json(final: Path, content: Mapping[str, Any]) -> None:
@@ -199,7 +199,7 @@ def withdraw_unless(path: Path, key: str) -> None:
         try:
             sidecar.unlink(missing_ok=True)
         except OSError as error:  # a folder lies there, or it belongs to somebody else
-            raise _refused(sidecar, sidecar, error) from error
+            raise refused(sidecar, sidecar, error) from error
 
 
 def require_sound(path: Path) -> None:
@@ -293,12 +293,23 @@ def _persistently(action: Callable[[Path], Any], path: Path) -> None:
     action(path)
 
 
-def _refused(final: Path, temporary: Path, error: OSError) -> EnvironmentFailure:
-    """Return the error of the system, with the free disk space if that may be the cause."""
+def refused(final: Path, temporary: Path, error: OSError) -> EnvironmentFailure:
+    """Return the error of the system, with the free disk space if that may be the cause.
+
+    Parameters
+    ----------
+    final
+        What was to be written.
+    temporary
+        What there is of it, a file or a folder.
+    error
+        What the system said.
+    """
     message, hint = f"the file cannot be written: {error}", "check the disk, then run again"
     with suppress(OSError):
         free = shutil.disk_usage(final.parent).free
-        written = temporary.stat().st_size if temporary.exists() else 0
+        parts = temporary.rglob("*") if temporary.is_dir() else [temporary]
+        written = sum(part.stat().st_size for part in parts if part.is_file())
         if error.errno in _FULL or free < _LITTLE_BYTES:
             message = (
                 f"the disk is full: {error}; {written / 1e6:.1f} MB of the file were written, "

@@ -1,0 +1,1 @@
+"""Files of exported series that the field opens: NetCDF, Zarr, COG, and a lazy dataset."""
