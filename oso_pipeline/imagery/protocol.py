@@ -189,6 +189,9 @@ class Reader(Protocol):
     :class:`~oso_pipeline.imagery.angles.Angles` of sun and sensor that the metadata of the product
     state, None where they state none: leaf area and the like are only estimated with them.
 
+    A method ``meaning(asset, value)`` returns in words why a value of a quality layer hides a pixel
+    (``cloud``, ``cloud shadow``, ``outside the swath``), for ``oso explain``.
+
     An attribute ``delivery``, a :class:`~oso_pipeline.imagery.delivery.Delivery`, says how products
     are named and which files they have, so that `oso fetch` finds versions, takes the files that
     are read and notices what a download lacks.

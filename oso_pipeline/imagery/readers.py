@@ -75,6 +75,13 @@ class Readers:
             if own and (check := getattr(reader, "check", None)):
                 yield from check(own)
 
+    def meaning(self, family: str, asset: str, value: int) -> str | None:
+        """Return why a value of a quality layer hides a pixel, None where no reader says so."""
+        for reader in self.readers:
+            if reader.family == family and (meaning := getattr(reader, "meaning", None)):
+                return str(meaning(asset, value))
+        return None
+
     def _naming(self, path: Path) -> tuple[Reader, ...]:
         name = path.name.lower()
         return tuple(one for one in self.readers if name.endswith(_files(one)))

@@ -25,7 +25,7 @@ from oso_pipeline.imagery.image_kinds import Kind
 from oso_pipeline.imagery.metadata_file import MAX_BYTES
 from oso_pipeline.imagery.protocol import Candidate, Product, Request
 from oso_pipeline.imagery.sen2cor.candidates import LEVEL_1
-from oso_pipeline.imagery.sen2cor.classes import SCL, refused
+from oso_pipeline.imagery.sen2cor.classes import SCL, meaning, refused
 from oso_pipeline.imagery.sen2cor.delivery import delivery_by_name
 from oso_pipeline.imagery.zarr.array import Documents, gdal_name
 from oso_pipeline.imagery.zarr.store import ARRAY, ATTRIBUTES, CONSOLIDATED, Store, open_store
@@ -45,6 +45,7 @@ class EopfReader:
 
     family = FAMILY
     delivery = delivery_by_name(FAMILY)
+    meaning = staticmethod(meaning)
     cached: Kind = "zarr"
     """Chunks of 5490 x 5490 pixels are decoded whole, so the images are copied first."""
     expected = (

@@ -34,3 +34,14 @@ def rules_of(policy: ClearPolicy) -> tuple[ClearRule, ...]:
 def refused(policy: ClearPolicy) -> str | None:
     """Return why a policy has no meaning for syntheses; None where it has one."""
     return refused_bits(policy, "monthly syntheses (L3A) have flags")
+
+
+def meaning(asset: str, value: int) -> str:
+    """Return in words why a value of the flags hides a pixel.
+
+    Examples
+    --------
+    >>> meaning("FLG_R1", 1)
+    'cloud'
+    """
+    return {0: "no data", 1: "cloud"}.get(value, f"flag {value}")

@@ -15,7 +15,7 @@ from oso_pipeline.imagery.contract import skip, unreadable
 from oso_pipeline.imagery.file_reader import FileReader
 from oso_pipeline.imagery.l3a.delivery import DELIVERY, NEEDED
 from oso_pipeline.imagery.l3a.product import FAMILY, REFLECTANCE, SynthesisProduct, candidate_of
-from oso_pipeline.imagery.l3a.quality import refused
+from oso_pipeline.imagery.l3a.quality import meaning, refused
 from oso_pipeline.imagery.l3a.settings import SynthesisSettings
 from oso_pipeline.imagery.muscate.files import DAMAGE, ending, read_metadata
 from oso_pipeline.imagery.muscate.names import parse_product_name
@@ -37,6 +37,7 @@ class SynthesisReader(FileReader):
     folders = ("MASKS", "DATA")
     composite = True
     delivery = DELIVERY
+    meaning = staticmethod(meaning)
     expected = "a name such as SENTINEL2X_20181015-000000-000_L3A_T31TCJ_D_V1-1"
 
     def __init__(self, settings: SynthesisSettings) -> None:

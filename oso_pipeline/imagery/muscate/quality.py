@@ -30,3 +30,29 @@ def rules_of(policy: ClearPolicy) -> tuple[ClearRule, ...]:
     if policy == "conservative":
         return (*rules, ClearRule("MG2_R1", TERRAIN_BITS), ClearRule("SAT_R2", needed=False))
     return rules
+
+
+_CLOUD = {1: "cloud", 2: "cloud", 3: "cloud", 4: "edge of a cloud", 5: "cloud shadow",
+          6: "cloud shadow", 7: "cirrus"}  # fmt: skip
+_TERRAIN = {4: "relief", 5: "relief", 6: "low sun", 7: "low sun"}
+_BANDS = {"SAT_R1": ("B2", "B3", "B4", "B8"), "SAT_R2": ("B5", "B6", "B7", "B8A", "B11", "B12")}
+"""The bands of a group, in the order of the bits of its mask of saturation."""
+
+
+def meaning(asset: str, value: int) -> str:
+    """Return in words why a value of a mask hides a pixel.
+
+    Examples
+    --------
+    >>> meaning("CLM_R1", 35), meaning("EDG_R1", 1), meaning("SAT_R1", 8)
+    ('cloud, cloud shadow', 'outside the swath', 'saturated (B8)')
+    """
+    bits = [bit for bit in range(value.bit_length()) if value >> bit & 1]
+    if asset.startswith("EDG"):
+        return "outside the swath"
+    if asset in _BANDS:
+        bands = [_BANDS[asset][bit] for bit in bits if bit < len(_BANDS[asset])]
+        return f"saturated ({', '.join(bands)})" if bands else "saturated"
+    names = _TERRAIN if asset.startswith("MG2") else _CLOUD
+    found = dict.fromkeys(names[bit] for bit in bits if bit in names)
+    return ", ".join(found) or "cloud or shadow"

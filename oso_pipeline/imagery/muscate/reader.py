@@ -20,6 +20,7 @@ from oso_pipeline.imagery.muscate.delivery import DELIVERY
 from oso_pipeline.imagery.muscate.files import DAMAGE, NEEDED, ending, read_flags, read_metadata
 from oso_pipeline.imagery.muscate.names import parse_product_name
 from oso_pipeline.imagery.muscate.product import FAMILY, MuscateProduct, candidate_of
+from oso_pipeline.imagery.muscate.quality import meaning
 from oso_pipeline.imagery.muscate.search import products_at
 from oso_pipeline.imagery.muscate.settings import MuscateSettings
 from oso_pipeline.imagery.processing import UNSTATED, Processing
@@ -40,6 +41,7 @@ class MuscateReader(FileReader):
     folders = NEEDED.folders
     omits_cloudy = True
     delivery = DELIVERY
+    meaning = staticmethod(meaning)
     expected = (
         "a name such as SENTINEL2A_20180105-105435-000_L2A_T31TCJ_C_V2-2, or a *_MTD_ALL.xml inside"
     )

@@ -29,7 +29,7 @@ from oso_pipeline.imagery.safe.search import (
 )
 from oso_pipeline.imagery.safe.settings import SafeSettings
 from oso_pipeline.imagery.sen2cor.candidates import LEVEL_1
-from oso_pipeline.imagery.sen2cor.classes import RESOLUTION_M, SCL, refused
+from oso_pipeline.imagery.sen2cor.classes import RESOLUTION_M, SCL, meaning, refused
 from oso_pipeline.imagery.sen2cor.names import parse_product_name
 
 _NOT_READ = {
@@ -52,6 +52,7 @@ class SafeReader(FileReader):
     cached: Kind = "jp2"
     needed = NEEDED
     delivery = delivery_of(FAMILY)
+    meaning = staticmethod(meaning)
     expected = (
         "a name such as S2B_MSIL2A_20220413T150759_N0400_R025_T33XWJ_20220414T082126.SAFE, or an "
         "MTD_MSIL2A.xml inside"

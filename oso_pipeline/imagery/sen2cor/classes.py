@@ -47,3 +47,20 @@ def refused(policy: ClearPolicy, products: str = "products of Sen2Cor") -> str |
         What the message calls them.
     """
     return refused_bits(policy, f"{products} have a scene classification")
+
+
+_NAMES = (
+    "no data", "saturated or defective", "dark area or relief", "cloud shadow", "vegetation",
+    "bare soil", "water", "unclassified", "cloud", "cloud", "cirrus", "snow",
+)  # fmt: skip
+
+
+def meaning(asset: str, value: int) -> str:
+    """Return in words why a value of the scene classification hides a pixel.
+
+    Examples
+    --------
+    >>> meaning(SCL, 3), meaning(SCL, 9)
+    ('cloud shadow', 'cloud')
+    """
+    return _NAMES[value] if value in range(len(_NAMES)) else f"class {value}"

@@ -21,7 +21,7 @@ from oso_pipeline.imagery.contract import skip, unreadable
 from oso_pipeline.imagery.processing import UNSTATED, Processing
 from oso_pipeline.imagery.protocol import Candidate, Product, Request
 from oso_pipeline.imagery.remote.download import Downloader
-from oso_pipeline.imagery.sen2cor.classes import RESOLUTION_M, SCL, refused
+from oso_pipeline.imagery.sen2cor.classes import RESOLUTION_M, SCL, meaning, refused
 from oso_pipeline.imagery.sen2cor.delivery import delivery_by_name
 from oso_pipeline.imagery.stac.angles import item_angles
 from oso_pipeline.imagery.stac.documents import DocumentError, item_in
@@ -56,6 +56,7 @@ class StacReader:
 
     family = FAMILY
     delivery = delivery_by_name(FAMILY)
+    meaning = staticmethod(meaning)
     files = StacSettings.files
     expected = "STAC items of Sentinel-2 L2A (.json, .geojson, .parquet)"
 
