@@ -1,0 +1,1 @@
+"""Samples and series of a run as training sets that other programs read."""
