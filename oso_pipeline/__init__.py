@@ -23,7 +23,10 @@ if TYPE_CHECKING:  # the same names as in `_PUBLIC`, for editors and type checke
     from oso_pipeline.simulation.series_table import simulate_series as simulate_series
     from oso_pipeline.simulation.world.spec import PastYear as PastYear
     from oso_pipeline.simulation.world.spec import WorldSpec as WorldSpec
+    from oso_pipeline.studies.dataset.export import export_dataset as export_dataset
     from oso_pipeline.studies.experiment.study import experiment as experiment
+    from oso_pipeline.studies.explain.explain import explain_pixel as explain_pixel
+    from oso_pipeline.studies.explain.explanation import PixelExplanation as PixelExplanation
     from oso_pipeline.studies.opened_run import Run as Run
     from oso_pipeline.studies.series.adaptation import evaluate_adaptation as evaluate_adaptation
     from oso_pipeline.studies.series.classifier import SeriesClassifier as SeriesClassifier
@@ -46,6 +49,7 @@ _PUBLIC = {
     "OsoError": "oso_pipeline.core.errors",
     "OsoWarning": "oso_pipeline.core.errors",
     "PastYear": "oso_pipeline.simulation.world.spec",
+    "PixelExplanation": "oso_pipeline.studies.explain.explanation",
     "Run": "oso_pipeline.studies.opened_run",
     "RunFailed": "oso_pipeline.core.errors",
     "SeriesClassifier": "oso_pipeline.studies.series.classifier",
@@ -56,6 +60,8 @@ _PUBLIC = {
     "cross_validate": "oso_pipeline.studies.series.cross_validation",
     "evaluate_adaptation": "oso_pipeline.studies.series.adaptation",
     "experiment": "oso_pipeline.studies.experiment.study",
+    "explain_pixel": "oso_pipeline.studies.explain.explain",
+    "export_dataset": "oso_pipeline.studies.dataset.export",
     "graph": "oso_pipeline.runtime.graph",
     "load_config": "oso_pipeline.api",
     "load_model": "oso_pipeline.studies.series.model_folder",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from oso_pipeline.cli.console import err, open_streams, out
+from oso_pipeline.cli.explaining import explain, export_dataset
 from oso_pipeline.cli.fetching import fetch
 from oso_pipeline.cli.models import apply, export_models, models, train
 from oso_pipeline.cli.options import StagesNamed
@@ -73,9 +74,10 @@ COMMANDS = (
         verify,
         clean,
         report,
+        explain,
         reference,
     ),
-    *(models, export_models),
+    *(models, export_models, export_dataset),
     *(experiment, evaluate_adaptation, evaluate_season, simulate, cluster_keys, demo),
 )
 for _command in COMMANDS:

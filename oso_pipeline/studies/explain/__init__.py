@@ -1,0 +1,1 @@
+"""Why a pixel of the map got its class."""
