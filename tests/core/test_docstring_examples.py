@@ -16,7 +16,11 @@ MODULES = [
     for path in sorted((ROOT / "oso_pipeline").rglob("*.py"))
     if ">>> " in path.read_text(encoding="utf-8")
 ]
-SLOW = {"oso_pipeline.studies.experiment.study"}  # trains two forests
+SLOW = {
+    "oso_pipeline.studies.dataset.export",
+    "oso_pipeline.studies.experiment.study",  # trains two forests
+    "oso_pipeline.studies.explain.explain",  # compiles the count of votes
+}
 
 
 @pytest.mark.parametrize(
