@@ -52,6 +52,13 @@ class PixelExplanation:
         What to know before the class is trusted.
     missing
         What cannot be said, and why.
+
+    Examples
+    --------
+    >>> import oso_pipeline as oso
+    >>> found = oso.explain_pixel("demo/run_one_year", 499205, 7350605)
+    >>> isinstance(found, oso.PixelExplanation), found.to_json()["place"]["tile"]
+    (True, '31UCU')
     """
 
     run: str
