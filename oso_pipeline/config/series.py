@@ -38,8 +38,9 @@ class Smoothing(Section):
     kind: Literal["linear", "whittaker", "savitzky_golay"] = "linear"
     """linear: between the nearest clear dates, as for the map. whittaker: penalised least squares
     of the clear dates. savitzky_golay: a moving polynomial over the linear series."""
-    smoothness: float = Field(100.0, gt=0)
-    """Weight of the roughness, usually called lambda, of whittaker."""
+    smoothness: float = Field(1.0, gt=0)
+    """Weight of the roughness of whittaker, usually called lambda, for steps of ten days. Far above
+    1 it flattens growing seasons."""
     window: int = Field(7, ge=3, le=51)
     """Dates of the window, odd, of savitzky_golay."""
     order: int = Field(2, ge=0, le=5)
