@@ -122,7 +122,7 @@ def make_angles(job: AnglesJob, task: Task) -> Summary:
         named = f"{counted(len(lacking), 'product')} of {len(inventory.acquisitions)} ({few})"
         raise InputDataError(_missing(named, job.variables, f"tile {inventory.tile}"))
     products = {name: angles.to_json() for name, angles in sorted(found.items())}
-    content = {"format": _FORMAT, "tile": inventory.tile, "products": products}
+    content = {"format": _FORMAT, "tile": inventory.tile, "angles": products}
     publish_json(task.output(), content)
     return {"tile": inventory.tile, "products": len(found)}
 
@@ -142,7 +142,7 @@ def read_angles(path: Path, products: Sequence[str]) -> tuple[Angles, ...]:
     InputDataError
         If the file is damaged, or lacks a product (``E-SERIES-ANGLES``).
     """
-    stated = read_object(path).get("products")
+    stated = read_object(path).get("angles")
     known: Mapping[str, dict[str, float]] = stated if isinstance(stated, dict) else {}
     try:
         return tuple(Angles.from_json(known[name]) for name in products)

@@ -91,13 +91,13 @@ def test_syntheses_alone_are_refused_before_any_work(tmp_path: Path) -> None:
     assert not STAGE.check(with_series(tmp_path, "LAI"))
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"products": []}', '{"products": {"a": {"x": 1}}}'])
+@pytest.mark.parametrize("text", ["", "{", '{"angles": []}', '{"angles": {"a": {"x": 1}}}'])
 def test_a_damaged_file_is_said(tmp_path: Path, text: str) -> None:
     path = tmp_path / "31TCJ.json"
     path.write_text(text)
     with pytest.raises(InputDataError, match="E-SERIES-ANGLES"):
         read_angles(path, ["a"])
-    path.write_text(json.dumps({"products": {"a": WRITTEN.to_json()}}))
+    path.write_text(json.dumps({"angles": {"a": WRITTEN.to_json()}}))
     assert read_angles(path, ["a", "a"]) == (WRITTEN, WRITTEN)
 
 

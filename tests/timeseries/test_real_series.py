@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 import rasterio
 from odc.geo.geobox import GeoBox
+from support.plain_biophysical import numbers, plain_flags, plain_output
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.dates import days_since_epoch
 from oso_pipeline.imagery.acquisition import Acquisition, Asset
+from oso_pipeline.imagery.muscate.angles import parse_angles
 from oso_pipeline.imagery.muscate.quality import rules_of
+from oso_pipeline.timeseries.biophysical import INPUT_BANDS, SCALES, block_biophysical
 from oso_pipeline.timeseries.gapfill import gapfill, longest_gap_days
 from oso_pipeline.timeseries.kernels.chunks import NODATA
 from oso_pipeline.timeseries.reading.rasters import OpenRasters
@@ -158,3 +161,49 @@ def test_every_date_hidden_once(site: tuple[int, Path, BlockReader], series: Blo
     rmse, of_mean = (np.sqrt(np.mean(np.concatenate(e) ** 2)) for e in (linear, constant))
     assert rmse <= {2018: 0.175, 2019: 0.20}[site[0]]
     assert rmse < 0.9 * of_mean
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("resolution_m", [10, 20])
+def test_real_images_give_what_numpy_says(shared_data: Path, resolution_m: int) -> None:
+    """Ten images of Flanders, each with its own angles, on either grid."""
+    tile, first, last = SITES[2018]
+    listed = listing(shared_data / "flanders_2018" / "products" / tile, tile)
+    listed.acquisitions = listed.acquisitions[::12]
+    stated = {
+        one.product_id: parse_angles(metadata.read_bytes())
+        for one in listed.acquisitions
+        for metadata in one.bands["B2"].path.parent.glob("*_MTD_ALL.xml")
+    }
+    reader = BlockReader(listed, ReadSpec(BANDS, "oso", first, last), OpenRasters(200))
+    rows, columns = listed.grid.shape
+    series = reader.read(Block(listed.tile, 0, 0, rows, columns))
+    angles = [stated[name] for name in series.products]
+    assert len(set(angles)) > 3
+    at_10m = series.values.reshape(len(angles), len(BANDS), rows, columns)
+    hidden = (series.clear == 0).reshape(-1, rows, columns)
+    for variable, scale in SCALES.items():
+        values, clear, flags = block_biophysical(series, BANDS, variable, angles, resolution_m)
+        assert clear.any()
+        for image, of_image in enumerate(angles):
+            step = resolution_m // 10
+            folded = at_10m[image, [BANDS.index(band) for band in INPUT_BANDS]].astype(float)
+            folded = folded.reshape(8, rows // step, step, columns // step, step).mean((2, 4))
+            cloudy = hidden[image].reshape(rows // step, step, columns // step, step).any((1, 3))
+            seen = ~cloudy.ravel()
+            assert (clear[image] != 0).tolist() == seen.tolist()
+            if not seen.any():
+                continue
+            inputs = folded.reshape(8, -1)[:, seen].round()
+            cosines = of_image.cosines
+            full = np.vstack([inputs * 1e-4, np.repeat(cosines[:, None], seen.sum(), 1)])
+            limits = [numbers()["networks"][variable][end] for end in ("least", "greatest")]
+            expected = np.clip(plain_output(variable, full), *limits)
+            found = values[image, seen] * scale
+            assert np.abs(found - expected).max() <= 0.5 * scale + 2e-5
+            bits = plain_flags(variable, inputs.astype(np.int16), cosines)
+            assert (flags[image, seen] == bits).mean() > 0.999
+        summer = np.isin(series.days.astype("M8[D]").astype("M8[M]").astype(int) % 12, (4, 5, 6))
+        mean = values[summer][clear[summer] != 0].mean() * scale
+        low, high = {"LAI": (1, 5), "FAPAR": (0.4, 0.9), "FCOVER": (0.3, 0.9)}[variable]
+        assert low < mean < high

@@ -76,9 +76,7 @@ def block_biophysical(
         for slot, row in zip(slots, reflectance, strict=True):
             _take_band(series, number, slot, resolution_m, row)
         found, bits = estimate(variable, reflectance, of_image.cosines)
-        seen = clear[number] != 0
-        np.copyto(values[number], found, where=seen)
-        np.copyto(flags[number], bits, where=seen)
+        _keep_clear(found, bits, clear[number], values[number], flags[number])
     return values, clear, flags
 
 
@@ -96,13 +94,10 @@ def clear_at_20m(series: BlockSeries) -> npt.NDArray[np.uint8]:
         uint8, shape ``(time, ceil(rows / 2) * ceil(columns / 2))``.
     """
     rows, columns = series.shape
-    clear = series.clear.reshape(-1, rows, columns)
-    for axis in (1, 2):
-        even, odd = (clear.take(range(k, clear.shape[axis], 2), axis) for k in (0, 1))
-        both = np.minimum(even.take(range(odd.shape[axis]), axis), odd)
-        rest = even.take(range(odd.shape[axis], even.shape[axis]), axis)
-        clear = np.concatenate([both, rest], axis)
-    return np.ascontiguousarray(clear).reshape(len(series.days), -1)
+    half = (-(-rows // 2), -(-columns // 2))
+    clear = np.empty((len(series.days), *half), np.uint8)
+    _all_clear(series.clear.reshape(len(series.days), rows, columns), clear)
+    return clear.reshape(len(series.days), half[0] * half[1])
 
 
 def _take_band(
@@ -137,8 +132,36 @@ def _average(fine, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _all_clear(fine, out):  # type: ignore[no-untyped-def]
+    """Write 1 where all of each 2 x 2 pixels are clear, or of those there are at an odd end."""
+    n_images, rows, columns = fine.shape
+    for image in range(n_images):
+        for row in range(out.shape[1]):
+            upper, lower = fine[image, 2 * row], fine[image, min(2 * row + 1, rows - 1)]
+            line = out[image, row]
+            for column in range(columns // 2):
+                left, right = 2 * column, 2 * column + 1
+                both = (upper[left] != 0) & (upper[right] != 0)
+                line[column] = both & (lower[left] != 0) & (lower[right] != 0)
+            if columns % 2:
+                line[columns // 2] = (upper[columns - 1] != 0) & (lower[columns - 1] != 0)
+
+
+@kernel
 def _repeat(coarse, out):  # type: ignore[no-untyped-def]
-    for row in range(out.shape[0]):
-        source = coarse[row // 2]
-        for column in range(out.shape[1]):
-            out[row, column] = source[column // 2]
+    rows, columns = out.shape
+    for row in range(rows):
+        source, line = coarse[row // 2], out[row]
+        for column in range(columns // 2):
+            line[2 * column] = source[column]
+            line[2 * column + 1] = source[column]
+        if columns % 2:
+            line[columns - 1] = source[columns // 2]
+
+
+@kernel
+def _keep_clear(found, bits, clear, values, flags):  # type: ignore[no-untyped-def]
+    """Write what was found at clear pixels, and no data at the others."""
+    for p in range(len(clear)):
+        values[p] = found[p] if clear[p] else np.int16(NODATA)
+        flags[p] = bits[p] if clear[p] else np.uint8(0)

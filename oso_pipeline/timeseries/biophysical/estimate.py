@@ -26,14 +26,14 @@ from oso_pipeline.timeseries.kernels.chunks import NODATA
 
 _UNIT = 1e-4  # reflectance of one stored unit
 _N_BANDS = len(INPUT_BANDS)
-_PIECE = 1024
+_PIECE = 512
 
 _ONE, _HALF, _TWO = np.float32(1), np.float32(0.5), np.float32(2)
 # Of the continued fraction of tanh (Lambert), cut after its seventh term.
 _N0, _N2, _N4 = np.float32(135_135), np.float32(17_325), np.float32(378)
 _D2, _D4, _D6 = np.float32(62_370), np.float32(3_150), np.float32(28)
 _MOST = np.float32(9)  # tanh(9) is 1 in float32
-_BINS, _LAST_BIN = np.int16(10), np.int16(9)
+_BINS, _LAST_BIN = np.int32(10), np.int32(9)
 
 
 def estimate(
@@ -168,45 +168,40 @@ def _domain_tables() -> tuple[Any, ...]:
 def _forward(reflectance, hidden, bias, output, last, out):  # type: ignore[no-untyped-def]
     """Write the outputs of a network into `out`."""
     n_pixels = len(out)
+    numbers = np.empty((_N_BANDS, _PIECE), np.float32)
     for start in range(0, n_pixels, _PIECE):
         end = min(start + _PIECE, n_pixels)
+        for band in range(_N_BANDS):
+            _as_float(reflectance[band, start:end], numbers[band])
         piece = out[start:end]
         for p in range(len(piece)):
             piece[p] = last
         for neuron in range(len(bias)):
-            _add_neuron(
-                (
-                    reflectance[0, start:end],
-                    reflectance[1, start:end],
-                    reflectance[2, start:end],
-                    reflectance[3, start:end],
-                    reflectance[4, start:end],
-                    reflectance[5, start:end],
-                    reflectance[6, start:end],
-                    reflectance[7, start:end],
-                ),
-                hidden[neuron],
-                bias[neuron],
-                output[neuron],
-                piece,
-            )
+            _add_neuron(numbers, hidden[neuron], bias[neuron], output[neuron], piece)
 
 
 @kernel(error_model="numpy")
-def _add_neuron(pixels, weights, bias, output, out):  # type: ignore[no-untyped-def]
-    """Add ``output * tanh(bias + weights @ pixels)`` to `out`.
+def _as_float(row, out):  # type: ignore[no-untyped-def]
+    for p in range(len(row)):
+        out[p] = np.float32(row[p])
+
+
+@kernel(error_model="numpy")
+def _add_neuron(numbers, weights, bias, output, out):  # type: ignore[no-untyped-def]
+    """Add ``output * tanh(bias + weights @ numbers)`` to `out`.
 
     The hyperbolic tangent is that of the doubled argument of its continued fraction n / d, with
     one division: ``tanh(2 y) = 2 n d / (n^2 + d^2)``; its error is below 1e-6 everywhere.
     """
-    b0, b1, b2, b3, b4, b5, b6, b7 = pixels
+    b0, b1, b2, b3 = numbers[0], numbers[1], numbers[2], numbers[3]
+    b4, b5, b6, b7 = numbers[4], numbers[5], numbers[6], numbers[7]
     w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
     w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
     for p in range(len(out)):
-        x = bias + w0 * np.float32(b0[p]) + w1 * np.float32(b1[p])
-        x += w2 * np.float32(b2[p]) + w3 * np.float32(b3[p])
-        x += w4 * np.float32(b4[p]) + w5 * np.float32(b5[p])
-        x += w6 * np.float32(b6[p]) + w7 * np.float32(b7[p])
+        x = bias + w0 * b0[p] + w1 * b1[p]
+        x += w2 * b2[p] + w3 * b3[p]
+        x += w4 * b4[p] + w5 * b5[p]
+        x += w6 * b6[p] + w7 * b7[p]
         x = _MOST if x > _MOST else x
         x = -_MOST if x < -_MOST else x
         y = x * _HALF
@@ -220,34 +215,40 @@ def _add_neuron(pixels, weights, bias, output, out):  # type: ignore[no-untyped-
 def _domain(reflectance, numbers, first, last, pairs, flags):  # type: ignore[no-untyped-def]
     """Write 1 into `flags` where the inputs lie outside the definition domain, 255 for no data."""
     n_pixels = len(flags)
-    cells = np.empty((2, _PIECE), np.int16)
-    state = np.empty(_PIECE, np.int16)
+    cells = np.empty((2, _PIECE), np.int32)
+    least = np.empty(_PIECE, np.int16)
     for start in range(0, n_pixels, _PIECE):
         size = min(_PIECE, n_pixels - start)
-        cells[:] = 0
-        state[:] = 0
-        for band in range(_N_BANDS):
-            row = reflectance[band, start : start + size]
-            _digit(
-                row, numbers[0, band], numbers[1, band], numbers[2, band], cells[band // 4], state
-            )
+        least[:] = 0
+        for half in range(2):
+            rows = reflectance[4 * half : 4 * half + 4]
+            limits = numbers[:, 4 * half : 4 * half + 4]
+            _cells(rows, limits, start, cells[half, :size], least)
         for p in range(size):
-            inside = pairs[first[cells[0, p]], last[cells[1, p]]]
-            if state[p] == 0:
-                flags[start + p] = 1 - inside
-            else:
-                flags[start + p] = 1 if state[p] == 1 else 255
+            # Outside the range of a band the number is negative.
+            row, column = max(cells[0, p], 0), max(cells[1, p], 0)
+            inside = pairs[first[row], last[column]]
+            inside = 0 if min(cells[0, p], cells[1, p]) < 0 else inside
+            flags[start + p] = 255 if least[p] == NODATA else 1 - inside
 
 
 @kernel(error_model="numpy")
-def _digit(row, low, high, per_unit, cells, state):  # type: ignore[no-untyped-def]
-    """Append the bin of a band to the numbers of the cells; note what lies outside."""
-    for p in range(len(row)):
-        x = np.float32(row[p])
-        digit = np.int16((min(max(x, low), high) - low) * per_unit)
-        cells[p] = np.int16(cells[p] * _BINS + min(digit, _LAST_BIN))
-        outside = np.int16(1) if x < low or x > high else np.int16(0)
-        state[p] |= outside | (np.int16(2) if row[p] == NODATA else np.int16(0))
+def _cells(rows, limits, start, cells, least):  # type: ignore[no-untyped-def]
+    """Write the number of four digits of four bands, negative outside their ranges; the minimum."""
+    end = start + len(cells)
+    b0, b1, b2, b3 = rows[0, start:end], rows[1, start:end], rows[2, start:end], rows[3, start:end]
+    l0, l1, l2, l3 = limits[0, 0], limits[0, 1], limits[0, 2], limits[0, 3]
+    h0, h1, h2, h3 = limits[1, 0], limits[1, 1], limits[1, 2], limits[1, 3]
+    u0, u1, u2, u3 = limits[2, 0], limits[2, 1], limits[2, 2], limits[2, 3]
+    for p in range(len(cells)):
+        x0, x1, x2, x3 = np.float32(b0[p]), np.float32(b1[p]), np.float32(b2[p]), np.float32(b3[p])
+        outside = (x0 < l0) | (x0 > h0) | (x1 < l1) | (x1 > h1)
+        outside |= (x2 < l2) | (x2 > h2) | (x3 < l3) | (x3 > h3)
+        d0, d1 = min(np.int32((x0 - l0) * u0), _LAST_BIN), min(np.int32((x1 - l1) * u1), _LAST_BIN)
+        d2, d3 = min(np.int32((x2 - l2) * u2), _LAST_BIN), min(np.int32((x3 - l3) * u3), _LAST_BIN)
+        cell = ((d0 * _BINS + d1) * _BINS + d2) * _BINS + d3
+        cells[p] = np.int32(-1) if outside else cell
+        least[p] = min(least[p], min(min(b0[p], b1[p]), min(b2[p], b3[p])))
 
 
 @kernel(error_model="numpy")
