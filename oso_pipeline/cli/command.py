@@ -22,6 +22,7 @@ from oso_pipeline.cli.results import (
     verify,
 )
 from oso_pipeline.cli.runs import reference, run, submit
+from oso_pipeline.cli.series import series
 from oso_pipeline.cli.upkeep import clean, update
 from oso_pipeline.cli.worlds import demo, simulate
 from oso_pipeline.core.descriptors import refusal, shortage
@@ -76,6 +77,7 @@ COMMANDS = (
         report,
         explain,
         reference,
+        series,
     ),
     *(models, export_models, export_dataset),
     *(experiment, evaluate_adaptation, evaluate_season, simulate, cluster_keys, demo),

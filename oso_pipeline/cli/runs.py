@@ -50,14 +50,14 @@ def run(
     from oso_pipeline.runtime import session
     from oso_pipeline.runtime.runner import Selection
     from oso_pipeline.runtime.session import RunOptions
-    from oso_pipeline.runtime.stages import STAGES
+    from oso_pipeline.runtime.stages import stages_of
 
     if until is not None and stage is not None:
         raise typer.BadParameter("--until and --stage exclude each other; give one of them")
-    for name in (until, stage):
-        if name is not None and name not in (known := [one.name for one in STAGES]):
-            raise typer.BadParameter(f"no stage {name!r}; the stages are {', '.join(known)}")
     settings = session.read(config, [*(set_ or ()), *cluster_override(cluster)])
+    for name in (until, stage):
+        if name is not None and name not in (known := [one.name for one in stages_of(settings)]):
+            raise typer.BadParameter(f"no stage {name!r}; the stages are {', '.join(known)}")
     selection = Selection(until, stage, tiles=tiles_of(tiles, settings), shard=shard_of(shard))
     planner, warned = checked_planner(settings, selection)
     options = RunOptions(workers, wait_lock_s=wait_lock, break_lock=break_lock)

@@ -282,6 +282,11 @@ class Config(Section):
     _file: Path | None = PrivateAttr(None)
 
     @property
+    def makes_map(self) -> bool:
+        """Whether there are labels or models; without them a run makes series alone."""
+        return bool(self.reference.sources) or self.learning.model is not None
+
+    @property
     def file(self) -> Path | None:
         """The file that was loaded, for messages; it may extend others."""
         return self._file

@@ -86,8 +86,8 @@ def json_schema() -> dict[str, Any]:
         "if": {"not": {"required": ["extends"]}},
         "then": {
             "required": [key for key in needed if key != "reference"],
-            # Given models need no labels.
-            "anyOf": [{"required": ["reference"]}, _models_given()],
+            # Given models need no labels, nor do series.
+            "anyOf": [{"required": ["reference"]}, {"required": ["series"]}, _models_given()],
             "properties": {
                 name: {"if": {"type": "object"}, "then": content}
                 for name, content in sections.items()

@@ -70,7 +70,7 @@ class Biophysical(Section):
 class Phenology(Section):
     """Dates and values of the growing seasons."""
 
-    variable: SeriesVariable = "NDVI"
+    variable: Literal["NDVI", "LAI", "FAPAR", "FCOVER"] = "NDVI"
     """The variable whose course is analysed; one of `variables`."""
     seasons: Literal[1, 2] = 2
     """Most growing seasons of a pixel."""
@@ -117,9 +117,9 @@ class Series(Section):
     phenology: Phenology | None = None
     """Dates and values of the growing seasons; none without this section."""
     monthly: tuple[MonthlyKind, ...] = ()
-    """Monthly composites of each variable."""
+    """Monthly composites of the clear observations of each variable."""
     statistics: tuple[StatisticName, ...] = ()
-    """Statistics of the season of each variable."""
+    """Statistics over the dates of each variable."""
     formats: tuple[SeriesFormat, ...] = ("netcdf",)
     """Files to write of each tile. Blocks are written in any case."""
     chunks: Literal["maps", "series"] = "maps"
@@ -132,6 +132,8 @@ class Series(Section):
         for key in ("variables", "monthly", "statistics", "formats"):
             if twice := doubles(getattr(self, key)):
                 raise ValueError(f"{key} names {twice} more than once")
+        if self.phenology is not None and self.dates == "raw":
+            raise ValueError("phenology: needs gap-filled series, dates: grid; found dates: raw")
         if self.phenology is not None and self.phenology.variable not in self.variables:
             raise ValueError(
                 f"phenology.variable: found {self.phenology.variable}, "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oso_pipeline.config import Config
-from oso_pipeline.core.errors import InputDataError, OsoError, Problem
+from oso_pipeline.core.errors import InputDataError, OsoError, Problem, UnknownName
 from oso_pipeline.runtime.shard import Shard
 from oso_pipeline.tasks.file_digests import FileDigests, RememberedDigests
 from oso_pipeline.tasks.stage import Stage, require_contract
@@ -136,11 +136,14 @@ class Planner:
         return [stage for stage in self.stages if stage.name in wanted]
 
     def stage(self, name: str) -> Stage:
-        """Return the stage of that name."""
+        """Return the stage of that name; UnknownName if there is none."""
         for stage in self.stages:
             if stage.name == name:
                 return stage
-        raise KeyError(f"no stage {name!r}; there are {', '.join(s.name for s in self.stages)}")
+        known = ", ".join(one.name for one in self.stages)
+        hint = "series are made without labels; a map needs `reference` or `learning.model`"
+        message = f"no stage {name!r} in this run, there are {known}"
+        raise UnknownName(Problem("E-NAME-STAGE", message, None, hint))
 
     def plan(
         self, stage: Stage, tiles: Iterable[str] = (), shard: Shard | None = None

@@ -21,7 +21,7 @@ class Selection:
     only
         The one stage to run; the stages before it must be done.
     goal
-        A stage to run with those that it reads, and no others.
+        A stage, or several, to run with those that they read, and no others.
     tiles
         Do only the share of these tiles in stages that work per tile. Stages that need all
         tiles run when the others are done too.
@@ -32,7 +32,7 @@ class Selection:
 
     until: str | None = None
     only: str | None = None
-    goal: str | None = None
+    goal: str | tuple[str, ...] | None = None
     tiles: tuple[str, ...] = ()
     shard: Shard | None = None
 
@@ -53,7 +53,9 @@ def concerned(planner: Planner, selection: Selection) -> Sequence[Stage]:
     if selection.only is not None:
         return [planner.stage(selection.only)]
     if selection.goal is not None:
-        return planner.needed(planner.stage(selection.goal))
+        goals = (selection.goal,) if isinstance(selection.goal, str) else selection.goal
+        found = {one.name for goal in goals for one in planner.needed(planner.stage(goal))}
+        return [stage for stage in planner.stages if stage.name in found]
     if selection.until is not None:
         return planner.stages[: planner.stages.index(planner.stage(selection.until)) + 1]
     return planner.stages

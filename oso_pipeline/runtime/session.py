@@ -34,7 +34,7 @@ from oso_pipeline.runtime.forecast import Forecast
 from oso_pipeline.runtime.outcome import Outcome
 from oso_pipeline.runtime.planner import Planner
 from oso_pipeline.runtime.runner import Selection
-from oso_pipeline.runtime.stages import STAGES
+from oso_pipeline.runtime.stages import STAGES, stages_of
 from oso_pipeline.tasks.stage import Stage
 
 
@@ -84,6 +84,7 @@ def load(
         With everything that was found.
     """
     config = load_config(path, overrides or ())
+    stages = stages_of(config, stages)
     found = find_everything_unread(config, stages, Part(stages))
     if with_retrieval:
         found.add(check_retrieval(config), ConfigError)
@@ -124,6 +125,7 @@ def submission_of(
     ConfigError, InputDataError, EnvironmentFailure
         With everything that was found; and if site and configuration do not go together.
     """
+    stages = stages_of(config, stages)
     planner = Planner(fitted(config, site), stages)
     found = find_everything_unread(planner.config, stages, Part(stages, in_jobs=True))
     loaded = _without_errors(planner.config, found)
@@ -179,7 +181,7 @@ def config_of(run_folder: Path) -> Path:
 
 def planner_of(config: Config) -> Planner:
     """Return the planner of all stages."""
-    return Planner(config, STAGES)
+    return Planner(config, stages_of(config))
 
 
 def forecast_of(config: Config, workers: int | None = None) -> Forecast:

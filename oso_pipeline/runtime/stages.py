@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.imagery.angles_stage import STAGE as ANGLES
 from oso_pipeline.imagery.cache.check_stage import STAGE as CACHE_CHECK
 from oso_pipeline.imagery.cache.stage import STAGE as CACHE
 from oso_pipeline.imagery.quicklook_stage import STAGE as QUICKLOOKS
@@ -10,6 +14,7 @@ from oso_pipeline.learning.label_stage import STAGE as LABELS
 from oso_pipeline.learning.train_stage import STAGE as TRAIN
 from oso_pipeline.prediction.stage import STAGE as PREDICT
 from oso_pipeline.products.cell_stage import STAGE as CELLS
+from oso_pipeline.products.series.stage import STAGE as SERIES
 from oso_pipeline.products.stage import STAGE as MOSAIC
 from oso_pipeline.reference.polygons.stage import STAGE as POLYGONS
 from oso_pipeline.reference.split.past_seasons import beside_the_map
@@ -47,6 +52,20 @@ STAGES: tuple[Stage, ...] = (
     MOSAIC,
     VALIDATE,
     INDEPENDENT,
+    ANGLES,
+    SERIES,
     QUICKLOOKS,
     REPORT,
 )
+
+OF_SERIES = ("series", "series_files", "parcels")
+"""Stages that make series; with all that they read they are what `oso series` runs."""
+
+_WITHOUT_LABELS = ("inventory", "cache", "cache_check", "angles", *OF_SERIES, "quicklooks")
+
+
+def stages_of(config: Config, stages: Sequence[Stage] = STAGES) -> tuple[Stage, ...]:
+    """Return the stages of a run: without labels and models it makes series alone."""
+    if config.makes_map:
+        return tuple(stages)
+    return tuple(stage for stage in stages if stage.name in _WITHOUT_LABELS)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from oso_pipeline.config import Config
-from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, UnknownName
 from oso_pipeline.core.wording import counted
 from oso_pipeline.imagery.cache.choice import SIZE_OF_COPY
 from oso_pipeline.imagery.cache.copies import FOLDER, copied_assets, folder_of
@@ -31,7 +31,7 @@ _MEMORY_BYTES: Mapping[Kind, int] = {
 _SECONDS, _SECONDS_PER_BYTE = 0.2, {"jp2": 1.6e-7, "zarr": 3e-8, "remote": 3e-8}
 """Of a product, and of a byte of its source: decoded, compressed, read back. Measured as 217 and 21
 (at 1.3 bytes per pixel) ns on a core that decodes TIFF at 0.72 of the speed of `NOMINAL`."""
-_READERS = ("pixels", "samples", "predict", "quicklooks")
+_READERS = ("series", "quicklooks", "pixels", "samples", "predict")
 """Stages that read images."""
 
 
@@ -217,7 +217,8 @@ class Needed:
     def _tasks(self, stage: str) -> list[Task]:
         try:
             tasks = self.context.tasks(stage)
-        except KeyError:  # nothing is predicted of a past season
+        except (UnknownName, InputDataError, ConfigError):
+            # Nothing is predicted of a past season; `oso series` needs no labels.
             return []
         return [task for task in tasks if tile_of(task) == self.tile]
 

@@ -1,0 +1,123 @@
+"""How large the blocks of series may be, and what making one takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from oso_pipeline.config.model import Config
+from oso_pipeline.config.series import BIOPHYSICAL
+from oso_pipeline.core.blocks import Block
+from oso_pipeline.tasks.task import Cost
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
+from oso_pipeline.timeseries.reading.blocking import BLOCK_PIXELS, block_cost
+from oso_pipeline.timeseries.reading.memory import (
+    BLOCK_BYTES,
+    PIECE_PIXELS,
+    SHARE_OF_MEMORY,
+    WorkerMemory,
+    fixed_bytes,
+)
+from oso_pipeline.timeseries.series_layout import SeriesLayout
+from oso_pipeline.timeseries.series_of_block import CHUNK_PIXELS
+
+_COPIES = 2.5
+"""Of the result of a block while it is written: itself, compressed, and a part as it is read
+back."""
+
+_SHARE_OF_RESULT = 0.6
+"""Of the memory for images and result; pieces of images take what is left."""
+
+_LEAST_PIXELS = 4096
+
+# Measured on one quiet core: to fill, to compress and to read back a stored value; to run a network
+# on a pixel of an image.
+_SECONDS_PER_VALUE, _SECONDS_PER_ESTIMATE = 8e-9, 2e-8
+_BYTES_PER_VALUE = 1.1
+"""Of a stored value on disk, two bytes compressed."""
+
+
+@dataclass(frozen=True)
+class SeriesMemory:
+    """The memory of a worker that makes series.
+
+    Parameters
+    ----------
+    worker
+        What reading takes.
+    layout
+        What blocks hold; of raw series at most as many days as there are images.
+    estimates
+        Estimates of networks for each pixel of 10 m and image.
+    """
+
+    worker: WorkerMemory
+    layout: SeriesLayout
+    estimates: float
+
+    @classmethod
+    def of(
+        cls, config: Config, n_products: int, layout: SeriesLayout, file_blocks: tuple[int, int]
+    ) -> SeriesMemory:
+        """Return the memory that a configuration allows for a tile."""
+        worker = WorkerMemory.of(config, n_products, FeatureLayout.of(config), file_blocks)
+        names = config.series.variables if config.series is not None else ()
+        part = 100 / config.series.biophysical.resolution_m**2 if config.series is not None else 0
+        return cls(worker, layout, part * sum(name in BIOPHYSICAL for name in names))
+
+    @property
+    def values_per_pixel(self) -> float:
+        """Stored values per pixel of 10 m."""
+        return sum(
+            self.layout.steps(one.axis) * 100 / one.resolution_m**2 for one in self.layout.variables
+        )
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Bytes of the result per pixel of 10 m."""
+        return sum(
+            np.dtype(one.dtype).itemsize * self.layout.steps(one.axis) * 100 / one.resolution_m**2
+            for one in self.layout.variables
+        )
+
+    @property
+    def reserved_bytes(self) -> float:
+        """What computing takes beside the images and the result."""
+        n_dates = len(self.layout.dates) + self.worker.n_products
+        chunk = 12 * n_dates * max(1, len(self.layout.variables))
+        estimates = 5 * self.worker.n_products * self.estimates
+        return CHUNK_PIXELS * chunk + PIECE_PIXELS * estimates
+
+    @property
+    def for_reading(self) -> float:
+        """Memory limit to tell the reader of the images."""
+        return self.worker.allowed_bytes - self.reserved_bytes / SHARE_OF_MEMORY
+
+    def most_pixels(self, configured: int | None) -> int:
+        """Return how many pixels a block may have: as configured, if the memory allows it."""
+        available = SHARE_OF_MEMORY * self.worker.allowed_bytes - self._fixed
+        per_pixel = BLOCK_BYTES + _COPIES * self.bytes_per_pixel
+        fitting = max(_LEAST_PIXELS, int(_SHARE_OF_RESULT * available / per_pixel))
+        return min(configured or BLOCK_PIXELS, fitting)
+
+    def cost(self, block: Block) -> Cost:
+        """Return what making the series of a block takes."""
+        read = block_cost(block, self.worker)
+        values = block.pixels * self.values_per_pixel
+        estimates = block.pixels * self.estimates * self.worker.n_products
+        seconds = values * _SECONDS_PER_VALUE + estimates * _SECONDS_PER_ESTIMATE
+        result = block.pixels * (BLOCK_BYTES + _COPIES * self.bytes_per_pixel)
+        return Cost(
+            pixels=block.pixels,
+            bytes_read=read.bytes_read,
+            memory_bytes=int(max(self._fixed + result, read.memory_bytes + result / _COPIES)),
+            core_seconds=read.decode_seconds + seconds,
+            decode_seconds=read.decode_seconds,
+            bytes_written=int(values * _BYTES_PER_VALUE),
+        )
+
+    @property
+    def _fixed(self) -> float:
+        files = fixed_bytes(self.worker.n_products, len(self.worker.layout.series.bands))
+        return files + self.reserved_bytes
