@@ -19,6 +19,7 @@ from oso_pipeline.core.errors import Problems
 from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.imagery.acquisition import Acquisition, Skipped
+from oso_pipeline.imagery.eopf.angles import VIEWS, read_angles
 from oso_pipeline.imagery.eopf.arrays import ARRAYS, array_of, check_numbers
 from oso_pipeline.imagery.eopf.metadata import Metadata, parse_metadata
 from oso_pipeline.imagery.eopf.search import products_at
@@ -183,6 +184,23 @@ def test_with_chunks_of_its_sizes_it_is_read(real: dict[str, Any], tmp_path: Pat
             == [[1500] * 10] * 10
         )
         assert tuple(source.transform)[:6] == tuple(grid.affine)[:6]
+
+
+def test_the_angles_of_the_real_layout_are_read(real: dict[str, Any], tmp_path: Path) -> None:
+    """The array as its real metadata say, encoded by a library that is not ours."""
+    product, array = store_of(tmp_path, real), real[f"{VIEWS}/.zarray"]
+    assert array["shape"] == [13, 2]
+    assert read_angles(Documents(FolderStore(product))) is None  # no chunk
+    views = np.column_stack([np.linspace(5, 6, 13), np.linspace(100, 106, 13)])
+    codec = Blosc.from_config({k: v for k, v in array["compressor"].items() if k != "id"})
+    (product / VIEWS).mkdir(parents=True)
+    (product / VIEWS / ".zarray").write_text(json.dumps(array))
+    (product / VIEWS / "0.0").write_bytes(codec.encode(views.astype(array["dtype"])))
+    found = read_angles(Documents(FolderStore(product)))
+    assert found is not None
+    assert found.sun_zenith_deg == pytest.approx(49.3049375691464)
+    assert found.sun_azimuth_deg == pytest.approx(163.595949089503)
+    assert (found.view_zenith_deg, found.view_azimuth_deg) == pytest.approx((5.5, 103.0))
 
 
 def opened(folder: Path, incomplete: Any) -> Acquisition | Skipped | None:

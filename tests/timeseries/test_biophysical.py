@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from support.plain_biophysical import cells, numbers, plain_flags, plain_output
 
-from oso_pipeline.imagery.angles import Angles
+from oso_pipeline.imagery.angles import BANDS_OF_NETWORKS, Angles
 from oso_pipeline.timeseries.biophysical import (
     FLAGS,
     INPUT_BANDS,
@@ -34,6 +34,10 @@ def trained(n: int, seed: int = 3) -> npt.NDArray[np.int16]:
     picked = listed[rng.integers(0, len(listed), n)] - 1 + rng.random((n, 8))
     picked += np.where(rng.random((n, 8)) < 0.02, rng.normal(0, 3, (n, 8)), 0)
     return np.ascontiguousarray((1e4 * (low + picked / 10 * (high - low))).T.round(), np.int16)
+
+
+def test_the_bands_are_those_of_the_published_inputs() -> None:
+    assert numbers()["inputs"][:8] == list(INPUT_BANDS) == list(BANDS_OF_NETWORKS)
 
 
 @pytest.mark.parametrize(("variable", "most"), [("LAI", 1e-3), ("FAPAR", 0.01)])

@@ -189,6 +189,16 @@ def test_edge_and_cloud_are_masked_and_policies_differ(products) -> None:
         assert read(products, "B4", clear=policy).clear[0, :8].tolist() == clear
 
 
+def test_each_layer_names_its_product(products) -> None:
+    """Two products of one day have angles of their own; one without a clear pixel is no layer."""
+    second = products.add("2018-06-01T10:59:00", {"B4": 200})
+    first = products.add("2018-06-01T10:50:00", {"B4": 100})
+    products.add("2018-06-05T10:50:00", {"B4": 100}, {"CLM_R1": 2})
+    last = products.add("2018-06-11T10:50:00", {"B4": 300})
+    names = [one.product_id for one in (first, second, last)]
+    assert list(read(products, "B4").products) == names
+
+
 def test_row_024_two_products_of_a_day_are_merged_first_clear_one_first(products) -> None:
     left, right = np.zeros((2, 6, 8), dtype=np.uint8)
     left[:, :5], right[:, 6:] = 1, 1
