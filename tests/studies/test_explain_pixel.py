@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -16,6 +17,9 @@ import pytest
 import rasterio
 import shapely
 from PIL import Image
+from support.inventories import make_config
+from support.inventories import run as inventory_run
+from support.muscate_factory import Muscate
 from support.pipeline_tools import stdout_of
 from support.typed_command import Oso
 
@@ -29,6 +33,7 @@ from oso_pipeline.simulation.world.schedule import ORBITS, overpasses
 from oso_pipeline.simulation.world.sky import look_up
 from oso_pipeline.simulation.world.world import World
 from oso_pipeline.studies.explain.explanation import PixelExplanation
+from oso_pipeline.studies.explain.images import PixelReader, readers_of, uses_of
 from oso_pipeline.studies.explain.parts import (
     Answer,
     ClassSeries,
@@ -43,6 +48,7 @@ from oso_pipeline.studies.explain.parts import (
     VariableSeries,
 )
 from oso_pipeline.studies.explain.picture import save_picture, svg_of
+from oso_pipeline.timeseries.reading.reader import ReadSpec
 
 MAIZE, GRASS = Label(11, "summer <crops>"), Label(211, "grassland")
 DAYS = (date(2018, 5, 1), date(2018, 6, 1))
@@ -144,6 +150,45 @@ def test_every_reader_says_what_hides_a_pixel() -> None:
     assert len(said) >= 4
     assert None not in said
     assert readers.meaning("landsat", "QA", 1) is None
+
+
+def test_each_image_has_its_reason(tmp_path: Path) -> None:
+    def write(when: str, **changes: Any) -> None:
+        name = f"SENTINEL2A_{when}-457_L2A_T31TCJ_C_V2-2"
+        Muscate(name, **changes).write(tmp_path / "images")
+
+    write("20180105-105435")
+    write("20180105-105451")
+    write("20180115-105435", mask_values={"CLM": 3})
+    write("20180125-105435", mask_values={"CLM": 33})
+    write("20180204-105435", mask_values={"EDG": 1})
+    write("20180214-105435", mask_values={"SAT": 8})
+    write("20180224-105435", values={"B4": -10_000})
+    write("20180306-105435", values=dict.fromkeys(("B4", "B8", "B11"), 0))
+    write("20180316-105435")
+    write("20160105-105435")
+    config = make_config(tmp_path, bands=("B4", "B8", "B11"))
+    inventory, _ = inventory_run(config)
+    gone = tmp_path / "images" / "SENTINEL2A_20180316-105435-457_L2A_T31TCJ_C_V2-2"
+    reader = PixelReader(inventory, ReadSpec.of(config), 5, 7)
+    assert [one.reason for one in uses_of(reader, None)][4] == "hidden by CLM_R1"
+    shutil.rmtree(gone)
+    found = {
+        image.product_id.split("_")[1][:15]: (image.reason, image.detail)
+        for image in uses_of(reader, readers_of(config.imagery.readers))
+    }
+    assert found.pop("20180316-105435")[0] == "cannot be read"
+    assert found.pop("20160105-105435")[0] == "outside the season and its margin"
+    assert found == {
+        "20180105-105435": ("clear", ""),
+        "20180105-105451": ("another image of the day counts", ""),
+        "20180115-105435": ("cloud", "CLM_R1 is 3"),
+        "20180125-105435": ("cloud shadow", "CLM_R1 is 33"),
+        "20180204-105435": ("outside the swath", "EDG_R1 is 1"),
+        "20180214-105435": ("saturated (B8)", "SAT_R1 is 8"),
+        "20180224-105435": ("no data", "in B4"),
+        "20180306-105435": ("blank: 0 in every band", ""),
+    }
 
 
 @pytest.fixture
@@ -289,6 +334,8 @@ def test_places_without_an_explanation_are_named(oso: Oso, copied: Path) -> None
     geopandas.GeoDataFrame(geometry=[far], crs=2154).to_file(area)
     add(copied, f"map: {{area: {{path: {area}}}}}\n", "map:")
     assert "E-EXPLAIN-AREA" in oso(4, "explain", copied, x, y)
+    area.unlink()
+    assert "area of the map" in oso_package.explain_pixel(copied, x, y).missing[0]
     shutil.copy(copied / "config.before", copied / "config.yaml")
     shutil.rmtree(copied / "blocks")
     assert oso_package.explain_pixel(copied, x, y).place.block == ""
@@ -358,6 +405,8 @@ def test_strata_and_given_models_are_said(copied: Path) -> None:
     assert found.series is not None
     found = oso_package.explain_pixel(copied, x + 110, y)
     assert any("stratum east" in text for text in found.missing)
+    strata.unlink()
+    assert "stratum, votes" in oso_package.explain_pixel(copied, x, y).missing[0]
     shutil.copy(copied / "config.before", copied / "config.yaml")
     shutil.rmtree(copied / "samples")
     add(copied, f"learning: {{n_trees: 20, model: {copied / 'models' / 'run0'}}}\n", "learning:")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from oso_pipeline.config.seasons import has_labels
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.errors import InputDataError, OsoError, Problem, UnknownName
+from oso_pipeline.imagery.cache.reading import without_missing_copies
 from oso_pipeline.learners.registry import late_settings
 from oso_pipeline.learning.model_file import Model
 from oso_pipeline.prediction.series_quality import LONG_GAP_DAYS
@@ -38,7 +39,7 @@ from oso_pipeline.timeseries.gapfill import longest_gap_days
 from oso_pipeline.timeseries.reading.reader import ReadSpec
 from oso_pipeline.timeseries.series import BlockSeries
 from oso_pipeline.vectors.area_of_interest import AreaOfTask
-from oso_pipeline.vectors.strata import WHOLE_MAP, StrataOfTask, strata_names
+from oso_pipeline.vectors.strata import WHOLE_MAP, StrataOfTask, content_of, strata_names
 
 FEW_DATES = 5
 """A class that stands on fewer clear dates is flagged."""
@@ -89,26 +90,38 @@ def explain_pixel(
     one = run if isinstance(run, Run) else opened(Path(run))
     ground = Ground(one)
     place = ground.locate(*ground.in_map(x, y, crs))
-    _refuse_outside_area(one, ground, place)
+    missing = _refuse_outside_area(one, ground, place)
     in_map, in_block = ground.of_map(place), ground.of_block(place)
     values = in_map or in_block
     if values is None:
         message = f"the pixel is not predicted yet: no block of tile {place.tile} holds it"
         raise InputDataError(Problem("E-EXPLAIN-NOT-PREDICTED", message, str(one.folder), _RUN))
-    return _Pixel(one, ground, place, values).explained()
+    return _Pixel(one, ground, place, values, missing=missing).explained()
 
 
-def _refuse_outside_area(run: Run, ground: Ground, place: Place) -> None:
-    """Raise InputDataError if the area of interest leaves the pixel out."""
-    area = AreaOfTask.of(run.config.map.area)
-    if area is None:
-        return
-    mask = area.mask(ground.ownership.grids[place.tile])
-    if not mask.block(Block(place.tile, place.row, place.column, 1, 1)).any():
+def _refuse_outside_area(run: Run, ground: Ground, place: Place) -> list[str]:
+    """Raise InputDataError if the area of interest leaves the pixel out.
+
+    Return what cannot be said where the file of the area is gone.
+    """
+    if run.config.map.area is None:
+        return []
+    grid = ground.ownership.grids[place.tile]
+    try:
+        area = AreaOfTask.of(run.config.map.area)
+        inside = area is None or area.mask(grid).block(_alone(place)).any()
+    except InputDataError as error:
+        return [f"area of the map: {_first(error)}"]
+    if not inside:
         message = f"the pixel at x {place.x:.0f}, y {place.y:.0f} lies outside the area of the map"
-        raise InputDataError(
-            Problem("E-EXPLAIN-AREA", message, str(area.area.path), "see map.area")
-        )
+        where = str(run.config.map.area.path)
+        raise InputDataError(Problem("E-EXPLAIN-AREA", message, where, "see map.area"))
+    return []
+
+
+def _alone(place: Place) -> Block:
+    """Return the pixel as a block of its tile."""
+    return Block(place.tile, place.row, place.column, 1, 1)
 
 
 @dataclass
@@ -166,7 +179,7 @@ class _Pixel:
 
     @cached_property
     def _reader(self) -> PixelReader:
-        inventory = self.ground.inventories[self.place.tile]
+        inventory = without_missing_copies(self.ground.inventories[self.place.tile])
         return PixelReader.at(self.place, inventory, ReadSpec.of(self.run.config))
 
     @property
@@ -179,16 +192,20 @@ class _Pixel:
     def _stratum(self) -> str | None:
         """Return the stratum of the pixel; None outside all of them."""
         config, place = self.run.config, self.place
-        strata = StrataOfTask.of(config.strata)
-        if strata is None:
+        if config.strata is None:
             return WHOLE_MAP
         grid = self.ground.ownership.grids[place.tile]
-        block = Block(place.tile, place.row, place.column, 1, 1)
-        number = int(strata.labels(config.map.epsg, grid, block)[0, 0])
+        try:
+            names = strata_names(config)
+            strata = StrataOfTask(config.strata, content_of(config.strata))
+            number = int(strata.labels(config.map.epsg, grid, _alone(place))[0, 0])
+        except InputDataError as error:
+            self.missing.append(f"stratum, votes and mean series: {_first(error)}")
+            return None
         if number < 0:
             self._flag("outside_strata", "outside all strata: no model makes the map here")
             return None
-        return strata_names(config)[number]
+        return names[number]
 
     def _model(self, stratum: str) -> Model | None:
         try:
