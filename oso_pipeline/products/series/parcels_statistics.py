@@ -20,6 +20,8 @@ from oso_pipeline.products.series.parcels_pixels import ParcelPixels
 
 MOST_VALUES = 65_536
 """Most distinct values of a stored variable: it has 8 or 16 bits."""
+_FEW = 32
+"""So few values are sorted by comparing, where they lie far apart."""
 NO_FILL = 2**31 - 1
 """In place of the fill value of a variable without one."""
 
@@ -96,6 +98,10 @@ class Statistics:
     median: npt.NDArray[np.float32]
     std: npt.NDArray[np.float32]
 
+    def of(self, parcels: npt.NDArray[np.intp]) -> Statistics:
+        """Return those of some parcels."""
+        return Statistics(self.mean[parcels], self.median[parcels], self.std[parcels])
+
 
 @dataclass(frozen=True)
 class Histogram:
@@ -120,13 +126,23 @@ class Histogram:
         """Return the sum of histograms of the same steps, at least one; the order is free."""
         if len(parts) == 1:
             return parts[0]
-        ends = np.stack([part.ends for part in parts])
-        firsts = np.concatenate([[0], np.cumsum(ends[:, -1])])[:-1]
         values = np.concatenate([part.values for part in parts])
         counts = np.concatenate([part.counts for part in parts])
-        out = np.empty_like(values), np.empty_like(counts), np.empty(ends.shape[1], np.int64)
-        n = _merge(values, counts, ends, firsts, out)
-        return cls(out[0][:n].copy(), out[1][:n].copy(), out[2])
+        steps = np.concatenate([part.steps for part in parts])
+        # One key for step and value: 32 bits for the latter, moved to begin at 0.
+        keys = (steps << 32) + (values.astype(np.int64) + 2**31)
+        order = np.argsort(keys, kind="stable")
+        firsts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        total = np.add.reduceat(counts[order], firsts) if len(firsts) else counts
+        kept = order[firsts]
+        sizes = np.bincount(steps[kept], minlength=len(parts[0].ends))
+        return cls(values[kept], total.astype(np.int32), np.cumsum(sizes))
+
+    @property
+    def steps(self) -> Longs:
+        """The step of each value."""
+        sizes = np.diff(self.ends, prepend=0)
+        return np.repeat(np.arange(len(self.ends)), sizes)
 
     def sums(self) -> Sums:
         """Return the sums of the parcel, shape ``(1, step)``."""
@@ -197,19 +213,25 @@ def _runs(values, n, bins, out_values, out_counts):  # type: ignore[no-untyped-d
     for i in range(1, n):
         low, high = min(low, values[i]), max(high, values[i])
     runs = 0
-    if high - low <= 8 * n + 64:  # counting is faster than sorting
+    spread = high - low
+    if spread < len(bins) and (n > _FEW or spread <= 8 * n):
         for i in range(n):
             bins[values[i] - low] += 1
-        for value in range(low, high + 1):
-            if bins[value - low] > 0:
-                out_values[runs], out_counts[runs] = value, bins[value - low]
-                bins[value - low] = 0
+        for place in range(spread + 1):
+            if bins[place] > 0:
+                out_values[runs], out_counts[runs] = low + place, bins[place]
+                bins[place] = 0
                 runs += 1
         return runs
-    ordered = np.sort(values[:n])
+    for i in range(1, n):  # insertion sort: a few values far apart
+        value, j = values[i], i
+        while j > 0 and values[j - 1] > value:
+            values[j] = values[j - 1]
+            j -= 1
+        values[j] = value
     for i in range(n):
-        if i == 0 or ordered[i] != ordered[i - 1]:
-            out_values[runs], out_counts[runs] = ordered[i], 0
+        if i == 0 or values[i] != values[i - 1]:
+            out_values[runs], out_counts[runs] = values[i], 0
             runs += 1
         out_counts[runs - 1] += 1
     return runs
@@ -285,27 +307,3 @@ def _sum_histogram(values, counts, ends, out):  # type: ignore[no-untyped-def]
         count[0, step], total[0, step] = found[0], found[1]
         squares[0, step], middle[0, step] = found[2], found[3]
         first = ends[step]
-
-
-@kernel
-def _merge(values, counts, ends, firsts, out):  # type: ignore[no-untyped-def]
-    """Add histograms step by step; return how many distinct values there are in all."""
-    out_values, out_counts, out_ends = out
-    parts, steps = ends.shape
-    some_values, some_counts = np.empty_like(values), np.empty_like(counts)
-    end = 0
-    for step in range(steps):
-        n = 0
-        for part in range(parts):
-            begin = ends[part, step - 1] if step else 0
-            for i in range(firsts[part] + begin, firsts[part] + ends[part, step]):
-                some_values[n], some_counts[n] = values[i], counts[i]
-                n += 1
-        before = end
-        for i in np.argsort(some_values[:n]):
-            if end == before or out_values[end - 1] != some_values[i]:
-                out_values[end], out_counts[end] = some_values[i], 0
-                end += 1
-            out_counts[end - 1] += some_counts[i]
-        out_ends[step] = end
-    return end

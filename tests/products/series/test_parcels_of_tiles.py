@@ -1,0 +1,75 @@
+"""Parcels across blocks and tiles are counted once and whole (issue 18, per parcel)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pytest
+from support.parcels_world import FILL, LAYOUT, TILES, ParcelsWorld
+
+from oso_pipeline.core.errors import Problems
+from oso_pipeline.products.series.parcels_combine import Combined, Outputs
+from oso_pipeline.products.series.parcels_extract import TileExtract
+from oso_pipeline.products.series.parcels_parts import PartPaths, measured, write_parts
+from oso_pipeline.products.series.parcels_polygons import Place, parcels_of
+from oso_pipeline.products.series.parcels_sources import BlockFiles
+
+WITHIN_DAYS = 5
+
+
+def made(world: ParcelsWorld, erosion_m: float) -> tuple[pd.DataFrame, geopandas.GeoDataFrame]:
+    files, frame = world.write(), world.parcels()
+    ids, parts = frame["ID"].to_numpy(object), {}
+    for tile in TILES:
+        place = Place(tile, world.grids[tile], world.ownership)
+        parcels = parcels_of(frame, ids, place, Problems())
+        extract = TileExtract(place, parcels, BlockFiles(files[tile]), erosion_m)
+        parts[tile] = PartPaths.of(world.folder / "parts", tile)
+        write_parts(extract, measured(world.layout), WITHIN_DAYS, parts[tile])
+    outputs = Outputs(
+        world.folder / "long.parquet", world.folder / "shapes.parquet", world.folder / "long.csv"
+    )
+    Combined(parts, erosion_m).write(outputs)
+    assert outputs.long is not None
+    return pd.read_parquet(outputs.long), geopandas.read_parquet(outputs.shapes)
+
+
+@pytest.mark.parametrize(("erosion_m", "block_px"), [(0.0, 50), (10.0, 34)])
+def test_18_parcels_equal_an_independent_rasterisation(
+    tmp_path: Path, erosion_m: float, block_px: int
+) -> None:
+    world = ParcelsWorld(tmp_path, block_px)
+    long, shapes = made(world, erosion_m)
+    frame = world.parcels()
+    across = 0
+    for name in ("NDVI", "LAI"):
+        variable = LAYOUT[name]
+        table = long[long["variable"] == name]
+        assert not table.duplicated(["parcel_id", "date"]).any()
+        for parcel, shape in zip(frame["ID"], frame.geometry, strict=True):
+            by_tile = world.pixels(shape, name, erosion_m)
+            across += all(one.shape[1] for one in by_tile)
+            values = np.concatenate(by_tile, axis=1)
+            rows = table[table["parcel_id"] == parcel].sort_values("date")
+            if values.shape[1] == 0 and rows.empty:
+                continue  # outside of both tiles
+            assert rows["pixels"].tolist() == [values.shape[1]] * 3, parcel
+            for row, plane in zip(rows.itertuples(), values, strict=True):
+                some = plane[plane != FILL] * variable.scale
+                assert row.valid == len(some)
+                if len(some):
+                    expected = some.mean(), np.median(some), some.std()
+                    got = row.mean, row.median, row.std
+                    np.testing.assert_allclose(got, expected, rtol=2e-6, atol=2e-7)
+                else:
+                    assert np.isnan([row.mean, row.median, row.std]).all()
+            if name == "NDVI" and values.shape[1]:
+                near = world.pixels(shape, "nearest_clear_days", erosion_m)
+                share = (np.concatenate(near, axis=1) <= WITHIN_DAYS).mean(axis=1)
+                np.testing.assert_allclose(rows["clear_share"], share, rtol=1e-6)
+    assert across > 10
+    assert shapes["parcel_id"].is_unique
+    assert set(long["variable"]) == {"NDVI", "LAI", "SOSD"}
