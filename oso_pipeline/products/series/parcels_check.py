@@ -91,17 +91,16 @@ def report_names(missing: int, twice: list[str], where: object, problems: Proble
         problems.error("E-SERIES-PARCEL-ID", message, where, hint)
 
 
-def report_outside(config: Config, section: ParcelsSection, used: int, problems: Problems) -> None:
+def report_outside(file: VectorFile, ground: Ground, used: int, problems: Problems) -> None:
     """Warn of parcels that lie outside of the tiles (``W-SERIES-OUTSIDE``), with both boxes."""
-    file = vector_of(section)
     schema, extent = file.schema(Problems()), extent_of(file)
     outside = file.count(Problems()) - used
     if outside <= 0 or schema is None or schema.crs is None or extent is None:
         return
-    boxes = Ground(config.imagery.tiles, config.map.epsg).boxes(schema.crs)
+    boxes = ground.boxes(schema.crs)
     message = f"{outside} of {outside + used} parcels lie outside the tiles: the file covers "
     message += f"{box_text([shapely.box(*extent)])}, the tiles {box_text(boxes)}"
-    problems.warn("W-SERIES-OUTSIDE", message, section.path, _PARCELS.hint)
+    problems.warn("W-SERIES-OUTSIDE", message, file.path, _PARCELS.hint)
 
 
 def _check_names(

@@ -225,7 +225,10 @@ class Combined:
                         table = self._shapes(tile, batch, listed, sizes, notes)
                         writer.write_table(table.cast(out))
                         n_parcels += len(table)
-        return {"parcels": n_parcels, "notes": {k: dict(sorted(v.items())) for k, v in notes.items()}}
+        return {
+            "parcels": n_parcels,
+            "notes": {k: dict(sorted(v.items())) for k, v in notes.items()},
+        }
 
     def _shapes(
         self,
@@ -256,7 +259,9 @@ class Combined:
             notes[str(size)].update(one for one in found.tolist() if one in WITHOUT_PIXEL)
             said = found if said is None else said
             columns[f"pixels_{size}m"] = pa.array(pixels.astype(np.int32))
-        return pa.table({**columns, "note": pa.array(said, pa.string()), "geometry": batch["geometry"]})
+        return pa.table(
+            {**columns, "note": pa.array(said, pa.string()), "geometry": batch["geometry"]}
+        )
 
 
 @contextmanager

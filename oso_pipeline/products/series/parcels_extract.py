@@ -35,7 +35,7 @@ NEAREST = "nearest_clear_days"
 """How the names of the variables begin that this is derived from."""
 
 _KEPT_PIXELS = 48_000_000
-_YEAR_DAY = {"SOSD", "EOSD", "MAXD"}
+YEAR_DAY = {"SOSD", "EOSD", "MAXD"}
 
 
 class SeriesSource(Protocol):
@@ -187,7 +187,9 @@ def grid_of(window: PixelWindow, grid: GeoBox) -> GeoBox:
 
 def is_measured(variable: Variable) -> bool:
     """Return whether a variable has values of which a mean makes sense; flags have none."""
-    is_flag = variable.flag_values or variable.flag_masks or variable.standard_name == "quality_flag"
+    is_flag = (
+        variable.flag_values or variable.flag_masks or variable.standard_name == "quality_flag"
+    )
     return not is_flag and not variable.name.startswith(NEAREST)
 
 
@@ -211,7 +213,7 @@ class _Stored:
                 CLEAR, "clear", "1", variable.axis, "uint8", variable.resolution_m, fill=None
             )
             return cls(clear, within_days)
-        if variable.name in _YEAR_DAY:
+        if variable.name in YEAR_DAY:
             names = {"units": "days since 1970-01-01", "axis": variable.axis, "dtype": "int32"}
             days = Variable(
                 variable.name,
@@ -227,7 +229,7 @@ class _Stored:
         """Return what is counted."""
         if self.within_days is not None:
             return (planes <= self.within_days).astype(np.uint8)
-        return days_of_years(planes) if self.variable.name in _YEAR_DAY else planes
+        return days_of_years(planes) if self.variable.name in YEAR_DAY else planes
 
 
 def days_of_years(stored: npt.NDArray[Any]) -> npt.NDArray[np.int32]:

@@ -117,7 +117,7 @@ def write_parts(
     with ExitStack() as stack:
         rows = stack.enter_context(table_writer(paths.rows, LONG))
         shared = stack.enter_context(table_writer(paths.shared, schema))
-        clear: dict[int, Found | None] = {}
+        clear: dict[int, Found] = {}
         for variable in layout.variables:
             size = variable.resolution_m
             near = _near(extract, variable)
@@ -125,7 +125,8 @@ def write_parts(
                 clear[size] = extract.variable(near, clear_within_days)
                 _write_shared(shared, extract, clear_name(size), clear[size], pixels[size])
             found = extract.variable(variable)
-            n_rows += _write_rows(rows, extract, found, pixels[size], near and clear[size])
+            share = None if near is None else clear[size].statistics.mean
+            n_rows += _write_rows(rows, extract, found, pixels[size], share)
             _write_shared(shared, extract, variable.name, found, pixels[size])
     _write_shapes(paths.shapes, extract, pixels)
     return {
@@ -147,7 +148,7 @@ def _write_rows(
     extract: TileExtract,
     found: Found,
     pixels: npt.NDArray[np.int64],
-    clear: Any,
+    clear: npt.NDArray[np.float32] | None,
 ) -> int:
     """Write the rows of the parcels that are not shared; return how many."""
     parcels, variable = extract.parcels, found.variable
@@ -161,7 +162,7 @@ def _write_rows(
         some = own[first : first + at_once]
         tiles = np.full(len(some), extract.place.tile, object)
         parts = Parts(parcels.ids[some], tiles, pixels[some], notes[some])
-        share = None if clear is None else clear.statistics.mean[some]
+        share = None if clear is None else clear[some]
         statistics = found.statistics.of(some)
         writer.write_table(
             long_table(parts, variable.name, steps, statistics, (found.valid[some], share))
@@ -173,7 +174,7 @@ def _write_shared(
     writer: pq.ParquetWriter,
     extract: TileExtract,
     name: str,
-    found: Any,
+    found: Found,
     pixels: npt.NDArray[np.int64],
 ) -> None:
     """Write the histograms of a variable: of shared parcels with a pixel, or listed here."""

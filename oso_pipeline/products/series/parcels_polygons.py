@@ -299,4 +299,3 @@ def _meet_foreign_cells(outlines: Outlines, place: Place) -> Flags:
     among = sums[high[:, 0], high[:, 1]] - sums[low[:, 0], high[:, 1]]
     among += sums[low[:, 0], low[:, 1]] - sums[high[:, 0], low[:, 1]]
     return outside | (among > 0)
-

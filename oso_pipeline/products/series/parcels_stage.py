@@ -34,6 +34,7 @@ from oso_pipeline.tasks.stage import (
     warnings_of,
 )
 from oso_pipeline.tasks.task import Cost, Summary, Task, tile_of
+from oso_pipeline.vectors.whereabouts import Ground
 
 FOLDER = "series/parcels"
 """Folder of the run that takes the parcels of each tile."""
@@ -93,15 +94,18 @@ class TablesJob(Job):
         With which the pixels were chosen.
     parts
         The parcels of each tile, in that order.
-    config
-        Says where the tiles and the file lie, for warnings.
+    file
+        The polygons, for warnings.
+    epsg
+        Coordinate system of the map, for warnings.
     """
 
     tiles: tuple[str, ...]
     formats: tuple[str, ...]
     erosion_m: float
     parts: Inputs = reads()
-    config: Config = place()
+    file: ParcelFile = place()
+    epsg: int = place()
 
 
 class ParcelsStage(StageBase):
@@ -173,7 +177,8 @@ class ParcelTablesStage(StageBase):
             formats=section.formats,
             erosion_m=section.erosion_m,
             parts=Inputs.of(parts),
-            config=context.config,
+            file=ParcelFile.of(section),
+            epsg=context.config.map.epsg,
         )
         outputs = [SHAPES]
         outputs += [LONG] if "parquet" in section.formats else []
@@ -245,10 +250,8 @@ def make_tables(job: TablesJob, task: Task) -> Summary:
         task.run_dir / CSV if "csv" in job.formats else None,
     )
     found = Combined(tiles, job.erosion_m).write(outputs)
-    problems, section = Problems(), _section(job.config)
-    problems.extend(small_parcels(found))
-    if section is not None:
-        report_outside(job.config, section, found["parcels"], problems)
+    problems = Problems(small_parcels(found))
+    report_outside(job.file.vector, Ground(job.tiles, job.epsg), found["parcels"], problems)
     return {**found, "warnings": [str(one) for one in problems.warnings]}
 
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -214,7 +213,9 @@ def harmless(table: pa.Table) -> pa.Table:
     number = pc.match_substring_regex(names, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
     unsafe = pc.and_(formula, pc.invert(number))
     marked = pc.binary_join_element_wise(pa.scalar("'"), names, pa.scalar(""))
-    columns: list[Any] = [pc.if_else(unsafe, marked, names)]
-    for column in table.columns[1:]:
-        columns.append(column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column)
-    return pa.Table.from_arrays(columns, names=table.schema.names)
+    first = pc.if_else(unsafe, marked, names)
+    rest = (
+        column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+        for column in table.columns[1:]
+    )
+    return pa.Table.from_arrays([first, *rest], names=table.schema.names)
