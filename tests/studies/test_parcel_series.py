@@ -29,8 +29,7 @@ def dataset_of(world: ParcelsWorld, tile: str) -> xr.Dataset:
     y = affine.f - 10 * (np.arange(size) + 0.5)
     found = {}
     for one in (LAYOUT["NDVI"], LAYOUT["LAI"], LAYOUT["nearest_clear_days"]):
-        stored = world.values[tile]
-        values = one.physical(stored[one.name])
+        values = one.physical(world.stored(tile, one.name))
         if one.resolution_m == 20:
             values = values.repeat(2, axis=1).repeat(2, axis=2)
         attrs = {"resolution_m": one.resolution_m, "ancillary_variables": " ".join(one.ancillary)}

@@ -62,6 +62,10 @@ class ParcelsWorld:
                 ),
             }
 
+    def stored(self, tile: str, name: str) -> np.ndarray:
+        """Return a variable of a tile."""
+        return self.values[tile][name]
+
     def write(self) -> dict[str, tuple[Path, ...]]:
         """Write the block files; return them by tile."""
         found = {}

@@ -147,12 +147,9 @@ class Combined:
         for tile, paths in self.tiles.items():
             for size in layouts[tile].resolutions_m:
                 name = layouts[tile].of_resolution(size).names[0]
-                with pq.ParquetFile(paths.shared) as file:
-                    for group in _groups_of(file, name):
-                        rows = file.read_row_group(group, ["number", "pixels"]).to_pylist()
-                        for row in rows:
-                            if row["number"] in listed:
-                                listed[row["number"]].pixels[size] += row["pixels"]
+                for part in _read_parts(paths.shared, name, Steps()):
+                    if part.number in listed:
+                        listed[part.number].pixels[size] += part.pixels
 
     def _parts(self, name: str, variable: Variable, layouts: Mapping[str, SeriesLayout]) -> Any:
         """Yield the number of each shared parcel and its parts, in ascending order."""
@@ -189,20 +186,19 @@ class Combined:
                 continue  # pixels of a parcel that no tile lists: it has no name
             one = listed[number]
             steps, histogram = _joined(list(some))
-            sums = histogram.sums()
-            pixels = np.array([one.pixels[size]])
+            sums, pixels = histogram.sums(), np.array([one.pixels[size]])
             areas, cut = np.array([one.area_m2]), np.array([one.cut])
             notes = notes_of(pixels, areas, cut, size, self.erosion_m)
             names = np.array([one.parcel_id], object), np.array([one.tile], object)
             statistics = sums.statistics(variable.scale, variable.offset)
-            valid = sums.count.astype(np.int32)
+            counts = sums.count.astype(np.int32), clear.get(number)
             tables.append(
                 long_table(
                     Parts(*names, pixels, notes),
                     variable.name,
                     steps,
                     statistics,
-                    (valid, clear.get(number)),
+                    counts,
                 )
             )
             if len(tables) >= _TABLES_AT_ONCE:

@@ -180,11 +180,10 @@ class DatasetParcels:
     def _table(self, variable: Variable, nearest: Variable | None, within_days: int) -> pa.Table:
         steps = self.parts[0][2].steps(variable)
         values = self._values(variable, len(steps))
-        clear = None
+        order, clear = sorted(values), None
         if nearest is not None and variable.axis == "time":
             near = self._values(nearest, len(steps))
             clear = np.stack([_share(near[number] <= within_days) for number in order])
-        order = sorted(values)
         ids, tiles, area = self._described(order)
         pixels = np.array([values[number].shape[1] for number in order])
         found = [_statistics(values[number]) for number in order]

@@ -107,8 +107,8 @@ class Place:
     @property
     def window(self) -> Window:
         """The tile, in its own system."""
-        box = self.grid.boundingbox
-        return Window(*box.bbox, int(self.grid.crs.epsg))
+        left, bottom, right, top = self.grid.boundingbox.bbox
+        return Window(left, bottom, right, top, int(self.grid.crs.epsg))
 
     def owned(self, part: GeoBox) -> Flags:
         """Return which pixels of a part of the tile count here, bool of ``part.shape``."""
