@@ -123,7 +123,7 @@ def parcel_series(
 
 @dataclass(frozen=True)
 class _Request:
-    """What is asked for: polygons, their names, variables, and how pixels are chosen."""
+    """A request: polygons, their names, variables, and how pixels are chosen."""
 
     frame: geopandas.GeoDataFrame
     ids: npt.NDArray[np.object_]

@@ -19,6 +19,7 @@ MODULES = [
 SLOW = {
     "oso_pipeline.studies.dataset.export",
     "oso_pipeline.studies.experiment.study",  # trains two forests
+    "oso_pipeline.studies.parcel_series",  # compiles the drawing of parcels
     "oso_pipeline.studies.explain.explanation",
     "oso_pipeline.studies.explain.explain",  # compiles the count of votes
 }
