@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import geopandas
@@ -34,14 +35,14 @@ FLAGS = Variable("LAI_flags", "flags", "1", "time", "uint8", 20, flag_masks=(1,)
 LAYOUT = SeriesLayout((NDVI, LAI, FLAGS, NEAREST, SOSD), dates=DATES, n_seasons=1)
 
 
-@dataclass
+@dataclass(eq=False)
 class ParcelsWorld:
     """Series and parcels; values are noise, so that a pixel too many or too few is seen."""
 
     folder: Path
     block_px: int = 50
     layout: SeriesLayout = LAYOUT
-    n_parcels: int = 60
+    n_parcels: int = 40
 
     def __post_init__(self) -> None:
         self.grids = {tile: Tile(tile).geobox(CORNER_PX) for tile in TILES}
@@ -106,22 +107,29 @@ class ParcelsWorld:
         frame = geopandas.GeoDataFrame({"ID": names}, geometry=shapes, crs=EPSG)
         return frame.set_geometry(shapely.make_valid(np.asarray(frame.geometry)), crs=EPSG)
 
-    def pixels(self, shape: shapely.Geometry, name: str, erosion_m: float) -> list[np.ndarray]:
+    def pixels(self, parcel: int, name: str, erosion_m: float) -> list[np.ndarray]:
         """Return the stored values of the pixels of a parcel by tile, ``(step, pixel)``.
 
         By GDAL and GEOS: nothing of the package but the rule of ownership.
         """
-        size = self.layout[name].resolution_m
-        found = []
+        masks = self.masks(self.layout[name].resolution_m, erosion_m)
+        return [self.values[tile][name][:, masks[tile][parcel]] for tile in TILES]
+
+    @lru_cache(maxsize=8)  # noqa: B019 - worlds end with their tests
+    def masks(self, resolution_m: int, erosion_m: float) -> dict[str, list[np.ndarray]]:
+        """Return the owned pixels of each parcel by tile."""
+        found: dict[str, list[np.ndarray]] = {}
         for tile, grid in self.grids.items():
-            own = GeoBox(
-                (CORNER_PX * 10 // size,) * 2, grid.affine @ Affine.scale(size / 10), grid.crs
-            )
-            local = geopandas.GeoSeries([shape], crs=EPSG).to_crs(str(grid.crs)).iloc[0]
-            local = local.buffer(-erosion_m, quad_segs=64) if erosion_m else local
-            mask = np.zeros(tuple(own.shape), bool)
-            if not local.is_empty:
-                drawn = rasterize([local], out_shape=mask.shape, transform=own.affine)
-                mask = drawn.astype(bool) & self.ownership.owns(tile, own)
-            found.append(self.values[tile][name][:, mask])
+            part = resolution_m // 10
+            size = CORNER_PX // part, CORNER_PX // part
+            own = GeoBox(size, grid.affine @ Affine.scale(part), grid.crs)
+            owned = self.ownership.owns(tile, own)
+            local = np.asarray(self.parcels().to_crs(str(grid.crs)).geometry)
+            eroded = shapely.buffer(local, -erosion_m, quad_segs=64) if erosion_m else local
+            found[tile] = [
+                np.zeros(size, bool)
+                if one.is_empty
+                else rasterize([one], out_shape=size, transform=own.affine).astype(bool) & owned
+                for one in eroded
+            ]
         return found

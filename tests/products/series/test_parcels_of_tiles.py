@@ -49,27 +49,28 @@ def test_18_parcels_equal_an_independent_rasterisation(
         variable = LAYOUT[name]
         table = long[long["variable"] == name]
         assert not table.duplicated(["parcel_id", "date"]).any()
-        for parcel, shape in zip(frame["ID"], frame.geometry, strict=True):
-            by_tile = world.pixels(shape, name, erosion_m)
+        rows_of = dict(list(table.groupby("parcel_id", observed=True)))
+        for number, parcel in enumerate(frame["ID"]):
+            by_tile = world.pixels(number, name, erosion_m)
             across += all(one.shape[1] for one in by_tile)
             values = np.concatenate(by_tile, axis=1)
-            rows = table[table["parcel_id"] == parcel].sort_values("date")
-            if values.shape[1] == 0 and rows.empty:
-                continue  # outside of both tiles
+            if parcel not in rows_of:
+                assert values.shape[1] == 0  # outside of both tiles
+                continue
+            rows = rows_of[parcel].sort_values("date")
             assert rows["pixels"].tolist() == [values.shape[1]] * 3, parcel
-            for row, plane in zip(rows.itertuples(), values, strict=True):
-                some = plane[plane != FILL] * variable.scale
-                assert row.valid == len(some)
-                if len(some):
-                    expected = some.mean(), np.median(some), some.std()
-                    got = row.mean, row.median, row.std
-                    np.testing.assert_allclose(got, expected, rtol=2e-6, atol=2e-7)
-                else:
-                    assert np.isnan([row.mean, row.median, row.std]).all()
+            some = [plane[plane != FILL] * variable.scale for plane in values]
+            assert rows["valid"].tolist() == [len(one) for one in some]
+            expected = [
+                (one.mean(), np.median(one), one.std()) if len(one) else (np.nan,) * 3
+                for one in some
+            ]
+            got = rows[["mean", "median", "std"]].to_numpy(np.float64)
+            np.testing.assert_allclose(got, expected, rtol=2e-6, atol=2e-7)
             if name == "NDVI" and values.shape[1]:
-                near = world.pixels(shape, "nearest_clear_days", erosion_m)
+                near = world.pixels(number, "nearest_clear_days", erosion_m)
                 share = (np.concatenate(near, axis=1) <= WITHIN_DAYS).mean(axis=1)
                 np.testing.assert_allclose(rows["clear_share"], share, rtol=1e-6)
-    assert across > 10
+    assert across > 5
     assert shapes["parcel_id"].is_unique
     assert set(long["variable"]) == {"NDVI", "LAI", "SOSD"}
