@@ -45,7 +45,8 @@ class Planned:
 
     def __init__(self, config: Config, **later: tuple[Any, ...]) -> None:
         self.config, self.run_dir = config, config.run_dir
-        self.later = {"pixels": (), "samples": (), "predict": (), "quicklooks": (), **later}
+        readers = ("pixels", "samples", "predict", "series", "quicklooks")
+        self.later = {**dict.fromkeys(readers, ()), **later}
 
     def tasks(self, stage: str) -> tuple[Task, ...]:
         if stage in self.later:
