@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the same names as in `_PUBLIC`, for editors and type checke
     from oso_pipeline.studies.experiment.study import experiment as experiment
     from oso_pipeline.studies.explain.explain import explain_pixel as explain_pixel
     from oso_pipeline.studies.explain.explanation import PixelExplanation as PixelExplanation
+    from oso_pipeline.studies.open_series import open_series as open_series
     from oso_pipeline.studies.opened_run import Run as Run
     from oso_pipeline.studies.parcel_series import parcel_series as parcel_series
     from oso_pipeline.studies.series.adaptation import evaluate_adaptation as evaluate_adaptation
@@ -67,6 +68,7 @@ _PUBLIC = {
     "load_config": "oso_pipeline.api",
     "load_model": "oso_pipeline.studies.series.model_folder",
     "open_run": "oso_pipeline.api",
+    "open_series": "oso_pipeline.studies.open_series",
     "open_stack": "oso_pipeline.timeseries.dataset",
     "parcel_series": "oso_pipeline.studies.parcel_series",
     "plan": "oso_pipeline.api",

@@ -14,6 +14,7 @@ from oso_pipeline.learning.label_stage import STAGE as LABELS
 from oso_pipeline.learning.train_stage import STAGE as TRAIN
 from oso_pipeline.prediction.stage import STAGE as PREDICT
 from oso_pipeline.products.cell_stage import STAGE as CELLS
+from oso_pipeline.products.series.files_stage import STAGE as SERIES_FILES
 from oso_pipeline.products.series.stage import STAGE as SERIES
 from oso_pipeline.products.stage import STAGE as MOSAIC
 from oso_pipeline.reference.polygons.stage import STAGE as POLYGONS
@@ -54,6 +55,7 @@ STAGES: tuple[Stage, ...] = (
     INDEPENDENT,
     ANGLES,
     SERIES,
+    SERIES_FILES,
     QUICKLOOKS,
     REPORT,
 )

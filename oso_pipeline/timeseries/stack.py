@@ -56,7 +56,7 @@ def open_features(config: Config, tile: str) -> xr.DataArray:
     InputDataError
         If the tile has no usable product; or later, while computing, if an image cannot be read.
     """
-    return stack_of(_inventory(config, tile), ReadSpec.of(config), FeatureLayout.of(config))
+    return stack_of(inventory_to_open(config, tile), ReadSpec.of(config), FeatureLayout.of(config))
 
 
 def open_stack(config: Config | str | Path, tile: str) -> xr.DataArray:
@@ -139,8 +139,14 @@ class _Planning:
         return ()
 
 
-def _inventory(config: Config, tile: str) -> Inventory:
-    """Return the committed inventory of the tile, or make one in memory."""
+def inventory_to_open(config: Config, tile: str) -> Inventory:
+    """Return the committed inventory of the tile, or make one in memory.
+
+    Raises
+    ------
+    InputDataError
+        If the tile has no usable product.
+    """
     # Planning this tile alone spares a look at the products of all others.
     imagery = config.imagery.model_copy(update={"tiles": (tile,)})
     only = config.model_copy(update={"imagery": imagery})

@@ -51,7 +51,7 @@ def found(config: Config) -> list[tuple[str, str, str | None]]:
 
 def test_images_up_to_the_day_count_and_the_day_itself_does(images: Path) -> None:
     config = make_config(images.parent, as_of="2018-05-10")
-    of_a_notebook = stack._inventory(config, "31TCJ")
+    of_a_notebook = stack.inventory_to_open(config, "31TCJ")
     inventory, summary = run(config)
     assert inventory.acquisitions == of_a_notebook.acquisitions
     assert [a.product_id[11:19] for a in inventory.acquisitions] == ["20180105", "20180510"]
