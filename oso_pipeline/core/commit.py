@@ -260,15 +260,18 @@ def writing_into(folder: Path) -> Iterator[None]:
 
 
 def sweep_temporaries(folder: Path) -> int:
-    """Remove what killed writers left below `folder`; return how many files that were.
+    """Remove what killed writers left below `folder`; return how many files and folders that were.
 
     Hidden files with other names than those of `temporary_beside` are somebody's, and stay.
     Only call this while holding the lock of the run folder.
     """
     found = folder.rglob(f".*{TEMPORARY_SUFFIX}")
-    strays = [path for path in found if is_temporary(path.name) and not path.is_dir()]
+    strays = [path for path in found if is_temporary(path.name)]
     for stray in strays:
-        stray.unlink(missing_ok=True)
+        if stray.is_dir() and not stray.is_symlink():
+            shutil.rmtree(stray, ignore_errors=True)
+        else:
+            stray.unlink(missing_ok=True)
     return len(strays)
 
 

@@ -9,12 +9,13 @@ from odc.geo.geobox import GeoBox
 
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.commit import require_sound
+from oso_pipeline.core.file_lists import LIST_SUFFIX
 from oso_pipeline.products.series.chunking import Chunks
 from oso_pipeline.products.series.cog_files import cog_files, write_cog
 from oso_pipeline.products.series.discovery import About
 from oso_pipeline.products.series.netcdf_file import write_netcdf
 from oso_pipeline.products.series.tile_series import TileSeries
-from oso_pipeline.products.series.zarr_store import LIST_SUFFIX, write_zarr
+from oso_pipeline.products.series.zarr_store import write_zarr
 from oso_pipeline.tasks.job import Inputs, Job, decides, place, reads
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.timeseries.series_block_file import read_series_layout

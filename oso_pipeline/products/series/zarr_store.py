@@ -4,9 +4,8 @@ Zarr 2 with consolidated metadata: xarray with zarr 2 and 3, GDAL and the reader
 open it, while consolidated metadata of Zarr 3 are not in its specification yet
 (https://zarr-specs.readthedocs.io). Blosc with zstd is the codec of EOPF products, too.
 
-The list of the files of a store with their SHA-256 lies beside it, named as the store with
-``.sha256`` behind, and is what a task commits: a store without a committed list is not whole.
-``sha256sum --check`` reads the list.
+The list of its files, see `core.file_lists`, is what a task commits: a store without a committed
+list is not whole.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from oso_pipeline.core.commit import (
     publish_bytes,
     publish_folder,
     refused,
-    sha256_file,
     temporary_beside,
     writing_into,
 )
 from oso_pipeline.core.errors import InputDataError, Problem
+from oso_pipeline.core.file_lists import folder_of, list_of
 from oso_pipeline.products.series.cf import (
     GRID_MAPPING,
     Coordinate,
@@ -48,12 +47,6 @@ from oso_pipeline.products.series.tile_series import TileSeries, windows
 
 BUDGET_BYTES = 64 * 2**20
 """Of the window in memory."""
-LIST_SUFFIX = ".sha256"
-
-
-def store_of(listing: Path) -> Path:
-    """Return the store of a list of files, the output that a task commits."""
-    return listing.with_name(listing.name.removesuffix(LIST_SUFFIX))
 
 
 def write_zarr(
@@ -67,7 +60,7 @@ def write_zarr(
     Parameters
     ----------
     listing
-        The list; see `store_of`.
+        The list; see `core.file_lists`.
     series
         The blocks of the tile.
     resolution_m
@@ -86,7 +79,7 @@ def write_zarr(
         If the system refuses to write (``E-DISK``, ``E-FOLDER``), or the library is missing
         (``E-SERIES-EXTRA``).
     """
-    store = store_of(listing)
+    store = folder_of(listing)
     identifier = about.identifier(series.window.tile, resolution_m)
     require_own(store, identifier)
     temporary, aside = temporary_beside(store), temporary_beside(store)
@@ -94,7 +87,7 @@ def write_zarr(
         store.parent.mkdir(parents=True, exist_ok=True)
     try:
         _fill(temporary, series, resolution_m, chunks, about)
-        lines = _listing(temporary, store.name)
+        lines = list_of(temporary, store.name)
         listing.unlink(missing_ok=True)
         publish_folder(temporary, store, aside)
     except OSError as error:
@@ -217,11 +210,3 @@ def _as_json(attributes: dict[str, Any]) -> dict[str, Any]:
         name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
         for name, value in attributes.items()
     }
-
-
-def _listing(folder: Path, name: str) -> str:
-    """Return a line per file: SHA-256 and the path below the folder that holds the store."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return "".join(
-        f"{sha256_file(path)}  {name}/{path.relative_to(folder).as_posix()}\n" for path in paths
-    )

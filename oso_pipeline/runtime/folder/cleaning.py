@@ -7,6 +7,7 @@ package, or the name of a temporary file. Files that others put there, or change
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from oso_pipeline.core.commit import is_temporary, sidecar_of
+from oso_pipeline.core.file_lists import folder_of, is_list
 from oso_pipeline.core.json_files import read_object
 from oso_pipeline.runtime.folder.ownership import MARK
 from oso_pipeline.runtime.folder.verification import FOLDERS_APART, RECORD_KEYS
@@ -45,7 +47,8 @@ class Found:
     def add(self, path: Path) -> None:
         """Add a file that is there, or of which the record alone is."""
         self.files.append(path)
-        for one in (path, sidecar_of(path)):
+        inside = folder_of(path).rglob("*") if is_list(path) else ()
+        for one in (path, sidecar_of(path), *inside):
             with suppress(OSError):
                 self.n_bytes += one.lstat().st_size
 
@@ -115,6 +118,8 @@ def remove(folder: Path, found: Found) -> None:
     that is half there, and the same command finds what is left by the record.
     """
     for file in found.files:
+        if is_list(file):
+            shutil.rmtree(folder_of(file), ignore_errors=True)
         file.unlink(missing_ok=True)
         sidecar_of(file).unlink(missing_ok=True)
     for above in sorted({up for file in found.files for up in file.parents}, reverse=True):

@@ -16,6 +16,7 @@ from typing import Any
 from oso_pipeline.core import machine
 from oso_pipeline.core.commit import is_temporary, sha256_file, sidecar_of
 from oso_pipeline.core.errors import Problem, Problems
+from oso_pipeline.core.file_lists import LIST_SUFFIX, damage, is_list
 from oso_pipeline.core.json_files import object_in
 from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.runtime.folder.ownership import MARK
@@ -146,6 +147,8 @@ def _compare(path: Path, raw: bytes) -> _Comparison:
             f"committed {str(record['sha256'])[:12]}..."
         )
         return _Comparison("E-VERIFY-CONTENT", message)
+    if is_list(path) and (found := damage(path)) is not None:
+        return _Comparison("E-VERIFY-CONTENT", f"a listed file is not as it was: {found}")
     return _Comparison(size=size)
 
 
@@ -177,6 +180,8 @@ def _files_of(folder: Path, apart: Collection[str]) -> Iterator[Path]:
         here = Path(root)
         if here == folder or MARK in names:
             folders[:] = [name for name in folders if name not in apart]
+        # The list of a folder vouches for its files.
+        folders[:] = [name for name in folders if f"{name}{LIST_SUFFIX}" not in names]
         yield from (here / name for name in names)
 
 
