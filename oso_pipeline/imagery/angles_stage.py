@@ -22,7 +22,7 @@ from oso_pipeline.tasks.task import Cost, Summary, Task
 
 _VERSION = 1
 _FORMAT = 1
-_MEMORY_BYTES, _SECONDS, _BYTES = 200_000_000, 0.03, 200_000
+_MEMORY_BYTES, _SECONDS, _BYTES = 400_000_000, 0.01, 200_000
 """Of a task; of a product: time to read its metadata, and bytes of these."""
 _SHOWN = 3
 _HINT = (
