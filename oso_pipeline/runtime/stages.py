@@ -15,6 +15,8 @@ from oso_pipeline.learning.train_stage import STAGE as TRAIN
 from oso_pipeline.prediction.stage import STAGE as PREDICT
 from oso_pipeline.products.cell_stage import STAGE as CELLS
 from oso_pipeline.products.series.files_stage import STAGE as SERIES_FILES
+from oso_pipeline.products.series.parcels_stage import PARCELS
+from oso_pipeline.products.series.parcels_stage import TABLES as PARCEL_TABLES
 from oso_pipeline.products.series.stage import STAGE as SERIES
 from oso_pipeline.products.stage import STAGE as MOSAIC
 from oso_pipeline.reference.polygons.stage import STAGE as POLYGONS
@@ -55,12 +57,14 @@ STAGES: tuple[Stage, ...] = (
     INDEPENDENT,
     ANGLES,
     SERIES,
+    PARCELS,
+    PARCEL_TABLES,
     SERIES_FILES,
     QUICKLOOKS,
     REPORT,
 )
 
-OF_SERIES = ("series", "series_files", "parcels")
+OF_SERIES = ("series", "series_files", "parcels", "parcel_tables")
 """Stages that make series; with all that they read they are what `oso series` runs."""
 
 _WITHOUT_LABELS = ("inventory", "cache", "cache_check", "angles", *OF_SERIES, "quicklooks")
