@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from oso_pipeline.config.model import Config
-from oso_pipeline.config.series import BIOPHYSICAL
+from oso_pipeline.config.series import Series
 from oso_pipeline.core.blocks import Block
 from oso_pipeline.tasks.task import Cost
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -21,6 +21,7 @@ from oso_pipeline.timeseries.reading.memory import (
 )
 from oso_pipeline.timeseries.series_layout import SeriesLayout
 from oso_pipeline.timeseries.series_of_block import CHUNK_PIXELS
+from oso_pipeline.timeseries.series_variables import resolution_of
 
 _COPIES = 2.5
 """Of the result of a block while it is written: itself, compressed, and a part as it is read
@@ -34,6 +35,15 @@ _LEAST_PIXELS = 4096
 # Measured on one quiet core: to fill, to compress and to read back a stored value; to run a network
 # on a pixel of an image.
 _SECONDS_PER_VALUE, _SECONDS_PER_ESTIMATE = 1.2e-8, 3e-8
+_SECONDS_PER_DATE = {
+    "whittaker": 4.5e-8,
+    "savitzky_golay": 8e-9,
+    "monthly": 1.5e-8,
+    "statistics": 2.7e-8,
+    "phenology": 9.5e-8,
+}
+"""Of a date of a pixel of a variable, in addition."""
+
 _BYTES_PER_VALUE = 0.9
 """Of a stored value on disk, two bytes compressed."""
 
@@ -50,11 +60,14 @@ class SeriesMemory:
         What blocks hold; of raw series at most as many days as there are images.
     estimates
         Estimates of networks for each pixel of 10 m and image.
+    seconds
+        What smoothing, composites, statistics and phenology take for each pixel of 10 m.
     """
 
     worker: WorkerMemory
     layout: SeriesLayout
     estimates: float
+    seconds: float = 0.0
 
     @classmethod
     def of(
@@ -62,9 +75,10 @@ class SeriesMemory:
     ) -> SeriesMemory:
         """Return the memory that a configuration allows for a tile."""
         worker = WorkerMemory.of(config, n_products, FeatureLayout.of(config), file_blocks)
-        names = config.series.variables if config.series is not None else ()
-        part = 100 / config.series.biophysical.resolution_m**2 if config.series is not None else 0
-        return cls(worker, layout, part * sum(name in BIOPHYSICAL for name in names))
+        series = config.series or Series()
+        networks = [resolution_of(series, name) for name in series.biophysical_variables]
+        estimates = sum(100 / resolution_m**2 for resolution_m in networks)
+        return cls(worker, layout, estimates, _seconds(series, len(layout.dates)))
 
     @property
     def values_per_pixel(self) -> float:
@@ -107,6 +121,7 @@ class SeriesMemory:
         values = block.pixels * self.values_per_pixel
         estimates = block.pixels * self.estimates * self.worker.n_products
         seconds = values * _SECONDS_PER_VALUE + estimates * _SECONDS_PER_ESTIMATE
+        seconds += block.pixels * self.seconds
         result = block.pixels * (BLOCK_BYTES + _COPIES * self.bytes_per_pixel)
         return Cost(
             pixels=block.pixels,
@@ -121,3 +136,15 @@ class SeriesMemory:
     def _fixed(self) -> float:
         files = fixed_bytes(self.worker.n_products, len(self.worker.layout.series.bands))
         return files + self.reserved_bytes
+
+
+def _seconds(series: Series, n_dates: int) -> float:
+    """Return what is done beside filling, in seconds for each pixel of 10 m."""
+    each = _SECONDS_PER_DATE.get(series.smoothing.kind, 0.0)
+    each += len(series.monthly) * _SECONDS_PER_DATE["monthly"]
+    each += _SECONDS_PER_DATE["statistics"] if series.statistics else 0.0
+    shares = {name: 100 / resolution_of(series, name) ** 2 for name in series.variables}
+    found = each * sum(shares.values())
+    if series.phenology is not None:
+        found += _SECONDS_PER_DATE["phenology"] * shares[series.phenology.variable]
+    return n_dates * found
