@@ -270,7 +270,7 @@ class _Pixel:
         )
 
     def _means(self, stratum: str, codes: list[int]) -> dict[int, Moments]:
-        found = moments_of(self.run, stratum, codes, self._layout.names)
+        found = moments_of(self.run, self.place.tile, stratum, codes, self._layout.names)
         for code in codes:
             if code not in found:
                 why = "the run has no training sample of it"

@@ -27,6 +27,8 @@ from oso_pipeline.studies.opened_run import Run
 
 NEAREST = 5
 """Polygons that are listed, whatever their class; the nearest of both classes is added."""
+ENOUGH = 2_000
+"""Samples of a class from which on no further tile is read for its mean: a country has millions."""
 _REACHES_M = (500.0, 5_000.0, 50_000.0)
 """Distances within which polygons are looked for, one after the other, before all are read."""
 _UNUSED, _EXCLUDED = "unused", "excluded"
@@ -67,14 +69,18 @@ class Moments:
 
 
 def moments_of(
-    run: Run, stratum: str, codes: Sequence[int], features: Sequence[str]
+    run: Run, tile: str, stratum: str, codes: Sequence[int], features: Sequence[str]
 ) -> dict[int, Moments]:
-    """Return sums over the samples of some classes that train the model of the map.
+    """Return sums over samples of some classes that train the model of the map.
+
+    The samples of whole tiles count: those of `tile`, then of the others until there are `ENOUGH`.
 
     Parameters
     ----------
     run
         The run; tiles without committed samples are left out.
+    tile
+        The tile to begin with.
     stratum
         The stratum of the model.
     codes
@@ -90,20 +96,21 @@ def moments_of(
     variant = map_variant(run.config)
     split = [] if variant == WHOLE else [column_of(variant)]
     found: dict[int, Moments] = {}
-    for tile in run.config.imagery.tiles:
-        path = run.folder / "samples" / f"{tile}.parquet"
-        if read_sidecar(path) is None:
+    for name in sorted(run.config.imagery.tiles, key=lambda one: one != tile):
+        wanted = [code for code in codes if code not in found or found[code].count < ENOUGH]
+        path = run.folder / "samples" / f"{name}.parquet"
+        if not wanted or read_sidecar(path) is None:
             continue
         names = pq.read_schema(path).names
         if not set(features) <= set(names):
             continue
-        light = [name for name in ("code", "stratum", "season", *split) if name in names]
+        light = [one for one in ("code", "stratum", "season", *split) if one in names]
         for piece in pieces(path, [*light, *features]):
             table = piece.to_pandas()
             chosen = training_rows(table, variant) & (table["stratum"] == stratum).to_numpy()
             if "season" in table:
                 chosen &= (table["season"] == run.config.year).to_numpy()
-            for code in codes:
+            for code in wanted:
                 rows = table.loc[chosen & (table["code"] == code).to_numpy(), [*features]]
                 if len(rows):
                     zeros = np.zeros((2, len(features)))
