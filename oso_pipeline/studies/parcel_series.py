@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from oso_pipeline.products.series.parcels_polygons import (
 from oso_pipeline.products.series.parcels_sources import BlockFiles
 from oso_pipeline.products.series.parcels_stage import small_parcels
 from oso_pipeline.products.series.parcels_table import WITHOUT_PIXEL
+from oso_pipeline.studies.open_series import open_series
 from oso_pipeline.studies.opened_run import Run, opened
 from oso_pipeline.timeseries.series_block_file import BLOCKS
 from oso_pipeline.vectors.area_of_interest import boxes_in
@@ -143,8 +143,11 @@ class _Request:
 
     def of_products(self, config: Config) -> pd.DataFrame:
         """Return the table of a configuration, tile by tile, from its products."""
-        open_series: Callable[..., xr.Dataset] = import_module("oso_pipeline").open_series
-        series = {tile: DatasetSeries(open_series(config, tile)) for tile in config.imagery.tiles}
+        # With a section all are opened, for the sake of the share of clear pixels.
+        names = self.variables if config.series is None else None
+        series = {
+            tile: DatasetSeries(open_series(config, tile, names)) for tile in config.imagery.tiles
+        }
         rule = Ownership({tile: one.fine_grid for tile, one in series.items()}, config.map.epsg)
         return self.of_datasets(
             [(Place(tile, one.fine_grid, rule), one) for tile, one in series.items()]

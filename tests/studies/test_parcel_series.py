@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import geopandas
 import numpy as np
@@ -60,8 +59,7 @@ def test_18_run_and_products_give_one_table(
     run, frame = run_of(world, monkeypatch), world.parcels()
     with pytest.warns(OsoWarning, match="SERIES-SMALL"):
         of_run = parcel_series(frame, run, ["NDVI", "LAI"], id_field="ID")
-    opened: Any = SimpleNamespace(open_series=lambda config, tile: dataset_of(world, tile))
-    monkeypatch.setattr(module, "import_module", lambda name: opened)
+    monkeypatch.setattr(module, "open_series", lambda config, tile, names: dataset_of(world, tile))
     with pytest.warns(OsoWarning, match="SERIES-SMALL"):
         of_products = parcel_series(frame, run.config, ["NDVI", "LAI"], id_field="ID")
     tables = [one.drop(columns="note") for one in (of_run, of_products)]
