@@ -40,7 +40,7 @@ from oso_pipeline.timeseries.series import BlockSeries, coarse_places
 from oso_pipeline.timeseries.series_layout import SeriesBlock, SeriesLayout, rows_and_columns
 from oso_pipeline.timeseries.series_variables import bands_needed, quality_names
 
-CHUNK_PIXELS = 32_768
+CHUNK_PIXELS = 16_384
 """Pixels whose series are in memory at once, beside the images and the result."""
 
 Target = Mapping[str, npt.NDArray[Any]]

@@ -9,6 +9,7 @@ import numpy as np
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.series import Series
 from oso_pipeline.core.blocks import Block
+from oso_pipeline.core.indices import INDICES
 from oso_pipeline.tasks.task import Cost
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.reading.blocking import BLOCK_PIXELS, block_cost
@@ -99,7 +100,9 @@ class SeriesMemory:
     def reserved_bytes(self) -> float:
         """What computing takes beside the images and the result."""
         n_dates = len(self.layout.dates) + self.worker.n_products
-        chunk = 12 * n_dates * max(1, len(self.layout.variables))
+        group = self.worker.layout.series
+        # Bands and indices as integers, one variable at a time in floating point.
+        chunk = (2 * (len(group.bands) + len(INDICES)) + 16) * n_dates
         estimates = 5 * self.worker.n_products * self.estimates
         return CHUNK_PIXELS * chunk + PIECE_PIXELS * estimates
 
@@ -122,11 +125,14 @@ class SeriesMemory:
         estimates = block.pixels * self.estimates * self.worker.n_products
         seconds = values * _SECONDS_PER_VALUE + estimates * _SECONDS_PER_ESTIMATE
         seconds += block.pixels * self.seconds
-        result = block.pixels * (BLOCK_BYTES + _COPIES * self.bytes_per_pixel)
+        writing = self._fixed + block.pixels * (BLOCK_BYTES + _COPIES * self.bytes_per_pixel)
+        reading = read.memory_bytes + self.reserved_bytes + block.pixels * self.bytes_per_pixel
+        # Pieces of images are as large as the memory beside the result allows.
+        reading = min(reading, SHARE_OF_MEMORY * self.worker.allowed_bytes)
         return Cost(
             pixels=block.pixels,
             bytes_read=read.bytes_read,
-            memory_bytes=int(max(self._fixed + result, read.memory_bytes + result / _COPIES)),
+            memory_bytes=int(max(writing, reading)),
             core_seconds=read.decode_seconds + seconds,
             decode_seconds=read.decode_seconds,
             bytes_written=int(values * _BYTES_PER_VALUE),
