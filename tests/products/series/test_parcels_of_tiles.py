@@ -74,3 +74,16 @@ def test_18_parcels_equal_an_independent_rasterisation(
     assert across > 5
     assert shapes["parcel_id"].is_unique
     assert set(long["variable"]) == {"NDVI", "LAI", "SOSD"}
+
+
+def test_18_days_of_seasons_are_averaged_across_new_year(tmp_path: Path) -> None:
+    world = ParcelsWorld(tmp_path, 60, n_parcels=8)
+    long, _ = made(world, 0.0)
+    rows = long[long["variable"] == "SOSD"].set_index("parcel_id")
+    days = {17360: np.datetime64("2017-12-26"), 18005: np.datetime64("2018-01-05")}
+    for number, parcel in enumerate(world.parcels()["ID"]):
+        values = np.concatenate(world.pixels(number, "SOSD", 0.0), axis=1)[0]
+        expected = [days[one].astype("datetime64[D]").astype(int) for one in values if one]
+        if expected:
+            np.testing.assert_allclose(rows.loc[parcel, "mean"], np.mean(expected), atol=2e-3)
+            assert rows.loc[parcel, "season"] == 1
