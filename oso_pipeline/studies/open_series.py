@@ -48,8 +48,9 @@ def open_series(
     If the run has committed all blocks of the tile with these variables, their files are read, a
     chunk per block. Otherwise blocks are computed from the products as `oso series` computes them,
     as the section ``series`` says; without one, `variables` are gap-filled on the dates of
-    ``season``. To compute one pixel computes its chunk. Works with any dask scheduler whose workers
-    see the files.
+    ``season``. As `open_stack`, this extracts files from archives into the run folder where it has
+    to. To compute one pixel computes its chunk. Works with any dask scheduler whose workers see
+    the files.
 
     Parameters
     ----------
