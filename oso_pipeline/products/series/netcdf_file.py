@@ -28,7 +28,7 @@ from oso_pipeline.products.series.tile_series import TileSeries, Window, windows
 from oso_pipeline.timeseries.series_layout import SeriesLayout, Variable
 
 _LEVEL = 1
-"""Of zlib, after the shuffle filter: measured 2.3 times as fast as level 4, for 3 % more bytes."""
+"""Of zlib, after the shuffle filter: the fastest."""
 BUDGET_BYTES = 64 * 2**20
 """Of the window in memory."""
 
