@@ -17,6 +17,7 @@ COMPARISONS = RESULTS / "comparisons.json"
 _STEPS = {
     "forests": comparisons.forests,
     "gap_filling": comparisons.gap_filling,
+    "series": comparisons.series,
     "points": comparisons.points,
     "blocks": comparisons.blocks,
     "training": comparisons.training,

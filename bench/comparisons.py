@@ -14,6 +14,7 @@ from bench.environments import Peer
 from bench.figures import RoundStatistics, exponent
 from bench.material import Material, save_block
 from bench.rounds import Entry, Run, against, compete, here
+from oso_pipeline.timeseries.plain_numpy import NODATA
 
 Say = Callable[[str], None]
 
@@ -164,6 +165,32 @@ def gap_filling(bench: Bench) -> Outcome:
              _same_series(runs[ours].result, runs[eolearn].result)),
         _row(f"{what} NumPy, vectorised", runs, ours, careful, (None, None),
              _same_features(runs[ours].result, runs[careful].result, outcome)),
+    ]  # fmt: skip
+    return outcome
+
+
+def series(bench: Bench) -> Outcome:
+    """Compare series with the features of the map, and with those of xarray and dask."""
+    outcome = Outcome()
+    bench.say("series of NDVI and LAI")
+    both, ndvi, ours = "series of NDVI and LAI", "series of NDVI", "features of the map"
+    plain = "xarray + dask NDVI"
+    slow = {"pixels": bench.material.size.slow_pixels}
+    runs = bench.compete(
+        [
+            bench.entry(both, "ours:series", variables=["NDVI", "LAI"]),
+            bench.entry(ours, "ours:gapfill_features"),
+            bench.entry(ndvi, "ours:series", variables=["NDVI"]),
+            bench.entry(plain, "xarray_block:ndvi", "xarray", **slow),
+        ],
+        outcome,
+    )
+    agreement = _same_ndvi(runs[ndvi].result, runs[plain].result, outcome)
+    outcome.rows += [
+        _row(f"{both} without I/O, against gap-fill + features", runs, both, ours,
+             (None, None), "other results; the goal of 1.3 includes reading"),
+        _row(f"{ndvi} without I/O, against xarray `interpolate_na` + dask", runs, ndvi, plain,
+             (None, None), agreement),
     ]  # fmt: skip
     return outcome
 
@@ -366,6 +393,22 @@ def _same_features(ours: np.ndarray | None, theirs: np.ndarray | None, outcome: 
         outcome.faults.append(f"features differ from NumPy's on {100 * differ:.2f} % of values")
     return f"{100 * (1 - differ):.3f} % of values equal, greatest difference " + str(
         int(np.abs(ours.astype(np.int32) - theirs).max())
+    )
+
+
+def _same_ndvi(ours: np.ndarray | None, theirs: np.ndarray | None, outcome: Outcome) -> str:
+    """Compare NDVI times 1000; bands are rounded here before NDVI is taken, there they are not."""
+    if ours is None or theirs is None:
+        return ""
+    known = np.isfinite(theirs) & (ours[:, : theirs.shape[1]] != NODATA)
+    apart = np.abs(ours[:, : theirs.shape[1]] - theirs)[known]
+    far = float(np.mean(apart > 2))
+    if far > 1e-3:
+        outcome.faults.append(
+            f"NDVI of series differs from xarray's on {100 * far:.2f} % of values"
+        )
+    return (
+        f"within 0.002 on {100 * (1 - far):.3f} % of values, within {apart.max() / 1000:.1g} on all"
     )
 
 

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from bench.method import Prepared
 from bench.series import BANDS, COARSE, FINE, GRID, Scenes
+from oso_pipeline.config.series import Series
+from oso_pipeline.imagery.angles import Angles
 from oso_pipeline.learners.forest import votes
 from oso_pipeline.learners.forest.classifier import ForestClassifier
 from oso_pipeline.learners.forest.engines import fit_forest
@@ -22,6 +24,8 @@ from oso_pipeline.prediction import kernel
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.series import BlockSeries
+from oso_pipeline.timeseries.series_of_block import SeriesRecipe, series_of_block
+from oso_pipeline.timeseries.series_variables import series_layout
 
 INDICES = ("NDVI", "NDWI", "brightness")
 
@@ -63,6 +67,20 @@ def gapfill_features(case: dict[str, Any]) -> Prepared:
     """Fill the gaps and compute all features, ``(feature, pixel)``."""
     series, wanted = _series(case), layout()
     return Prepared(lambda: block_features(series, wanted)[0], series.clear.shape[1])
+
+
+def series(case: dict[str, Any]) -> Prepared:
+    """Make the series of `variables` as `oso series` does; the first answers, ``(date, pixel)``."""
+    images, settings = _series(case), Series(variables=tuple(case["variables"]), quality=False)
+    made = SeriesRecipe(settings, BANDS, series_layout(settings, GRID, ()))
+    angles = [Angles(40.0, 150.0, 5.0, 100.0)] * len(images.days)
+
+    def work() -> npt.NDArray[Any]:
+        return series_of_block(images, made, angles).values[case["variables"][0]]
+
+    return Prepared(
+        work, images.clear.shape[1], answer=lambda values: values.reshape(len(GRID), -1)
+    )
 
 
 def extract(case: dict[str, Any]) -> Prepared:

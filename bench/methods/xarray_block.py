@@ -58,3 +58,32 @@ def classify(case: dict[str, Any]) -> Prepared:
             return np.asarray(classes.compute())
 
     return Prepared(work, rows * side, answer=np.ravel)
+
+
+def ndvi(case: dict[str, Any]) -> Prepared:
+    """Fill the gaps of B4 and B8 on the dates of the grid; NDVI times 1000, ``(date, pixel)``."""
+    block = Path(case["block"])
+    clear = np.load(block / "clear.npy")
+    side = round(clear.shape[1] ** 0.5)
+    rows = case["pixels"] // side
+    shape = (len(clear), rows, side)
+    times = np.load(block / "days.npy").astype("M8[D]").astype("M8[ns]")
+    values, part = np.load(block / "values.npy", mmap_mode="r"), slice(0, rows * side)
+    bands = [np.array(values[:, BANDS.index(name), part]).reshape(shape) for name in ("B4", "B8")]
+    cube = xr.DataArray(
+        np.stack(bands, axis=1).astype(np.float32),
+        dims=("time", "band", "y", "x"),
+        coords={"time": times, "band": ["B4", "B8"]},
+    )
+    mask = xr.DataArray(clear[:, part].reshape(shape) > 0, dims=("time", "y", "x"))
+    grid = np.array([np.datetime64(day) for day in GRID]).astype("M8[ns]")
+
+    def work() -> np.ndarray:
+        clean = cube.where(mask).reindex(time=np.union1d(times, grid))
+        clean = clean.chunk({"y": max(1, rows // 2), "x": side // 2, "time": -1, "band": -1})
+        filled = clean.interpolate_na("time").ffill("time").bfill("time").sel(time=grid)
+        red, nir = filled.sel(band="B4"), filled.sel(band="B8")
+        with dask.config.set(scheduler="threads", num_workers=1):
+            return np.asarray((1000 * (nir - red) / (nir + red)).compute())
+
+    return Prepared(work, rows * side, answer=lambda found: found.reshape(len(GRID), -1))

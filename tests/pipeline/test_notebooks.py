@@ -69,7 +69,7 @@ def test_notebook_runs(
     streams = [one for one in outputs if one.output_type == "stream"]
     assert [one.text for one in streams if one.name == "stderr"] == []
     printed = "".join(one.text for one in streams)
-    assert "overall accuracy" in printed
+    assert ("growing season" if "village" in path.stem else "overall accuracy") in printed
     assert len(printed.splitlines()) < 100
     assert any("image/png" in one.get("data", {}) for one in outputs)
 
