@@ -25,6 +25,7 @@ from bench.machine import describe
 from oso_pipeline.core.commit import publish_bytes
 from oso_pipeline.runtime.executors import LocalExecutor
 from oso_pipeline.tasks.job import Input, Job, reads
+from oso_pipeline.tasks.task import Cost as TaskCost
 from oso_pipeline.tasks.task import Summary, Task
 
 RESULT = RESULTS / "coordination.json"
@@ -95,7 +96,8 @@ def small_file(job: NoJob, task: Task) -> Summary:
 
 
 def tasks_of(folder: Path, count: int, function: str, commits: bool) -> list[Task]:
-    """Return tasks as large as those that predict blocks."""
+    """Return tasks as large as those that predict blocks, and expected to take as long."""
+    cost = TaskCost(core_seconds=PIXELS_PER_BLOCK * SECONDS_PER_PIXEL)  # groups depend on it
     layout = {"bands": [f"B{n}" for n in range(10)], "dates": ["2018-01-01"] * 36}
     return [
         Task(
@@ -109,6 +111,7 @@ def tasks_of(folder: Path, count: int, function: str, commits: bool) -> list[Tas
                 block={"row": number, "column": 0},
                 models={f"input {n}": Input("0" * 64, f"inputs/{n}") for n in range(4)},
             ),
+            cost=cost,
         )
         for number in range(count)
     ]

@@ -42,7 +42,7 @@ from oso_pipeline.runtime.executors.dask_base import DaskExecutor
 from oso_pipeline.runtime.planner import StagePlan
 from oso_pipeline.runtime.simulated import SimulatedExecutor, wall_seconds
 from oso_pipeline.tasks.job import Input
-from oso_pipeline.tasks.task import Task, TaskState
+from oso_pipeline.tasks.task import Cost, Task, TaskState
 from oso_pipeline.timeseries.reading.blocking import BLOCK_PIXELS, block_shape
 
 RESULT = RESULTS / "national.json"
@@ -88,6 +88,7 @@ def tasks_of(blocks: Sequence[Block], folder: Path, faster: float) -> list[Task]
                 seconds=block.pixels * SECONDS_PER_PIXEL / faster,
                 models={f"input {n}": Input("0" * 64, f"inputs/{n}") for n in range(4)},
             ),
+            cost=Cost(core_seconds=block.pixels * SECONDS_PER_PIXEL),  # groups depend on it
         )
         for number, block in enumerate(blocks)
     ]

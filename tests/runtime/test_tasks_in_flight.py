@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import pickle
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -136,6 +138,19 @@ class Sender:
         return {}
 
 
+class Waiting:
+    """A client whose workers take their time; it counts the groups of each graph."""
+
+    status = "running"
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def map(self, function: object, groups: list[Any], key: list[Any], **options: Any) -> list[Any]:
+        self.sizes.append(len(groups))
+        return [Handed(one) for one in key]
+
+
 class TwentyWorkers:
     def expected_workers(self) -> int:
         return 20
@@ -165,7 +180,48 @@ def test_short_tasks_go_out_together_while_many_are_left(tmp_path: Path) -> None
     sizes = [len(group) for graph in client.graphs for group in graph]
     assert sizes[:400] == [1] * 400, "each is long enough"
     assert sizes[400:411] == [8] * 11, "until fewer than sixteen for each worker are left"
-    assert sizes[411:] == [1] * 312
+    for number, size in enumerate(sizes[411:], start=411):
+        left = 800 - sum(sizes[:number])
+        assert size == max(1, left // 40), "half of a worker's share of those left"
+    assert sizes[-79:] == [1] * 79, "the last ones go alone"
+    assert sum(sizes) == 800
+
+
+def test_pairs_of_blocks_keep_no_worker_longer_than_its_share(tmp_path: Path) -> None:
+    workers, block_s = 200, 8.0
+    blocks = [
+        replace(task_named(f"b{number}", tmp_path), cost=Cost(core_seconds=block_s))
+        for number in range(4915)
+    ]
+    groups = Groups(blocks)
+    free, sizes = [0.0] * workers, []
+    while group := groups.next(workers):
+        heapq.heappush(free, heapq.heappop(free) + block_s * len(group))
+        sizes.append(len(group))
+    assert len(sizes) < 0.6 * len(blocks), "most go out in pairs"
+    assert max(free) <= (len(blocks) / workers + 1) * block_s, "none ends a block after its share"
+
+
+def test_few_workers_get_groups_some_at_a_time_and_are_never_idle(tmp_path: Path) -> None:
+    for workers in (1, 2, 3, 8):
+        client: Any = Waiting()
+        pool = SimpleNamespace(expected_workers=lambda n=workers: n)
+        window = TasksInFlight(client, pool, TaskLimits(60.0, None), "run")
+        waiting = Groups(
+            [
+                replace(task_named(f"t{number}", tmp_path), cost=Cost(core_seconds=60.0))
+                for number in range(60)
+            ]
+        )
+        while True:
+            window._fill(waiting)
+            if not window.flying:
+                break
+            if waiting.may_begin():
+                assert workers <= len(window.flying) <= 3 * workers
+            window._land(next(iter(window.flying)))
+        assert sum(client.sizes) == 60
+        assert len(client.sizes) <= 60 / min(4, 3 * workers // 2) + 1
 
 
 def test_the_tasks_of_a_group_that_is_lost_are_tried_one_by_one(tmp_path: Path) -> None:

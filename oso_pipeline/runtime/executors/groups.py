@@ -8,8 +8,9 @@ from oso_pipeline.tasks.task import Task
 
 MOST, ENOUGH_S = 8, 10.0
 """Most tasks of a group, and the core seconds with which it has enough."""
-MANY = 16
-"""With fewer tasks per worker left each goes out alone, so that no worker has the last ones."""
+SHARE = 2
+"""A group is at most this part of a worker's share of the tasks left, so that groups become
+smaller towards the end and no worker has the last ones."""
 
 Group = tuple[Task, ...]
 """Tasks that a worker does one after the other; for dask, one task."""
@@ -37,7 +38,7 @@ class Groups:
 
     def next(self, workers: int) -> Group:
         """Return what to hand out next for so many workers; nothing if nothing may begin."""
-        most = MOST if self._left >= MANY * workers else 1
+        most = max(1, min(MOST, self._left // (SHARE * workers)))
         tasks: list[Task] = []
         seconds = 0.0
         while len(tasks) < most and seconds < ENOUGH_S and self.may_begin():

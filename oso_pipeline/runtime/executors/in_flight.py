@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 PER_WORKER = 3
 """Groups in flight per worker: one runs, the others wait so that the worker is never idle."""
-REFILL = 10
-"""A tenth of the groups in flight is submitted at once: a graph of one costs the scheduler as much
-as a graph of many."""
+REFILL, FEW = 10, 4
+"""A tenth of the groups in flight is submitted at once, and not less than four, or half of them: a
+graph of one costs the scheduler as much as a graph of many."""
 LOOKS = 20
 """With more workers, asking what each of them does costs more and is done less often."""
 ANSWER_S = 5.0
@@ -104,7 +104,7 @@ class TasksInFlight:
         workers = max(1, self.pool.expected_workers())
         most = PER_WORKER * workers
         free = most - len(self.flying)
-        if self.flying and free < most // REFILL:
+        if self.flying and free < max(most // REFILL, min(most // 2, FEW)):
             return
         groups: list[Group] = []
         while len(groups) < free and (group := waiting.next(workers)):
