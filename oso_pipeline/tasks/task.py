@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from oso_pipeline.core.commit import digest, read_sidecar, require_sound
 from oso_pipeline.core.differences import change, leaves
+from oso_pipeline.core.file_lists import folder_of, is_list
 from oso_pipeline.tasks.job import Input, Job
 
 log = logging.getLogger(__name__)
@@ -126,14 +127,14 @@ class Task:
 
     def commit_record(self) -> dict[str, Any] | None:
         """Return the commit record of the task if all its outputs are committed and current."""
-        records = [read_sidecar(self.run_dir / output) for output in self.outputs]
+        records = [_record_of(self.run_dir / output) for output in self.outputs]
         if records and all(r is not None and self._is_current(r) for r in records):
             return records[0]
         return None
 
     def state(self) -> TaskState:
         """Compare what is committed with what the task would make."""
-        records = [read_sidecar(self.run_dir / output) for output in self.outputs]
+        records = [_record_of(self.run_dir / output) for output in self.outputs]
         missing = [o for o, r in zip(self.outputs, records, strict=True) if r is None]
         if len(missing) == len(self.outputs):
             return TaskState("new", "never made")
@@ -151,6 +152,13 @@ class Task:
 
     def _is_current(self, record: Mapping[str, Any]) -> bool:
         return record.get("key") == self.key and record.get("layout", 1) == self.layout
+
+
+def _record_of(output: Path) -> dict[str, Any] | None:
+    """Return the commit record of an output; None without one, or if a listed folder is gone."""
+    if is_list(output) and not folder_of(output).is_dir():
+        return None
+    return read_sidecar(output)
 
 
 def decided(recipe: Mapping[str, Any], name: str) -> Any:

@@ -111,6 +111,20 @@ def counted(values: pd.Series) -> tuple[Value, ...]:
     )
 
 
+def column_pieces(file: VectorFile, schema: Schema, column: str) -> Iterator[list[Any]]:
+    """Yield the values of a column piece by piece, however many there are; no shape is read."""
+    if file.path.suffix.lower() == ".parquet":
+        with pyarrow.parquet.ParquetFile(file.path) as source:
+            for batch in source.iter_batches(columns=[column]):
+                yield batch.column(0).to_pylist()
+        return
+    with readable(file.path) as path:
+        how = {"layer": schema.layer, "columns": [column], "read_geometry": False}
+        with pyogrio.open_arrow(path, use_pyarrow=True, **how) as (_, reader):
+            for batch in reader:
+                yield batch.column(batch.schema.get_field_index(column)).to_pylist()
+
+
 def extent_of(file: VectorFile) -> Box | None:
     """Return the box around all features, from the header if it has one; None if there are none."""
     try:

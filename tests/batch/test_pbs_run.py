@@ -29,6 +29,7 @@ def write_site(folder: Path, **changes: object) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_print_script_writes_and_submits_nothing(small_world: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, small_world)
     shown = oso("submit", config, "--site", write_site(tmp_path), "--print-script")

@@ -105,9 +105,11 @@ def test_a_chain_takes_turns() -> None:
         "predict",
         "until-predict",
         "cells",
+        "until-angles",
+        "series",
         "finish",
     ]
-    assert [link.elements for link in links] == [None, 20, None, 20, None, 20, None, 20, None]
+    assert [link.elements for link in links] == [*[None, 18] * 5, None]
     names = [stage.name for stage in STAGES]
     assert links[4].arguments == ("--until", names[names.index("predict") - 1])
     pilot = site.model_copy(update={"mode": "pilot"})
@@ -137,7 +139,7 @@ def test_jobs_ask_for_no_more_than_their_tasks_can_use() -> None:
     assert " --workers 1 " in one_core
 
 
-@pytest.mark.parametrize(("most", "elements"), [(100, 23), (40, 8), (1000, 40)])
+@pytest.mark.parametrize(("most", "elements"), [(100, 18), (40, 6), (1000, 40)])
 def test_no_more_jobs_wait_in_the_queue_than_the_site_allows(most: int, elements: int) -> None:
     site = full_site("slurm").model_copy(update={"jobs": 40, "max_queued": most})
     links = chain_of(STAGES, site, {})

@@ -82,6 +82,7 @@ def test_a_full_disk_is_named_with_the_space_that_is_left(small_disk: Path) -> N
     publish_bytes(final, bytes(1_000_000))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     row=13,
     injected="the disk of the run folder full, by a limit on files",
@@ -117,6 +118,7 @@ def test_one_unit_without_space(toy: Toy) -> None:
     assert (ended.code, ended.summary["done"]) == (0, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     row=15,
     injected="TMPDIR on a full disk",

@@ -49,6 +49,7 @@ class Saboteur:
             self.act(self.band)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("act", "code"),
     [

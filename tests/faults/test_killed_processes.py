@@ -127,6 +127,7 @@ def test_killed_between_file_and_commit(toy: Toy, point: str) -> None:
     sound(toy)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     row=3,
     injected="SIGKILL between rename and sidecar of a file that replaces an older one",

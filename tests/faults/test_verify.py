@@ -74,6 +74,7 @@ def test_everything_is_named_at_once(world: World) -> None:
     assert not len(verify_run(world.run_dir).problems)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -38,6 +38,7 @@ def config_on(folder: Path, world: Path, learning: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_example_of_the_page_conforms(package: Path) -> None:
     done = python_with(package, "-m", "pytest", "-q", "-p", "no:cacheprovider", package)
     assert done.returncode == 0, done.stdout

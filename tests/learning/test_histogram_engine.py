@@ -357,6 +357,7 @@ def digits(seed: int) -> tuple[Features, Codes]:
     return features, data.target[order].astype(np.int32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "classes"])
 @pytest.mark.parametrize("min_leaf", [1, 5])
 def test_as_accurate_as_scikit_learn(name: str, min_leaf: int) -> None:

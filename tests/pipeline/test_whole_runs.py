@@ -229,6 +229,7 @@ def test_report_command_names_the_report(finished: Path) -> None:
     assert oso("report", run_dir(finished)).strip().endswith("report.html")
 
 
+@pytest.mark.slow
 def test_2_17_status_and_report_of_a_run_of_another_user(finished: Path) -> None:
     nobody, folder = as_nobody(), run_dir(finished)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
@@ -258,6 +259,7 @@ def test_maps_do_not_depend_on_block_size(
     assert digests(tmp_path / "run") == digests(run_dir(finished))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(row=47, injected="1 and 2 workers", outcome="maps equal byte for byte")
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_maps_do_not_depend_on_workers(
@@ -314,6 +316,7 @@ def test_strata_have_models_of_their_own(small_world: Path, tmp_path: Path) -> N
     assert overall_accuracy(tmp_path / "run") > 0.5
 
 
+@pytest.mark.slow
 def test_an_area_is_the_full_map_cut_out(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(run_dir(finished), tmp_path / "run")
     with rasterio.open(run_dir(finished) / "maps" / LAYERS[0], driver="GTiff") as source:

@@ -166,6 +166,7 @@ def test_soft_votes_are_the_probabilities_of_scikit_learn(
     assert np.abs(confidence - 100 * expected.max(axis=1)).max() <= 0.5001
 
 
+@pytest.mark.slow
 def test_soft_votes_of_thousands_of_trees() -> None:
     reference = fitted(3, span=40, max_depth=3, max_features=1, n_estimators=2000)
     pixels = np.random.default_rng(4).integers(-40, 41, (130, 6)).astype(np.int16)

@@ -57,6 +57,7 @@ def contents(planned: Any) -> list[bytes]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     row=47, injected="cells of another size, in any order", outcome="maps equal byte for byte"
 )

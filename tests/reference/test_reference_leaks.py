@@ -74,6 +74,7 @@ def prepared(given_ilots: geopandas.GeoDataFrame, folder: Path) -> geopandas.Geo
     return geopandas.GeoDataFrame(read_small(paths), geometry=shapes, crs=2154)
 
 
+@pytest.mark.slow
 @settings(max_examples=2, deadline=None)
 @given(
     seed=st.integers(0, 10_000),

@@ -62,6 +62,7 @@ rings = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     drawn=st.lists(

@@ -124,6 +124,7 @@ def test_no_file_of_an_encrypted_run_tells_the_key(world: World, cluster: Cluste
     assert files_with_keys(cluster.keys, world.run_dir), "it would be found"
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     row=5,
     injected="SIGKILL of a scheduler in a process of its own while tasks are in flight",
@@ -178,6 +179,7 @@ def test_unfit_workers_are_refused(
     assert not (world.run_dir / "numbers").exists()
 
 
+@pytest.mark.slow
 def test_scheduler_without_workers_ends_the_run(world: World, cluster: Cluster) -> None:
     with pytest.raises(EnvironmentFailure, match="has had no worker for"):
         world.run(cluster.executor(no_workers_timeout_min=0.05))

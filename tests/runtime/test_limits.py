@@ -151,6 +151,7 @@ class TestMark:
 class TestEnforced:
     """On workers that are killed when they use more than they may."""
 
+    @pytest.mark.slow
     @pytest.mark.fault(
         row=11,
         injected="a task that takes more memory than its worker may",
@@ -166,6 +167,7 @@ class TestEnforced:
         assert "set `runtime.memory_per_worker_gb` higher" in results[greedy.name].error
         assert not list((tmp_path / FOLDER).glob(f"{task.key}*"))
 
+    @pytest.mark.slow
     @pytest.mark.fault(
         row=9,
         injected="a task past its deadline",

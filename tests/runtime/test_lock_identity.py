@@ -126,6 +126,7 @@ NAMES += ("todo", "ended", "failed", "seconds", "error", "peers_s", "ts")
 OBJECTS = st.dictionaries(st.sampled_from(NAMES), ODD)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(ODD, OBJECTS), good=st.booleans())
 def test_2_16_odd_json_in_lock_log_progress_and_signs(

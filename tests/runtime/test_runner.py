@@ -252,6 +252,7 @@ def test_cluster_bounds_its_queue_serves_on_loopback_and_survives_deaths(
     assert max(watch.groups) == 1, "one group for all, or dask sends every task at once"
 
 
+@pytest.mark.slow
 @pytest.mark.fault(
     row=9,
     injected="a task that sleeps for ever",

@@ -260,6 +260,7 @@ run_shown(planner, Selection())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["serial", "local"])
 def test_what_does_not_end_within_the_grace_is_dropped(world: World, executor: str) -> None:
     (world.trouble / "hang-2").touch()

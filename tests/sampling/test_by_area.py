@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,6 +121,7 @@ def margin(pixels: int) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     height=st.integers(1, SIZE // 2),

@@ -61,6 +61,7 @@ def pixels(world: World, polygons: gpd.GeoDataFrame, erode_m: float) -> pd.DataF
     return truth(world, world.spec.tiles[0]).sjoin(shapes, predicate="within")
 
 
+@pytest.mark.slow
 def test_parcels_have_the_crops_and_flaws(world: World, databases: Databases) -> None:
     parcels = gpd.read_file(databases.parcels)
     assert databases.parcels.parent.name == "RPG_2-0_SHP_LAMB93_R32-2018"

@@ -34,6 +34,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(files)}
 
 
+@pytest.mark.slow
 def test_past_year_is_deterministic_and_leaves_the_year_of_the_map_alone(
     two_years: SimulatedWorld, tmp_path: Path
 ) -> None:

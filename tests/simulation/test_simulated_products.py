@@ -61,6 +61,7 @@ def text(root: ET.Element, path: str) -> str:
     return found.strip()
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_other_seed_other_bytes(tiny: SimulatedWorld, tmp_path: Path) -> None:
     again = simulate(tmp_path / "again", WorldSpec.tiny())
     assert digests(again.products.parent) == digests(tiny.products.parent)

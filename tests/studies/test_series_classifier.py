@@ -195,6 +195,7 @@ def test_searches_and_folds_of_scikit_learn_take_it(table: pd.DataFrame) -> None
     np.testing.assert_array_equal(again.predict(table), search.predict(table))
 
 
+@pytest.mark.slow
 def test_adaptation_is_that_of_the_chain(table: pd.DataFrame) -> None:
     past = oso.simulate_series(105, year=2017, delay_days=-25, seed=1)
     known = table["code"].where(table["crop"] == "vineyard")

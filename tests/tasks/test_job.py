@@ -285,3 +285,13 @@ def test_a_job_of_another_version_is_refused_with_the_fields_that_differ() -> No
     state = dict(vars(Job()))
     with pytest.raises(TypeError, match=r"a Job of another version.*differs in the fields colour"):
         Job().__setstate__({**state, "colour": "red"})
+
+
+def test_a_folder_that_is_gone_is_made_again_though_its_list_is_there(tmp_path: Path) -> None:
+    task = replace(task_of(toy()), run_dir=tmp_path, outputs=("store.zarr.sha256",))
+    (tmp_path / "store.zarr").mkdir()
+    assert do(task).status == "done"
+    assert task.commit_record() is not None
+    (tmp_path / "store.zarr").rmdir()
+    assert task.commit_record() is None
+    assert task.state().status == "new"

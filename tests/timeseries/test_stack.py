@@ -132,6 +132,7 @@ def test_decoding_by_cf_gives_the_formula_of_the_index(products) -> None:
     assert float(stack.B4.max()) <= 0.9
 
 
+@pytest.mark.slow
 def test_row_061_a_tile_is_opened_in_its_own_coordinate_system(
     shared_data: Path, tmp_path: Path, reads: list[Path]
 ) -> None:
@@ -158,6 +159,7 @@ def test_row_061_a_tile_is_opened_in_its_own_coordinate_system(
     np.testing.assert_array_equal(again.NDVI[:, 30:33, 10:13], nine[rows])
 
 
+@pytest.mark.slow
 def test_opens_the_path_of_a_configuration(shared_data: Path) -> None:
     stack = oso_pipeline.open_stack(CONFIG, "31UES")
     assert stack.NDVI.dims == ("time", "y", "x")
@@ -167,6 +169,7 @@ def test_opens_the_path_of_a_configuration(shared_data: Path) -> None:
     assert few.sizes["feature"] == stack.sizes["time"]
 
 
+@pytest.mark.slow
 def test_the_old_form_says_what_to_use_instead(shared_data: Path) -> None:
     with pytest.warns(DeprecationWarning, match="flat=True"):
         stack = stack_module.open_stack(CONFIG, "31UES")

@@ -50,7 +50,8 @@ def _views(documents: Documents) -> npt.NDArray[np.float64] | None:
     check_sizes(store, info, sizes)
     with damage_as(UnreadableRaster, "it cannot be read"), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(gdal_folder(store, VIEWS), driver=ZARR) as source:
+        folder = gdal_folder(store, VIEWS)
+        with rasterio.open(folder, driver=ZARR) as source:
             return np.asarray(source.read(1), dtype=np.float64)
 
 

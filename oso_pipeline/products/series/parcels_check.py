@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.parquet as pq
-import pyogrio
 import shapely
 
 from oso_pipeline.config.model import Config
@@ -16,8 +14,7 @@ from oso_pipeline.config.series import Parcels as ParcelsSection
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.products.series.parcels_polygons import names_of, vector_of
 from oso_pipeline.vectors.damage import UNREADABLE
-from oso_pipeline.vectors.looks import extent_of, feature_boxes, meets
-from oso_pipeline.vectors.stand_ins import readable
+from oso_pipeline.vectors.looks import column_pieces, extent_of, feature_boxes, meets
 from oso_pipeline.vectors.vector_files import VectorFile
 from oso_pipeline.vectors.vector_schema import Schema
 from oso_pipeline.vectors.whereabouts import Ground, Subject, box_text, elsewhere
@@ -123,13 +120,5 @@ def _check_names(
 
 def _columns(file: VectorFile, schema: Schema, name: str) -> Iterator[npt.NDArray[np.object_]]:
     """Yield the values of a column as text, piece by piece; no shape is read."""
-    if file.path.suffix.lower() == ".parquet":
-        with pq.ParquetFile(file.path) as source:
-            for batch in source.iter_batches(columns=[name]):
-                yield names_of(batch.column(0).to_pylist())
-        return
-    with readable(file.path) as path:
-        how = {"layer": schema.layer, "columns": [name], "read_geometry": False}
-        with pyogrio.open_arrow(path, use_pyarrow=True, **how) as (_, reader):
-            for batch in reader:
-                yield names_of(batch.column(batch.schema.get_field_index(name)).to_pylist())
+    for piece in column_pieces(file, schema, name):
+        yield names_of(piece)

@@ -25,6 +25,7 @@ def evaluated(setting: Setting, seeds: int, protocol: Protocol = BRIEF) -> Setti
     return summarise(setting, [run_trial(setting, protocol, seed) for seed in range(seeds)])
 
 
+@pytest.mark.slow
 def test_a_pair_of_years_gains_and_a_placebo_does_not_adapt(shared_data: Path) -> None:
     survey = CentralAsia(shared_data / FIELDS)
     past, now = survey.domain(2016, "Fergana"), survey.domain(2018, "Fergana")
