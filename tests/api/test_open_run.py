@@ -210,7 +210,6 @@ def test_run_prints_nothing_and_goes_on(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.slow
 def test_a_run_begins_with_the_samples_of_another(small_run: Path, tmp_path: Path) -> None:
     config = oso.load_config(small_run, {"run_dir": tmp_path / "run"})
     with warnings.catch_warnings():

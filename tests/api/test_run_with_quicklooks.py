@@ -6,13 +6,11 @@ import shutil
 import warnings
 from pathlib import Path
 
-import pytest
 from support.report_tools import Page
 
 import oso_pipeline as oso
 
 
-@pytest.mark.slow
 def test_pictures_are_added_to_a_finished_run(small_run: Path, tmp_path: Path) -> None:
     shutil.copytree(small_run.parent / "run", tmp_path / "run", symlinks=True)
     settings = {"run_dir": tmp_path / "run", "report.quicklooks": True}
