@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from support import ROOT
 from support.pipeline_tools import digests, write_config
@@ -20,6 +21,7 @@ from oso_pipeline.runtime.batch.chain import Link
 from oso_pipeline.runtime.batch.script import JobFolder, script_of
 from oso_pipeline.runtime.batch.submit import submit
 from oso_pipeline.runtime.executors.tls import make_keys
+from oso_pipeline.runtime.folder.holder import Holder
 from oso_pipeline.runtime.folder.lock import lock_path
 from oso_pipeline.runtime.shard import Shard
 
@@ -72,8 +74,13 @@ def test_arrays_make_the_same_map_though_elements_run_out_of_time_and_are_cancel
 
     # As Slurm does some minutes before the walltime: the element stops and is put back.
     first = lock_path(run, Shard(1, 2))
-    wait_until(first.exists, 400, words)
+    wait_until(lambda: Holder.read(first), 400, words, pause_s=0.02)
+    # Held until the signal is there: its only task is a matter of seconds.
+    element = _process_of(first)
+    element.suspend()
     slurm.call("scancel", "--signal=USR1", "--batch", f"{pixels}_1")
+    time.sleep(2)
+    element.resume()
     wait_until(lambda: "stopped before all was done" in words(), 60, words)
     show = ("scontrol", "show", "job", f"{pixels}_1")
     wait_until(lambda: "Restarts=1" in slurm.call(*show), 60, words)
@@ -105,6 +112,13 @@ def test_arrays_make_the_same_map_though_elements_run_out_of_time_and_are_cancel
     assert made == digests(tmp_path / "alone" / "run"), words()
     assert "nobody is at work" not in oso("status", run)
     assert not [*run.rglob("*.lock")]
+
+
+def _process_of(lock: Path) -> psutil.Process:
+    """Return the process that holds a lock."""
+    holder = Holder.read(lock)
+    assert holder is not None
+    return psutil.Process(holder.pid)
 
 
 def test_bad_input_ends_the_chain_and_nothing_waits_for_ever(

@@ -127,14 +127,17 @@ class Slurm:
 
 
 def wait_until(
-    holds: Callable[[], object], seconds: float, explain: Callable[[], str] = lambda: ""
+    holds: Callable[[], object],
+    seconds: float,
+    explain: Callable[[], str] = lambda: "",
+    pause_s: float = 0.3,
 ) -> None:
     """Wait until something holds; raise TimeoutError with an explanation when it does not."""
     ends = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > ends:
             raise TimeoutError(explain())
-        time.sleep(0.3)
+        time.sleep(pause_s)
 
 
 def _free_ports(count: int) -> list[int]:
