@@ -49,7 +49,7 @@ def check_parcels(config: Config, section: ParcelsSection) -> Problems:
     try:
         _check_names(file, schema, section, problems)
     except UNREADABLE:
-        return problems  # said by whoever reads the shapes
+        return problems  # reading the shapes reports it
     ground = Ground(config.imagery.tiles, config.map.epsg)
     if not meets(file, ground.boxes(schema.crs)):
         extent = extent_of(file)
