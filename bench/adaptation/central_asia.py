@@ -1,7 +1,6 @@
-"""Fields of Uzbekistan and Tajikistan: NDVI of MODIS at 23 days of four years.
+"""Fields of Uzbekistan and Tajikistan by year and region as domains.
 
-Survey of Remelgado et al. (2020, doi:10.1038/s41597-020-00591-2). A field has one series; the
-crops of a year are coded in its own way, so they are brought to common classes first.
+See :mod:`bench.accuracy.central_asia`.
 """
 
 from __future__ import annotations
@@ -11,40 +10,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 
+from bench.accuracy.central_asia import DAYS, central_asia, harmonised, read_fields, untouched
 from oso_pipeline.adaptation.space import SeriesSpace
 from oso_pipeline.core.errors import Problems
 from oso_pipeline.studies.adaptation.domain import Domain
 from oso_pipeline.studies.adaptation.setting import Kind, Rule, Setting
-from oso_pipeline.timeseries.gapfill import gapfill
-
-DAYS = tuple(range(1, 354, 16))
-_WOODY = ("orchard", "vineyard")
-_VEGETABLES = (
-    "vegetables", "carrots", "tomatoes", "onions", "cabbages", "melons", "potatoes", "potato",
-    "pumpkin", "beans",
-)  # fmt: skip
-
-
-def harmonised(label: str) -> str:
-    """Return the common class of a crop: that of the main crop, first in the name.
-
-    Examples
-    --------
-    >>> harmonised("wheat-maize"), harmonised("vineyard"), harmonised("onions-maize")
-    ('wheat', 'woody', 'vegetables')
-    """
-    main = label.split("-")[0]
-    if main in _WOODY:
-        return "woody"
-    return "vegetables" if main in _VEGETABLES else main
-
-
-def untouched(label: str) -> str:
-    """Return the label of the survey, which changes with the year, but for woody crops."""
-    return "woody" if label in _WOODY else label
+from oso_pipeline.studies.learners.samples import LabelledSamples
 
 
 @dataclass(frozen=True)
@@ -54,7 +27,7 @@ class CentralAsia:
     Parameters
     ----------
     path
-        ``fields.parquet``.
+        Folder of the sample data.
     raw
         Keep the labels as they were written, which are not consistent between years.
     """
@@ -66,15 +39,15 @@ class CentralAsia:
     @cached_property
     def rule(self) -> Rule:
         """Classes and which of them is perennial."""
-        names = dict(enumerate(sorted(set(self._names)), start=1))
+        names = self._samples.classes
         return Rule(names, tuple(code for code, name in names.items() if name == "woody"))
 
     def domain(self, year: int, region: str | None = None) -> Domain:
         """Return the fields of a year, of one region or of all."""
-        rows = (self._table["year"] == str(year)).to_numpy()
+        rows = self._samples.columns["year"] == str(year)
         name = f"all {year}" if region is None else f"{region} {year}"
         if region is not None:
-            rows &= (self._table["region"] == region).to_numpy()
+            rows &= self._samples.columns["region"] == region
         return self._all.take(rows, name)
 
     def setting(self, name: str, kind: Kind, sources: Sequence[Domain], target: Domain) -> Setting:
@@ -85,32 +58,19 @@ class CentralAsia:
         return made
 
     @cached_property
-    def _table(self) -> gpd.GeoDataFrame:
-        return gpd.read_parquet(self.path)
-
-    @cached_property
-    def _names(self) -> list[str]:
-        name = untouched if self.raw else harmonised
-        return [name(label) for label in self._table["label_1"]]
+    def _samples(self) -> LabelledSamples:
+        return central_asia(self.path, untouched if self.raw else harmonised).samples
 
     @cached_property
     def _all(self) -> Domain:
-        values = self._table[[f"doy{day:03d}" for day in DAYS]].to_numpy(np.float64)
-        clear = np.isfinite(values)
-        days = np.array(DAYS, np.int32)
-        scaled = np.rint(np.where(clear, values, 0) * 10_000).astype(np.int16)
-        filled, _ = gapfill(scaled.T[:, None, :], clear.T.copy(), days, days)
-        code = {name: number for number, name in self.rule.classes.items()}
-        outlines = self._table.geometry.to_numpy()
-        # Surveyed twice, a field has two rows and one outline.
-        same = self._table.geometry.to_wkb()
-        _, polygons = np.unique(same.to_numpy(), return_inverse=True)
+        found = self._samples
+        outlines = read_fields(self.path).geometry.to_numpy()
         return Domain(
             "all",
             SeriesSpace.plain(DAYS),
-            np.ascontiguousarray(filled[:, 0, :].T),
-            np.array([code[name] for name in self._names], np.int32),
-            polygons.astype(np.int64),
+            found.features,
+            found.codes,
+            found.polygons,
             np.asarray(outlines, dtype=object),
         )
 

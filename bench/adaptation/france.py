@@ -1,60 +1,29 @@
-"""Parcels of the RPG 2023 in two regions, with ten-day Sentinel-2 series of 9 bands.
-
-Beauce and Maine (30UYU and what adjoins it) against the Gironde (30TYP). One pixel a parcel.
-"""
+"""Parcels of France in two regions as domains: see :mod:`bench.accuracy.france`."""
 
 from __future__ import annotations
 
-import csv
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.accuracy.france import france
 from oso_pipeline.adaptation.space import SeriesSpace
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.studies.adaptation.domain import Domain
 from oso_pipeline.studies.adaptation.setting import Rule, Setting
-from oso_pipeline.timeseries.feature_layout import FeatureLayout
-from oso_pipeline.timeseries.features import block_features
-from oso_pipeline.timeseries.series import BlockSeries
 
-INDICES = ("NDVI", "NDWI", "brightness")
 PERENNIAL = (13, 14, 15)
 """Grassland, orchards and vineyards of the nomenclature of 23 classes."""
-_SEASON = date(2022, 9, 1), date(2023, 12, 31)
 
 
 def parcels(data: Path) -> tuple[Domain, npt.NDArray[np.str_], Rule]:
     """Return all parcels of a known class as one domain, the tile of each, and the classes."""
-    with np.load(data / "france_parcels_2023.npz", allow_pickle=False) as file:
-        values, dates, label = file["X"], file["dates"].astype("datetime64[D]"), file["label"]
-        tile, names, nodata = file["tile"], file["bands"], int(file["nodata"])
-    code = np.array([_codes(data).get(str(one), 0) for one in label], np.int32)
-    clear = ~(values == nodata).any(axis=2)
-    usable = clear.any(axis=1) & (code > 0)
-    layout = FeatureLayout.optical(
-        tuple(f"B{name[1:].lstrip('0')}" for name in names),
-        tuple(day for day in dates.tolist() if _SEASON[0] <= day <= _SEASON[1]),
-        INDICES,
-    )
-    series = BlockSeries.of(
-        np.where(clear[..., None], values, 0)[usable].transpose(1, 2, 0).astype(np.int16),
-        clear[usable].T,
-        dates.astype(np.int32),
-    )
+    found = france(data).samples
     everything = Domain(
-        "France",
-        SeriesSpace.of(layout),
-        np.ascontiguousarray(block_features(series, layout)[0].T),
-        code[usable],
-        np.flatnonzero(usable).astype(np.int64),
+        "France", SeriesSpace.of(found.layout), found.features, found.codes, found.polygons
     )
-    known = load_nomenclature("oso23").by_code
-    classes = {one: known[one].name_en for one in sorted(set(code[usable].tolist()))}
-    return everything, tile[usable], Rule(classes, PERENNIAL)
+    return everything, found.columns["region"], Rule(found.classes, PERENNIAL)
 
 
 def region_pairs(data: Path) -> list[Setting]:
@@ -67,9 +36,3 @@ def region_pairs(data: Path) -> list[Setting]:
         for a, b in ((south, north), (north, south))
     ]
     return [one for one in made if one is not None]
-
-
-def _codes(data: Path) -> dict[str, int]:
-    """Return the class of 23 of each label of the data, where there is one."""
-    with (data / "nomenclatures" / "worldcereal_to_oso.csv").open(encoding="utf-8") as file:
-        return {row["label"]: int(row["oso23"]) for row in csv.DictReader(file) if row["oso23"]}

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from bench import ONE_THREAD, PROJECT, WORK
-from bench.adaptation import flanders
+from bench.accuracy.flanders import prepare
 from bench.adaptation.page import FIGURES, PAGE, write
 from bench.adaptation.settings import all_settings
 from oso_pipeline.studies.adaptation.summary import SettingSummary, summarise
@@ -42,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     work = WORK / "adaptation"
-    flanders.prepare(options.data, work)
+    prepare(options.data, work)
     names = [name for name in all_settings(options.data, work) if options.only in name]
     os.environ.update(ONE_THREAD)  # for the workers: threads of linear algebra only wait here
     found: dict[str, SettingSummary] = {}

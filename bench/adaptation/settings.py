@@ -16,15 +16,14 @@ from oso_pipeline.studies.adaptation.setting import Setting
 
 @cache
 def all_settings(data: Path, work: Path) -> dict[str, Setting]:
-    """Return every setting; :func:`bench.adaptation.flanders.prepare` has been called before."""
+    """Return every setting; :func:`bench.accuracy.flanders.prepare` has been called before."""
     made = chain(real(data, work), controlled(data))
     return {setting.name: setting for setting in made}
 
 
 def real(data: Path, work: Path) -> Iterator[Setting]:
     """Yield pairs of years, of regions, and of both."""
-    fields = data / "central_asia_fields" / "fields.parquet"
-    survey, raw = CentralAsia(fields), CentralAsia(fields, raw=True)
+    survey, raw = CentralAsia(data), CentralAsia(data, raw=True)
     yield from central_asia.year_pairs(survey)
     past = [raw.domain(2015), raw.domain(2016)]
     yield raw.setting("all 15+16->18, labels as written", "stress", past, raw.domain(2018))
@@ -35,7 +34,7 @@ def real(data: Path, work: Path) -> Iterator[Setting]:
 
 def controlled(data: Path) -> Iterator[Setting]:
     """Yield halves of one year and region, as they are and changed."""
-    survey = CentralAsia(data / "central_asia_fields" / "fields.parquet")
+    survey = CentralAsia(data)
     places = ((2015, "Khorezm"), (2016, "Fergana"), (2016, "Samarkand"), (2018, "Kashkadarya"))
     grounds = {region: Ground(survey.domain(year, region), survey.rule) for year, region in places}
     parcels, _, rule = france.parcels(data)

@@ -17,7 +17,6 @@ from oso_pipeline.studies.adaptation.setting import Setting
 from oso_pipeline.studies.adaptation.summary import SettingSummary, group, summarise
 from oso_pipeline.studies.adaptation.trial import Protocol, run_trial
 
-FIELDS = "central_asia_fields/fields.parquet"
 BRIEF = Protocol(methods=STUDENTS)
 
 
@@ -27,7 +26,7 @@ def evaluated(setting: Setting, seeds: int, protocol: Protocol = BRIEF) -> Setti
 
 @pytest.mark.slow
 def test_a_pair_of_years_gains_and_a_placebo_does_not_adapt(shared_data: Path) -> None:
-    survey = CentralAsia(shared_data / FIELDS)
+    survey = CentralAsia(shared_data)
     past, now = survey.domain(2016, "Fergana"), survey.domain(2018, "Fergana")
     found = evaluated(survey.setting("Fergana 2016->2018", "year", [past], now), 2)
     assert found.gap > 15
@@ -40,7 +39,7 @@ def test_a_pair_of_years_gains_and_a_placebo_does_not_adapt(shared_data: Path) -
 
 
 def test_trials_are_reproducible(shared_data: Path) -> None:
-    survey = CentralAsia(shared_data / FIELDS)
+    survey = CentralAsia(shared_data)
     years = survey.domain(2017, "Fergana"), survey.domain(2018, "Fergana")
     setting = survey.setting("Fergana 2017->2018", "year", years[:1], years[1])
     short = replace(BRIEF, methods=STUDENTS[:1], shares=replace(BRIEF.shares, parts=2))
@@ -51,7 +50,7 @@ def test_trials_are_reproducible(shared_data: Path) -> None:
 
 
 def test_changes_of_series_do_what_they_say(shared_data: Path) -> None:
-    survey = CentralAsia(shared_data / FIELDS)
+    survey = CentralAsia(shared_data)
     domain = survey.domain(2017, "Fergana")
     late = changes.changed(domain, CHANGES["delay 15 d"], 0)
     weight = 15 / 16  # dates are 16 days apart
@@ -65,7 +64,7 @@ def test_changes_of_series_do_what_they_say(shared_data: Path) -> None:
 
 @pytest.mark.slow
 def test_year_pairs_gain_and_none_loses(shared_data: Path, tmp_path: Path) -> None:
-    survey = CentralAsia(shared_data / FIELDS)
+    survey = CentralAsia(shared_data)
     found = [evaluated(setting, 2) for setting in year_pairs(survey) if setting.perennial]
     student, alone = group(found, "student"), group(found, "student, no label")
     assert student is not None

@@ -1,0 +1,1 @@
+"""Comparing learners and feature sets on labelled samples, by whole polygons."""
