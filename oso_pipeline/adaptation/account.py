@@ -169,7 +169,8 @@ def _mean_series(space: SeriesSpace, table: Features) -> Floats:
     """Return the mean of each band and index by date, shape ``(band or index, date)``."""
     mean, n_days = table.mean(axis=0), len(space.days)
     bands = mean[: space.n_series].reshape(n_days, len(space.bands)).T
-    indices = mean[space.n_series :].reshape(len(space.indices), n_days)
+    last = space.n_series + n_days * len(space.indices)
+    indices = mean[space.n_series : last].reshape(len(space.indices), n_days)
     return np.concatenate([bands, indices]).round(3)
 
 

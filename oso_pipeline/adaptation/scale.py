@@ -35,15 +35,15 @@ class Scale:
         Raises
         ------
         ValueError
-            If the space has indices, which are defined on int16 reflectances, and a table holds
-            other values.
+            If the space has indices or derived features, which are defined on int16 reflectances,
+            and a table holds other values.
         """
         if all(_fits(table) for table in tables):
             return cls()
-        if space.indices:
+        if not space.is_plain:
             raise ValueError(
-                "indices are computed from int16 reflectances, the table holds other values; "
-                "give int16, or a space of series without indices"
+                "indices and derived features are computed from int16 reflectances, the table "
+                "holds other values; give int16, or a space of series of bands alone"
             )
         bands = [space.by_band(table) for table in tables if len(table)]
         low = np.min([b.min(axis=(0, 1)) for b in bands], axis=0).astype(np.float64)

@@ -82,7 +82,7 @@ def _places(days, delay, low, weight):  # type: ignore[no-untyped-def]
 
 @kernel
 def write_indices(plan, n_bands, table):  # type: ignore[no-untyped-def]
-    """Compute the indices of all samples from their bands, with the kernel of the block reader.
+    """Compute all but the bands of samples from these, with the kernel of the block reader.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def write_indices(plan, n_bands, table):  # type: ignore[no-untyped-def]
     n_bands
         Number of bands.
     table
-        int16, shape ``(sample, feature)``; the columns of indices are written.
+        int16, shape ``(sample, feature)``; all columns after those of the bands are written.
     """
     n_features = table.shape[1]
     scratch = FeatureRows(aligned(2 * n_features * CHUNK).view(np.int16))

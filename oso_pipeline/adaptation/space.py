@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from oso_pipeline.adaptation.options import AdaptationOptions
 from oso_pipeline.adaptation.series_kernels import Moves, move_bands, write_indices
+from oso_pipeline.core.families import FAMILIES
 from oso_pipeline.core.indices import lacking
 from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -23,11 +24,11 @@ _ROWS_OF_QUANTILE = 20_000
 
 @dataclass(frozen=True)
 class SeriesSpace:
-    """The dates, bands and indices behind the columns of a table.
+    """The dates, bands, indices and derived features behind the columns of a table.
 
     Columns are in the order of
     :class:`~oso_pipeline.timeseries.feature_layout.FeatureLayout`: for each date all bands, then
-    each index for all dates. Seasons of different years share a space when
+    each index for all dates, then derived features. Seasons of different years share a space when
     their dates fall on the same days of the season; day 0 is the first date.
 
     Parameters
@@ -38,6 +39,8 @@ class SeriesSpace:
         Names of the bands.
     indices
         Names of the indices, recomputed from the bands whenever these change.
+    derived
+        Families of derived features, likewise recomputed.
 
     Raises
     ------
@@ -48,6 +51,7 @@ class SeriesSpace:
     days: tuple[int, ...]
     bands: tuple[str, ...]
     indices: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.days or not self.bands:
@@ -63,7 +67,8 @@ class SeriesSpace:
         """Return the space of the features of a configuration, int16 values."""
         group = layout.series
         days = [int(day) for day in group.days]
-        return cls(tuple(day - days[0] for day in days), group.bands, group.indices)
+        since = tuple(day - days[0] for day in days)
+        return cls(since, group.bands, group.indices, group.derived)
 
     @classmethod
     def plain(cls, days: tuple[int, ...], n_bands: int = 1) -> SeriesSpace:
@@ -73,7 +78,13 @@ class SeriesSpace:
     @property
     def size(self) -> int:
         """Number of columns."""
-        return len(self.days) * (len(self.bands) + len(self.indices))
+        n_channels, n_dates = len(self.bands) + len(self.indices), len(self.days)
+        return n_channels * (n_dates + sum(FAMILIES[name].rows(n_dates) for name in self.derived))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether bands are all there is; anything else is computed from int16 values of them."""
+        return not (self.indices or self.derived)
 
     @property
     def n_series(self) -> int:
@@ -88,12 +99,12 @@ class SeriesSpace:
     def shift(self, table: Table, days: float | npt.NDArray[np.floating]) -> Table:
         """Delay series: ``X'(t) = X(t - days)``, linear between dates, the ends held.
 
-        Indices are computed again from the moved bands.
+        Indices and derived features are computed again from the moved bands.
 
         Parameters
         ----------
         table
-            int16, or floating without indices, shape ``(sample, feature)``.
+            int16, or floating if the space is plain, shape ``(sample, feature)``.
         days
             One delay for all samples, or one each, shape ``(sample,)``.
 
@@ -157,12 +168,12 @@ class SeriesSpace:
     def _moved(self, table: Table, moves: Moves) -> Table:
         self._require(table)
         rounded = np.issubdtype(table.dtype, np.integer)
-        if (self.indices or rounded) and table.dtype != np.int16:
+        if (rounded or not self.is_plain) and table.dtype != np.int16:
             raise ValueError(f"whole numbers and indices must be int16, got {table.dtype}")
         out = np.empty_like(table, order="C")
         days = np.array(self.days, np.float32)
         move_bands(table, days, len(self.bands), moves, rounded, out)
-        if self.indices:
+        if not self.is_plain:
             write_indices(self._plan, len(self.bands), out)
         return out
 
@@ -177,7 +188,8 @@ class SeriesSpace:
     @cached_property
     def _plan(self) -> Recipe:
         days = np.array(self.days, np.int32)
-        return recipe(days, days, index_plan(self.indices, self.bands, SENTINEL2))
+        plan = index_plan(self.indices, self.bands, SENTINEL2)
+        return recipe(days, days, plan, self.derived)
 
 
 @dataclass(frozen=True, eq=False)

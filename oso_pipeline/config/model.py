@@ -32,6 +32,7 @@ from oso_pipeline.config.section import Section, doubles
 from oso_pipeline.config.series import Series
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.dates import DateGrid
+from oso_pipeline.core.families import FAMILIES
 from oso_pipeline.core.indices import INDICES, lacking
 from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.core.tiles import Tile
@@ -39,9 +40,11 @@ from oso_pipeline.core.tiles import Tile
 if TYPE_CHECKING:
     BandName: TypeAlias = str
     IndexName: TypeAlias = str
+    FamilyName: TypeAlias = str
 else:
     BandName = Literal[SENTINEL2.names]
     IndexName = Literal[tuple(INDICES)]
+    FamilyName = Literal[tuple(FAMILIES)]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 MAX_NAME = 100
@@ -126,6 +129,11 @@ class Features(Section):
 
     indices: tuple[IndexName, ...] = tuple(INDICES)
     """Indices computed on every date of the grid, in this order."""
+    derived: tuple[FamilyName, ...] = ()
+    """Families of features computed from the gap-filled series of each band and index, in this
+    order. relative: each value less the mean of the series, divided by its standard deviation.
+    harmonics: mean, and amplitude and phase of three terms of a Fourier series over the season, a
+    phase as its cosine and sine."""
 
 
 class Strata(Section):
@@ -369,16 +377,17 @@ class Config(Section):
     def _not_in_ids(self) -> dict[str, Any]:
         """Leave out what ids do not contain, so that they stay what they were.
 
-        These are a day that is not given, and all but the first of the readers by default. Which
-        readers matter follows from the products, and those are in the keys of the tasks. What is
-        copied changes no result.
+        These are a day and derived features that are not given, and all but the first of the
+        readers by default. Which readers matter follows from the products, and those are in the
+        keys of the tasks. What is copied changes no result.
         """
         imagery: dict[str, Any] = {"cache": True}
         if not self.imagery.as_of:
             imagery["as_of"] = True
         if self.imagery.readers == built_in_readers():
             imagery["readers"] = dict.fromkeys(range(1, len(self.imagery.readers)), True)
-        return {"imagery": imagery}
+        features = {} if self.features.derived else {"features": {"derived": True}}
+        return {"imagery": imagery, **features}
 
     @property
     def run_id(self) -> str:

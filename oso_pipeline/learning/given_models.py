@@ -164,7 +164,7 @@ def _compare(model: Description, config: Config, problems: Problems) -> None:
     theirs, ours = ([_undated(g) for g in one.groups] for one in (model.layout, layout))
     if theirs != ours:
         message = f"the model expects {'; '.join(theirs)}, the configuration has {'; '.join(ours)}"
-        hint = f"imagery.bands and features.indices: {_OF_THE_MODELS}"
+        hint = f"imagery.bands and features: {_OF_THE_MODELS}"
         problems.error("E-MODEL-FEATURES", message, model.path, hint)
     else:
         _compare_dates(model, layout, problems)
@@ -278,6 +278,8 @@ def _of_a_copy(problem: Problem) -> Problem:
 
 def _undated(group: FeatureGroup) -> str:
     kind = "without dates" if group.dates is None else f"indices {', '.join(group.indices) or '-'}"
+    if group.derived:
+        kind += f", derived {', '.join(group.derived)}"
     return f"{group.sensor} bands {', '.join(group.bands)}, {kind}"
 
 

@@ -105,7 +105,7 @@ class Model:
             f"the model expects {self.layout.size} features, the data have {len(names)}, and "
             "they differ in name or order:\n    " + "\n    ".join(shown)
         )
-        hint = "use the season, imagery.bands and features.indices of the model, or train again"
+        hint = "use the season, imagery.bands and features of the model, or train again"
         raise InputDataError(Problem("E-MODEL-FEATURES", message, _text(where), hint))
 
 

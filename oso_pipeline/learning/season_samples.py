@@ -66,12 +66,12 @@ def read_pooled(seasons: Mapping[int, SeasonFiles], choice: Choice) -> TrainingS
     Raises
     ------
     ValueError
-        If the seasons differ in bands, indices or number of dates.
+        If the seasons differ in bands, indices, derived features or number of dates.
     """
     groups = [s.layout.series for s in seasons.values()]
-    kinds = {(g.bands, g.indices, len(g.days)) for g in groups}
+    kinds = {(g.bands, g.indices, g.derived, len(g.days)) for g in groups}
     if len(kinds) > 1:
-        raise ValueError("seasons differ in bands, indices or number of dates")
+        raise ValueError("seasons differ in bands, indices, derived features or number of dates")
     sets = [read_training_set(s.samples, choice, s.layout) for s in seasons.values()]
     return TrainingSet(
         np.concatenate([one.features for one in sets]),

@@ -13,9 +13,9 @@ import xarray as xr
 from oso_pipeline.config import Config
 from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import InputDataError, Problem, UnknownName
-from oso_pipeline.core.indices import INDICES
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.timeseries.feature_layout import FeatureGroup, FeatureLayout
+from oso_pipeline.timeseries.feature_variables import variables_of
 from oso_pipeline.timeseries.kernels.chunks import NODATA
 from oso_pipeline.timeseries.stack import open_features
 
@@ -72,10 +72,11 @@ def open_stack(
     -------
     Dataset or DataArray
         A variable per band and index, int16 of dimensions ``(time, y, x)``, -10000 where a pixel
-        has no clear date. Times are the dates of ``season``. Attributes ``scale_factor`` and
-        ``_FillValue`` follow the CF conventions, so ``xarray.decode_cf`` gives reflectances and
-        indices as floating-point numbers with NaN. Coordinates are the centres of the pixels in
-        metres, in the coordinate system of the tile (``stack.rio.crs``).
+        has no clear date; with each come those derived from it, without time where they have none.
+        Times are the dates of ``season``. Attributes ``scale_factor`` and ``_FillValue`` follow the
+        CF conventions, so ``xarray.decode_cf`` gives reflectances and indices as floating-point
+        numbers with NaN. Coordinates are the centres of the pixels in metres, in the coordinate
+        system of the tile (``stack.rio.crs``).
         With `flat` a DataArray of dimensions ``(feature, y, x)`` with the same numbers.
 
     Raises
@@ -105,37 +106,34 @@ def open_stack(
     chosen = _chosen(bands, layout.series)
     features = open_features(config, _tile_name(tile))
     if flat:
-        rows = [name.rsplit("_", 1)[0] in chosen for name in layout.names]
-        return features.isel(feature=np.flatnonzero(rows)) if bands is not None else features
-    return dataset_of(features, layout.series)[chosen]
+        rows = [one.rows for one in variables_of(layout.series) if one.channel in chosen]
+        places = np.sort(np.concatenate([np.arange(layout.size)[some] for some in rows]))
+        return features.isel(feature=places) if bands is not None else features
+    variables = variables_of(layout.series)
+    names = [one.name for name in chosen for one in variables if one.channel == name]
+    return dataset_of(features, layout.series)[names]
 
 
 def dataset_of(features: xr.DataArray, group: FeatureGroup) -> xr.Dataset:
-    """Return a variable per band and index of features as `open_features` returns them."""
-    dates, n_bands = group.dates or (), len(group.bands)
-    first_index = n_bands * len(dates)
-    rows = {band: slice(number, first_index, n_bands) for number, band in enumerate(group.bands)}
-    for number, name in enumerate(group.indices):
-        first = first_index + number * len(dates)
-        rows[name] = slice(first, first + len(dates))
-    times = np.array(dates, "datetime64[ns]")
+    """Return the variables of features as `open_features` returns them."""
+    variables = variables_of(group)
+    times = np.array(group.dates or (), "datetime64[ns]")
     places = {name: features.coords[name] for name in ("y", "x", "spatial_ref")}
     stack = xr.Dataset(
-        {name: (("time", "y", "x"), features.data[one]) for name, one in rows.items()},
+        {
+            one.name: (("time", "y", "x"), features.data[one.rows])
+            if one.dated
+            else (("y", "x"), features.data[one.rows.start])
+            for one in variables
+        },
         {"time": times, **places},
         {"tile": features.attrs["tile"], "images": features.attrs["images"]},
     )
-    for name in rows:
-        variable = stack[name]
-        variable.attrs = {"long_name": name, "units": "1", "scale_factor": _scale(name)}
+    for one in variables:
+        variable = stack[one.name]
+        variable.attrs = {"long_name": one.name, "units": "1", "scale_factor": one.scale}
         variable.attrs |= {"_FillValue": NODATA, "grid_mapping": "spatial_ref"}
     return stack
-
-
-def _scale(name: str) -> float:
-    """Return what the stored integers of a band or index are multiplied by."""
-    index = INDICES.get(name)
-    return 1e-4 if index is None or not index.bands else 1 / index.scale
 
 
 def _chosen(bands: Iterable[str] | None, group: FeatureGroup) -> list[str]:

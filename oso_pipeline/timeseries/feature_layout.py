@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oso_pipeline.core.dates import days_since_epoch
+from oso_pipeline.core.families import FAMILIES
 from oso_pipeline.core.indices import lacking
 from oso_pipeline.core.sensors import SENTINEL2, sensor_of
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 class FeatureGroup:
     """The features that come from one sensor or one static source.
 
-    For each date all bands, then each index for all dates, as in the reference chain of 2016.
+    For each date all bands, then each index for all dates, as in the reference chain of 2016; then
+    each family of derived features for all channels, which are the bands and the indices.
 
     Parameters
     ----------
@@ -36,18 +38,21 @@ class FeatureGroup:
         Dates of the grid, ascending; None for bands that have no date.
     indices
         Names of `core.indices.INDICES`, in their order.
+    derived
+        Names of `core.families.FAMILIES`, in their order.
 
     Raises
     ------
     ValueError
-        If there is no band or date, the dates do not ascend, a name occurs twice, or an index
-        is unknown, lacks a band or has no date.
+        If there is no band or date, the dates do not ascend, a name occurs twice, an index
+        is unknown, lacks a band or has no date, or a family is unknown or has no date.
     """
 
     sensor: str
     bands: tuple[str, ...]
     dates: tuple[date, ...] | None
     indices: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.sensor.isalnum():  # the names of features join it to others by underscores
@@ -56,11 +61,15 @@ class FeatureGroup:
             raise ValueError("a group of features needs at least one band and one date")
         if any(b <= a for a, b in pairwise(self.dates or ())):
             raise ValueError("the dates of a group of features must ascend")
-        for names in (self.bands, self.indices):
+        for names in (self.bands, self.indices, self.derived):
             if len(set(names)) != len(names):
                 raise ValueError(f"a name occurs twice in {', '.join(names)}")
-        if self.indices and self.dates is None:
-            raise ValueError(f"{self.indices[0]} needs bands with dates, {self.sensor} has none")
+        for name in (*self.indices, *self.derived):
+            if self.dates is None:
+                raise ValueError(f"{name} needs bands with dates, {self.sensor} has none")
+        for name in self.derived:
+            if name not in FAMILIES:
+                raise ValueError(f"unknown derived features {name!r}, known: {', '.join(FAMILIES)}")
         for index in self.indices:
             if missing := lacking(index, self.bands, sensor_of(self.sensor)):
                 raise ValueError(f"{index} needs {', '.join(missing)} among the bands")
@@ -70,9 +79,31 @@ class FeatureGroup:
         """Name of each feature within the group, for example ``B2_20180101``."""
         if self.dates is None:
             return self.bands
-        stamps = [f"{day:%Y%m%d}" for day in self.dates]
+        stamps = tuple(f"{day:%Y%m%d}" for day in self.dates)
         reflectances = tuple(f"{band}_{stamp}" for stamp in stamps for band in self.bands)
-        return reflectances + tuple(f"{name}_{stamp}" for name in self.indices for stamp in stamps)
+        indices = tuple(f"{name}_{stamp}" for name in self.indices for stamp in stamps)
+        families = [FAMILIES[name] for name in self.derived]
+        derived = (
+            name
+            for family in families
+            for channel in self.channels
+            for name in family.columns(channel, stamps)
+        )
+        return (*reflectances, *indices, *derived)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The bands, then the indices."""
+        return self.bands + self.indices
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
+        if self.dates is None:
+            return len(self.bands)
+        n_dates = len(self.dates)
+        rows = sum(FAMILIES[name].rows(n_dates) for name in self.derived)
+        return len(self.channels) * (n_dates + rows)
 
     @property
     def days(self) -> npt.NDArray[np.int32]:
@@ -82,14 +113,16 @@ class FeatureGroup:
     def to_json(self) -> dict[str, Any]:
         """Return the group as JSON types, without its sensor."""
         dates = None if self.dates is None else [day.isoformat() for day in self.dates]
-        return {"bands": list(self.bands), "dates": dates, "indices": list(self.indices)}
+        content = {"bands": list(self.bands), "dates": dates, "indices": list(self.indices)}
+        return content | ({"derived": list(self.derived)} if self.derived else {})
 
     @classmethod
     def from_json(cls, sensor: str, content: Mapping[str, Any]) -> FeatureGroup:
         """Return the group that :meth:`to_json` wrote."""
         days = content["dates"]
         dates = None if days is None else tuple(date.fromisoformat(day) for day in days)
-        return cls(sensor, tuple(content["bands"]), dates, tuple(content["indices"]))
+        names = (tuple(content.get(key, ())) for key in ("indices", "derived"))
+        return cls(sensor, tuple(content["bands"]), dates, *names)
 
 
 @dataclass(frozen=True)
@@ -129,15 +162,22 @@ class FeatureLayout:
 
     @classmethod
     def optical(
-        cls, bands: tuple[str, ...], dates: tuple[date, ...], indices: tuple[str, ...] = ()
+        cls,
+        bands: tuple[str, ...],
+        dates: tuple[date, ...],
+        indices: tuple[str, ...] = (),
+        derived: tuple[str, ...] = (),
     ) -> FeatureLayout:
         """Return the layout of one group of Sentinel-2."""
-        return cls((FeatureGroup(SENTINEL2.name, bands, dates, indices),))
+        return cls((FeatureGroup(SENTINEL2.name, bands, dates, indices, derived),))
 
     @classmethod
     def of(cls, config: Config) -> FeatureLayout:
         """Return the layout of the configuration; it does not depend on the images."""
-        return cls.optical(config.imagery.bands, config.season.grid.dates, config.features.indices)
+        features = config.features
+        return cls.optical(
+            config.imagery.bands, config.season.grid.dates, features.indices, features.derived
+        )
 
     @property
     def series(self) -> FeatureGroup:
@@ -168,12 +208,7 @@ class FeatureLayout:
     @property
     def size(self) -> int:
         """Number of features."""
-        return sum(
-            len(group.bands)
-            if group.dates is None
-            else len(group.dates) * (len(group.bands) + len(group.indices))
-            for group in self.groups
-        )
+        return sum(group.size for group in self.groups)
 
     def to_json(self) -> dict[str, Any]:
         """Return the layout as JSON types."""

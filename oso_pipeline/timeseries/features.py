@@ -27,7 +27,7 @@ def block_features(
     series
         Images of a block, bands as in `layout`.
     layout
-        Bands, dates and indices wanted.
+        Bands, dates, indices and derived features wanted.
     pixels
         Which pixels, indices into the block; all by default.
 
@@ -37,7 +37,8 @@ def block_features(
         int16, shape ``(layout.size, pixel)``, rows as in ``layout.names``. Reflectances as
         :func:`~oso_pipeline.timeseries.gapfill.gapfill` gives them. From these integers:
         the indices by the formula and with the scale of :mod:`oso_pipeline.core.indices`,
-        truncated toward zero, 0 where a denominator is 0, clipped to int16.
+        truncated toward zero, 0 where a denominator is 0, clipped to int16. From both, the
+        derived features as :mod:`oso_pipeline.timeseries.kernels.derived` computes them.
         -10000 throughout at pixels without a clear date.
     validity
         Number of clear dates, uint16, shape ``(pixel,)``.
@@ -75,7 +76,7 @@ def source_and_recipe(
         places,
         coarse_places(places, series.shape[1]),
     )
-    return source, recipe(series.days, group.days, indices)
+    return source, recipe(series.days, group.days, indices, group.derived)
 
 
 def _refuse(series: BlockSeries, layout: FeatureLayout, pixels: npt.NDArray[np.integer]) -> None:

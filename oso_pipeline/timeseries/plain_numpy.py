@@ -11,6 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from oso_pipeline.timeseries.derived_plain import PLAIN
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 NODATA = -10_000
@@ -82,6 +83,16 @@ def block_features(
                 bands = dict(zip(group.bands, series, strict=True))
                 features[row, pixel] = index_value(name, bands)
                 row += 1
+        n_bands, n_dates = len(group.bands), len(group.days)
+        channels = [slice(band, n_bands * n_dates, n_bands) for band in range(n_bands)]
+        channels += [
+            slice(first, first + n_dates) for first in range(len(reflectances), row, n_dates)
+        ]
+        for family in group.derived:
+            for channel in channels:
+                found = PLAIN[family](features[channel, pixel], group.days)
+                features[row : row + len(found), pixel] = found
+                row += len(found)
     return features, validity
 
 

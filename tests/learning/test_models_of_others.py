@@ -150,6 +150,7 @@ def test_a_season_over_29_february_is_the_same_in_any_year(folder: Path) -> None
         ("season.step_days=8", ("E-MODEL-DATES", "every 10 days", "every 8 days")),
         ("season.end=2018-03-31", ("E-MODEL-DATES", "4 dates", "9 dates")),
         ("imagery.bands=[B8, B4]", ("E-MODEL-FEATURES", "bands B4, B8", "bands B8, B4")),
+        ("features.derived=[relative]", ("E-MODEL-FEATURES", "indices NDVI, derived relative")),
         ("features.indices=[]", ("E-MODEL-FEATURES", "indices NDVI", "indices -")),
         ("nomenclature=oso23", ("E-MODEL-CLASSES", "of the nomenclature alone: ", "oso23")),
     ],

@@ -22,9 +22,12 @@ from oso_pipeline.learners.forest.settings import Vote
 from oso_pipeline.learners.forest.votes import classify, probabilities, votes
 from oso_pipeline.learners.protocol import BlockPixels, Classifier
 from oso_pipeline.prediction.kernel import classify_block, classify_runs
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.plain_numpy import block_features as reference_features
 from oso_pipeline.timeseries.series import BlockSeries
+
+DERIVED = FeatureLayout((replace(LAYOUT.series, derived=("relative", "harmonics")),))
 
 
 def votes_of_sklearn(
@@ -228,6 +231,7 @@ def test_chains_of_a_thousand_nodes(vote: Vote) -> None:
 @given(data=st.data(), vote=st.sampled_from(["hard", "soft"]))
 def test_a_block_in_one_pass_is_staged_features_and_scikit_learn(data, vote: Vote) -> None:
     """Strata, runs, 20 m bands, pixels without a date: equal to the plain definition."""
+    layout = data.draw(st.sampled_from([LAYOUT, DERIVED]))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     shape = (data.draw(st.integers(1, 9)), data.draw(st.integers(1, 40)))
     n_days = data.draw(st.integers(0, 6))
@@ -235,12 +239,12 @@ def test_a_block_in_one_pass_is_staged_features_and_scikit_learn(data, vote: Vot
     fine = rng.integers(0, 6000, (n_days, 1, n_pixels)).astype(np.int16)
     coarse = rng.integers(0, 6000, (n_days, 1, n_halves)).astype(np.int16)
     clear = (rng.random((n_days, n_pixels)) < data.draw(st.sampled_from([0.1, 0.7]))).view(np.uint8)
-    days = LAYOUT.series.days[0] + np.sort(rng.integers(-10, 40, n_days)).astype(np.int32)
+    days = layout.series.days[0] + np.sort(rng.integers(-10, 40, n_days)).astype(np.int32)
     slots = np.array(data.draw(st.permutations([0, -1])), np.int32)
     series = BlockSeries(shape, fine, coarse, slots, clear, days)
-    plain, validity = reference_features(series.values, clear, days, LAYOUT)
+    plain, validity = reference_features(series.values, clear, days, layout)
     references = [
-        fitted(number, n_features=LAYOUT.size, span=6000, min_samples_leaf=leaf)
+        fitted(number, n_features=layout.size, span=6000, min_samples_leaf=leaf)
         for number, leaf in enumerate([1, 20, 1])
     ]
     models = [ForestClassifier(Forest.from_sklearn(one), vote) for one in references]
@@ -249,9 +253,9 @@ def test_a_block_in_one_pass_is_staged_features_and_scikit_learn(data, vote: Vot
     if data.draw(st.booleans()):
         pixels = np.sort(pixels)
     labels = rng.choice([0, 5, -3, 7], len(pixels))
-    block = BlockPixels(series, LAYOUT, pixels, labels)
+    block = BlockPixels(series, layout, pixels, labels)
     layers = classify_runs(block, runs)
-    staged, staged_validity = block_features(series, LAYOUT, pixels)
+    staged, staged_validity = block_features(series, layout, pixels)
     np.testing.assert_array_equal(staged, plain[:, pixels])
     np.testing.assert_array_equal(staged_validity, validity[pixels])
     assert layers.shape == (2, 3, len(pixels))
@@ -348,6 +352,7 @@ from oso_pipeline.learners.forest.classifier import ForestClassifier
 from oso_pipeline.learners.protocol import BlockPixels
 from oso_pipeline.prediction.kernel import classify_block
 from oso_pipeline.learners.forest.votes import probabilities, votes
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.series import BlockSeries
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from oso_pipeline.core.families import FAMILIES
 from oso_pipeline.core.indices import INDICES
 from oso_pipeline.timeseries import plain_numpy as reference
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -84,7 +85,8 @@ def blocks(draw: st.DrawFn) -> tuple:
     step = draw(st.integers(1, 20))
     dates = tuple(start + timedelta(days=step * i) for i in range(draw(st.integers(1, 6))))
     indices = tuple(draw(st.permutations(NAMES))[: draw(st.integers(0, 3))])
-    return values, clear, np.sort(days), FeatureLayout.optical(bands, dates, indices)
+    derived = tuple(draw(st.permutations(tuple(FAMILIES)))[: draw(st.integers(0, len(FAMILIES)))])
+    return values, clear, np.sort(days), FeatureLayout.optical(bands, dates, indices, derived)
 
 
 @settings(max_examples=60, deadline=None)

@@ -44,6 +44,8 @@ def test_survives_json() -> None:
         ((("B4", "B4"), DATES, ()), "twice"),
         ((("B4", "B8"), DATES, ("EVI",)), "unknown index 'EVI'"),
         ((("B4",), DATES, ("NDVI",)), "NDVI needs B8"),
+        ((("B4",), DATES, (), ("relative", "relative")), "twice"),
+        ((("B4",), DATES, (), ("wavelets",)), "unknown derived features 'wavelets'"),
     ],
 )
 def test_refuses_what_has_no_meaning(arguments: tuple, message: str) -> None:
@@ -80,6 +82,21 @@ def test_one_optical_group_is_written_as_ever_any_other_with_its_sensor() -> Non
     assert FeatureLayout.from_json(alone.to_json()) == alone
 
 
+def test_derived_features_follow_the_others_channel_by_channel() -> None:
+    layout = FeatureLayout.optical(("B4", "B8"), DATES, ("NDVI",), ("harmonics", "relative"))
+    plain = FeatureLayout.optical(("B4", "B8"), DATES, ("NDVI",))
+    assert layout.names[: plain.size] == plain.names
+    derived = layout.names[plain.size :]
+    assert derived[:3] == ("harmonics_B4_mean", "harmonics_B4_amplitude1", "harmonics_B4_cosine1")
+    assert derived[-2:] == ("relative_NDVI_20180101", "relative_NDVI_20180111")
+    assert len(set(layout.names)) == layout.size == 6 + 3 * 10 + 6
+    content = json.loads(json.dumps(layout.to_json()))
+    assert content == plain.to_json() | {"derived": ["harmonics", "relative"]}
+    assert FeatureLayout.from_json(content) == layout
+    beside = FeatureLayout((layout.series, RADAR))
+    assert "sentinel2_relative_NDVI_20180111" in beside.names
+
+
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
@@ -88,6 +105,7 @@ def test_one_optical_group_is_written_as_ever_any_other_with_its_sensor() -> Non
         (lambda: FeatureGroup("a_b", ("B4",), DATES), "letters and digits"),
         (lambda: FeatureGroup("sentinel1", ("VV",), DATES, ("NDVI",)), "unknown sensor"),
         (lambda: FeatureGroup("sentinel2", ("B4", "B8"), None, ("NDVI",)), "bands with dates"),
+        (lambda: FeatureGroup("terrain", ("slope",), None, (), ("relative",)), "bands with dates"),
     ],
 )
 def test_groups_without_meaning_are_refused(groups: Callable[[], object], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -121,6 +122,22 @@ def test_variables_are_the_rows_of_the_features(products) -> None:
         for day in LAYOUT.series.dates or ():
             ours = variable.sel(time=day.isoformat())
             np.testing.assert_array_equal(ours, features.sel(feature=f"{name}_{day:%Y%m%d}"))
+
+
+def test_derived_features_are_variables_with_the_scale_of_what_they_are(products) -> None:
+    fill(products, (7, 9))
+    layout = FeatureLayout((replace(LAYOUT.series, derived=("relative", "harmonics")),))
+    features = stack_of(products.inventory(), SPEC, layout)
+    stack = dataset_of(features, layout.series)
+    assert set(stack.data_vars) >= {"relative_NDVI", "harmonics_B4_mean", "harmonics_NDVI_sine3"}
+    assert len(stack.data_vars) == 5 * (1 + 1 + 10)
+    for name, factor in (("mean", 1e-4), ("amplitude1", 1e-4), ("cosine1", 1e-3)):
+        variable = stack[f"harmonics_B4_{name}"]
+        assert (variable.dims, variable.scale_factor) == (("y", "x"), factor)
+        np.testing.assert_array_equal(variable, features.sel(feature=variable.name))
+    np.testing.assert_array_equal(
+        stack.relative_NDVI.sel(time="2018-06-06"), features.sel(feature="relative_NDVI_20180606")
+    )
 
 
 def test_decoding_by_cf_gives_the_formula_of_the_index(products) -> None:

@@ -29,7 +29,13 @@ from oso_pipeline.studies.adaptation.trial import BASELINE, Protocol
 from oso_pipeline.studies.series.classifier import SeriesClassifier
 from oso_pipeline.studies.series.faults import listed, refuse, refuse_name
 from oso_pipeline.studies.series.features import FeatureSpace
-from oso_pipeline.studies.series.inputs import Usable, names_of, series_of, settings_of, steering_of
+from oso_pipeline.studies.series.inputs import (
+    Usable,
+    series_of,
+    settings_of,
+    steering_of,
+    wanted_of,
+)
 from oso_pipeline.studies.series.labels import Labels, Legend, numbered
 from oso_pipeline.studies.series.series import Series
 from oso_pipeline.studies.series.table import SeriesTable
@@ -194,9 +200,7 @@ def _domains(
     """Return the seasons with features and codes, and the classes that take part."""
     known = {year: _labelled(model, year, table) for year, table in seasons.items()}
     legend = Legend.of(np.concatenate([one.labels for one in known.values()]))
-    space = FeatureSpace.of(
-        known[target].series, model.grid, names_of(model.indices) or (), model.scale
-    )
+    space = FeatureSpace.of(known[target].series, model.grid, wanted_of(model), model.scale)
     polygons = numbered(*(one.groups for one in known.values()))
     domains = {
         year: Domain(

@@ -53,6 +53,8 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
         that trains.
     indices
         Indices to add: ``NDVI``, ``NDWI``, ``brightness``.
+    derived
+        Families of derived features to add: ``relative``, ``harmonics``.
     scale
         Values times this are reflectances in units of 1e-4, which the map works with: 10000 for
         reflectances from 0 to 1. None: whole numbers within int16 are taken as they are; other
@@ -111,6 +113,7 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
         dates: Sequence[Any] | None = None,
         grid: DateGrid | None = None,
         indices: Sequence[str] = (),
+        derived: Sequence[str] = (),
         scale: float | None = None,
         learning: Mapping[str, Any] | None = None,
         method: str = "none",
@@ -123,6 +126,7 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
         self.dates = dates
         self.grid = grid
         self.indices = indices
+        self.derived = derived
         self.scale = scale
         self.learning = learning
         self.method = method
@@ -143,6 +147,7 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
             "bands": config.imagery.bands,
             "grid": config.season.grid,
             "indices": config.features.indices,
+            "derived": config.features.derived,
             "scale": 1,
             "learning": learning.model_dump(exclude=set(OF_NO_LEARNER)),
         }

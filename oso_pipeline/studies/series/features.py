@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.config.seasons import moved
 from oso_pipeline.core.dates import DateGrid
+from oso_pipeline.core.families import FAMILIES
 from oso_pipeline.studies.series.faults import listed, refuse, refuse_name
 from oso_pipeline.studies.series.series import Array, Series, column_name, date_of
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -21,6 +23,14 @@ LOWEST, HIGHEST = -9_999, 32_767
 _HALF_RANGE = 20_000
 """Learnt values span twice as much, which leaves space on both sides for new ones."""
 _ROWS_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What is computed from the bands: names of indices, and of families of derived features."""
+
+    indices: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +111,7 @@ class FeatureSpace:
     Parameters
     ----------
     layout
-        Bands, dates and indices; days of the season count from 1970-01-01.
+        Bands, dates, indices and derived features; days of the season count from 1970-01-01.
     dated
         Whether the dates are those of a calendar.
     scale
@@ -117,7 +127,7 @@ class FeatureSpace:
         cls,
         series: Series,
         grid: DateGrid | None,
-        indices: tuple[str, ...],
+        wanted: Computed,
         scale: float | None,
     ) -> FeatureSpace:
         """Return the features on a grid, or on the dates of the table where none is given.
@@ -128,7 +138,7 @@ class FeatureSpace:
             If a grid of dates is given for days of the season, an index cannot be computed from
             such values, or values do not fit.
         UnknownName
-            If an index is unknown, or a band that it needs is not there (``E-SERIES-BANDS``).
+            If an index or family is unknown, or a band is not there (``E-SERIES-BANDS``).
         """
         if grid is not None and not series.dated:
             refuse(
@@ -137,16 +147,16 @@ class FeatureSpace:
                 "leave `grid` out, or give the series on dates",
             )
         found = BandScale.of(series, scale)
-        if indices and not found.exact:
+        if wanted.indices and not found.exact:
             refuse(
                 "E-SERIES-SCALE",
-                f"{indices[0]} is computed from reflectances in 1e-4 units, the table holds "
+                f"{wanted.indices[0]} is computed from reflectances in 1e-4 units, the table holds "
                 "other numbers",
                 "set `scale`: 10000 for reflectances from 0 to 1",
             )
         days = tuple(date_of(day) for day in series.days) if grid is None else grid.dates
         try:
-            layout = FeatureLayout.optical(series.bands, days, indices)
+            layout = FeatureLayout.optical(series.bands, days, wanted.indices, wanted.derived)
         except ValueError as error:
             refuse_name(
                 "E-SERIES-BANDS",
@@ -163,7 +173,11 @@ class FeatureSpace:
         group = self.layout.series
         days = [int(day) for day in group.days]
         bands = tuple(column_name(band, day, False) for day in days for band in group.bands)
-        return bands + tuple(column_name(i, day, False) for i in group.indices for day in days)
+        indices = tuple(column_name(i, day, False) for i in group.indices for day in days)
+        stamps = tuple(f"d{day}" for day in days)
+        families = (FAMILIES[name] for name in group.derived)
+        derived = (one.columns(name, stamps) for one in families for name in group.channels)
+        return (*bands, *indices, *chain.from_iterable(derived))
 
     def features(self, series: Series) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
         """Return the features of samples by the kernels of the map, and their clear dates.
@@ -224,7 +238,7 @@ class FeatureSpace:
             return self.layout
         dates = in_season(group.dates or (), series.days)
         _refuse_other_season(dates, series.days)
-        return FeatureLayout.optical(group.bands, dates, group.indices)
+        return FeatureLayout.optical(group.bands, dates, group.indices, group.derived)
 
 
 def in_season(dates: tuple[date, ...], days: npt.NDArray[np.int32]) -> tuple[date, ...]:

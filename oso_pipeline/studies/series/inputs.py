@@ -17,7 +17,7 @@ from oso_pipeline.config.learning import DEFAULT_KIND, LearnerSettings
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.plugins import plugin_of
 from oso_pipeline.studies.series.faults import refuse, refuse_settings
-from oso_pipeline.studies.series.features import FeatureSpace
+from oso_pipeline.studies.series.features import Computed, FeatureSpace
 from oso_pipeline.studies.series.labels import (
     Labels,
     class_labels,
@@ -132,7 +132,12 @@ def space_of(model: SeriesClassifier, series: Series) -> FeatureSpace:
             f"grid: found {model.grid!r}, expected dates at a regular step",
             "write oso_pipeline.DateGrid(start, end, step_days)",
         )
-    return FeatureSpace.of(series, model.grid, names_of(model.indices) or (), model.scale)
+    return FeatureSpace.of(series, model.grid, wanted_of(model), model.scale)
+
+
+def wanted_of(model: SeriesClassifier) -> Computed:
+    """Return what a classifier computes from the bands."""
+    return Computed(names_of(model.indices) or (), names_of(model.derived) or ())
 
 
 def names_of(names: str | Sequence[str] | None) -> tuple[str, ...] | None:

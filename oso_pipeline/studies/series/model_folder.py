@@ -146,6 +146,7 @@ def load_model(
         bands=group.bands,
         grid=model.grid,
         indices=group.indices,
+        derived=group.derived,
         scale=scale,
         learning={"kind": kind, **model.parameters, **(learning or {})},
     )

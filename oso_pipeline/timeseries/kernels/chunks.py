@@ -14,6 +14,7 @@ import numpy.typing as npt
 from oso_pipeline.core.indices import INDICES, lacking
 from oso_pipeline.core.kernels import kernel
 from oso_pipeline.core.sensors import Sensor
+from oso_pipeline.timeseries.kernels.derived import Derived, derived_chunk, derived_plan
 from oso_pipeline.timeseries.kernels.interpolate import fill, weigh
 from oso_pipeline.timeseries.kernels.load import gather_band, gather_masks, side_by_side
 from oso_pipeline.timeseries.kernels.rows import CHUNK, aligned, aligned_empty, chunk_row
@@ -70,7 +71,7 @@ class Source(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """Indices to compute.
+    """Indices and derived features to compute.
 
     Parameters
     ----------
@@ -82,6 +83,8 @@ class Recipe(NamedTuple):
         Numbers of the indices, int64.
     red, nir, swir
         Which band is which.
+    derived
+        Families of derived features.
     """
 
     days_in: npt.NDArray[np.float32]
@@ -91,6 +94,7 @@ class Recipe(NamedTuple):
     red: int
     nir: int
     swir: int
+    derived: Derived
 
 
 class Scratch(NamedTuple):
@@ -129,8 +133,9 @@ def recipe(
     days_in: npt.NDArray[np.int32],
     days_out: npt.NDArray[np.int32],
     indices: IndexPlan = IndexPlan(),  # noqa: B008  (immutable)
+    derived: tuple[str, ...] = (),
 ) -> Recipe:
-    """Return what is computed on days since any epoch."""
+    """Return what is computed on days since any epoch; ValueError for an unknown family."""
     first = days_in[0] if len(days_in) else 0
     return Recipe(
         (days_in - first).astype(np.float32),
@@ -138,6 +143,7 @@ def recipe(
         np.searchsorted(days_in, days_out, side="right").astype(np.int64),
         np.array(indices.numbers, dtype=np.int64),
         *indices[1:],
+        derived_plan(derived, days_out),
     )
 
 
@@ -145,8 +151,8 @@ def staged_features(
     source: Source, plan: Recipe
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
     """Return the features of all pixels, shape ``(feature, pixel)``, and their validity."""
-    n_pixels, n_rows = len(source.places), len(source.slots) + len(plan.indices)
-    n_features = n_rows * len(plan.days_out)
+    n_pixels, n_channels = len(source.places), len(source.slots) + len(plan.indices)
+    n_features = n_channels * (len(plan.days_out) + plan.derived.rows)
     flat = aligned_empty(n_features * n_pixels)
     validity = np.empty(n_pixels, dtype=np.uint16)
     past_caches = flat.nbytes > _CACHED_BYTES and n_pixels % WIDTH == 0
@@ -184,7 +190,7 @@ def _stage_past_caches(source, plan, flat, validity):  # type: ignore[no-untyped
 def new_scratch(source, plan):  # type: ignore[no-untyped-def]
     """Return the memory for one chunk at a time."""
     n_in, n_bands, n_out = source.clear.shape[0], len(source.slots), len(plan.days_out)
-    n_features = n_out * (n_bands + len(plan.indices))
+    n_features = (n_bands + len(plan.indices)) * (n_out + plan.derived.rows)
     return Scratch(
         aligned(2 * n_in * CHUNK).view(np.int16),
         aligned(2 * n_in * CHUNK).view(np.int16),
@@ -238,12 +244,12 @@ def _any_clear(scratch):  # type: ignore[no-untyped-def]
 
 @kernel
 def indices_chunk(plan, n_bands, scratch):  # type: ignore[no-untyped-def]
-    """Compute the indices from the bands of a chunk, and return the number of its rows.
+    """Compute indices and derived features from the bands of a chunk, and count its rows.
 
     Parameters
     ----------
     plan
-        Of it only the dates (how many), the indices and the places of their bands.
+        Of it only the dates (how many), the indices, the places of their bands, and the families.
     n_bands
         Number of bands.
     scratch
@@ -255,7 +261,7 @@ def indices_chunk(plan, n_bands, scratch):  # type: ignore[no-untyped-def]
         for date in range(n_out):
             _index(code, plan, date * n_bands, n_bands, row, scratch.features)
             row += 1
-    return row
+    return derived_chunk(plan, n_bands, row, scratch.features)
 
 
 @kernel

@@ -18,7 +18,10 @@ from oso_pipeline.timeseries.series import BlockSeries
 
 GRID = DateGrid(date(2018, 1, 1), date(2018, 7, 1), 10)
 LAYOUT = FeatureLayout.optical(
-    ("B2", "B4", "B8", "B11"), GRID.dates, ("NDVI", "NDWI", "brightness")
+    ("B2", "B4", "B8", "B11"),
+    GRID.dates,
+    ("NDVI", "NDWI", "brightness"),
+    ("relative", "harmonics"),
 )
 SPACE = SeriesSpace.of(LAYOUT)
 PLAIN = SeriesSpace.plain((0, 16, 32, 50, 64, 90), 2)
