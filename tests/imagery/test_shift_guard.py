@@ -1,4 +1,4 @@
-"""Dates that lie beside the others, on 1,000 simulated series; images are moved by SciPy."""
+"""Dates that lie beside the others, on 1,000 simulated series."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_killed_twenty_times_the_map_is_the_same(small_world: Path, tmp_path: Pa
     config = write_config(tmp_path / "killed", small_world)
     for attempt in range(20):
         process = start(config, *(dask if attempt % 4 == 0 else []))
-        time.sleep(draw.uniform(0.5, seconds))
+        time.sleep(draw.uniform(0.5, seconds / 2))
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
         if attempt % 5 == 4:

@@ -87,6 +87,7 @@ class _Ground:
         self.green = rng.uniform(0.025, 0.05, n_fields)
         self.border = rng.uniform(0.03, 0.12)
         self.height = _noise(rng, n, 50) * rng.uniform(100, 300)
+        self.slope = np.gradient(self.height, 10.0)
         self.fine = _noise(rng, n, 2) * rng.uniform(0.001, 0.005)
         self.shore = _noise(rng, n, 20) + np.linspace(-1.5, 1.5, n)
         self.snow_line = rng.uniform(-60, 60)
@@ -103,10 +104,11 @@ class _Ground:
             image = (self.soil * (1 - cover) + self.green * cover)[self.field] + self.fine
             image = np.where(self.is_border, self.border, image)
         if self.land == "mountains":
-            image = image * self._light(day)
+            light = self._light(day)
+            image = image * light
             winter = np.cos(2 * np.pi * (day - 20) / 365)
             lying = self.height > self.snow_line + 80 * (1 - winter)
-            image = np.where(lying, 0.6 * self._light(day), image)
+            image = np.where(lying, 0.6 * light, image)
         elif day < 60 and rng.random() < 0.15:
             image = image + 0.4 * (1 - 0.5 * self.is_border)
         if self.land == "coast":
@@ -117,7 +119,7 @@ class _Ground:
         """Return how much light slopes get, with the sun in the south-east; 1 is the mean."""
         elevation = np.radians(44 - 23 * np.cos(2 * np.pi * (day - 172 + 182) / 365))
         azimuth = np.radians(160 - 12 * np.cos(2 * np.pi * (day - 172) / 365))
-        down, right = np.gradient(self.height, 10.0)
+        down, right = self.slope
         normal = 1 / np.sqrt(1 + down**2 + right**2)
         # Rows go south: the sun's direction is (south, east, up).
         south, east = -np.cos(azimuth), np.sin(azimuth)
@@ -127,9 +129,14 @@ class _Ground:
 
 def _placed(image: np.ndarray, place_m: np.ndarray) -> np.ndarray:
     """Return the pixels of 20 m of an image that is moved down and to the right."""
-    moved = ndimage.shift(image, place_m / 10, order=1, mode="nearest")
-    inner = moved[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-    side = len(inner) // _FINE
+    whole = np.floor(place_m / 10).astype(int)
+    down, right = place_m / 10 - whole
+    side = len(image) - 2 * _MARGIN
+    row, column = _MARGIN - 1 - whole
+    inner = image[row : row + side + 1, column : column + side + 1]
+    inner = inner[1:] * (1 - down) + inner[:-1] * down
+    inner = inner[:, 1:] * (1 - right) + inner[:, :-1] * right
+    side //= _FINE
     return inner.reshape(side, _FINE, side, _FINE).mean(axis=(1, 3))
 
 
@@ -143,5 +150,9 @@ def _noise(rng: np.random.Generator, side: int, scale: float) -> np.ndarray:
     """Return smooth noise of variance 1."""
     small = max(4, int(side / scale * 2))
     coarse = ndimage.gaussian_filter(rng.normal(size=(small, small)), 1.0)
-    large = ndimage.zoom(coarse, side / small, order=1)[:side, :side]
+    part, whole = np.modf(np.linspace(0, small - 1, side))
+    low, part = whole.astype(int), part[:, None]
+    high = np.minimum(low + 1, small - 1)
+    rows = (coarse[low] * (1 - part) + coarse[high] * part).T.copy()
+    large = (rows[low] * (1 - part) + rows[high] * part).T
     return (large - large.mean()) / large.std()
