@@ -20,7 +20,27 @@ if TYPE_CHECKING:
 settings.register_profile("oso", deadline=None)  # machines are shared: no test asserts a time
 settings.load_profile("oso")
 
+_FILES_MEANWHILE = 60
+
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one file make the small run, and the others that read it come later.
+
+    It takes a minute where nothing is compiled, and they would wait for it.
+    """
+    of_file: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        of_file.setdefault(item.path, []).append(item)
+    readers = [path for path, own in of_file.items() if any(map(_reads_the_small_run, own))]
+    others = [path for path in of_file if path not in readers]
+    order = [*readers[:1], *others[:_FILES_MEANWHILE], *readers[1:], *others[_FILES_MEANWHILE:]]
+    items[:] = [item for path in order for item in of_file[path]]
+
+
+def _reads_the_small_run(item: pytest.Item) -> bool:
+    return "small_run" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
+import scipy
 
 Floats = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
@@ -112,7 +112,7 @@ def _compared(values: Floats, clear: Bools) -> Iterator[tuple[int, tuple[float, 
     n_dates, _, height, width = values.shape
     reach = max(1, int(_REACH * min(height, width)))
     around = np.arange(-reach, reach + 1)
-    size = [fft.next_fast_len(side + reach, real=True) for side in (height, width)]
+    size = [scipy.fft.next_fast_len(side + reach, real=True) for side in (height, width)]
     found = np.empty(values.shape, np.float16)  # half the memory; of a whole tile it counts
     for number in range(n_dates):
         is_land = clear[number] & _is_dark(values[number])
@@ -121,15 +121,15 @@ def _compared(values: Floats, clear: Bools) -> Iterator[tuple[int, tuple[float, 
     order = np.argsort(-share, kind="stable")[:_MOST]
     summed = set(order[share[order] >= _LEAST_SHARE].tolist())
     total = found[sorted(summed)].sum(axis=0, dtype=np.float32)
-    spectrum = fft.rfft2(total, size)
+    spectrum = scipy.fft.rfft2(total, size)
     for number in np.flatnonzero(share >= _LEAST_SHARE).tolist():
         is_summed = number in summed
         if len(summed) - is_summed < LEAST_DATES:
             continue
         one = found[number].astype(np.float32)
-        own = fft.rfft2(one, size)
+        own = scipy.fft.rfft2(one, size)
         others = spectrum - own if is_summed else spectrum
-        surface = fft.irfft2((own * others.conj()).sum(axis=0), size)
+        surface = scipy.fft.irfft2((own * others.conj()).sum(axis=0), size)
         rest = (total - one if is_summed else total)[one != 0]
         energy = float((one**2).sum()) * float((rest**2).sum())
         near = surface[np.ix_(around, around)] / (energy**0.5 + 1e-9)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import rasterio
@@ -51,6 +50,8 @@ def _classes(values: npt.NDArray[np.integer], nomenclature: Nomenclature) -> npt
 
 
 def _scale(values: npt.NDArray[np.integer], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    import matplotlib as mpl  # slow to load, and most commands draw nothing
+
     top = max(1, int(values[known].max(initial=1)))
     colours: npt.NDArray[np.uint8] = mpl.colormaps["viridis"](
         np.where(known, values, 0) / top, bytes=True

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
@@ -75,6 +74,8 @@ def number_picture(
 
     Pixels without a class are transparent; None where no pixel has one.
     """
+    import matplotlib as mpl  # slow to load, and most commands draw nothing
+
     known = _read(classes, max_px, Resampling.mode) != NODATA_CODE
     values = _read(path, max_px, Resampling.nearest)
     if values.shape != known.shape or not known.any():
@@ -110,6 +111,8 @@ def polygon_picture(path: Path, nomenclature: Nomenclature, max_px: int = 700) -
 
 def scale_gradient() -> str:
     """Return the scale of `number_picture` as a CSS gradient from left to right."""
+    import matplotlib as mpl
+
     stops = (mpl.colormaps[_SCALE](step / (_STOPS - 1)) for step in range(_STOPS))
     return f"linear-gradient(to right, {', '.join(mpl.colors.to_hex(stop) for stop in stops)})"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import betaincinv
+import scipy
 
 from oso_pipeline.validation.intervals import (
     UNDEFINED,
@@ -58,8 +58,8 @@ def clopper_pearson(share: float, units: float, level: float) -> Interval:
     tail = (1 - level) / 2
     right = min(max(share, 0.0), 1.0) * units
     wrong = units - right
-    low = float(betaincinv(right, wrong + 1, tail)) if right > 0 else 0.0
-    high = float(betaincinv(right + 1, wrong, 1 - tail)) if wrong > 0 else 1.0
+    low = float(scipy.special.betaincinv(right, wrong + 1, tail)) if right > 0 else 0.0
+    high = float(scipy.special.betaincinv(right + 1, wrong, 1 - tail)) if wrong > 0 else 1.0
     return Interval(low, high)
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
+import scipy
 
 from oso_pipeline.validation.confusion import Confusion, Floats, Scores, positions, scores
 
@@ -217,7 +217,7 @@ def student_interval(values: Sequence[float | None], level: float) -> RunInterva
     mean = float(defined.mean())
     if np.ptp(defined) == 0:  # one value, or all alike
         return RunInterval(kept, mean, UNDEFINED, freedom)
-    quantile = float(stdtrit(freedom, 0.5 + level / 2))
+    quantile = float(scipy.special.stdtrit(freedom, 0.5 + level / 2))
     half_width = quantile * float(defined.std(ddof=1)) / float(np.sqrt(defined.size))
     return RunInterval(kept, mean, Interval(mean - half_width, mean + half_width), freedom)
 

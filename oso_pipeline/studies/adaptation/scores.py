@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtr
+import scipy
 
 from oso_pipeline.studies.adaptation.trial import Codes
 from oso_pipeline.validation.confusion import Confusion
@@ -132,9 +132,9 @@ class McNemar:
         units, least = better + worse, min(better, worse)
         if not units:
             return cls(0, 0, 1.0)
-        fewer = float(bdtr(least - 1, units, 0.5)) if least else 0.0
+        fewer = float(scipy.special.bdtr(least - 1, units, 0.5)) if least else 0.0
         # Where the counts are equal the two tails meet in them.
-        p_value = fewer + (float(bdtr(least, units, 0.5)) if better != worse else 0.5)
+        p_value = fewer + (float(scipy.special.bdtr(least, units, 0.5)) if better != worse else 0.5)
         return cls(better, worse, p_value)
 
 
