@@ -238,6 +238,19 @@ class Map(Section):
     """Area to map; by default all tiles. Pixels outside are neither read nor computed."""
     allow_partial: bool = False
     """Accept a map with holes if tasks failed; the metadata of the map then name them."""
+    bands: tuple[str, ...] = ()
+    """More bands, by name: probabilities (of all classes), second_class, margin (between the two
+    most probable classes). Class, confidence and validity are always made."""
+    legends: dict[str, Literal["parents"] | dict[int, int]] = Field({})
+    """Coarser legends by name: the code of each class in the legend, or parents for the upper level
+    of the nomenclature. The probabilities of the classes are summed, and the class of the legend
+    with the greatest sum becomes a band, with its own confidence."""
+
+    @model_validator(mode="after")
+    def _no_name_twice(self) -> Map:
+        if twice := doubles(self.bands):
+            raise ValueError(f"bands: {twice} is given twice")
+        return self
 
 
 class Config(Section):
@@ -370,16 +383,17 @@ class Config(Section):
             left_out["label_check"] = True
         if self.adaptation is None:
             left_out["adaptation"] = True
+        left_out |= self._not_in_ids()
         if self.map.area is None:
-            left_out["map"] = {"area": True}
-        return left_out | self._not_in_ids()
+            left_out["map"] = {**left_out["map"], "area": True}
+        return left_out
 
     def _not_in_ids(self) -> dict[str, Any]:
         """Leave out what ids do not contain, so that they stay what they were.
 
-        These are a day and derived features that are not given, and all but the first of the
-        readers by default. Which readers matter follows from the products, and those are in the
-        keys of the tasks. What is copied changes no result.
+        These are a day, derived features, bands and legends that are not given, and all but the
+        first of the readers by default. Which readers matter follows from the products, and those
+        are in the keys of the tasks. What is copied changes no result.
         """
         imagery: dict[str, Any] = {"cache": True}
         if not self.imagery.as_of:
@@ -387,7 +401,8 @@ class Config(Section):
         if self.imagery.readers == built_in_readers():
             imagery["readers"] = dict.fromkeys(range(1, len(self.imagery.readers)), True)
         features = {} if self.features.derived else {"features": {"derived": True}}
-        return {"imagery": imagery, **features}
+        bands = {key: True for key in ("bands", "legends") if not getattr(self.map, key)}
+        return {"imagery": imagery, "map": bands, **features}
 
     @property
     def run_id(self) -> str:

@@ -20,6 +20,7 @@ from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
 
 Layers = npt.NDArray[np.uint16]
+Shares = npt.NDArray[np.float64]
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -304,3 +305,36 @@ class Learner(Protocol):
 def has_kernel(kind: type[Classifier]) -> TypeGuard[type[BlockClassifier]]:
     """Return whether classifiers of a kind go from images to classes in code of their own."""
     return hasattr(kind, "classify_block")
+
+
+class ShareClassifier(BlockClassifier, Protocol):
+    """A classifier whose compiled code also hands out the probabilities of all classes."""
+
+    def block_shares(self, block: BlockPixels) -> tuple[Layers, Shares]:
+        """Classify pixels of a block in one pass, whatever their label.
+
+        Parameters
+        ----------
+        block
+            Pixels of a block.
+
+        Returns
+        -------
+        layers
+            Class, confidence and validity, uint16, shape ``(3, n)``, as
+            :meth:`BlockClassifier.classify_block` gives them.
+        shares
+            Probabilities, float64, shape ``(class, n)``, as :meth:`Classifier.probabilities`
+            gives them; 0 where there is no clear date.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`BlockClassifier.classify_block`.
+        """
+        ...
+
+
+def hands_out_shares(classifier: Classifier) -> TypeGuard[ShareClassifier]:
+    """Return whether a classifier has the probabilities of a block in code of its own."""
+    return hasattr(classifier, "block_shares")

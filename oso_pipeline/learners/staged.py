@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from oso_pipeline.learners.protocol import BlockPixels, Classifier, Layers
+from oso_pipeline.learners.protocol import BlockPixels, Classifier, Layers, Shares
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.reading.memory import CHUNK_PIXELS
 
@@ -35,3 +35,24 @@ def classify_staged(block: BlockPixels, runs: Sequence[Mapping[int, Classifier]]
                     part[0, rows], part[1, rows] = found
                     part[2, rows] = validity[rows]
     return layers
+
+
+def staged_shares(block: BlockPixels, classifier: Classifier) -> tuple[Layers, Shares]:
+    """Classify pixels by any classifier and return the probabilities of all classes too.
+
+    Parameters, layers and probabilities are those of
+    :meth:`~oso_pipeline.learners.protocol.ShareClassifier.block_shares`. Class and confidence are
+    computed apart: a classifier may round in its own way.
+    """
+    layers = np.zeros((3, len(block.pixels)), np.uint16)
+    shares = np.zeros((len(classifier.classes), len(block.pixels)))
+    for start in range(0, len(block.pixels), CHUNK_PIXELS):
+        chunk = slice(start, start + CHUNK_PIXELS)
+        features, validity = block_features(block.series, block.layout, block.pixels[chunk])
+        rows = np.flatnonzero(validity > 0)
+        if len(rows):
+            given, places = features[:, rows], rows + start
+            layers[0, places], layers[1, places] = classifier.classify(given, validity[rows])
+            layers[2, places] = validity[rows]
+            shares[:, places] = classifier.probabilities(given)
+    return layers, shares

@@ -1,4 +1,4 @@
-"""From the images of a block to its classes."""
+"""From the images of a block to its bands."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from oso_pipeline.core.rasterise import NONE
-from oso_pipeline.learners.protocol import BlockPixels, Classifier, Layers
-from oso_pipeline.prediction.kernel import classify_block
+from oso_pipeline.learners.protocol import BlockPixels, Layers
+from oso_pipeline.learning.model_file import Model
+from oso_pipeline.prediction.band_request import BandRequest
+from oso_pipeline.prediction.kernel import classify_block, classify_with_bands
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
 
@@ -19,8 +21,9 @@ Labels = npt.NDArray[np.int32]
 def predict_pixels(
     series: BlockSeries,
     labels: Labels,
-    classifiers: Mapping[int, Classifier],
+    models: Mapping[int, Model],
     layout: FeatureLayout,
+    request: BandRequest | None = None,
 ) -> Layers:
     """Classify the pixels of a block.
 
@@ -29,25 +32,41 @@ def predict_pixels(
     series
         Images of the block.
     labels
-        Which classifier each pixel gets, int32, shape ``(pixel,)``; pixels whose label is not
-        in `classifiers` are left out.
-    classifiers
-        Classifiers by label.
+        Which model each pixel gets, int32, shape ``(pixel,)``; pixels whose label is not in
+        `models` are left out.
+    models
+        Models by label.
     layout
         Features that they expect.
+    request
+        More bands; None for class, confidence and validity alone.
 
     Returns
     -------
     layers
-        Class, confidence and validity, uint16, shape ``(3, pixel)``. 0 in all of them where a
-        pixel is left out or has no clear date; the series of one date suffices for a class.
+        Class, confidence and validity, then the bands of `request`, uint16, shape
+        ``(band, pixel)``. 0 in the first three, and nodata in the others, where a pixel is left
+        out or has no clear date; the series of one date suffices for a class.
     """
-    layers = np.zeros((3, len(labels)), np.uint16)
+    layers = empty_layers((len(labels),), request)
     if not len(series.clear):
         return layers
-    pixels = np.flatnonzero(np.isin(labels, list(classifiers)))
+    pixels = np.flatnonzero(np.isin(labels, list(models)))
     block = BlockPixels(series, layout, pixels, labels[pixels])
-    layers[:, pixels] = classify_block(block, classifiers)
+    if request is None:
+        classifiers = {label: model.classifier for label, model in models.items()}
+        layers[:, pixels] = classify_block(block, classifiers)
+    else:
+        layers[:, pixels] = classify_with_bands(block, models, request)
+    return layers
+
+
+def empty_layers(shape: tuple[int, ...], request: BandRequest | None) -> Layers:
+    """Return the bands of pixels without a class, uint16, shape ``(band, *shape)``."""
+    more = () if request is None else request.bands
+    layers = np.zeros((3 + len(more), *shape), np.uint16)
+    for layer, band in zip(layers[3:], more, strict=True):
+        layer[:] = band.nodata
     return layers
 
 

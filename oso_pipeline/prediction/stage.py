@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -14,20 +13,27 @@ from odc.geo.geobox import GeoBox
 
 from oso_pipeline.config.learning import LearnerSettings
 from oso_pipeline.config.model import Config
-from oso_pipeline.core.blocks import Block, blocks_of
+from oso_pipeline.core.blocks import Block
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
+from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.wording import counted
 from oso_pipeline.imagery.cache.reading import inventory_of
 from oso_pipeline.imagery.cache.stage import copies_of_tiles
 from oso_pipeline.imagery.tile_grid import TileLayout
-from oso_pipeline.learners.protocol import Classifier, Need, has_kernel
+from oso_pipeline.learners.protocol import has_kernel
 from oso_pipeline.learners.registry import late_settings, learner_of
 from oso_pipeline.learning.cost import classifying_need
 from oso_pipeline.learning.jobs import GivenModelJob, TrainJob
-from oso_pipeline.learning.model_file import cached_model
-from oso_pipeline.prediction.block_file import BANDS, BYTES_PER_PIXEL, file_of, write_block
-from oso_pipeline.prediction.block_map import outside, predict_pixels
+from oso_pipeline.learning.model_file import Model, cached_model
+from oso_pipeline.prediction.band_request import BandRequest, check_bands
+from oso_pipeline.prediction.block_file import BANDS, file_of, write_block
+from oso_pipeline.prediction.block_map import empty_layers, outside, predict_pixels
+from oso_pipeline.prediction.blocks_to_make import (
+    blocks_of_area,
+    cost_of_block,
+    memory_of_blocks,
+)
 from oso_pipeline.prediction.series_quality import (
     count_quality,
     quality_warnings,
@@ -36,16 +42,9 @@ from oso_pipeline.prediction.series_quality import (
 from oso_pipeline.reference.split.variants import map_variant
 from oso_pipeline.tasks.job import Input, ReadingJob, decides, file_part, follows, reads
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries
-from oso_pipeline.tasks.task import Cost, Summary, Task
+from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
-from oso_pipeline.timeseries.reading.blocking import (
-    block_cost,
-    block_shape,
-    most_pixels,
-    owned_blocks,
-    tiles_to_read,
-)
-from oso_pipeline.timeseries.reading.memory import WorkerMemory
+from oso_pipeline.timeseries.reading.blocking import block_shape, most_pixels, tiles_to_read
 from oso_pipeline.timeseries.reading.pieces import PieceReader
 from oso_pipeline.timeseries.reading.reader import BlockReader, ReadSpec
 from oso_pipeline.timeseries.reading.windows import Part
@@ -77,6 +76,8 @@ class PredictJob(ReadingJob):
         Regions with a model of their own; None where there is one model.
     area
         The area of interest; None for whole tiles.
+    bands
+        Bands beside class, confidence and validity; None where there are none.
     models
         Folder of the model of each stratum.
     inventory
@@ -94,6 +95,7 @@ class PredictJob(ReadingJob):
     learning: LearnerSettings = decides(merged=True, part=late_settings)
     strata: StrataOfTask | None = file_part()
     area: AreaOfTask | None = file_part(if_set=True)
+    bands: BandRequest | None = decides(if_set=True, default=None)
     models: Mapping[str, Input] = reads("model/{}")
     inventory: Input = reads()
     copies: Input | None = follows(default=None)
@@ -108,8 +110,10 @@ class PredictStage(StageBase):
     plans_from = ("inventory",)
 
     def check(self, config: Config) -> Problems:
-        """Find a learner without a kernel, and an area that cannot be used or lies outside."""
+        """Find a learner without a kernel, and an area, bands or legends that cannot be used."""
         problems = check_area(config)
+        if config.map.bands or config.map.legends:
+            problems.extend(check_bands(config, load_nomenclature(config.nomenclature)))
         settings = config.learning
         if not has_kernel(learner_of(settings.kind).classifier):
             microseconds = 1e6 * classifying_need(config).seconds
@@ -196,17 +200,18 @@ def predict(job: PredictJob, task: Task) -> Summary:
     labels = outside(owned, labels)
     models = _models(job, task, np.flatnonzero(np.bincount(labels[labels >= 0])))
     reader = BlockReader(inventory_of(task, job.inventory, job.copies), job.read)
-    layers = np.zeros((3, block.height, block.width), np.uint16)
+    layers = empty_layers((block.height, block.width), job.bands)
     quality = []
 
     def predict_part(part: Part, series: BlockSeries) -> None:
         requested = part.of(labels).ravel()
-        found = predict_pixels(series, requested, models, layout)
-        part.of(layers)[:] = found.reshape(3, *series.shape)
+        found = predict_pixels(series, requested, models, layout, job.bands)
+        part.of(layers)[:] = found.reshape(len(found), *series.shape)
         quality.append(count_quality(series, requested >= 0, found[2], layout))
 
     PieceReader(reader, job.memory_bytes).read(block, labels >= 0, predict_part)
-    write_block(task.output(), dict(zip(BANDS, layers, strict=True)), block.crop(grid))
+    names = (*BANDS, *(band.name for band in (job.bands.bands if job.bands else ())))
+    write_block(task.output(), dict(zip(names, layers, strict=True)), block.crop(grid))
     counts = np.bincount(layers[0][owned])
     return {
         "pixels": int(owned.sum()),
@@ -216,9 +221,9 @@ def predict(job: PredictJob, task: Task) -> Summary:
     }
 
 
-def _models(job: PredictJob, task: Task, labels: npt.NDArray[np.intp]) -> dict[int, Classifier]:
-    """Return the classifiers of the strata with these indices, each fit for the features."""
-    problems, models = Problems(), dict[int, Classifier]()
+def _models(job: PredictJob, task: Task, labels: npt.NDArray[np.intp]) -> dict[int, Model]:
+    """Return the models of the strata with these indices, each fit for the features."""
+    problems, models = Problems(), dict[int, Model]()
     settings = late_settings(job.learning)
     strata = sorted(job.models)
     for number in labels.tolist():
@@ -227,7 +232,7 @@ def _models(job: PredictJob, task: Task, labels: npt.NDArray[np.intp]) -> dict[i
         try:
             model = cached_model(path, folder.key)
             model.refuse_layout(job.layout, path)
-            models[number] = model.with_settings(settings).classifier
+            models[number] = model.with_settings(settings)
         except InputDataError as error:
             problems.extend(error.problems)
     problems.raise_errors(InputDataError)
@@ -242,15 +247,14 @@ def _tasks_of(
     copies: Input | None,
 ) -> list[Task]:
     config = context.config
-    layout = FeatureLayout.of(config)
+    layout, request = FeatureLayout.of(config), BandRequest.of(config)
     need = classifying_need(config)
-    memory = WorkerMemory.of(config, len(inventory.inputs), layout, tile.block_shape)
-    memory = memory.with_models(need.fixed_bytes, need.pixel_bytes)
+    memory = memory_of_blocks(config, len(inventory.inputs), layout, tile)
     grid_shape = (int(tile.grid.shape[0]), int(tile.grid.shape[1]))
     shape = block_shape(grid_shape, tile.block_shape, most_pixels(config, memory))
     near = ownership.neighbours(inventory.name)
     area = AreaOfTask.of(config.map.area)
-    blocks = _owned_blocks(json.dumps(near.to_json()), inventory.name, shape, area)
+    blocks = blocks_of_area(json.dumps(near.to_json()), inventory.name, shape, area)
     if not blocks:
         return []
     first = PredictJob(
@@ -263,6 +267,7 @@ def _tasks_of(
         learning=config.learning,
         strata=StrataOfTask.of(config.strata),
         area=area,
+        bands=request,
         models=_models_of_map(context),
         inventory=Input.of(inventory),
         copies=copies,
@@ -276,38 +281,10 @@ def _tasks_of(
             run_dir=context.run_dir,
             outputs=(file_of(block),),
             job=replace(first, block=block),
-            cost=_cost(block, memory, need),
+            cost=cost_of_block(block, memory, need, request),
         )
         for block in blocks
     ]
-
-
-def _cost(block: Block, memory: WorkerMemory, need: Need) -> Cost:
-    read = block_cost(block, memory)
-    return replace(
-        read,
-        core_seconds=read.core_seconds + need.seconds * block.pixels,
-        bytes_written=BYTES_PER_PIXEL * block.pixels,
-    )
-
-
-@lru_cache(maxsize=256)
-def _owned_blocks(
-    ownership: str, tile: str, shape: tuple[int, int], area: AreaOfTask | None
-) -> tuple[Block, ...]:
-    """Return the blocks with an owned pixel of the area; kept as `owned_blocks` are."""
-    if area is None:
-        return owned_blocks(ownership, tile, shape)
-    rule = Ownership.from_json(json.loads(ownership))
-    grid = rule.grids[tile]
-    blocks = blocks_of(tile, (int(grid.shape[0]), int(grid.shape[1])), shape)
-    mask = area.mask(grid)
-    requested = ((block, mask.block(block)) for block in blocks)
-    return tuple(
-        block
-        for block, inside in requested
-        if inside.any() and (inside & rule.owned(tile, block.crop(grid))).any()
-    )
 
 
 def _models_of_map(context: PlanContext[Config]) -> dict[str, Input]:

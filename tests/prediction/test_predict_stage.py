@@ -136,7 +136,7 @@ def test_row_26_one_clear_date_is_a_class_with_validity_one() -> None:
     values = np.full((3, 2, 4), 500, np.int16)
     clear = np.array([[1, 0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1]], np.uint8)
     series = BlockSeries.of(values, clear, np.array([17532, 17540, 17560], np.int32))
-    layers = predict_pixels(series, np.zeros(4, np.int32), {0: small_model().classifier}, LAYOUT)
+    layers = predict_pixels(series, np.zeros(4, np.int32), {0: small_model()}, LAYOUT)
     assert layers[2].tolist() == [1, 0, 1, 3]
     assert (layers[0] > 0).tolist() == [True, False, True, True]
     assert layers[1, 1] == 0
@@ -146,8 +146,8 @@ def test_row_27_no_image_at_all_is_nodata() -> None:
     series = BlockSeries.of(
         np.zeros((0, 2, 5), np.int16), np.zeros((0, 5), np.uint8), np.zeros(0, np.int32)
     )
-    classifiers = {0: small_model().classifier}
-    assert not predict_pixels(series, np.zeros(5, np.int32), classifiers, LAYOUT).any()
+    models = {0: small_model()}
+    assert not predict_pixels(series, np.zeros(5, np.int32), models, LAYOUT).any()
 
 
 def test_rows_without_a_value_take_no_bytes_of_a_block(tmp_path: Path) -> None:

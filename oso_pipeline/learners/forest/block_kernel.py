@@ -1,4 +1,4 @@
-"""From the images of a block to class and confidence, by compiled forests."""
+"""From the images of a block to class, confidence and votes, by compiled forests."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from oso_pipeline.core.kernels import kernel
-from oso_pipeline.learners.forest.compiled import merged_forests
+from oso_pipeline.learners.forest.bit_masks import MASK_BITS
+from oso_pipeline.learners.forest.compiled import compiled, merged_forests
 from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learners.forest.settings import Vote
 from oso_pipeline.learners.forest.votes import masks_of, refuse_features, write_winners
 from oso_pipeline.learners.forest.walk import new_arena
-from oso_pipeline.learners.protocol import BlockPixels, Layers
+from oso_pipeline.learners.protocol import BlockPixels, Layers, Shares
 from oso_pipeline.timeseries.features import source_and_recipe
 from oso_pipeline.timeseries.kernels.chunks import features_chunk, new_scratch
 from oso_pipeline.timeseries.kernels.rows import CHUNK
@@ -57,13 +58,51 @@ def classify_block(block: BlockPixels, runs: Sequence[Mapping[int, Forest]], vot
             row[np.searchsorted(known, label)] = forests.index(forest)
     place = np.minimum(np.searchsorted(known, block.labels), len(known) - 1)
     numbers = np.where(known[place] == block.labels, place, len(known)).astype(np.int64)
-    _classify_block(source, plan, numbers, which, merged_forests(forests, vote), layers)
+    walked, sums = merged_forests(forests, vote), np.zeros((0, len(numbers)), np.uint32)
+    _classify_block(source, plan, numbers, which, walked, layers, sums)
     return layers
 
 
+def block_shares(block: BlockPixels, forest: Forest, vote: Vote) -> tuple[Layers, Shares]:
+    """Classify pixels by one forest, and return what each class gets of the votes.
+
+    Parameters
+    ----------
+    block
+        Pixels of a block; their labels do not count.
+    forest, vote
+        As for :func:`~oso_pipeline.learners.forest.votes.classify`.
+
+    Returns
+    -------
+    layers
+        Class, confidence and validity, uint16, shape ``(3, n)``.
+    shares
+        From 0 to 1, float64, shape ``(class, n)``; 0 where there is no clear date.
+
+    Raises
+    ------
+    ValueError
+        As :func:`classify_block`.
+    """
+    source, plan = source_and_recipe(block.series, block.layout, block.pixels)
+    refuse_features(forest, block.layout.size)
+    walked, n_pixels = compiled(forest, vote), len(block.pixels)
+    layers = np.zeros((1, 3, n_pixels), np.uint16)
+    sums = np.zeros((len(forest.classes), n_pixels), np.uint32)
+    numbers, which = np.zeros(n_pixels, np.int64), np.zeros((1, 1), np.int64)
+    _classify_block(source, plan, numbers, which, walked, layers, sums)
+    return layers[0], sums / (walked.unit[0] * float(forest.n_trees))
+
+
 @kernel
-def _classify_block(source, plan, numbers, which, forest, layers):  # type: ignore[no-untyped-def]
-    """Write the layers of all runs, chunk by chunk, each label by its forest."""
+def _classify_block(  # type: ignore[no-untyped-def]
+    source, plan, numbers, which, forest, layers, sums
+):
+    """Write the layers of all runs, chunk by chunk, each label by its forest.
+
+    `sums` takes what each class gets from all trees; with no rows it takes nothing.
+    """
     scratch, arena = new_scratch(source, plan), new_arena(forest)
     label = np.zeros(CHUNK, np.int64)
     for start in range(0, len(numbers), CHUNK):
@@ -81,3 +120,16 @@ def _classify_block(source, plan, numbers, which, forest, layers):  # type: igno
                         for p in range(size):
                             if label[p] == number:
                                 part[2, p] = scratch.validity[p]
+                        _copy_sums(forest, arena, masks, sums[:, start : start + size])
+
+
+@kernel
+def _copy_sums(forest, arena, masks, sums):  # type: ignore[no-untyped-def]
+    """Copy the votes of the classes, or the sums of their shares, of the pixels in `masks`."""
+    for number in range(sums.shape[0]):
+        for p in range(sums.shape[1]):
+            if (masks[p // MASK_BITS] >> np.uint64(p % MASK_BITS)) & np.uint64(1):
+                if forest.soft:
+                    sums[number, p] = arena.shares[number * CHUNK + p]
+                else:
+                    sums[number, p] = arena.votes[number * CHUNK + p]

@@ -9,16 +9,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.learners.forest.block_kernel import classify_block
+from oso_pipeline.learners.forest.block_kernel import block_shares, classify_block
 from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learners.forest.settings import Vote
 from oso_pipeline.learners.forest.votes import classify, probabilities, votes
-from oso_pipeline.learners.protocol import Arrays, BlockClassifier, BlockPixels, Layers
+from oso_pipeline.learners.protocol import Arrays, BlockPixels, Layers, ShareClassifier, Shares
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 
 @dataclass(frozen=True, eq=False)
-class ForestClassifier(BlockClassifier):
+class ForestClassifier(ShareClassifier):
     """A forest and how its trees vote.
 
     Parameters
@@ -98,3 +98,7 @@ class ForestClassifier(BlockClassifier):
             raise ValueError("the forests of a block must vote in one way")
         forests = [{label: one.forest for label, one in run.items()} for run in runs]
         return classify_block(block, forests, found.pop() if found else "hard")
+
+    def block_shares(self, block: BlockPixels) -> tuple[Layers, Shares]:
+        """Classify pixels and return the votes of all classes, from the same walk."""
+        return block_shares(block, self.forest, self.vote)

@@ -107,6 +107,8 @@ class WorkerMemory:
         See :meth:`Pieces.fitting`.
     model_bytes
         Memory of models beyond the share reserved for them, see :meth:`with_models`.
+    block_bytes
+        Memory of a pixel of a block, whatever is read at once.
     """
 
     allowed_bytes: float
@@ -114,6 +116,7 @@ class WorkerMemory:
     layout: FeatureLayout
     file_block_pixels: int = 1
     model_bytes: float = 0.0
+    block_bytes: int = BLOCK_BYTES
 
     @classmethod
     def of(
@@ -137,10 +140,14 @@ class WorkerMemory:
         left = SHARE_OF_MODELS * self.allowed_bytes
         return replace(self, model_bytes=max(0.0, needed - left))
 
+    def with_bands(self, block_bytes: int) -> WorkerMemory:
+        """Return the memory of a worker whose blocks have bands of so many bytes per pixel more."""
+        return replace(self, block_bytes=self.block_bytes + block_bytes)
+
     def pieces(self, pixels: int) -> Pieces:
         """Return how blocks of that many pixels will be read, as far as is known beforehand."""
         return Pieces.fitting(
-            SHARE_OF_MEMORY * self.allowed_bytes - self._fixed - pixels * BLOCK_BYTES,
+            SHARE_OF_MEMORY * self.allowed_bytes - self._fixed - pixels * self.block_bytes,
             pixel_bytes(self.n_products, self.layout.series.bands),
             self.file_block_pixels,
         )
@@ -149,14 +156,14 @@ class WorkerMemory:
         """Return the peak memory of a worker with blocks of that many pixels, bytes."""
         held = min(pixels, self.pieces(pixels).held)
         series = held * pixel_bytes(self.n_products, self.layout.series.bands)
-        return int(self._fixed + series + pixels * BLOCK_BYTES)
+        return int(self._fixed + series + pixels * self.block_bytes)
 
     @property
     def most_pixels(self) -> int:
         """Pixels of the largest block that fits, when it is read in the smallest pieces."""
         least = 2 * _LEAST_PIXELS * pixel_bytes(self.n_products, self.layout.series.bands)
         available = SHARE_OF_MEMORY * self.allowed_bytes - self._fixed - least
-        return max(_LEAST_PIXELS, int(available / BLOCK_BYTES))
+        return max(_LEAST_PIXELS, int(available / self.block_bytes))
 
     @property
     def _fixed(self) -> float:
