@@ -159,6 +159,12 @@ def filled(values: Floats, clear: Floats, smoothing: str) -> npt.NDArray[np.floa
     return savitzky_golay(linear, 7, 2) if kind == "savitzky_golay" else linear
 
 
+def of_reflectances(ndvi: Floats) -> Floats:
+    """Return NDVI of red and near infrared as products store them, their sum about 0.4."""
+    red, nir = np.rint(2000 * (1 - ndvi)), np.rint(2000 * (1 + ndvi))
+    return np.asarray((nir - red) / (nir + red))
+
+
 def analytic_table(n_pixels: int) -> list[str]:
     """Return the errors of exact series, and of the same as NDVI is stored."""
     lines = [
@@ -168,7 +174,12 @@ def analytic_table(n_pixels: int) -> list[str]:
     for seasons in (1, 2):
         double = Double.random(n_pixels, seasons, seed=seasons)
         exact, truth = double.at((DAYS - FIRST).astype(float)), double.dates()
-        for name, values in (("exact", exact), ("in steps of 0.001", np.rint(exact * 1e3) / 1e3)):
+        ways = {
+            "exact": exact,
+            "of reflectances in steps of 0.0001": of_reflectances(exact),
+            "in steps of 0.001, as stored": np.rint(exact * 1e3) / 1e3,
+        }
+        for name, values in ways.items():
             seen = np.full(values.shape, 2, np.uint8)
             found = phenology(values.astype(np.float32), DAYS, seen, PhenologySettings("NDVI"))
             made = errors(found, truth)

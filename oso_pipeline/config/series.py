@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
@@ -27,15 +27,22 @@ else:
     SeriesVariable = Literal[(*SENTINEL2.names, *INDICES, *BIOPHYSICAL)]
     StatisticName = Literal[STATISTICS]
 
+SmoothingKind = Literal["linear", "whittaker", "savitzky_golay"]
 MonthlyKind = Literal["mean", "median", "max"]
 SeriesFormat = Literal["netcdf", "zarr", "cog"]
 ParcelFormat = Literal["parquet", "csv"]
 
 
+def _or_word(schema: dict[str, Any]) -> None:
+    """Let the schema of `smoothing` accept a word alone, as the loader does."""
+    words = {"enum": list(get_args(SmoothingKind)), "type": "string"}
+    schema["anyOf"] = [{"$ref": schema.pop("$ref")}, words]
+
+
 class Smoothing(Section):
     """How the dates of the season are filled and smoothed. A word alone is its `kind`."""
 
-    kind: Literal["linear", "whittaker", "savitzky_golay"] = "linear"
+    kind: SmoothingKind = "linear"
     """linear: between the nearest clear dates, as for the map. whittaker: penalised least squares
     of the clear dates. savitzky_golay: a moving polynomial over the linear series."""
     smoothness: float = Field(1.0, gt=0)
@@ -78,6 +85,9 @@ class Phenology(Section):
     """The season starts where the curve has risen by this share of its amplitude."""
     end_fraction: float = Field(0.15, gt=0, lt=1)
     """The season ends where the curve has fallen to this share of its amplitude."""
+    least_amplitude: float | None = Field(None, gt=0, le=8)
+    """A season rises and falls by at least so much, in units of the variable. By default 0.15 for
+    NDVI, 0.1 for FAPAR and FCOVER, 0.5 for LAI: bare soil rises and falls by less."""
 
 
 class Parcels(Section):
@@ -110,7 +120,7 @@ class Series(Section):
     nothing filled."""
     quality: bool = True
     """Also write the number of clear dates and the distance to the nearest of them, in days."""
-    smoothing: Smoothing = Smoothing()
+    smoothing: Smoothing = Field(Smoothing(), json_schema_extra=_or_word)
     """Gap-filling and smoothing of the dates. Samples and map always use linear."""
     biophysical: Biophysical = Biophysical()
     """Leaf area and its kin."""

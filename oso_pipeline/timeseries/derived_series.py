@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.config.series import Phenology, Series
+from oso_pipeline.config.series import Series, Smoothing
 from oso_pipeline.core.dates import days_since_epoch
 from oso_pipeline.timeseries.kernels.chunks import NODATA
-from oso_pipeline.timeseries.phenology import observations_per_date, phenology
+from oso_pipeline.timeseries.phenology import (
+    PhenologySettings,
+    observations_per_date,
+    phenology,
+)
 from oso_pipeline.timeseries.series_layout import SeriesLayout, Variable
-from oso_pipeline.timeseries.series_variables import phenology_settings
 from oso_pipeline.timeseries.smoothing import savitzky_golay, whittaker
 from oso_pipeline.timeseries.temporal_statistics import monthly, statistics
 
@@ -27,6 +30,9 @@ Layers = dict[str, npt.NDArray[Any]]
 
 Filling = Callable[[npt.NDArray[np.int32]], Layers]
 """From days to the values of these days, int16, -10000 where a pixel has no clear date."""
+
+Unrounded = Callable[[str, npt.NDArray[np.int32]], npt.NDArray[np.float32]]
+"""From a variable and days to its physical values, shape ``(day, pixel)``, NaN for no data."""
 
 _LARGEST = 32_767
 
@@ -43,11 +49,14 @@ class Observations:
         Which images count, uint8, shape ``(time, pixel)``.
     days
         Days of the images since 1970-01-01, not descending, int32, shape ``(time,)``.
+    unrounded
+        Gives the same values before they are rounded to integers.
     """
 
     fill: Filling
     clear: npt.NDArray[np.uint8]
     days: npt.NDArray[np.int32]
+    unrounded: Unrounded
 
     def clear_on(self, days: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
         """Return on which of these days an image counts, uint8, shape ``(day, pixel)``."""
@@ -83,24 +92,12 @@ def courses(observations: Observations, series: Series, layout: SeriesLayout) ->
         for values in found.values():
             np.copyto(values, NODATA, where=clear == 0)
         return found
-    days, smoothing = days_since_epoch(layout.dates), series.smoothing
-    if smoothing.kind == "whittaker":
-        seen = np.unique(observations.days)
-        weights = observations.clear_on(seen).astype(np.float32)
-        return {
-            name: _stored(
-                whittaker(values.astype(np.float32), weights, seen, smoothing.smoothness, days)
-            )
-            for name, values in observations.fill(seen).items()
-        }
-    found = observations.fill(days)
-    if smoothing.kind == "savitzky_golay":
-        window, order = smoothing.window, smoothing.order
-        for name, values in found.items():
-            smooth = savitzky_golay(values.astype(np.float32), window, order)
-            smooth[values == NODATA] = np.nan
-            found[name] = _stored(smooth)
-    return found
+    days = days_since_epoch(layout.dates)
+    if series.smoothing.kind == "linear":
+        return observations.fill(days)
+    smoother = _Smoother(observations, series.smoothing, days)
+    filled = observations.fill(smoother.given)
+    return {name: _stored(smoother.smooth(_numbers(values))) for name, values in filled.items()}
 
 
 def composites(
@@ -128,17 +125,51 @@ def composites(
 
 
 def growing_seasons(
-    values: npt.NDArray[np.int16],
-    variable: Variable,
     observations: Observations,
-    settings: Phenology,
+    settings: PhenologySettings,
+    smoothing: Smoothing,
     layout: SeriesLayout,
 ) -> Mapping[str, npt.NDArray[Any]]:
-    """Return the metrics of the growing seasons of a course, shape ``(season, pixel)``."""
+    """Return the metrics of the growing seasons, shape ``(season, pixel)``.
+
+    They are those of the course before it is rounded to the integers of the files: on a flat top
+    the steps of these integers would decide which day is the maximum.
+    """
     days = days_since_epoch(layout.dates)
     observed = observations_per_date(observations.clear, observations.days, days)
-    physical = variable.physical(values)
-    return phenology(physical, days, observed, phenology_settings(settings)).stored
+    smoother = _Smoother(observations, smoothing, days)
+    course = smoother.smooth(observations.unrounded(settings.variable, smoother.given))
+    return phenology(course, days, observed, settings).stored
+
+
+@dataclass(frozen=True)
+class _Smoother:
+    """Smooths series of some pixels onto the dates of the season."""
+
+    observations: Observations
+    smoothing: Smoothing
+    days: npt.NDArray[np.int32]
+
+    @property
+    def given(self) -> npt.NDArray[np.int32]:
+        """The days that it needs: those of the images, or those of the season."""
+        images = self.smoothing.kind == "whittaker"
+        return np.unique(self.observations.days) if images else self.days
+
+    def smooth(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return values on the days `given` as they are on the dates of the season."""
+        how = self.smoothing
+        if how.kind == "whittaker":
+            weights = self.observations.clear_on(self.given).astype(np.float32)
+            return whittaker(values, weights, self.given, how.smoothness, self.days)
+        if how.kind == "savitzky_golay":
+            return savitzky_golay(values, how.window, how.order)
+        return values
+
+
+def _numbers(values: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """Return stored integers as numbers, NaN for no data."""
+    return np.where(values == NODATA, np.float32(np.nan), values)
 
 
 def _stored(smooth: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:

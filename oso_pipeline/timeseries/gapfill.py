@@ -66,6 +66,39 @@ def gapfill(
     return filled.reshape(len(days_out), n_bands, n_pixels), validity
 
 
+def gapfill_unrounded(
+    values: npt.NDArray[np.int16],
+    clear: npt.NDArray[np.uint8],
+    days_in: npt.NDArray[np.int32],
+    days_out: npt.NDArray[np.int32],
+) -> npt.NDArray[np.float32]:
+    """Interpolate as :func:`gapfill`, without rounding the result to integers.
+
+    Parameters
+    ----------
+    values
+        Of one band, int16, shape ``(time, pixel)``.
+    clear
+        Whether a date counts at a pixel, of the same shape.
+    days_in, days_out
+        As for :func:`gapfill`; both do not descend.
+
+    Returns
+    -------
+    filled
+        float32, shape ``(date, pixel)``; NaN at pixels without a clear date.
+
+    Examples
+    --------
+    >>> values, clear = np.int16([[100], [101]]), np.ones((2, 1), np.uint8)
+    >>> gapfill_unrounded(values, clear, np.int32([0, 10]), np.int32([5, 20])).ravel().tolist()
+    [100.5, 101.0]
+    """
+    filled = np.full((len(days_out), values.shape[1]), np.nan, np.float32)
+    _fill_unrounded(values, clear, days_in, days_out, filled)
+    return filled
+
+
 def longest_gap_days(
     clear: npt.NDArray[np.uint8] | npt.NDArray[np.bool_],
     days_in: npt.NDArray[np.int32],
@@ -119,6 +152,30 @@ def _checked_clear(
     if np.any(np.diff(days_in) < 0):
         raise ValueError("days of the acquisitions must not descend")
     return np.ascontiguousarray(clear).view(np.uint8)
+
+
+@kernel(error_model="numpy")
+def _fill_unrounded(values, clear, days_in, days_out, filled):  # type: ignore[no-untyped-def]
+    n_in, n_pixels = values.shape
+    days, seen = np.empty(n_in), np.empty(n_in)
+    for p in range(n_pixels):
+        n = 0
+        for t in range(n_in):
+            if clear[t, p]:
+                n -= n > 0 and days[n - 1] == days_in[t]
+                days[n], seen[n] = days_in[t], values[t, p]
+                n += 1
+        after = 0
+        for date in range(len(days_out) if n else 0):
+            day = days_out[date]
+            while after < n and days[after] <= day:
+                after += 1
+            if 0 < after < n:
+                share = (day - days[after - 1]) / (days[after] - days[after - 1])
+                value = seen[after - 1] + (seen[after] - seen[after - 1]) * share
+            else:
+                value = seen[min(after, n - 1)]
+            filled[date, p] = value
 
 
 @kernel

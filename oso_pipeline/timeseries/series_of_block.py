@@ -8,7 +8,7 @@ of each clear image is filled by `gapfill`, the same arithmetic.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from oso_pipeline.timeseries.derived_series import (
     courses,
     growing_seasons,
 )
-from oso_pipeline.timeseries.gapfill import gapfill
+from oso_pipeline.timeseries.gapfill import gapfill, gapfill_unrounded
 from oso_pipeline.timeseries.kernels.chunks import (
     Source,
     index_plan,
@@ -38,10 +38,17 @@ from oso_pipeline.timeseries.kernels.chunks import (
 )
 from oso_pipeline.timeseries.series import BlockSeries, coarse_places
 from oso_pipeline.timeseries.series_layout import SeriesBlock, SeriesLayout, rows_and_columns
-from oso_pipeline.timeseries.series_variables import bands_needed, quality_names
+from oso_pipeline.timeseries.series_variables import (
+    bands_needed,
+    phenology_settings,
+    quality_names,
+)
 
 CHUNK_PIXELS = 16_384
 """Pixels whose series are in memory at once, beside the images and the result."""
+
+_LARGEST_RATIO = np.float32(32.767)
+"""Largest index that 16 bits hold; reflectances below zero may give larger ones."""
 
 Target = Mapping[str, npt.NDArray[Any]]
 """Where variables go: arrays of shape ``(step, rows, columns)`` of the grid of each."""
@@ -127,6 +134,7 @@ def write_series(
                 lambda days, at=pixels: _filled(images, made.bands, names, days, at),  # type: ignore[misc]
                 images.clear[:, pixels],
                 images.days,
+                lambda name, days, at=pixels: _unrounded(images, made.bands, name, days, at),  # type: ignore[misc]
             )
             _write_strip(seen, made, names, target, (top, bottom, 10))
     for number, name in enumerate(n for n in made.settings.variables if n in BIOPHYSICAL):
@@ -159,6 +167,12 @@ def _write_biophysical(
             },
             clear[:, pixels],
             images.days,
+            lambda name, days, at=pixels: (
+                gapfill_unrounded(  # type: ignore[misc]
+                    values[:, at], clear[:, at], images.days, days
+                )
+                * np.float32(made.layout[name].scale)
+            ),
         )
         place = (top, bottom, resolution_m)
         _write_strip(seen, made, [name], target, place, has_quality)
@@ -193,7 +207,8 @@ def _write_strip(
         variable = layout[name]
         _put(target, composites(found[name], variable, seen, settings, layout), place)
         if settings.phenology is not None and settings.phenology.variable == name:
-            metrics = growing_seasons(found[name], variable, seen, settings.phenology, layout)
+            what = phenology_settings(settings.phenology)
+            metrics = growing_seasons(seen, what, settings.smoothing, layout)
             _put(target, metrics, place)
     if settings.quality and has_quality:
         count, nearest = quality_names(place[2])
@@ -244,6 +259,26 @@ def _filled(
         else of_bands[:, chosen.index(name)]
         for name in names
     }
+
+
+def _unrounded(
+    images: BlockSeries,
+    bands: tuple[str, ...],
+    name: str,
+    days: npt.NDArray[np.int32],
+    pixels: slice,
+) -> npt.NDArray[np.float32]:
+    """Return the normalised difference `name` of bands on some days, none of them rounded."""
+    low, high = (bands.index(SENTINEL2.named(one)) for one in INDICES[name].bands)
+    pair = replace(images, slots=images.slots[[low, high]])
+    values, clear = pair.take(np.arange(pixels.start, pixels.stop))
+    red, nir = (
+        gapfill_unrounded(np.ascontiguousarray(band), clear, images.days, days)
+        for band in values.swapaxes(0, 1)
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.where(nir + red == 0, np.float32(0), (nir - red) / (nir + red))
+    return np.clip(ratio, -_LARGEST_RATIO, _LARGEST_RATIO)
 
 
 def _strips(rows: int, width: int) -> list[tuple[int, int]]:

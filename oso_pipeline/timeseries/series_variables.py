@@ -92,6 +92,7 @@ def phenology_settings(phenology: Phenology) -> PhenologySettings:
         phenology.seasons,
         phenology.start_fraction,
         phenology.end_fraction,
+        phenology.least_amplitude,
     )
 
 

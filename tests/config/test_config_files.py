@@ -16,6 +16,7 @@ from oso_pipeline.config.loader import load_config
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.schema import json_schema, reference_page, schema_text, write
 from oso_pipeline.config.template import template
+from oso_pipeline.core.errors import ConfigError
 from oso_pipeline.core.message_codes import REPLACED, current_codes
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -51,6 +52,30 @@ def test_schema_is_a_schema_and_refuses_what_the_loader_refuses() -> None:
     assert not validator.is_valid({key: good[key] for key in good if key != "reference"})
     assert validator.is_valid({"extends": "demo.yaml", "season": {"step_days": 5}})
     assert not validator.is_valid({"extends": "demo.yaml", "reference": {"sources": [{}]}})
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "accepted"),
+    [
+        ("linear", True),
+        ("whittaker", True),
+        ({"kind": "whittaker", "smoothness": 10}, True),
+        ("lineer", False),
+        ({"kind": "lineer"}, False),
+        (3, False),
+    ],
+)
+def test_schema_and_loader_agree_on_a_word_for_smoothing(smoothing: object, accepted: bool) -> None:
+    content = content_of(DEMO / "demo.yaml") | {"series": {"smoothing": smoothing}}
+    assert jsonschema.Draft202012Validator(json_schema()).is_valid(content) == accepted
+    given = f"series.smoothing={json.dumps(smoothing)}"
+    try:
+        loaded = load_config(DEMO / "demo.yaml", (given,), ENVIRON).series
+    except ConfigError:
+        assert not accepted
+    else:
+        assert accepted
+        assert loaded is not None
 
 
 @pytest.mark.parametrize("path", [*CONFIGS, *DEMO.glob("*.yaml")], ids=lambda path: path.name)

@@ -128,6 +128,8 @@ def test_without_the_section_the_command_says_so(tmp_path: Path) -> None:
         ("{variables: [NDVI, NDVI]}", "more than once"),
         ("{dates: raw, phenology: {}}", "dates: raw"),
         ("{variables: [B4], phenology: {}}", "phenology.variable"),
+        ("{variables: [NDWI], phenology: {variable: NDWI}}", "NDVI, LAI, FAPAR"),
+        ("{phenology: {least_amplitude: 0}}", "least_amplitude"),
         ("{smoothing: {kind: savitzky_golay, window: 4}}", "odd"),
     ],
 )

@@ -229,11 +229,26 @@ def test_grids_that_do_not_fit_are_refused() -> None:
         {"variable": "NDWI"},
         {"variable": "NDVI", "seasons": 3},
         {"variable": "NDVI", "start_fraction": 0.0},
+        {"variable": "NDVI", "least_amplitude": 0.0},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="E-SERIES-PHENOLOGY"):
         PhenologySettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_bare_soil_has_no_season_and_sparse_grass_has_one() -> None:
+    """NDVI of drying and wetting soil, of noise; a steppe rises by 0.25."""
+    draw = np.random.default_rng(0)
+    bare = 0.15 + 0.05 * np.sin(T / 25)[:, None] + draw.normal(0, 0.01, (len(T), 50))
+    steppe = bell(150, 50, 0.25, 0.15)[:, None] + draw.normal(0, 0.01, (len(T), 50))
+    found = metrics_of(np.hstack([bare, steppe]))
+    assert (found["QFLAG"][:, :50] == 1).all()
+    assert (found["MAXD"][:, :50] == 0).all()
+    assert (found["MAXD"][0, 50:] > 0).all()
+    lower = metrics_of(bare, PhenologySettings("NDVI", least_amplitude=0.05))
+    assert (lower["MAXD"][0] > 0).all()
+    assert (metrics_of(steppe, PhenologySettings("NDVI", least_amplitude=0.4))["MAXD"] == 0).all()
 
 
 def test_variables_are_encoded_as_in_hr_vpp() -> None:

@@ -15,6 +15,11 @@ from oso_pipeline.timeseries import series_of_block as module
 from oso_pipeline.timeseries.biophysical import INPUT_BANDS, estimate
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.features import block_features
+from oso_pipeline.timeseries.phenology import (
+    PhenologySettings,
+    observations_per_date,
+    phenology,
+)
 from oso_pipeline.timeseries.series import BlockSeries
 from oso_pipeline.timeseries.series_of_block import SeriesRecipe, series_of_block
 from oso_pipeline.timeseries.series_variables import bands_needed, series_layout
@@ -188,6 +193,31 @@ def test_composites_statistics_and_phenology_follow_the_series() -> None:
     assert (maxima[~seen] == 0).all()
     middle = int(np.median(maxima[seen])) - 18000
     assert abs(middle - 171) < 25
+
+
+def test_phenology_is_that_of_the_series_before_it_is_rounded() -> None:
+    """Plain NumPy: bands between clear dates, their index, its seasons; nothing is an integer."""
+    series = images(40, share=0.9)
+    found, recipe = made_of(series, variables=["NDVI", "LAI"], phenology=Phenology())
+    values, days = series.values.astype(float), GRID.days
+    red, nir = (
+        filled(values[:, BANDS.index(band)], series.clear, series.days, days)
+        for band in ("B4", "B8")
+    )
+    exact = ((nir - red) / (nir + red)).astype(np.float32)
+    seen = observations_per_date(series.clear, series.days, days)
+    expected = phenology(exact, days, seen, PhenologySettings("NDVI"))
+    for name in ("SOSD", "MAXD", "EOSD", "QFLAG"):
+        np.testing.assert_array_equal(found[name].reshape(2, -1), expected[name])
+    for name in ("AMPL", "MINV", "SPROD"):
+        assert np.abs(found[name].reshape(2, -1).astype(int) - expected[name]).max() <= 1
+    stored = phenology(
+        recipe.layout["NDVI"].physical(found["NDVI"].reshape(len(days), -1)),
+        days,
+        seen,
+        PhenologySettings("NDVI"),
+    )
+    assert (stored["AMPL"] != expected["AMPL"]).any()
 
 
 @pytest.mark.parametrize("kind", ["whittaker", "savitzky_golay"])

@@ -95,7 +95,7 @@ def phenology(
     rules = Rules(
         settings.start_fraction,
         settings.end_fraction,
-        settings.least_amplitude,
+        settings.least,
         settings.second_share,
         1 / settings.value_scale,
         yydoy(np.arange(days[0], days[-1] + 1)),

@@ -16,7 +16,8 @@ def find_seasons(curve, least, second_share, found):  # type: ignore[no-untyped-
 
     A maximum is a season if the curve falls on both sides. Towards another season, or where the
     fall can be followed to its end, it falls by ``rise = max(least, second_share * range)``;
-    towards the first or the last day of the grid half of `rise` is enough, at least `least`.
+    towards the first or the last day of the grid, which may cut the season off, half of `rise` is
+    enough if the other side falls by `least`.
     Where there are more than `found` holds, those with the largest amplitude are taken.
 
     Parameters
@@ -37,7 +38,7 @@ def find_seasons(curve, least, second_share, found):  # type: ignore[no-untyped-
     rise = max(least, second_share * spread)
     maxima = np.empty(MOST_MAXIMA, np.int64)
     n = _maxima(curve, rise, maxima)
-    edge, kept = max(least, rise / 2), 0
+    edge, kept = rise / 2, 0
     amplitudes = np.empty(len(found))
     before = _lowest(curve, 0, maxima[0])
     for k in range(n):
@@ -45,7 +46,8 @@ def find_seasons(curve, least, second_share, found):  # type: ignore[no-untyped-
         after = _lowest(curve, day, end)
         fall_before, fall_after = curve[day] - curve[before], curve[day] - curve[after]
         needed_before, needed_after = rise if k else edge, rise if k + 1 < n else edge
-        if fall_before >= needed_before and fall_after >= needed_after:
+        enough = fall_before >= needed_before and fall_after >= needed_after
+        if enough and max(fall_before, fall_after) >= least:
             amplitude = (fall_before + fall_after) / 2
             kept = _keep(found, amplitudes, kept, amplitude, before, day, after)
         before = after

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from oso_pipeline.core.errors import ConfigError, Problem
 
 PHENOLOGY_VARIABLES: Mapping[str, float] = MappingProxyType(
-    {"NDVI": 0.1, "LAI": 0.5, "FAPAR": 0.1, "FCOVER": 0.1}
+    {"NDVI": 0.15, "LAI": 0.5, "FAPAR": 0.1, "FCOVER": 0.1}
 )
-"""Variables that rise as plants grow, and the least amplitude of a growing season."""
+"""Variables that rise as plants grow, and the least amplitude of a growing season by default."""
 
 SHORTEST_DAYS = 180
 """Days that a series covers at least: half a year, from one minimum to the next of a crop."""
@@ -39,6 +39,9 @@ class PhenologySettings:
     end_fraction
         It ends where the curve has fallen to this share of the way from the minimum after it to
         the maximum.
+    least_amplitude
+        A season rises from the minimum before it, and falls to the one after it, by at least so
+        much, in units of the variable; by default as `PHENOLOGY_VARIABLES` says.
     second_share
         Between two seasons the curve falls, and rises again, by at least this share of its range.
 
@@ -49,7 +52,7 @@ class PhenologySettings:
 
     Examples
     --------
-    >>> PhenologySettings("LAI", 2).least_amplitude
+    >>> PhenologySettings("LAI", 2).least
     0.5
     """
 
@@ -57,6 +60,7 @@ class PhenologySettings:
     seasons: int = 2
     start_fraction: float = 0.25
     end_fraction: float = 0.15
+    least_amplitude: float | None = None
     second_share: float = 0.3
 
     def __post_init__(self) -> None:
@@ -73,11 +77,14 @@ class PhenologySettings:
                 raise _refused(
                     f"phenology.{name}: found {getattr(self, name)}, allowed: between 0 and 1"
                 )
+        if not self.least > 0:
+            raise _refused(f"phenology.least_amplitude: found {self.least}, allowed: above 0")
 
     @property
-    def least_amplitude(self) -> float:
+    def least(self) -> float:
         """Least rise and fall of a growing season, in units of the variable."""
-        return PHENOLOGY_VARIABLES[self.variable]
+        chosen = self.least_amplitude
+        return PHENOLOGY_VARIABLES[self.variable] if chosen is None else chosen
 
     @property
     def shortest_days(self) -> int:
