@@ -25,9 +25,10 @@ from oso_pipeline.core.errors import InputDataError, OsoWarning, Problem, Proble
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.imagery.inventory import read_inventory
 from oso_pipeline.products.series.parcels_check import repeated, report_names
-from oso_pipeline.products.series.parcels_combine import Combined, Outputs
+from oso_pipeline.products.series.parcels_combine import Combined
 from oso_pipeline.products.series.parcels_dataset import DatasetParcels, DatasetSeries
 from oso_pipeline.products.series.parcels_extract import TileExtract
+from oso_pipeline.products.series.parcels_outputs import BORDER, FOLDER, Outputs
 from oso_pipeline.products.series.parcels_parts import PartPaths, measured, write_parts
 from oso_pipeline.products.series.parcels_polygons import (
     Parcels,
@@ -176,12 +177,13 @@ class _Request:
                 parts[tile] = PartPaths.of(folder, tile)
                 names = known if self.variables is None else self.variables
                 extract = TileExtract(place, parcels, blocks, self.erosion_m)
-                write_parts(extract, names, self.within_days, parts[tile])
+                outputs = Outputs.of(folder, tile, ("parquet",))
+                write_parts(extract, names, self.within_days, parts[tile], outputs)
             self._require_some(seen, [*grids.values()])
-            outputs = Outputs(folder / "long.parquet", folder / "shapes.parquet")
+            outputs = Outputs.of(folder, BORDER, ("parquet",))
             found = Combined(parts, self.erosion_m).write(outputs)
             _warn(small_parcels(found))
-            return self._sorted(pd.read_parquet(folder / "long.parquet"))
+            return self._sorted(pd.read_parquet(folder / FOLDER))
 
     def _sorted(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the rows by variable, then in the order of the polygons, then by step."""

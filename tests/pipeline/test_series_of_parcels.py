@@ -55,10 +55,15 @@ def test_18_oso_series_writes_parcels_as_python_returns_them(
     done = CliRunner().invoke(app, ["series", str(config)])
     assert done.exit_code == 0, done.output + str(done.exception)
     assert "W-SERIES-SMALL" in done.output
-    table = pd.read_parquet(run / "series/parcels.parquet")
-    shapes = geopandas.read_parquet(run / "series/parcels_geometry.parquet")
+    names = ["31UCU", "border"]
+    table = pd.read_parquet([run / f"series/parcels/{name}.parquet" for name in names])
+    parts = [
+        geopandas.read_parquet(run / f"series/parcels_geometry/{name}.parquet") for name in names
+    ]
+    shapes = pd.concat(parts)
     assert set(shapes["parcel_id"]) == {f"p{n}" for n in range(7)}
-    assert len(pd.read_csv(run / "series/parcels.csv")) == len(table)
+    csv = pd.concat(pd.read_csv(run / f"series/parcels/{name}.csv") for name in names)
+    assert len(csv) == len(table)
     whole = table[table["pixels"] > 0]
     assert whole.loc[whole["variable"] == "NDVI", "mean"].between(-1, 1).all()
     assert whole["clear_share"].between(0, 1).all()

@@ -1,4 +1,4 @@
-"""Put the parcels of all tiles together: rows are copied, shared parcels computed from their parts.
+"""The parcels on the border of tiles, computed from what each tile knows of them.
 
 Memory does not grow with the nation, but for a few numbers per shared parcel: files are read row
 group by row group, and the parts of a parcel meet because each file is sorted by its number.
@@ -9,33 +9,30 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 from pyproj import CRS
 
-from oso_pipeline.core.commit import staged
+from oso_pipeline.products.series.parcels_outputs import Outputs, table_writer
 from oso_pipeline.products.series.parcels_parts import (
+    SHAPES_AT_ONCE,
     PartPaths,
     clear_name,
+    finished_of,
     layout_of,
-    table_writer,
 )
 from oso_pipeline.products.series.parcels_statistics import Histogram
 from oso_pipeline.products.series.parcels_table import (
-    LONG,
     WITHOUT_PIXEL,
     Parts,
     Steps,
-    harmless,
     long_table,
     notes_of,
     shapes_schema,
@@ -43,25 +40,6 @@ from oso_pipeline.products.series.parcels_table import (
 from oso_pipeline.timeseries.series_layout import SeriesLayout, Variable
 
 _TABLES_AT_ONCE = 1000
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Where the tables of all parcels go.
-
-    Parameters
-    ----------
-    long
-        The numbers, Parquet; None for none.
-    shapes
-        The shapes, GeoParquet.
-    csv
-        The numbers as CSV; None for none.
-    """
-
-    long: Path | None
-    shapes: Path
-    csv: Path | None = None
 
 
 @dataclass
@@ -101,43 +79,47 @@ class Combined:
     erosion_m: float
 
     def write(self, outputs: Outputs) -> dict[str, Any]:
-        """Write the tables and return numbers of parcels, rows, and parcels by note."""
+        """Write the tables of shared parcels.
+
+        Returns
+        -------
+        dict
+            ``rows`` written, ``shared`` parcels; ``parcels`` and those by note (``notes``) of all
+            tiles, the finished ones included.
+        """
         layouts = {tile: layout_of(paths.shared) for tile, paths in self.tiles.items()}
         variables = {one.name: one for layout in layouts.values() for one in layout.variables}
         listed = self._listed()
         self._count(listed, layouts)
-        with ExitStack() as stack:
-            sinks = [stack.enter_context(one) for one in _sinks(outputs)]
-            n_rows = 0
+        n_rows = 0
+        with outputs.numbers() as write:
             shares: dict[int, dict[int, npt.NDArray[np.float32]]] = {}
             for variable in variables.values():
                 size = variable.resolution_m
                 if variable.axis == "time" and size not in shares:
                     shares[size] = self._shares(size, layouts)
                 clear = shares[size] if variable.axis == "time" else {}
-                rows = self._shared_rows(variable, layouts, listed, clear)
-                for table in chain(self._copied(variable.name), rows):
+                for table in self._shared_rows(variable, layouts, listed, clear):
                     n_rows += len(table)
-                    for sink in sinks:
-                        sink(table)
+                    write(table)
         notes = self._write_shapes(outputs.shapes, listed)
-        return {"rows": n_rows, **notes}
-
-    def _copied(self, name: str) -> Iterator[pa.Table]:
-        """Yield the rows of a variable of the parcels that one tile holds."""
+        parcels = len(listed)
         for paths in self.tiles.values():
-            with pq.ParquetFile(paths.rows) as file:
-                for number in _groups_of(file, name):
-                    yield file.read_row_group(number).cast(LONG)
+            finished = finished_of(paths.shared)
+            parcels += finished["parcels"]
+            for size, known in finished["notes"].items():
+                notes[size].update(known)
+        counts = {size: dict(sorted(known.items())) for size, known in notes.items()}
+        return {"rows": n_rows, "shared": len(listed), "parcels": parcels, "notes": counts}
 
     def _listed(self) -> dict[int, _Listed]:
         """Return the shared parcels by number."""
         found: dict[int, _Listed] = {}
-        columns = ["number", "parcel_id", "area_m2", "shared", "cut"]
+        columns = ["number", "parcel_id", "area_m2", "cut"]
         for tile, paths in self.tiles.items():
-            with pq.ParquetFile(paths.shapes) as file:
+            with pq.ParquetFile(paths.listed) as file:
                 for batch in file.iter_batches(columns=columns):
-                    for row in batch.filter(batch["shared"]).to_pylist():
+                    for row in batch.to_pylist():
                         one = _Listed(row["parcel_id"], tile, row["area_m2"], row["cut"])
                         found.setdefault(row["number"], one)
         return found
@@ -207,24 +189,20 @@ class Combined:
         if tables:
             yield _concatenated(tables)
 
-    def _write_shapes(self, path: Path, listed: Mapping[int, _Listed]) -> dict[str, Any]:
-        """Write the shapes and return numbers of parcels, and of those by note."""
+    def _write_shapes(self, path: Path, listed: Mapping[int, _Listed]) -> dict[str, Counter[str]]:
+        """Write the shapes and return, of each size, numbers of parcels by note."""
         first = next(iter(self.tiles.values()))
-        schema = pq.read_schema(first.shapes)
+        schema = pq.read_schema(first.listed)
         sizes = [int(n[7:-1]) for n in schema.names if n.startswith("pixels_")]
         out = shapes_schema(sizes, CRS.from_wkt(schema.metadata[b"crs"].decode()))
-        n_parcels, notes = 0, {str(size): Counter[str]() for size in sizes}
+        notes = {str(size): Counter[str]() for size in sizes}
         with table_writer(path, out) as writer:
             for tile, paths in self.tiles.items():
-                with pq.ParquetFile(paths.shapes) as file:
-                    for batch in file.iter_batches(50_000):
+                with pq.ParquetFile(paths.listed) as file:
+                    for batch in file.iter_batches(SHAPES_AT_ONCE):
                         table = self._shapes(tile, batch, listed, sizes, notes)
                         writer.write_table(table.cast(out))
-                        n_parcels += len(table)
-        return {
-            "parcels": n_parcels,
-            "notes": {k: dict(sorted(v.items())) for k, v in notes.items()},
-        }
+        return notes
 
     def _shapes(
         self,
@@ -236,7 +214,7 @@ class Combined:
     ) -> pa.Table:
         numbers = batch["number"].to_pylist()
         # A parcel that two tiles list belongs to the first.
-        kept = [n not in listed or listed[n].tile == tile for n in numbers]
+        kept = [listed[n].tile == tile for n in numbers]
         batch = batch.filter(pa.array(kept))
         numbers = batch["number"].to_pylist()
         areas, cut = np.asarray(batch["area_m2"]), np.asarray(batch["cut"])
@@ -247,10 +225,9 @@ class Combined:
         }
         said = None
         for size in sizes:
-            pixels = np.array(batch[f"pixels_{size}m"], np.int64)
+            pixels = np.zeros(len(numbers), np.int64)
             for row, number in enumerate(numbers):
-                if number in listed:
-                    pixels[row] = listed[number].pixels[size]
+                pixels[row] = listed[number].pixels[size]
             found = notes_of(pixels, areas, cut, size, self.erosion_m)
             notes[str(size)].update(one for one in found.tolist() if one in WITHOUT_PIXEL)
             said = found if said is None else said
@@ -258,27 +235,6 @@ class Combined:
         return pa.table(
             {**columns, "note": pa.array(said, pa.string()), "geometry": batch["geometry"]}
         )
-
-
-@contextmanager
-def _csv_writer(path: Path) -> Iterator[Any]:
-    with staged(path) as temporary:
-        plain = harmless(LONG.empty_table()).schema
-        with pa.csv.CSVWriter(temporary, plain) as writer:
-            yield lambda table: writer.write_table(harmless(table))
-
-
-@contextmanager
-def _parquet_writer(path: Path) -> Iterator[Any]:
-    with table_writer(path, LONG) as writer:
-        yield writer.write_table
-
-
-def _sinks(outputs: Outputs) -> Iterator[Any]:
-    if outputs.long is not None:
-        yield _parquet_writer(outputs.long)
-    if outputs.csv is not None:
-        yield _csv_writer(outputs.csv)
 
 
 def _groups_of(file: pq.ParquetFile, variable: str) -> Iterator[int]:

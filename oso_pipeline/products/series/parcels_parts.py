@@ -1,15 +1,16 @@
-"""The parcels of one tile on disk: finished ones, parts of shared ones, and shapes.
+"""The parcels of one tile on disk: finished ones, and parts of shared ones.
 
-Three files: the rows of parcels that no other tile shares; for those that one may share, the
-histograms, sorted by number, from which the rows are computed when all tiles are there; and the
-shapes of the parcels that are listed with the tile.
+Rows and shapes of parcels that no other tile shares go to the files of the tile. Of those that one
+may share, there are two more files: the histograms, sorted by number, from which the rows are
+computed when all tiles are there; and the shapes of those that are listed with the tile.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from oso_pipeline.core.commit import staged
 from oso_pipeline.products.series.parcels_extract import (
     CLEAR,
     Found,
@@ -27,21 +27,25 @@ from oso_pipeline.products.series.parcels_extract import (
     is_measured,
     nearest_of,
 )
+from oso_pipeline.products.series.parcels_outputs import Outputs, Write, table_writer
 from oso_pipeline.products.series.parcels_statistics import Histogram
 from oso_pipeline.products.series.parcels_table import (
-    LONG,
+    WITHOUT_PIXEL,
     Parts,
     Steps,
     as_wkb,
     long_table,
     notes_of,
+    shapes_schema,
 )
 from oso_pipeline.timeseries.series_layout import SeriesLayout, Variable
 
 ROWS_AT_ONCE = 1_000_000
 """Rows of a row group of the long table, about."""
 _SHARED_AT_ONCE = 2_000
-_LAYOUT = b"oso_layout"
+SHAPES_AT_ONCE = 50_000
+"""Shapes of a row group."""
+_LAYOUT, _FINISHED = b"oso_layout", b"oso_finished"
 
 SHARED = pa.schema(
     [
@@ -61,13 +65,12 @@ class PartPaths:
 
     Parameters
     ----------
-    rows, shared, shapes
-        Finished rows; histograms of shared parcels; shapes.
+    shared, listed
+        Histograms of shared parcels that have a pixel here; shapes of those that are listed here.
     """
 
-    rows: Path
     shared: Path
-    shapes: Path
+    listed: Path
 
     @classmethod
     def of(cls, folder: Path, tile: str) -> PartPaths:
@@ -75,9 +78,9 @@ class PartPaths:
         return cls(*(folder / name for name in names_of_parts(tile)))
 
 
-def names_of_parts(tile: str) -> tuple[str, str, str]:
+def names_of_parts(tile: str) -> tuple[str, str]:
     """Return the names of the files of a tile."""
-    return f"{tile}.parquet", f"{tile}_shared.parquet", f"{tile}_shapes.parquet"
+    return f"{tile}_shared.parquet", f"{tile}_listed.parquet"
 
 
 def clear_name(resolution_m: int) -> str:
@@ -85,19 +88,14 @@ def clear_name(resolution_m: int) -> str:
     return f"{CLEAR}_{resolution_m}m"
 
 
-@contextmanager
-def table_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Write a Parquet file, all or nothing, and read its end back."""
-    with staged(path) as temporary:
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-            yield writer
-        pq.ParquetFile(temporary).close()
-
-
 def write_parts(
-    extract: TileExtract, names: tuple[str, ...], clear_within_days: int, paths: PartPaths
+    extract: TileExtract,
+    names: tuple[str, ...],
+    clear_within_days: int,
+    paths: PartPaths,
+    outputs: Outputs,
 ) -> dict[str, Any]:
-    """Write the files of a tile and return how many parcels and rows there are.
+    """Write the files of a tile and return how many parcels and rows are finished.
 
     Parameters
     ----------
@@ -107,16 +105,17 @@ def write_parts(
         Variables to write.
     clear_within_days
         A date of the grid counts as clear where the nearest clear date is so near.
-    paths
-        Where to.
+    paths, outputs
+        Where shared and where finished parcels go.
     """
     layout = extract.source.layout.only(names)
     pixels = {size: extract.pixels(size) for size in layout.resolutions_m}
-    schema = SHARED.with_metadata({_LAYOUT: json.dumps(layout.to_json())})
+    finished = _finished(extract, pixels)
+    notes = {_LAYOUT: json.dumps(layout.to_json()), _FINISHED: json.dumps(finished)}
     n_rows = 0
     with ExitStack() as stack:
-        rows = stack.enter_context(table_writer(paths.rows, LONG))
-        shared = stack.enter_context(table_writer(paths.shared, schema))
+        rows = stack.enter_context(outputs.numbers())
+        shared = stack.enter_context(table_writer(paths.shared, SHARED.with_metadata(notes)))
         clear: dict[int, Found] = {}
         for variable in layout.variables:
             size = variable.resolution_m
@@ -128,12 +127,20 @@ def write_parts(
             share = None if near is None else clear[size].statistics.mean
             n_rows += _write_rows(rows, extract, found, pixels[size], share)
             _write_shared(shared, extract, variable.name, found, pixels[size])
-    _write_shapes(paths.shapes, extract, pixels)
-    return {
-        "parcels": int(extract.parcels.home.sum()),
-        "shared": int(extract.parcels.shared.sum()),
-        "rows": n_rows,
-    }
+    _write_listed(paths.listed, extract, pixels)
+    _write_shapes(outputs.shapes, extract, pixels)
+    return {**finished, "shared": int(extract.parcels.shared.sum()), "rows": n_rows}
+
+
+def _finished(extract: TileExtract, pixels: Mapping[int, npt.NDArray[np.int64]]) -> dict[str, Any]:
+    """Return how many parcels no other tile shares, and of each size those by note."""
+    parcels = extract.parcels
+    notes = {}
+    for size, counts in pixels.items():
+        said = notes_of(counts, parcels.areas_m2, parcels.cut, size, extract.erosion_m)
+        known = Counter(one for one in said[~parcels.shared].tolist() if one in WITHOUT_PIXEL)
+        notes[str(size)] = dict(sorted(known.items()))
+    return {"parcels": int((~parcels.shared).sum()), "notes": notes}
 
 
 def _near(extract: TileExtract, variable: Variable) -> Variable | None:
@@ -144,7 +151,7 @@ def _near(extract: TileExtract, variable: Variable) -> Variable | None:
 
 
 def _write_rows(
-    writer: pq.ParquetWriter,
+    write: Write,
     extract: TileExtract,
     found: Found,
     pixels: npt.NDArray[np.int64],
@@ -164,9 +171,7 @@ def _write_rows(
         parts = Parts(parcels.ids[some], tiles, pixels[some], notes[some])
         share = None if clear is None else clear[some]
         statistics = found.statistics.of(some)
-        writer.write_table(
-            long_table(parts, variable.name, steps, statistics, (found.valid[some], share))
-        )
+        write(long_table(parts, variable.name, steps, statistics, (found.valid[some], share)))
     return len(own) * len(steps)
 
 
@@ -207,16 +212,37 @@ def _lists(arrays: list[npt.NDArray[Any]]) -> pa.Array:
 
 
 def _write_shapes(
-    path: Path, extract: TileExtract, pixels: dict[int, npt.NDArray[np.int64]]
+    path: Path, extract: TileExtract, pixels: Mapping[int, npt.NDArray[np.int64]]
 ) -> None:
+    """Write the shapes of the parcels that no other tile shares."""
+    parcels, first = extract.parcels, min(pixels)
+    own = np.flatnonzero(~parcels.shared)
+    notes = notes_of(pixels[first], parcels.areas_m2, parcels.cut, first, extract.erosion_m)
+    with table_writer(path, shapes_schema(list(pixels), parcels.crs)) as writer:
+        for begin in range(0, len(own), SHAPES_AT_ONCE):
+            some = own[begin : begin + SHAPES_AT_ONCE]
+            columns = [
+                pa.array(parcels.ids[some], pa.string()),
+                pa.array([extract.place.tile] * len(some), pa.string()),
+                pa.array(parcels.areas_m2[some]),
+                *(pa.array(counts[some].astype(np.int32)) for counts in pixels.values()),
+                pa.array(notes[some], pa.string()),
+                as_wkb(parcels.shapes[some]),
+            ]
+            writer.write_table(pa.Table.from_arrays(columns, schema=writer.schema))
+
+
+def _write_listed(
+    path: Path, extract: TileExtract, pixels: Mapping[int, npt.NDArray[np.int64]]
+) -> None:
+    """Write the shapes of the shared parcels that are listed here."""
     parcels = extract.parcels
-    some = np.flatnonzero(parcels.home)
+    some = np.flatnonzero(parcels.home & parcels.shared)
     table = pa.table(
         {
             "number": parcels.numbers[some],
             "parcel_id": pa.array(parcels.ids[some], pa.string()),
             "area_m2": parcels.areas_m2[some],
-            "shared": parcels.shared[some],
             "cut": parcels.cut[some],
             **{f"pixels_{size}m": counts[some] for size, counts in pixels.items()},
             "geometry": as_wkb(parcels.shapes[some]),
@@ -224,13 +250,19 @@ def _write_shapes(
     )
     table = table.replace_schema_metadata({b"crs": parcels.crs.to_wkt()})
     with table_writer(path, table.schema) as writer:
-        writer.write_table(table, row_group_size=50_000)
+        writer.write_table(table, row_group_size=SHAPES_AT_ONCE)
 
 
 def layout_of(path: Path) -> SeriesLayout:
     """Return the layout that a file of shared parcels was made with."""
     notes = pq.read_schema(path).metadata
     return SeriesLayout.from_json(json.loads(notes[_LAYOUT]))
+
+
+def finished_of(path: Path) -> dict[str, Any]:
+    """Return what a file of shared parcels says of the parcels of its tile that are finished."""
+    found: dict[str, Any] = json.loads(pq.read_schema(path).metadata[_FINISHED])
+    return found
 
 
 def measured(layout: SeriesLayout, names: tuple[str, ...] | None = None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Stages ``parcels`` and ``parcel_tables``: series per parcel, tile by tile, then all together."""
+"""Stages ``parcels`` and ``parcel_tables``: series per parcel, tile by tile, then on borders."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from oso_pipeline.core.errors import InputDataError, Problem, Problems
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.wording import counted
 from oso_pipeline.products.series.parcels_check import check_parcels, report_outside
-from oso_pipeline.products.series.parcels_combine import Combined, Outputs
+from oso_pipeline.products.series.parcels_combine import Combined
 from oso_pipeline.products.series.parcels_extract import TileExtract
+from oso_pipeline.products.series.parcels_outputs import BORDER, Outputs, names_of_outputs
 from oso_pipeline.products.series.parcels_parts import (
     PartPaths,
     measured,
@@ -36,19 +37,15 @@ from oso_pipeline.tasks.stage import (
 from oso_pipeline.tasks.task import Cost, Summary, Task, tile_of
 from oso_pipeline.vectors.whereabouts import Ground
 
-FOLDER = "series/parcels"
-"""Folder of the run that takes the parcels of each tile."""
-LONG, SHAPES, CSV = (
-    "series/parcels.parquet",
-    "series/parcels_geometry.parquet",
-    "series/parcels.csv",
-)
+PARTS = "series/parcels_shared"
+"""Folder of the run that takes what each tile knows of the parcels on its border."""
 
 # Estimates for one variable on the dates of a year: see bench/series_parcels.py.
 _SECONDS_PER_VALUE = 8e-9
 _MEMORY_BYTES = 500 * 2**20
 _BYTES_PER_VALUE = 2
 _BYTES_PER_PIXEL = 0.3
+_SHARE_SHARED = 0.02  # of the parcels, those on the border of a tile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +64,8 @@ class ParcelsJob(Job):
         Least distance of a pixel from the border of its parcel, metres.
     clear_within_days
         A date of the grid counts as clear where the nearest clear date is so near.
+    formats
+        Forms of the table.
     blocks
         The series of the tile.
     """
@@ -77,12 +76,13 @@ class ParcelsJob(Job):
     parcels: ParcelFile = file_part()
     erosion_m: float
     clear_within_days: int
+    formats: tuple[str, ...]
     blocks: Inputs = reads()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TablesJob(Job):
-    """Put the parcels of all tiles together.
+    """Compute the parcels on the border of tiles.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class TablesJob(Job):
     erosion_m
         With which the pixels were chosen.
     parts
-        The parcels of each tile, in that order.
+        What each tile knows of them, in that order.
     file
         The polygons, for warnings.
     epsg
@@ -112,7 +112,7 @@ class ParcelsStage(StageBase):
     """Plans one task per tile, where there is a section ``series.parcels``."""
 
     name = "parcels"
-    makes = Makes("parcel_parts")
+    makes = Makes("parcels", is_result=True)
     optional = True
     plans_from = ()
 
@@ -146,6 +146,7 @@ class ParcelsStage(StageBase):
                 parcels=file,
                 erosion_m=section.erosion_m,
                 clear_within_days=context.config.season.step_days // 2,
+                formats=section.formats,
                 blocks=Inputs.of(tasks),
             ))
             for tile, tasks in sorted(by_tile.items())
@@ -154,16 +155,17 @@ class ParcelsStage(StageBase):
     def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return numbers of parcels and rows."""
         done = summaries(tasks)
-        parcels = sum(one["parcels"] for one in done)
-        headline = f"{counted(parcels, 'parcel')} in {counted(len(done), 'tile')}"
-        return Gathered({"tiles": len(done), "parcels": parcels}, warnings_of(done), headline)
+        parcels, rows = (sum(one[name] for one in done) for name in ("parcels", "rows"))
+        headline = f"{counted(parcels, 'parcel')} inside {counted(len(done), 'tile')}"
+        summary = {"tiles": len(done), "parcels": parcels, "rows": rows}
+        return Gathered(summary, warnings_of(done), headline)
 
 
 class ParcelTablesStage(StageBase):
-    """Plans the one task that puts the parcels of all tiles together."""
+    """Plans the one task that computes the parcels on the border of tiles."""
 
     name = "parcel_tables"
-    makes = Makes("parcels", is_result=True)
+    makes = Makes("border_parcels", is_result=True)
     optional = True
     plans_from = ()
 
@@ -180,10 +182,7 @@ class ParcelTablesStage(StageBase):
             file=ParcelFile.of(section),
             epsg=context.config.map.epsg,
         )
-        outputs = [SHAPES]
-        outputs += [LONG] if "parquet" in section.formats else []
-        outputs += [CSV] if "csv" in section.formats else []
-        written = sum(task.cost.bytes_written for task in parts)
+        written = int(_SHARE_SHARED * sum(task.cost.bytes_written for task in parts))
         cost = Cost(
             memory_bytes=_MEMORY_BYTES, core_seconds=1 + written / 50e6, bytes_written=written
         )
@@ -193,7 +192,7 @@ class ParcelTablesStage(StageBase):
                 name="all",
                 function=f"{__name__}:make_tables",
                 run_dir=context.run_dir,
-                outputs=tuple(outputs),
+                outputs=names_of_outputs(BORDER, section.formats),
                 job=job,
                 cost=cost,
             )
@@ -203,8 +202,8 @@ class ParcelTablesStage(StageBase):
         """Return numbers of parcels and rows, and warnings of those without a pixel."""
         done = summaries(tasks)
         found = done[0] if done else {}
-        rows, parcels = found.get("rows", 0), found.get("parcels", 0)
-        headline = f"{counted(parcels, 'parcel')}, {counted(rows, 'row')}" if done else ""
+        shared, parcels = found.get("shared", 0), found.get("parcels", 0)
+        headline = f"{shared} of {counted(parcels, 'parcel')} on borders" if done else ""
         return Gathered(found, warnings_of(done), headline)
 
 
@@ -228,13 +227,15 @@ def extract_parcels(job: ParcelsJob, task: Task) -> Summary:
     paths = tuple(task.path_of(Input(job.blocks.key, path)) for path in job.blocks.paths)
     source = BlockFiles(paths)
     extract = TileExtract(here, parcels, source, job.erosion_m)
-    targets = PartPaths(*(task.output(number) for number in range(3)))
-    found = write_parts(extract, measured(source.layout), job.clear_within_days, targets)
+    parts = PartPaths.of(task.run_dir / PARTS, job.tile)
+    outputs = Outputs.of(task.run_dir, job.tile, job.formats)
+    names = measured(source.layout)
+    found = write_parts(extract, names, job.clear_within_days, parts, outputs)
     return {**found, "warnings": [str(one) for one in problems.warnings]}
 
 
 def make_tables(job: TablesJob, task: Task) -> Summary:
-    """Write the tables of all parcels.
+    """Write the tables of the parcels on borders; warn of what is found in all tiles.
 
     Raises
     ------
@@ -243,13 +244,8 @@ def make_tables(job: TablesJob, task: Task) -> Summary:
     """
     for path in job.parts.paths:
         task.path_of(Input(job.parts.key, path))
-    tiles = {tile: PartPaths.of(task.run_dir / FOLDER, tile) for tile in job.tiles}
-    outputs = Outputs(
-        task.run_dir / LONG if "parquet" in job.formats else None,
-        task.run_dir / SHAPES,
-        task.run_dir / CSV if "csv" in job.formats else None,
-    )
-    found = Combined(tiles, job.erosion_m).write(outputs)
+    tiles = {tile: PartPaths.of(task.run_dir / PARTS, tile) for tile in job.tiles}
+    found = Combined(tiles, job.erosion_m).write(Outputs.of(task.run_dir, BORDER, job.formats))
     problems = Problems(small_parcels(found))
     report_outside(job.file.vector, Ground(job.tiles, job.epsg), found["parcels"], problems)
     return {**found, "warnings": [str(one) for one in problems.warnings]}
@@ -294,7 +290,10 @@ def _task(context: PlanContext[Config], job: ParcelsJob) -> Task:
         name=job.tile,
         function=f"{__name__}:extract_parcels",
         run_dir=context.run_dir,
-        outputs=tuple(f"{FOLDER}/{name}" for name in names_of_parts(job.tile)),
+        outputs=(
+            *(f"{PARTS}/{name}" for name in names_of_parts(job.tile)),
+            *names_of_outputs(job.tile, job.formats),
+        ),
         job=job,
         cost=Cost(
             pixels=pixels,

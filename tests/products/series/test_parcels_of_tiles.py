@@ -11,8 +11,9 @@ import pytest
 from support.parcels_world import FILL, LAYOUT, TILES, ParcelsWorld
 
 from oso_pipeline.core.errors import Problems
-from oso_pipeline.products.series.parcels_combine import Combined, Outputs
+from oso_pipeline.products.series.parcels_combine import Combined
 from oso_pipeline.products.series.parcels_extract import TileExtract
+from oso_pipeline.products.series.parcels_outputs import BORDER, FOLDER, SHAPES, Outputs
 from oso_pipeline.products.series.parcels_parts import PartPaths, measured, write_parts
 from oso_pipeline.products.series.parcels_polygons import Place, parcels_of
 from oso_pipeline.products.series.parcels_sources import BlockFiles
@@ -22,19 +23,17 @@ WITHIN_DAYS = 5
 
 def made(world: ParcelsWorld, erosion_m: float) -> tuple[pd.DataFrame, geopandas.GeoDataFrame]:
     files, frame = world.write(), world.parcels()
-    ids, parts = frame["ID"].to_numpy(object), {}
+    ids, parts, forms = frame["ID"].to_numpy(object), {}, ("parquet", "csv")
     for tile in TILES:
         place = Place(tile, world.grids[tile], world.ownership)
         parcels = parcels_of(frame, ids, place, Problems())
         extract = TileExtract(place, parcels, BlockFiles(files[tile]), erosion_m)
         parts[tile] = PartPaths.of(world.folder / "parts", tile)
-        write_parts(extract, measured(world.layout), WITHIN_DAYS, parts[tile])
-    outputs = Outputs(
-        world.folder / "long.parquet", world.folder / "shapes.parquet", world.folder / "long.csv"
-    )
-    Combined(parts, erosion_m).write(outputs)
-    assert outputs.long is not None
-    return pd.read_parquet(outputs.long), geopandas.read_parquet(outputs.shapes)
+        outputs = Outputs.of(world.folder, tile, forms)
+        write_parts(extract, measured(world.layout), WITHIN_DAYS, parts[tile], outputs)
+    Combined(parts, erosion_m).write(Outputs.of(world.folder, BORDER, forms))
+    shapes = geopandas.read_parquet(world.folder / SHAPES)
+    return pd.read_parquet(sorted((world.folder / FOLDER).glob("*.parquet"))), shapes
 
 
 @pytest.mark.parametrize(("erosion_m", "block_px"), [(0.0, 50), (10.0, 34)])

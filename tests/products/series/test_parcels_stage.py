@@ -16,7 +16,8 @@ from support.parcels_world import TILES, ParcelsWorld
 from oso_pipeline.config.model import Config
 from oso_pipeline.core.blocks import blocks_of
 from oso_pipeline.products.series.parcels_check import check_parcels
-from oso_pipeline.products.series.parcels_stage import CSV, LONG, PARCELS, SHAPES, TABLES
+from oso_pipeline.products.series.parcels_outputs import BORDER, FOLDER, SHAPES
+from oso_pipeline.products.series.parcels_stage import PARCELS, TABLES
 from oso_pipeline.tasks.task import Cost, Task
 from oso_pipeline.tasks.worker import do
 
@@ -59,7 +60,12 @@ def test_18_the_stages_write_tables_that_do_not_depend_on_blocks(tmp_path: Path)
         for task in (*tiles, tables):
             result = do(task)
             assert result.status == "done", result.error
-        long = pd.read_parquet(world.folder / LONG)
+        names = [*TILES, BORDER]
+        long = pd.read_parquet([world.folder / FOLDER / f"{name}.parquet" for name in names])
+        for tile in TILES:  # one file and one task per tile, none of all tiles
+            own = pd.read_parquet(world.folder / FOLDER / f"{tile}.parquet")
+            assert set(own["tile"]) == {tile}
+        assert len(tables.outputs) == 3
         order = ["variable", "parcel_id", "date", "season"]
         contents.append(long.sort_values(order).reset_index(drop=True))
         found = TABLES.gather((tables,))
@@ -67,10 +73,14 @@ def test_18_the_stages_write_tables_that_do_not_depend_on_blocks(tmp_path: Path)
         assert "W-SERIES-SMALL" in text
         assert "smaller than a pixel" in text
         assert "W-SERIES-OUTSIDE" in text
-        csv = pd.read_csv(world.folder / CSV)
+        csv = pd.concat(pd.read_csv(world.folder / FOLDER / f"{name}.csv") for name in names)
         assert csv.columns.tolist() == long.columns.tolist()
         assert len(csv) == len(long)
-        shapes = geopandas.read_parquet(world.folder / SHAPES)
+        parts = [
+            geopandas.read_parquet(world.folder / SHAPES / f"{name}.parquet") for name in names
+        ]
+        shapes = pd.concat(parts)
+        assert set(shapes["parcel_id"]) == set(long["parcel_id"])
         assert shapes.crs == frame.crs
         speck = shapes.set_index("parcel_id").loc["P012"]
         assert (speck["pixels_10m"], speck["note"]) == (0, "smaller than a pixel")
