@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import RESULTS, WORK, comparisons, environments, full_tile, table
+from bench import RESULTS, WORK, comparisons, environments, full_tile, series_tile, table
 from bench.machine import describe, peer_versions
 from bench.material import Size, material
 
@@ -40,7 +40,7 @@ def main() -> int:
         if not stored:
             print(f"{COMPARISONS} is not there: nothing has been measured yet, run `make bench`")
             return 2
-        table.write(table.PAGE, table.table(stored, _stored(full_tile.RESULT)))
+        table.write(table.PAGE, _table_of(stored))
         return 0
     machine = describe()
     environments.install(say, environments.SMALL if options.quick else None)
@@ -68,15 +68,23 @@ def main() -> int:
         before = time.perf_counter()
         results["tile"] = full_tile.measure(full_tile.Part(rows=732, rounds=_TILE_ROUNDS), say)
         results["seconds"]["tile"] = round(time.perf_counter() - before)
-    content = table.table(results, _stored(full_tile.RESULT))
+    content = _table_of(results)
     target = COMPARISONS if not options.quick and not options.only else WORK / "quick.json"
     target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if options.add:
+        joined = table.with_later(_stored(COMPARISONS), results)
+        COMPARISONS.write_text(json.dumps(joined, indent=1) + "\n", encoding="utf-8")
+        content = _table_of(joined)
     if options.publish:
         table.write(table.PAGE, content)
     say(f"results in {target}\n\n{content}\n")
     for fault in results["faults"]:
         say(f"FAULT: {fault}")
     return 1 if results["faults"] else 0
+
+
+def _table_of(results: dict[str, Any]) -> str:
+    return table.table(results, _stored(full_tile.RESULT), _stored(series_tile.RESULT))
 
 
 def _stored(path: Path) -> dict[str, Any]:
@@ -91,6 +99,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, few peers")
     parser.add_argument("--only", nargs="+", choices=list(_STEPS), help="only these comparisons")
+    parser.add_argument("--add", action="store_true", help="add what --only measured to results")
     parser.add_argument("--publish", action="store_true", help="write the table into the docs")
     parser.add_argument("--table", action="store_true", help="only write the table again")
     return parser.parse_args()

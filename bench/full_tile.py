@@ -88,14 +88,14 @@ def _measured(part: Part, folder: Path, say: Say) -> dict[str, Any]:
     wrote = time.perf_counter() - started
     say(f"tile of {part.rows} x {part.columns} pixels, {part.dates} dates: "
         f"{tile.bytes_written / 1e9:.1f} GB written in {wrote:.0f} s")  # fmt: skip
-    before, _ = _oso(tile, "--until", "train")
+    before, _ = run_oso(tile, "run", "--until", "train")
     say(f"inventory, reference, samples, train: {before:.0f} s")
     predictions: dict[int, list[dict[str, Any]]] = {count: [] for count in part.workers}
     for _ in range(part.rounds):
         for count in part.workers:
             predictions[count].append(_predict(tile, count, part))
             say(f"predict, {count} workers: {_line(predictions[count][-1])}")
-    after, _ = _oso(tile)
+    after, _ = run_oso(tile, "run")
     say(f"mosaic, validate, report: {after:.0f} s")
     stages = _stages(folder / "run" / "log.jsonl")
     for name, one in stages.items():
@@ -106,7 +106,7 @@ def _measured(part: Part, folder: Path, say: Say) -> dict[str, Any]:
         **asdict(part),
         "bytes_on_disk": tile.bytes_written,
         "bytes_of_pixels": tile.bytes_of_pixels,
-        "fits_page_cache": tile.bytes_written < 0.5 * _memory(),
+        "fits_page_cache": fits_cache(tile.bytes_written),
         "forest_nodes": _nodes(folder / "run"),
         "write_s": round(wrote, 1),
         "until_train_s": round(before, 1),
@@ -123,8 +123,9 @@ def _predict(tile: FullTile, workers: int, part: Part) -> dict[str, Any]:
     shutil.rmtree(run / "blocks", ignore_errors=True)
     # A worker reads ahead in a thread: without a core of its own, one would use two.
     cores = sorted(os.sched_getaffinity(0))[:workers]
-    wall, watch = _oso(tile, "--stage", "predict", "--workers", str(workers), cores=cores)
-    begun, ended, tasks = _stage(run / "log.jsonl")
+    options = ("--stage", "predict", "--workers", str(workers))
+    wall, watch = run_oso(tile, "run", *options, cores=cores)
+    begun, ended, tasks = stage_of(run / "log.jsonl", "predict")
     pixels = sum(summary["pixels"] for summary in _summaries((run / "blocks").rglob("*.tif.json")))
     core = sum(task["cpu_seconds"] for task in tasks)
     return {
@@ -141,19 +142,19 @@ def _predict(tile: FullTile, workers: int, part: Part) -> dict[str, Any]:
     }
 
 
-def _oso(
-    tile: FullTile, *arguments: str, cores: Iterable[int] | None = None
+def run_oso(
+    tile: FullTile, command: str, *arguments: str, cores: Iterable[int] | None = None
 ) -> tuple[float, Watch]:
-    """Run ``oso run`` on some cores; return the wall seconds and what its processes took."""
+    """Run a command on some cores; return the wall seconds and what its processes took."""
     allowed = os.sched_getaffinity(0) if cores is None else set(cores)
-    command = [sys.executable, "-m", "bench.full_tile", "--oso", "run", str(tile.config)]
+    words = [sys.executable, "-m", "bench.full_tile", "--oso", command, str(tile.config)]
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH", "")]))
     log = WORK / "tile.log"
     started = time.perf_counter()
     cpu = _children_seconds()
     with log.open("a") as stream:
         process = subprocess.Popen(
-            [*command, *arguments],
+            [*words, *arguments],
             stdout=stream, stderr=stream, cwd=PROJECT, env={**os.environ, "PYTHONPATH": path},
             preexec_fn=lambda: os.sched_setaffinity(0, allowed),
         )  # fmt: skip
@@ -162,7 +163,7 @@ def _oso(
             watch.look()
             time.sleep(0.5)
     if process.returncode:
-        raise RuntimeError(f"oso run ended with code {process.returncode}; see {log}")
+        raise RuntimeError(f"oso {command} ended with code {process.returncode}; see {log}")
     watch.core_seconds = _children_seconds() - cpu
     return time.perf_counter() - started, watch
 
@@ -172,14 +173,14 @@ def _children_seconds() -> float:
     return spent.ru_utime + spent.ru_stime
 
 
-def _stage(log: Path) -> tuple[datetime, datetime, list[dict[str, Any]]]:
-    """Return begin, end and tasks of the last run of stage predict."""
+def stage_of(log: Path, stage: str) -> tuple[datetime, datetime, list[dict[str, Any]]]:
+    """Return begin, end and tasks of the last run of a stage."""
     events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     first = max(
         n for n, event in enumerate(events)
-        if event["event"] == "stage_begins" and event["stage"] == "predict"
+        if event["event"] == "stage_begins" and event["stage"] == stage
     )  # fmt: skip
-    events = [event for event in events[first:] if event.get("stage") == "predict"]
+    events = [event for event in events[first:] if event.get("stage") == stage]
     tasks = [event for event in events if event["event"] == "task_ended"]
     ended = next(event for event in events if event["event"] == "stage_ends")
     begun, last = (datetime.fromisoformat(event["ts"]) for event in (events[0], ended))
@@ -229,8 +230,9 @@ def _line(figures: dict[str, Any]) -> str:
     )
 
 
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def fits_cache(size: int) -> bool:
+    """Whether files of so many bytes stay in the memory of the machine."""
+    return size < 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def main() -> int:

@@ -12,7 +12,11 @@ BEGIN = "<!-- bench: begin, written by `make bench` -->"
 END = "<!-- bench: end -->"
 
 
-def table(results: dict[str, Any], whole_tile: dict[str, Any] | None = None) -> str:
+def table(
+    results: dict[str, Any],
+    whole_tile: dict[str, Any] | None = None,
+    series_tile: dict[str, Any] | None = None,
+) -> str:
     """Return the results as Markdown.
 
     Parameters
@@ -21,17 +25,19 @@ def table(results: dict[str, Any], whole_tile: dict[str, Any] | None = None) -> 
         Machine, rows, part of a tile and exponents: ``bench/results/comparisons.json``.
     whole_tile
         What ``bench/results/full_tile.json`` holds, if there is one.
+    series_tile
+        What ``bench/results/series_tile.json`` holds, if there is one.
     """
     lines = [
         _machine(results["machine"], f"{results['kind']} bench"),
         "Times: CPU time of the other program divided by ours, for the same work with one thread "
         "each; medians of alternating rounds.",
         "",
-        "| what | times (least to greatest) | reach / aim | ours | peak memory, ours / theirs "
-        "| results |",
-        "|---|---|---|---|---|---|",
-        *(_row(row) for row in results["rows"]),
+        *_rows(results["rows"]),
     ]
+    for later in results.get("later", ()):
+        heading = _machine(later["machine"], "Added by a later run")
+        lines += ["", heading, "", *_rows(later["rows"])]
     if results.get("tile"):
         lines += ["", *_tile(results["tile"])]
     growth = [
@@ -43,7 +49,26 @@ def table(results: dict[str, Any], whole_tile: dict[str, Any] | None = None) -> 
         lines += ["", f"Cost grows with a power of: {', '.join(growth)} (1 is linear)."]
     if whole_tile:
         lines += ["", _machine(whole_tile["machine"], "Whole tile"), "", *_tile(whole_tile)]
+    if series_tile:
+        heading = _machine(series_tile["machine"], "Series of a tile")
+        lines += ["", heading, "", *_series_tile(series_tile)]
     return "\n".join(lines)
+
+
+def with_later(results: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """Return results with what a later run measured of some comparisons, in place of the same.
+
+    It keeps its own machine, date and commit, which the table names.
+    """
+    named = {row["what"] for row in later["rows"]}
+    kept = [row for row in results["rows"] if row["what"] not in named]
+    others = [
+        {**one, "rows": rows}
+        for one in results.get("later", ())
+        if (rows := [row for row in one["rows"] if row["what"] not in named])
+    ]
+    added = {key: later[key] for key in ("machine", "rows", "methods")}
+    return {**results, "rows": kept, "later": [*others, added]}
 
 
 def write(page: Path, content: str) -> bool:
@@ -74,6 +99,15 @@ def _machine(machine: dict[str, Any], kind: str) -> str:
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, "
         f"{quiet} (load {machine['load_before'][0]}).*"
     )
+
+
+def _rows(rows: list[dict[str, Any]]) -> list[str]:
+    return [
+        "| what | times (least to greatest) | reach / aim | ours | peak memory, ours / theirs "
+        "| results |",
+        "|---|---|---|---|---|---|",
+        *(_row(row) for row in rows),
+    ]
 
 
 def _row(row: dict[str, Any]) -> str:
@@ -117,6 +151,33 @@ def _tile(tile: dict[str, Any]) -> list[str]:
         speed = f"Two workers are **{one / two:.2f} times** as fast as one."
         lines += ["", f"{speed} From products to map and report: {tile['end_to_end_s']:.0f} s."]
     return lines
+
+
+def _series_tile(tile: dict[str, Any]) -> list[str]:
+    """Return the tables of reading, features and series of a tile, and of the stages."""
+    cached = "fits" if tile["fits_page_cache"] else "does not fit"
+    parts = [f"| {name} | {cost:.2f} |" for name, cost in tile["us_per_pixel"].items()]
+    stages = [
+        f"| {name} | {stage['tasks']} | {stage['wall_s']:.0f} s | {stage['task_core_s']:.0f} s "
+        f"| {stage['peak_worker_memory_mb']} MB | {stage['bytes'] / 1e9:.2f} GB |"
+        for name, stage in tile["stages"].items()
+    ]
+    return [
+        f"A tile of {tile['rows']} x {tile['columns']} pixels, {tile['dates']} dates, "
+        f"{tile['bytes_on_disk'] / 1e9:.1f} GB, which {cached} the page cache; series of NDVI and "
+        "LAI, blocks of predict and of series in turn. Reading and series take "
+        f"**{tile['ratio']:.2f} times** reading and features; goal: at most 1.3.",
+        "",
+        "| part | core time, us per pixel |",
+        "|---|---|",
+        *parts,
+        "",
+        f"Stages of `oso series` with one worker; {tile['parcels']:,} parcels.",
+        "",
+        "| stage | tasks | wall | core | peak memory of the worker | written |",
+        "|---|---|---|---|---|---|",
+        *stages,
+    ]
 
 
 def _number(figure: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,19 @@ def test_table_goes_between_the_markers_and_nowhere_else(tmp_path: Path) -> None
     assert "| ours against a | **7.2x** (6.0 to 123) | 7x / 12x | 1 us/px | 10 / 20 MB |" in text
     assert "not measured: not installed: no / network" in text
     assert "pixels 1.00" in text
+
+
+def test_rows_of_a_later_run_take_the_place_of_the_same_and_name_their_own_machine() -> None:
+    def run(commit: str, *rows: str) -> dict[str, object]:
+        found = [{**RESULTS["rows"][1], "what": what, "status": commit} for what in rows]
+        return {**RESULTS, "machine": {**RESULTS["machine"], "commit": commit}, "rows": found}
+
+    joined = table.with_later(run("aaa", "forest", "series"), run("bbb", "series", "parcels"))
+    text = table.table(table.with_later(joined, run("ccc", "parcels")))
+    assert re.findall(r"^\| (\w+) \| not measured: (\w+)", text, re.MULTILINE) == [
+        ("forest", "aaa"), ("series", "bbb"), ("parcels", "ccc"),
+    ]  # fmt: skip
+    assert re.findall(r"commit `(\w+)`", text) == ["aaa", "bbb", "ccc"]
 
 
 @pytest.mark.parametrize("text", ["", table.BEGIN, f"{table.END}{table.BEGIN}"])
