@@ -46,7 +46,7 @@ def measure(repeats: int) -> dict[str, float]:
     found = {}
     for variable in SCALES:
         seconds = least_seconds(
-            lambda variable=variable: [estimate(variable, image, cosines) for image in images],  # type: ignore[misc]
+            lambda variable=variable: [estimate(variable, image, cosines) for image in images],
             repeats,
         )
         found[variable] = round(1e6 * seconds / n_pixels, 4)

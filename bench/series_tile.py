@@ -112,7 +112,7 @@ def features_of(task: Task, clock: Clock) -> None:
         places = np.arange(images.clear.shape[1])
         for first in range(0, len(places), _CHUNK):
             chosen = places[first : first + _CHUNK]
-            clock.add("features", lambda chosen=chosen: block_features(images, job.layout, chosen))  # type: ignore[misc]
+            clock.add("features", lambda chosen=chosen: block_features(images, job.layout, chosen))
 
     clock.read("reading", task, use)
 
