@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the same names as in `_PUBLIC`, for editors and type checke
     from oso_pipeline.studies.experiment.study import experiment as experiment
     from oso_pipeline.studies.explain.explain import explain_pixel as explain_pixel
     from oso_pipeline.studies.explain.explanation import PixelExplanation as PixelExplanation
+    from oso_pipeline.studies.learners.study import evaluate_learners as evaluate_learners
     from oso_pipeline.studies.open_series import open_series as open_series
     from oso_pipeline.studies.opened_run import Run as Run
     from oso_pipeline.studies.parcel_series import parcel_series as parcel_series
@@ -61,6 +62,7 @@ _PUBLIC = {
     "check_labels": "oso_pipeline.studies.series.doubtful_labels",
     "cross_validate": "oso_pipeline.studies.series.cross_validation",
     "evaluate_adaptation": "oso_pipeline.studies.series.adaptation",
+    "evaluate_learners": "oso_pipeline.studies.learners.study",
     "experiment": "oso_pipeline.studies.experiment.study",
     "explain_pixel": "oso_pipeline.studies.explain.explain",
     "export_dataset": "oso_pipeline.studies.dataset.export",

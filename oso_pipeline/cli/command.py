@@ -15,6 +15,7 @@ from oso_pipeline.cli.options import StagesNamed
 from oso_pipeline.cli.prepare import check, cluster_keys, init, plan
 from oso_pipeline.cli.results import (
     evaluate_adaptation,
+    evaluate_learners,
     evaluate_season,
     experiment,
     report,
@@ -80,7 +81,8 @@ COMMANDS = (
         series,
     ),
     *(models, export_models, export_dataset),
-    *(experiment, evaluate_adaptation, evaluate_season, simulate, cluster_keys, demo),
+    *(experiment, evaluate_adaptation, evaluate_learners, evaluate_season),
+    *(simulate, cluster_keys, demo),
 )
 for _command in COMMANDS:
     app.command(cls=StagesNamed if _command is run else None)(_command)

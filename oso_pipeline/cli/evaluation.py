@@ -22,6 +22,10 @@ from oso_pipeline.studies.experiment.result import as_markdown as experiment_tab
 from oso_pipeline.studies.experiment.study import check as check_experiment
 from oso_pipeline.studies.experiment.study import run as run_experiment
 from oso_pipeline.studies.goal_runs import GoalFailed, Surroundings
+from oso_pipeline.studies.learners import study as learners
+from oso_pipeline.studies.learners.page import as_markdown as learners_table
+from oso_pipeline.studies.learners.study import LearnerRequest
+from oso_pipeline.studies.learners.table_reader import is_table
 from oso_pipeline.studies.season import study as season
 from oso_pipeline.studies.season.result import as_markdown as season_table
 from oso_pipeline.studies.season.study import SeasonRequest
@@ -87,6 +91,24 @@ def compare_variants(path: Path, price: float | None, workers: int | None) -> No
         raise typer.Exit(int(failed.outcome.exit_code)) from failed
     out.print(experiment_table(result), markup=False)
     for file in result.files:
+        out.print(file)
+
+
+def compare_learners(path: Path, overrides: list[str] | None, request: LearnerRequest) -> None:
+    """Compare learners on the samples of a run or table; print tables and the files written."""
+    if overrides and is_table(path):
+        raise typer.BadParameter("a table has no overrides", param_hint="--set")
+    around = Surroundings(
+        lambda planner, selection, _: run_shown(planner, selection),
+        lambda text: err.print(text, markup=False),
+    )
+    try:
+        found = learners.evaluate(path, overrides, request, around)
+    except GoalFailed as failed:
+        print_outcome(failed.config, failed.outcome)
+        raise typer.Exit(int(failed.outcome.exit_code)) from failed
+    out.print(learners_table(found), markup=False)
+    for file in found.files:
         out.print(file)
 
 

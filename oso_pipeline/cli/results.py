@@ -145,3 +145,43 @@ def evaluate_season(
     from oso_pipeline.studies.season.study import SeasonRequest
 
     evaluate_by_day(config, set_, SeasonRequest(days_of(dates), reach), workers)
+
+
+def evaluate_learners(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="CONFIG|TABLE", help="YAML file of a run, or a training table."),
+    ],
+    learner: Annotated[
+        list[str] | None,
+        typer.Option(help="A kind, or 'NAME: {kind: forest, min_samples_leaf: 1}'; repeatable."),
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(help="all, bands, NDVI+B8, all+relative, all+xy (coordinates); repeatable."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=50, help="Repetitions.")] = 3,
+    folds: Annotated[int, typer.Option(min=2, max=50, help="Folds of whole polygons.")] = 5,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="Leave out stratum, tile, season or quadrant too; repeatable."
+        ),
+    ] = None,
+    max_samples: Annotated[int | None, typer.Option(min=1, help="Most samples of a class.")] = None,
+    set_: Overrides = None,
+) -> None:
+    """Compare learners and features on polygons that they have not seen."""
+    from oso_pipeline.cli.evaluation import compare_learners
+    from oso_pipeline.studies.learners.methods import learners_of
+    from oso_pipeline.studies.learners.study import LearnerRequest
+
+    request = LearnerRequest(
+        learners_of(learner or ()),
+        tuple(features or ("all",)),
+        seeds,
+        folds,
+        tuple(leave_out or ()),
+        max_samples,
+    )
+    compare_learners(source, set_, request)
