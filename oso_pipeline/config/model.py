@@ -16,6 +16,7 @@ from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, model_valid
 
 from oso_pipeline.config.adaptation import Adaptation
 from oso_pipeline.config.cache import Cache
+from oso_pipeline.config.confidence import CONFIDENCE_BANDS, Confidence
 from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.config.learning import (
     OF_NO_LEARNER,
@@ -240,7 +241,8 @@ class Map(Section):
     """Accept a map with holes if tasks failed; the metadata of the map then name them."""
     bands: tuple[str, ...] = ()
     """More bands, by name: probabilities (of all classes), second_class, margin (between the two
-    most probable classes). Class, confidence and validity are always made."""
+    most probable classes); calibrated, see `confidence`: probability (of the class), set_size,
+    out_of_domain. Class, confidence and validity are always made."""
     legends: dict[str, Literal["parents"] | dict[int, int]] = Field({})
     """Coarser legends by name: the code of each class in the legend, or parents for the upper level
     of the nomenclature. The probabilities of the classes are summed, and the class of the legend
@@ -290,6 +292,9 @@ class Config(Section):
     learning: AnyLearner = Field(default_factory=default_learner)
     """The classifier. `kind` names the learner: a random forest, or one that another
     package brings (docs/write_your_own_learner.md)."""
+    confidence: Confidence | None = None
+    """Calibration of the models, for the bands probability, set_size and out_of_domain and for the
+    report; by default only if `map.bands` names one of these."""
     validation: Validation = Validation()
     """Measurement of accuracy."""
     map: Map = Map()
@@ -301,6 +306,12 @@ class Config(Section):
     runtime: Runtime = Runtime()
     """Execution: workers, memory, cluster."""
     _file: Path | None = PrivateAttr(None)
+
+    @property
+    def calibration(self) -> Confidence | None:
+        """How models are calibrated; None where nothing asks for it."""
+        wanted = any(name in CONFIDENCE_BANDS for name in self.map.bands)
+        return self.confidence or (Confidence() if wanted else None)
 
     @property
     def makes_map(self) -> bool:
@@ -391,9 +402,9 @@ class Config(Section):
     def _not_in_ids(self) -> dict[str, Any]:
         """Leave out what ids do not contain, so that they stay what they were.
 
-        These are a day, derived features, bands and legends that are not given, and all but the
-        first of the readers by default. Which readers matter follows from the products, and those
-        are in the keys of the tasks. What is copied changes no result.
+        These are a day, derived features, bands, legends and a calibration that are not given, and
+        all but the first of the readers by default. Which readers matter follows from the products,
+        and those are in the keys of the tasks. What is copied changes no result.
         """
         imagery: dict[str, Any] = {"cache": True}
         if not self.imagery.as_of:
@@ -402,7 +413,8 @@ class Config(Section):
             imagery["readers"] = dict.fromkeys(range(1, len(self.imagery.readers)), True)
         features = {} if self.features.derived else {"features": {"derived": True}}
         bands = {key: True for key in ("bands", "legends") if not getattr(self.map, key)}
-        return {"imagery": imagery, "map": bands, **features}
+        confidence = {} if self.confidence else {"confidence": True}
+        return {"imagery": imagery, "map": bands, **features, **confidence}
 
     @property
     def run_id(self) -> str:

@@ -8,6 +8,7 @@ from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
+from oso_pipeline.config.confidence import CONFIDENCE_BANDS
 from oso_pipeline.config.learning import LearnerSettings
 from oso_pipeline.config.model import Config
 from oso_pipeline.config.seasons import moved
@@ -179,6 +180,14 @@ def _compare(model: Description, config: Config, problems: Problems) -> None:
             problems.error(
                 "E-MODEL-CLASSES", message, model.path, f"nomenclature: {_OF_THE_MODELS}"
             )
+    if config.calibration is not None and not model.calibrated:
+        problems.error(
+            "E-CONFIDENCE-MODEL",
+            "the model has no calibration, which `confidence` or a band of `map.bands` needs",
+            model.path,
+            "train the models again with the section `confidence`, or remove it and the bands "
+            f"{', '.join(CONFIDENCE_BANDS)}",
+        )
     if model.kind != config.learning.kind:
         message = f"the model was made by the learner {model.kind}, learning.kind is "
         message += config.learning.kind

@@ -71,6 +71,9 @@ class TrainJob(Job):
         Threads that training may use.
     inventories
         Where the images of the tiles are listed, to be noted with the model.
+    calibration
+        Number of ``folds`` of the calibration, and the settings of the learner that matter when a
+        classifier is used; None without one.
     """
 
     variant: str
@@ -88,6 +91,7 @@ class TrainJob(Job):
     reference: Input = reads("reference/reference")
     threads: int = place(default=1)
     inventories: tuple[str, ...] = place(default=())
+    calibration: Mapping[str, Any] | None = decides(if_set=True, default=None)
 
     @property
     def choice(self) -> Choice:

@@ -58,6 +58,8 @@ class Description:
         Training pixels per class code.
     parameters
         Settings of the learner.
+    calibrated
+        Whether it has a calibration.
     """
 
     path: Path
@@ -71,6 +73,7 @@ class Description:
     stratum: str
     counts: Mapping[int, int]
     parameters: Mapping[str, Any]
+    calibrated: bool
 
     @property
     def arrays(self) -> Path:
@@ -105,6 +108,7 @@ def describe_model(folder: Path) -> Description:
             stratum=content["stratum"],
             counts={int(code): int(n) for code, n in content["training_counts"].items()},
             parameters=content["parameters"],
+            calibrated="confidence" in content,
         )
     except (*ODD_VALUES, AttributeError) as error:
         raise refusal(path, f"the description of the model cannot be used: {error!r}") from None

@@ -26,6 +26,7 @@ from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.errors import InputDataError, Problem
 from oso_pipeline.core.regular_files import read_regular
 from oso_pipeline.learners.protocol import Arrays, Classifier
+from oso_pipeline.learning.confidence.tables import ConfidenceTables, without_tables
 from oso_pipeline.learning.model_description import (
     ALTERED,
     DESCRIPTION,
@@ -67,6 +68,8 @@ class Model:
         Versions of the libraries that made it.
     adaptation
         Record of the adaptation to the season of the map; None without past seasons.
+    tables
+        Its calibration; None without one.
     """
 
     classifier: Classifier
@@ -80,10 +83,16 @@ class Model:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     software: Mapping[str, str] = field(default_factory=dict)
     adaptation: AdaptationRecord | None = None
+    tables: ConfidenceTables | None = None
 
     def with_settings(self, settings: Mapping[str, Any]) -> Model:
-        """Return the model whose classifier follows the settings that do not count in training."""
-        return replace(self, classifier=self.classifier.with_settings(settings))
+        """Return the model whose classifier follows the settings that do not count in training.
+
+        Its calibration is lost where it holds for other settings.
+        """
+        holds = self.tables is not None and dict(self.tables.settings) == dict(settings)
+        made = self.classifier.with_settings(settings)
+        return replace(self, classifier=made, tables=self.tables if holds else None)
 
     def refuse_layout(self, layout: FeatureLayout, where: Path | None = None) -> None:
         """Raise InputDataError with the differences unless `layout` is that of the model."""
@@ -112,7 +121,8 @@ class Model:
 def save_model(folder: Path, model: Model) -> None:
     """Write `model` to `folder`, each file all or nothing; equal models make equal bytes."""
     classifier = model.classifier
-    arrays = _npz(classifier.arrays())
+    tables = {} if model.tables is None else model.tables.arrays()
+    arrays = _npz({**classifier.arrays(), **tables})
     description: dict[str, Any] = {
         "format": FORMAT,
         "kind": classifier.kind,
@@ -132,6 +142,8 @@ def save_model(folder: Path, model: Model) -> None:
     }
     if model.adaptation is not None:
         description["adaptation"] = model.adaptation.to_json()
+    if model.tables is not None:
+        description["confidence"] = dict(model.tables.facts)
     publish_bytes(folder / arrays_name(classifier.kind), arrays)
     publish_json(folder / DESCRIPTION, {**description, "sha256": digest(description)})
 
@@ -152,7 +164,10 @@ def load_model(folder: Path) -> Model:
     layout = FeatureLayout.from_json(description["layout"])
     arrays = _arrays(folder / arrays_name(kind), digest_of_arrays(description))
     try:
-        made = classifier.from_arrays(arrays, layout)
+        tables = ConfidenceTables.from_arrays(
+            arrays, len(description["classes"]), _calibrated_settings(description)
+        )
+        made = classifier.from_arrays(without_tables(arrays), layout)
     except ValueError as error:
         message = f"the arrays of the model are unsafe: {error}"
         raise refusal(folder / arrays_name(kind), message) from None
@@ -168,6 +183,7 @@ def load_model(folder: Path) -> Model:
         parameters=description["parameters"],
         software=description["software"],
         adaptation=_record(path, description.get("adaptation")),
+        tables=tables,
     )
 
 
@@ -197,6 +213,14 @@ def _npz(arrays: Arrays) -> bytes:
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, **arrays)
     return stream.getvalue()
+
+
+def _calibrated_settings(description: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings that a calibration holds for; ValueError where they are no mapping."""
+    settings = description.get("confidence", {}).get("settings", {})
+    if not isinstance(settings, dict):
+        raise ValueError("the settings of the calibration are no mapping")
+    return settings
 
 
 def _record(path: Path, content: Mapping[str, Any] | None) -> AdaptationRecord | None:

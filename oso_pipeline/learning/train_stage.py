@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
 from oso_pipeline.config.model import Config
 from oso_pipeline.core import machine
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.wording import counted
-from oso_pipeline.learners.protocol import TrainingData
-from oso_pipeline.learners.registry import learner_of
+from oso_pipeline.learners.protocol import Classifier, TrainingData
+from oso_pipeline.learners.registry import late_settings, learner_of
 from oso_pipeline.learning.adapted_training import adapted_task
+from oso_pipeline.learning.confidence.tables import ConfidenceTables, CrossFit, fit_tables
 from oso_pipeline.learning.cost import training_cost
 from oso_pipeline.learning.given_models import check_given, given_tasks
 from oso_pipeline.learning.jobs import TrainJob
@@ -31,7 +35,7 @@ from oso_pipeline.learning.vintage import vintages
 from oso_pipeline.reference.split.variants import split_columns, variants
 from oso_pipeline.tasks.job import Input
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries, warnings_of
-from oso_pipeline.tasks.task import Summary, Task
+from oso_pipeline.tasks.task import Cost, Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.vectors.strata import strata_names
 from oso_pipeline.vectors.strata_check import check_strata
@@ -46,13 +50,24 @@ class TrainStage(StageBase):
     section = "oso_pipeline.learning.models_section:models_section"
 
     def check(self, config: Config) -> Problems:
-        """Find strata that cannot be used, tiles outside of them, and given models that do not fit.
+        """Find strata that cannot be used, tiles outside of them, and models that do not fit.
+
+        Models of past seasons cannot be calibrated (``E-CONFIDENCE-ADAPTED``).
 
         A missing folder of models is reported by the check of paths.
         """
         problems, folder = check_strata(config), config.learning.model
         if folder is not None and folder.is_dir():
             problems.extend(check_given(config, folder))
+        if config.adaptation is not None and config.calibration is not None:
+            problems.error(
+                "E-CONFIDENCE-ADAPTED",
+                "models of past seasons cannot be calibrated: labels of the mapped season are "
+                "missing, and a calibration does not hold from year to year",
+                config.file,
+                "remove `adaptation`, or `confidence` and the bands probability, set_size and "
+                "out_of_domain",
+            )
         return problems
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
@@ -107,17 +122,38 @@ def train(job: TrainJob, task: Task) -> Summary:
     seed = derived_seed(job.seed, "train", job.stratum, job.variant)
     learner = learner_of(job.learning.kind)
     data = TrainingData(chosen.features, chosen.codes, job.layout)
-    model = model_of(job, learner.fit(data, job.learning, seed, job.threads), chosen.counts)
+
+    tables = _tables(job, data, chosen.polygon_id, seed)
+    classifier = learner.fit(data, job.learning, seed, job.threads)
+    model = model_of(job, classifier, chosen.counts, tables=tables)
     save_model(task.output().parent, model)
     warnings = [str(found) for found in problems.warnings]
     images = vintages(task.run_dir, job.inventories)
     return summary_of(model, chosen.polygons, warnings, images)
 
 
+def _tables(
+    job: TrainJob, data: TrainingData, polygon_id: npt.NDArray[np.int64], seed: int
+) -> ConfidenceTables | None:
+    if job.calibration is None:
+        return None
+    learner, settings = learner_of(job.learning.kind), late_settings(job.learning)
+
+    def fit(part: TrainingData, seed: int) -> Classifier:
+        return learner.fit(part, job.learning, seed, job.threads).with_settings(settings)
+
+    place = f"model {job.variant}, stratum {job.stratum}"
+    how = CrossFit(job.calibration["folds"], seed, fit, settings, place)
+    return fit_tables(data, polygon_id, how)
+
+
 def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int) -> Task:
     config = context.config
     (reference,) = context.tasks("reference")
     folder = f"models/{variant}/{stratum}"
+    calibration = None
+    if config.calibration is not None:
+        calibration = {"folds": config.calibration.folds, **late_settings(config.learning)}
     return Task(
         stage="train",
         name=f"{variant}/{stratum}",
@@ -140,8 +176,22 @@ def _task(context: PlanContext[Config], variant: str, stratum: str, threads: int
             reference=Input.of(reference),
             threads=threads,
             inventories=tuple(one.outputs[0] for one in context.tasks("inventory")),
+            calibration=calibration,
         ),
-        cost=training_cost(context, config.sampling.max_train_pixels, config.learning),
+        cost=_cost(context),
+    )
+
+
+def _cost(context: PlanContext[Config]) -> Cost:
+    config = context.config
+    one = training_cost(context, config.sampling.max_train_pixels, config.learning)
+    if config.calibration is None:
+        return one
+    # Each fold trains on a copy of the others; all folds together take as long as `folds - 1`.
+    return replace(
+        one,
+        core_seconds=config.calibration.folds * one.core_seconds,
+        memory_bytes=one.memory_bytes + one.bytes_read,
     )
 
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from oso_pipeline.adaptation import AdaptationRecord
 from oso_pipeline.learners.protocol import Classifier
 from oso_pipeline.learners.registry import learner_of, model_settings
+from oso_pipeline.learning.confidence.tables import ConfidenceTables
 from oso_pipeline.learning.jobs import TrainJob
 from oso_pipeline.learning.model_file import Model
 from oso_pipeline.learning.vintage import Vintage, written
@@ -19,6 +20,7 @@ def model_of(
     classifier: Classifier,
     counts: Mapping[int, int],
     adaptation: AdaptationRecord | None = None,
+    tables: ConfidenceTables | None = None,
 ) -> Model:
     """Return the model that a job has trained on `counts` pixels per class."""
     software = learner_of(job.learning.kind).software(job.learning)
@@ -34,6 +36,7 @@ def model_of(
         parameters=model_settings(job.learning),
         software={name: version(name) for name in software},
         adaptation=adaptation,
+        tables=tables,
     )
 
 

@@ -15,9 +15,13 @@ from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.learners.protocol import Need
 from oso_pipeline.prediction.bands import Band, BandSet, Evidence, Values
 from oso_pipeline.prediction.class_bands import LEGENDS, MARGIN, PROBABILITIES, SECOND_CLASS
+from oso_pipeline.prediction.confidence_bands import OUT_OF_DOMAIN, PROBABILITY, SET_SIZE
 from oso_pipeline.prediction.legends import Legend, check_legend
 
-BAND_SETS: Mapping[str, BandSet] = {one.name: one for one in (PROBABILITIES, SECOND_CLASS, MARGIN)}
+BAND_SETS: Mapping[str, BandSet] = {
+    one.name: one
+    for one in (PROBABILITIES, SECOND_CLASS, MARGIN, PROBABILITY, SET_SIZE, OUT_OF_DOMAIN)
+}
 """What ``map.bands`` may name, in the order of the bands in the block files."""
 
 _SECONDS_PER_CLASS = 10e-9
@@ -42,11 +46,14 @@ class BandRequest:
         Classes of the nomenclature, ascending.
     legends
         Legends to sum the probabilities for.
+    set_level
+        Level of the class sets in percent; None where they are not requested.
     """
 
     names: tuple[str, ...]
     codes: tuple[int, ...]
     legends: tuple[Legend, ...] = ()
+    set_level: int | None = None
 
     @classmethod
     def of(cls, config: Config) -> BandRequest | None:
@@ -65,12 +72,15 @@ class BandRequest:
             Legend.of(name, groups, nomenclature) for name, groups in config.map.legends.items()
         ]
         names = tuple(name for name in BAND_SETS if name in config.map.bands)
-        return cls(names, nomenclature.codes, tuple(legends))
+        wanted = config.calibration if SET_SIZE.name in names else None
+        level = None if wanted is None else wanted.percent
+        return cls(names, nomenclature.codes, tuple(legends), level)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
         legends = [one.to_json() for one in self.legends]
-        return {"names": self.names, "codes": self.codes, "legends": legends}
+        level = {} if self.set_level is None else {"set_level": self.set_level}
+        return {"names": self.names, "codes": self.codes, "legends": legends, **level}
 
     @cached_property
     def sets(self) -> tuple[BandSet, ...]:

@@ -18,7 +18,7 @@ from oso_pipeline.learners.forest.settings import Vote
 from oso_pipeline.learners.protocol import BlockPixels
 from oso_pipeline.learners.staged import staged_shares
 from oso_pipeline.learning.model_file import Model
-from oso_pipeline.prediction.band_request import BAND_SETS, BandRequest, check_bands
+from oso_pipeline.prediction.band_request import BandRequest, check_bands
 from oso_pipeline.prediction.kernel import classify_block, classify_with_bands
 from oso_pipeline.prediction.legends import Legend
 from oso_pipeline.timeseries.features import block_features
@@ -26,6 +26,7 @@ from oso_pipeline.timeseries.series import BlockSeries
 
 OSO = load_nomenclature("oso23")
 CODES = OSO.codes
+OF_CLASSES = ("probabilities", "second_class", "margin")
 
 
 def request_of(tmp_path: Any, **keys: Any) -> BandRequest:
@@ -57,7 +58,7 @@ def models_of(vote: Vote = "hard") -> dict[int, Model]:
 def test_bands_are_those_of_numpy_from_the_probabilities(tmp_path: Any, vote: Vote) -> None:
     water = {code: 300 if code == 5 else 2 for code in CODES}
     legends = {"level1": "parents", "water": water}
-    request = request_of(tmp_path, bands=[*BAND_SETS][::-1], legends=legends)
+    request = request_of(tmp_path, bands=[*OF_CLASSES][::-1], legends=legends)
     block, models = block_of(), models_of(vote)
     found = classify_with_bands(block, models, request)
     names = [band.name for band in request.bands]
@@ -104,7 +105,7 @@ def test_the_walk_hands_out_what_the_features_give(vote: Vote) -> None:
 
 
 def test_pieces_of_a_block_make_the_same_bands(tmp_path: Any) -> None:
-    request, block, models = request_of(tmp_path, bands=[*BAND_SETS]), block_of(), models_of()
+    request, block, models = request_of(tmp_path, bands=[*OF_CLASSES]), block_of(), models_of()
     whole = classify_with_bands(block, models, request)
     parts = np.array_split(np.arange(len(block.pixels)), 7)
     pieces = [classify_with_bands(block.take(part), models, request) for part in parts]
@@ -122,7 +123,7 @@ def test_what_is_wrong_is_said_at_once(tmp_path: Any) -> None:
         "partial": {code: 0 for code in CODES if code != 5},
         "Level 1": "parents",
     }
-    keys = {"bands": ["probability"], "legends": legends}
+    keys = {"bands": ["chance"], "legends": legends}
     config = minimal_config(tmp_path / "run", nomenclature="oso23", map=keys)
     with pytest.raises(ConfigError) as caught:
         BandRequest.of(config)
