@@ -10,76 +10,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.datasets import load_digits
 from sklearn.tree import DecisionTreeClassifier
+from support.forest_tools import (
+    Features,
+    digits,
+    drawn_by_classes,
+    leaves,
+    share_right,
+    tree_of,
+)
 
 from oso_pipeline.learners.forest import histogram_split
 from oso_pipeline.learners.forest.binning import bin_features
 from oso_pipeline.learners.forest.engines import fit_forest
 from oso_pipeline.learners.forest.forest import LEAF, Forest
 from oso_pipeline.learners.forest.histogram_forest import features_tried
-from oso_pipeline.learners.forest.histogram_tree import TreeLimits, bootstrap, grow_tree
+from oso_pipeline.learners.forest.histogram_tree import TreeLimits, bootstrap
 from oso_pipeline.learners.forest.settings import ForestSettings
-from oso_pipeline.learners.forest.votes import votes
 
-Features = npt.NDArray[np.int16]
-Codes = npt.NDArray[np.int32]
-
-WHOLE = TreeLimits(60, 1, 1000)
-
-
-def tree_of(
-    features: Features,
-    labels: npt.NDArray[Any],
-    limits: TreeLimits,
-    weights: Any = None,
-    seed: int = 0,
-) -> tuple[npt.NDArray[Any], ...]:
-    binned = bin_features(features)
-    n_classes = int(labels.max()) + 1
-    if weights is None:
-        weights = np.ones(len(labels))
-    return grow_tree(
-        binned.by_feature,
-        binned.by_pixel,
-        (binned.lowest, binned.highest),
-        labels.astype(np.int64),
-        n_classes,
-        np.asarray(weights, np.int64),
-        limits,
-        np.uint64(seed),
-    )
-
-
-def leaves(tree: tuple[npt.NDArray[Any], ...], features: Features) -> npt.NDArray[np.intp]:
-    """Walk a tree in plain Python."""
-    feature, threshold, left, right = tree[:4]
-    found = np.empty(len(features), np.intp)
-    for number, pixel in enumerate(features):
-        node = 0
-        while feature[node] != LEAF:
-            goes_left = pixel[feature[node]] <= threshold[node]
-            node = left[node] if goes_left else right[node]
-        found[number] = node
-    return found
-
-
-def drawn_by_classes(
-    n: int, n_features: int, n_classes: int, seed: int, noise: float = 900.0
-) -> tuple[Features, Codes]:
-    """Return pixels around one centre per class, with some labels wrong."""
-    centres = np.random.default_rng(99).uniform(0, 3000, (n_classes, n_features))
-    rng = np.random.default_rng(seed)
-    codes = rng.integers(0, n_classes, n)
-    features = np.rint(centres[codes] + rng.normal(0, noise, (n, n_features)))
-    wrong = rng.random(n) < 0.04
-    codes[wrong] = rng.integers(0, n_classes, wrong.sum())
-    return features.astype(np.int16), (codes + 1).astype(np.int32)
-
-
-def share_right(forest: Forest, features: Features, codes: Codes) -> npt.NDArray[np.bool_]:
-    counts = votes(forest, np.ascontiguousarray(features.T))
-    return forest.classes[counts.argmax(axis=0)] == codes
+WHOLE = TreeLimits(60, 1, 1000, False)
 
 
 # ---- binning -------------------------------------------------------------------------------
@@ -146,7 +95,7 @@ def test_all_features_tried_is_scikit_learn_tree_but_for_equal_splits(
 ) -> None:
     """Every node takes a split as good as scikit-learn's best one for the node's own pixels."""
     features, labels, weights = unique_split_data(seed, n, n_features, n_classes)
-    tree = tree_of(features, labels, TreeLimits(depth, min_leaf, n_features), weights, seed)
+    tree = tree_of(features, labels, TreeLimits(depth, min_leaf, n_features, False), weights, seed)
     reference = DecisionTreeClassifier(max_depth=1, min_samples_leaf=min_leaf)
     inside = {0: (np.arange(n), 0)}
     for node in range(len(tree[0])):
@@ -191,7 +140,7 @@ def test_where_splits_are_unique_the_tree_is_that_of_scikit_learn(
     features = (rng.integers(-128, 128, (n, n_features)) * 250).astype(np.int16)
     labels = (features[:, 0] // 6000 + rng.integers(0, 3, n)) % 5
     weights = rng.integers(1, 256, n)
-    tree = tree_of(features, labels, TreeLimits(60, min_leaf, n_features), weights)
+    tree = tree_of(features, labels, TreeLimits(60, min_leaf, n_features, False), weights)
     reference = DecisionTreeClassifier(min_samples_leaf=min_leaf, random_state=0)
     fitted = reference.fit(features.astype(np.float32), labels, weights)
     assert len(tree[0]) == fitted.tree_.node_count
@@ -223,7 +172,7 @@ def test_a_large_tree_of_many_values_is_nearly_as_pure(n: int) -> None:
     """With more than 256 values per feature, bins cost little of the impurity of a stump."""
     features, codes = drawn_by_classes(n, 6, 4, 3)
     assert n < 256 or len(np.unique(features[:, 0])) > 1000
-    tree = tree_of(features, codes - 1, TreeLimits(1, 1, 6))
+    tree = tree_of(features, codes - 1, TreeLimits(1, 1, 6, False))
     stump = DecisionTreeClassifier(max_depth=1).fit(features.astype(np.float32), codes)
     ours = impurity(codes, np.ones(n), features[:, tree[0][0]] <= tree[1][0])
     best = impurity(
@@ -237,11 +186,12 @@ def test_a_large_tree_of_many_values_is_nearly_as_pure(n: int) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 12))
-def test_limits_are_kept(seed: int, min_leaf: int, max_depth: int) -> None:
-    features, codes = drawn_by_classes(600, 4, 5, seed)
-    weights, _ = bootstrap(600, 600, np.uint64(seed))
-    tree = tree_of(features, codes, TreeLimits(max_depth, min_leaf, 2), weights, seed)
+@given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 12), st.booleans())
+def test_limits_are_kept(seed: int, min_leaf: int, max_depth: int, random: bool) -> None:
+    """Also by random splits, whose thresholds in values and in bins have to agree."""
+    features, codes = drawn_by_classes(600 if seed % 2 else 1700, 4, 5, seed)
+    weights, _ = bootstrap(len(codes), len(codes), np.uint64(seed))
+    tree = tree_of(features, codes, TreeLimits(max_depth, min_leaf, 2, random), weights, seed)
     drawn = features[weights > 0]
     _, in_leaf = np.unique(leaves(tree, drawn), return_counts=True)
     assert in_leaf.min() >= min_leaf
@@ -348,13 +298,6 @@ def test_order_of_columns_in_memory_does_not_matter() -> None:
     forests = [fit_forest(f, codes, SMALL, 0) for f in (features, np.asfortranarray(features))]
     for name in Forest.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(forests[0], name), getattr(forests[1], name))
-
-
-def digits(seed: int) -> tuple[Features, Codes]:
-    data = load_digits()
-    order = np.random.default_rng(seed).permutation(len(data.target))
-    features = (data.data[order] * 1000).astype(np.int16)
-    return features, data.target[order].astype(np.int32)
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """The engines that train a forest; all give the same kind of forest.
 
 ``histogram`` is our own, compiled, on binned features. ``sklearn`` is scikit-learn's
-``RandomForestClassifier``, the reference that the other is measured against.
+``RandomForestClassifier`` or ``ExtraTreesClassifier``, the reference for the other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.matrices import require_length, require_rows
 
 Fit = Callable[
-    [npt.NDArray[np.int16], npt.NDArray[np.int32], ForestSettings, int, int, Bagging], BaggedForest
+    [npt.NDArray[np.int16], npt.NDArray[np.int32], ForestSettings, int, int, Bagging | None],
+    BaggedForest,
 ]
 
 SOFTWARE: Mapping[str, tuple[str, ...]] = {
@@ -56,7 +57,13 @@ def fit_forest(
     ValueError
         If types or shapes do not fit, or there is no pixel.
     """
-    return fit_bagged_forest(features, codes, settings, seed, threads).forest
+    bagging = bagging_of(settings, None)
+    return fit_bagged_forest(features, codes, settings, seed, threads, bagging).forest
+
+
+def bagging_of(settings: ForestSettings, weights: npt.NDArray[np.float64] | None) -> Bagging | None:
+    """Return how pixels are drawn: not at all for random splits, unless weights differ."""
+    return None if settings.splitter == "extra" and weights is None else Bagging(weights)
 
 
 def fit_bagged_forest(
@@ -65,7 +72,7 @@ def fit_bagged_forest(
     settings: ForestSettings,
     seed: int,
     threads: int = 1,
-    bagging: Bagging = PLAIN,
+    bagging: Bagging | None = PLAIN,
 ) -> BaggedForest:
     """Train a forest as :func:`fit_forest`, and return the pixels used by each tree.
 
@@ -74,7 +81,7 @@ def fit_bagged_forest(
     features, codes, settings, seed, threads
         As for :func:`fit_forest`.
     bagging
-        How the pixels of a tree are drawn.
+        How the pixels of a tree are drawn; None: every tree sees all of them once.
 
     Raises
     ------
@@ -94,26 +101,31 @@ def _fit_sklearn(
     settings: ForestSettings,
     seed: int,
     threads: int,
-    bagging: Bagging,
+    bagging: Bagging | None,
 ) -> BaggedForest:
     """Train with scikit-learn, on a copy in float32, which holds int16 values exactly."""
-    from sklearn.ensemble import RandomForestClassifier  # takes a second
+    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier  # takes a second
 
-    draws = bagging.draws_of(len(codes))
-    forest = RandomForestClassifier(
+    kinds = {"best": RandomForestClassifier, "extra": ExtraTreesClassifier}
+    drawn = bagging or PLAIN
+    draws = drawn.draws_of(len(codes))
+    forest = kinds[settings.splitter](
         n_estimators=settings.n_trees,
         max_depth=settings.max_depth,
         min_samples_leaf=settings.min_samples_leaf,
         max_features=settings.max_features,
-        max_samples=None if bagging.draws is None else draws,
+        bootstrap=bagging is not None,
+        max_samples=None if drawn.draws is None else draws,
         random_state=seed,
         n_jobs=threads,
     )
-    forest.fit(features.astype(np.float32), codes, sample_weight=bagging.weights)
+    forest.fit(features.astype(np.float32), codes, sample_weight=drawn.weights)
 
     samples = cache(lambda: forest.estimators_samples_)  # drawn again at each access
 
     def seen(number: int) -> npt.NDArray[np.bool_]:
+        if bagging is None:
+            return np.ones(len(codes), np.bool_)
         return np.bincount(samples()[number], minlength=len(codes)) > 0
 
     return BaggedForest(Forest.from_sklearn(forest), seen)

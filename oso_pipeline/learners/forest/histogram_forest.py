@@ -40,11 +40,12 @@ def fit_histogram_forest(
     settings: ForestSettings,
     seed: int,
     threads: int,
-    bagging: Bagging,
+    bagging: Bagging | None,
 ) -> BaggedForest:
     """Train a forest of which each tree sees a bootstrap sample and draws from its own seed.
 
-    Settings mean what they mean in scikit-learn's ``RandomForestClassifier``:
+    Settings mean what they mean in scikit-learn's ``RandomForestClassifier``, with random splits in
+    its ``ExtraTreesClassifier``:
     ``min_samples_leaf`` counts distinct pixels, however often they were drawn, and a feature
     that is constant in a node counts as tried unless all tried ones are.
 
@@ -64,6 +65,7 @@ def fit_histogram_forest(
         settings.max_depth,
         settings.min_samples_leaf,
         features_tried(settings.max_features, n_features),
+        settings.splitter == "extra",
     )
 
     draw = _drawer(len(labels), bagging, seed)
@@ -80,8 +82,11 @@ def fit_histogram_forest(
     return BaggedForest(forest, lambda number: draw(number)[0] > 0)
 
 
-def _drawer(n_pixels: int, bagging: Bagging, seed: int) -> Drawer:
+def _drawer(n_pixels: int, bagging: Bagging | None, seed: int) -> Drawer:
     """Return what draws the pixels of a tree, from its number alone."""
+    if bagging is None:
+        once = np.ones(n_pixels, np.int64)
+        return lambda number: (once, np.uint64(derived_seed(seed, "tree", number)))
     n_draws = bagging.draws_of(n_pixels)
     if bagging.weights is None:
         ends = None

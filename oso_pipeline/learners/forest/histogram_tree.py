@@ -12,6 +12,7 @@ import numpy as np
 
 from oso_pipeline.core.kernels import kernel
 from oso_pipeline.learners.forest.forest import LEAF
+from oso_pipeline.learners.forest.histogram_random import random_scratch, random_split
 from oso_pipeline.learners.forest.histogram_split import (
     Node,
     Table,
@@ -23,8 +24,9 @@ from oso_pipeline.learners.forest.histogram_split import (
 ZONE_PIXELS = 1000
 """The bins of a branch with at most this many pixels are copied, so that they stay in cache."""
 
-TreeLimits = namedtuple("TreeLimits", ["max_depth", "min_leaf", "max_features"])
-"""Greatest depth, least number of distinct pixels in a leaf, features tried per node."""
+TreeLimits = namedtuple("TreeLimits", ["max_depth", "min_leaf", "max_features", "random"])
+"""Greatest depth, least number of distinct pixels in a leaf, features tried per node, whether their
+thresholds are random."""
 
 Pixels = namedtuple("Pixels", ["row", "label", "local", "spare_row", "spare_label"])
 """Pixels of the tree in the order of its nodes: row in the table of bins, class * 256 + weight,
@@ -95,7 +97,7 @@ def grow_tree(by_feature, by_pixel, edges, labels, n_classes, weights, limits, s
     leaf_class, leaf_count
         Entries of all leaves, uint16 and int32.
     """
-    pixels = _drawn_pixels(labels, weights)
+    pixels = _drawn_pixels(labels, weights, n_classes if limits.random else 1)
     n, n_features = len(pixels.row), len(by_feature)
     most_leaves = max(1, n // limits.min_leaf)
     feature = np.full(2 * most_leaves - 1, LEAF, np.int16)
@@ -107,6 +109,7 @@ def grow_tree(by_feature, by_pixel, edges, labels, n_classes, weights, limits, s
     n_nodes, n_leaves, n_entries = 0, 0, 0
 
     scratch = new_scratch(n_features, n_classes)
+    of_random = random_scratch(n_features, n_classes, n)
     whole = Table(by_feature.ravel(), by_feature.shape[1], n_features)
     zone = Table(np.empty(ZONE_PIXELS * n_features, np.uint8), 1, n_features)
     table, zone_end = whole, 0
@@ -138,9 +141,14 @@ def grow_tree(by_feature, by_pixel, edges, labels, n_classes, weights, limits, s
                 classes.sum(),
                 (classes * classes).sum(),
             )
-            split, state = best_split(
-                table, node, limits.max_features, limits.min_leaf, scratch, state
-            )
+            if limits.random:
+                split, between, state = random_split(table, edges, node, limits, of_random, state)
+            else:
+                split, state = best_split(
+                    table, node, limits.max_features, limits.min_leaf, scratch, state
+                )
+                low = np.int64(edges[1][split.feature, split.left])
+                between = (low + edges[0][split.feature, split.right]) >> 1
             split_feature = split.feature if split.score >= 0 else -1
         if split_feature < 0:
             entries[n_leaves] = n_local
@@ -152,9 +160,7 @@ def grow_tree(by_feature, by_pixel, edges, labels, n_classes, weights, limits, s
                     n_entries += 1
             continue
         feature[here] = split_feature
-        low = np.int64(edges[1][split_feature, split.left])
-        high = np.int64(edges[0][split_feature, split.right])
-        threshold[here] = (low + high) >> 1
+        threshold[here] = between
         left[here] = here + 1
         middle = _partition(pixels, first, last, table, split)
         waiting[n_waiting] = middle, last, depth + 1, here
@@ -172,7 +178,8 @@ def grow_tree(by_feature, by_pixel, edges, labels, n_classes, weights, limits, s
 
 
 @kernel
-def _drawn_pixels(labels, weights):  # type: ignore[no-untyped-def]
+def _drawn_pixels(labels, weights, n_groups):  # type: ignore[no-untyped-def]
+    """Return the drawn pixels in their order; sorted by class where there is a group for each."""
     n = np.count_nonzero(weights)
     pixels = Pixels(
         np.empty(n, np.uint32),
@@ -181,12 +188,16 @@ def _drawn_pixels(labels, weights):  # type: ignore[no-untyped-def]
         np.empty(n, np.uint32),
         np.empty(n, np.uint32),
     )
-    place = 0
+    places = np.zeros(n_groups + 1, np.int64)
+    for pixel in range(len(labels)):
+        places[min(labels[pixel], n_groups - 1) + 1] += weights[pixel] > 0
+    places = np.cumsum(places)
     for pixel in range(len(labels)):
         if weights[pixel]:
-            pixels.row[place] = pixel
-            pixels.label[place] = labels[pixel] * 256 + weights[pixel]
-            place += 1
+            group = min(labels[pixel], n_groups - 1)
+            pixels.row[places[group]] = pixel
+            pixels.label[places[group]] = labels[pixel] * 256 + weights[pixel]
+            places[group] += 1
     return pixels
 
 

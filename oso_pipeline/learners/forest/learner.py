@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log2
 
-from oso_pipeline.learners.forest.bagging import Bagging
 from oso_pipeline.learners.forest.classifier import ForestClassifier
-from oso_pipeline.learners.forest.engines import SOFTWARE, fit_bagged_forest
+from oso_pipeline.learners.forest.engines import SOFTWARE, bagging_of, fit_bagged_forest
 from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.protocol import Extent, Need, TrainingData
 
@@ -37,8 +36,11 @@ class ForestLearner:
     def fit(
         self, data: TrainingData, settings: ForestSettings, seed: int, threads: int = 1
     ) -> ForestClassifier:
-        """Train a forest; a pixel is drawn for a tree with a probability as its weight."""
-        bagging = Bagging(data.weights)
+        """Train a forest; a pixel is drawn for a tree with a probability as its weight.
+
+        With random splits and no weights, every tree sees all pixels.
+        """
+        bagging = bagging_of(settings, data.weights)
         bagged = fit_bagged_forest(data.features, data.codes, settings, seed, threads, bagging)
         return ForestClassifier(bagged.forest, settings.vote)
 
