@@ -49,3 +49,29 @@ def predict_samples(
         validity = part["validity"].to_numpy()
         code[rows], confidence[rows] = model.classifier.classify(features, validity)
     return code, confidence
+
+
+def calibrated_percent(
+    models: Mapping[str, Model], table: pa.Table, share: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    """Return the probability of the class of samples in percent, uint8, shape ``(rows,)``.
+
+    Parameters
+    ----------
+    models, table
+        As for :func:`predict_samples`.
+    share
+        Its confidence, shape ``(rows,)``.
+
+    Returns
+    -------
+    percent
+        0 where the model of a stratum has no calibration, and for rows without a model.
+    """
+    found = np.zeros(len(table), np.uint8)
+    strata = np.asarray(table["stratum"])
+    for stratum, model in models.items():
+        if model.tables is not None:
+            rows = np.flatnonzero(strata == stratum)
+            found[rows] = model.tables.probability[share[rows]]
+    return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from oso_pipeline.core.coverage import (
     NO_VALIDATION_POLYGON,
     counted_in_words,
@@ -13,6 +15,7 @@ from oso_pipeline.core.coverage import (
     not_evaluated_in_words,
 )
 from oso_pipeline.core.nomenclature import LandCoverClass, Nomenclature
+from oso_pipeline.report.charts import Chart, line_chart
 from oso_pipeline.tasks.run_files import RunFiles
 
 _SCORES = (("precision", "Precision"), ("recall", "Recall"), ("f_score", "F-score"))
@@ -45,11 +48,30 @@ def accuracy_content(files: RunFiles) -> dict[str, Any]:
         "accuracy": accuracy,
         "covered": covered_in_words(accuracy) if accuracy else "",
         "levels": _levels(files.nomenclature, accuracy),
+        "reliability": reliability_chart(accuracy["calibration"])
+        if "calibration" in accuracy
+        else None,
         "failure": files.failure("validate"),
         "unlabelled": summary.get("polygons") == 0,
         "has_independent": bool(files.committed_files("independent")),
         "year": files.year,
     }
+
+
+def reliability_chart(calibration: Mapping[str, Any]) -> Chart:
+    """Return share of right pixels over probability, for calibrated probability and vote share."""
+    curves = {
+        name: {one["probability"]: one["right"] for one in calibration[key]["curve"]}
+        for name, key in (("source", "share"), ("target", "probability"))
+    }
+    places = sorted({0.0, 1.0}.union(*curves.values()))
+    series = {"aligned": places}
+    series |= {
+        name: [float(one) for one in np.interp(places, sorted(curve), ordered, np.nan, np.nan)]
+        for name, curve in curves.items()
+        for ordered in [[curve[place] for place in sorted(curve)]]
+    }
+    return line_chart("Share of right pixels over probability", places, series)
 
 
 def independent_content(files: RunFiles) -> dict[str, Any]:

@@ -51,6 +51,9 @@ class Predictions:
         Polygon, class of the reference and predicted class, int64, shape ``[pixel]``.
     excluded
         Pixels left out, by reason.
+    forecast
+        Vote share of the predicted class and its calibrated probability, in percent, int64, shape
+        ``(2, pixel)``; None without calibrated models.
     """
 
     variant: str
@@ -58,6 +61,7 @@ class Predictions:
     code: npt.NDArray[np.int64]
     predicted: npt.NDArray[np.int64]
     excluded: Mapping[str, int]
+    forecast: npt.NDArray[np.int64] | None = None
 
     def pairs(self, nomenclature: Nomenclature) -> ClusteredPairs:
         """Count the pixels, polygon by polygon."""
@@ -126,12 +130,14 @@ def assess(
 def pooled(predictions: Sequence[Predictions]) -> Predictions:
     """Put the folds together: every polygon was held out exactly once."""
     reasons = sorted({reason for one in predictions for reason in one.excluded})
+    forecasts = [one.forecast for one in predictions if one.forecast is not None]
     return Predictions(
         "pooled",
         np.concatenate([one.polygon_id for one in predictions]),
         np.concatenate([one.code for one in predictions]),
         np.concatenate([one.predicted for one in predictions]),
         {reason: sum(one.excluded.get(reason, 0) for one in predictions) for reason in reasons},
+        np.hstack(forecasts) if len(forecasts) == len(predictions) else None,
     )
 
 

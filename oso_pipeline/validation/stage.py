@@ -24,7 +24,7 @@ from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.core.parquet_pieces import chosen_rows
 from oso_pipeline.learners.registry import late_settings
 from oso_pipeline.learning.model_file import Model, load_model
-from oso_pipeline.prediction.samples import predict_samples
+from oso_pipeline.prediction.samples import calibrated_percent, predict_samples
 from oso_pipeline.reference.split.variants import (
     column_of,
     map_variant,
@@ -36,6 +36,7 @@ from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.validation.accuracy import Method, Predictions, assess, pooled
 from oso_pipeline.validation.accuracy_tables import classes_csv, confusion_csv, polygons_csv
+from oso_pipeline.validation.calibration import calibration
 from oso_pipeline.validation.cost import validation_cost
 from oso_pipeline.validation.gathered import gathered_accuracy
 
@@ -168,6 +169,8 @@ def validate(job: ValidateJob, task: Task) -> Summary:
     if not headline.polygon_id.size:
         raise _nothing_held_out(headline.excluded)
     accuracy = {**assess(predictions, job.method, mapped), "candidates": candidates(paths)}
+    if headline.forecast is not None:
+        accuracy["calibration"] = calibration(headline, job.seed)
     level1 = accuracy["level1"]
     publish_bytes(task.output(1), confusion_csv(accuracy))
     publish_bytes(task.output(2), confusion_csv(level1) if level1 else b"")
@@ -211,13 +214,17 @@ def predict_variant(
         excluded["no_model_in_stratum"] += int(seen.sum() - known.sum())
         group = stratum + len(models) * table["code"].to_numpy().astype(np.int64)
         drawn.add(table["draw"].to_numpy(), np.where(known, group, -1))
-    columns = [np.empty((3, 0), np.int64)]
+    columns = [np.empty((5, 0), np.int64)]
     for path, rows in zip(paths, drawn.rows(), strict=True):
         for table in chosen_rows(path, None, rows):
             few = [table[name].to_numpy() for name in ("polygon_id", "code")]
-            columns.append(np.stack([*few, predict_samples(models, table)[0]]).astype(np.int64))
-    polygon, code, predicted = np.hstack(columns)
-    return Predictions(variant, polygon, code, predicted, dict(excluded))
+            found, share = predict_samples(models, table)
+            chance = calibrated_percent(models, table, share)
+            columns.append(np.stack([*few, found, share, chance]).astype(np.int64))
+    polygon, code, predicted, *forecast = np.hstack(columns)
+    tabled = bool(models) and all(one.tables is not None for one in models.values())
+    forecasts = np.stack(forecast) if tabled else None
+    return Predictions(variant, polygon, code, predicted, dict(excluded), forecasts)
 
 
 def candidates(paths: Sequence[Path]) -> dict[str, Any]:

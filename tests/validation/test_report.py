@@ -25,7 +25,9 @@ from support.report_tools import (
 )
 
 from oso_pipeline.core.commit import publish_json, write_sidecar
+from oso_pipeline.report.accuracy import reliability_chart
 from oso_pipeline.report.pictures import polygon_picture
+from oso_pipeline.validation.calibration import Forecasts, reliability
 
 
 @pytest.fixture
@@ -70,6 +72,26 @@ def test_report_shows_every_part_and_loads_nothing(full: Path) -> None:
         assert text in page.text, text
     assert page.text.index("read1") < page.text.index("eroded away")
     assert (full / "report.html").stat().st_size < 2_000_000
+
+
+def test_calibrated_models_show_their_reliability(full: Path) -> None:
+    assert "Calibration error" not in page_of(full).text
+    rng = np.random.default_rng(0)
+    share = rng.uniform(0.3, 1, 500)
+    forecasts = Forecasts(share, rng.random(500) < share**2, np.arange(500))
+    sure, table = (
+        reliability(forecasts, 0),
+        reliability(replace(forecasts, probability=share**2), 0),
+    )
+    path = full / "validation/accuracy.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    publish_json(path, {**content, "calibration": {"share": sure, "probability": table}})
+    commit(path, {})
+    text = page_of(full).text
+    for figure in (f"Calibration error{sure['error']:.3f}{table['error']:.3f}", "Brier score"):
+        assert figure in text
+    chart = reliability_chart({"share": sure, "probability": table})
+    assert [line.name for line in chart.lines] == ["aligned", "source", "target"]
 
 
 def test_rows_18_26_29_quality_of_the_series_is_shown(full: Path) -> None:

@@ -24,6 +24,7 @@ from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.learners.forest.classifier import ForestClassifier
 from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learners.forest.settings import ForestSettings
+from oso_pipeline.learning.confidence.tables import ConfidenceTables
 from oso_pipeline.learning.model_file import Model, load_model, save_model
 from oso_pipeline.reference.split.variants import variants
 from oso_pipeline.report.stage import STAGE as REPORT
@@ -164,6 +165,36 @@ def test_stage_writes_accuracy_and_tables(world: World) -> None:
     assert set(classes["level"]) == {1, 2}
     grassland = classes[classes["code"] == 211].iloc[0]
     assert grassland["recall"] == pytest.approx(found["classes"]["211"]["recall"], abs=1e-6)
+
+
+def test_calibrated_models_are_shown_reliable_or_not(world: World) -> None:
+    task = world.task("run0")
+    validate(task.job, task)
+    assert "calibration" not in accuracy_of(world)
+    folder = world.folder / "models/run0/all"
+    model = load_model(folder)
+    classes = len(model.classifier.classes)
+    tables = ConfidenceTables(
+        np.full(101, 80, np.uint8),
+        np.zeros((classes, 50)),
+        np.linspace(0, 1, 100),
+        np.array([60], np.int64),
+        {"vote": "hard"},
+    )
+    save_model(folder, replace(model, tables=tables))
+    validate(task.job, task)
+    found = accuracy_of(world)
+    shown, right = found["calibration"]["probability"], found["overall_accuracy"]["estimate"]
+    assert shown["mean_probability"] == 0.8
+    assert shown["right"] == pytest.approx(right)
+    assert shown["error"] == pytest.approx(abs(0.8 - right))
+    assert shown["brier"] == pytest.approx(np.mean([(0.8 - 1) ** 2 * right + 0.64 * (1 - right)]))
+    (bin_of_all,) = shown["curve"]
+    assert bin_of_all["pixels"] == found["pixels"]
+    assert bin_of_all["polygons"] == found["polygons"]
+    share = found["calibration"]["share"]
+    assert sum(one["pixels"] for one in share["curve"]) == found["pixels"]
+    assert share["floor"] <= share["floor_high"]
 
 
 def test_prediction_of_validation_rows_only(world: World) -> None:
