@@ -29,7 +29,10 @@ BUILT_IN: Mapping[Group, tuple[str, ...]] = {
         "oso_pipeline.imagery.stac:PLUGIN",
         "oso_pipeline.imagery.eopf:PLUGIN",
     ),
-    "learners": ("oso_pipeline.learners.forest:PLUGIN",),
+    "learners": (
+        "oso_pipeline.learners.forest:PLUGIN",
+        "oso_pipeline.learners.attention:PLUGIN",
+    ),
     "sources": tuple(
         f"oso_pipeline.reference.databases.kinds:{name}"
         for name in ("VECTOR", "RPG", "BDTOPO", "CLC", "BDFORET", "RANDOLPH")

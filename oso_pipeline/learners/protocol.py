@@ -39,6 +39,9 @@ class TrainingData:
     weights
         How much each pixel counts, finite and not negative, float64, shape ``(pixel,)``; None
         where all count alike.
+    groups
+        Polygon of each pixel, int64, shape ``(pixel,)``: pixels of one are alike, so a learner
+        that holds pixels out holds whole polygons out. None where it is not known.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class TrainingData:
     codes: npt.NDArray[np.int32]
     layout: FeatureLayout
     weights: npt.NDArray[np.float64] | None = None
+    groups: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         require_rows(self.features, self.layout.size)
@@ -59,6 +63,8 @@ class TrainingData:
             raise ValueError("there is nothing to learn from: no pixel")
         if self.weights is not None and self.weights.shape != n_pixels:
             raise ValueError(f"{self.weights.shape} weights given for {n_pixels} pixels")
+        if self.groups is not None:
+            require_length("groups", self.groups, len(self.features))
 
 
 @dataclass(frozen=True)

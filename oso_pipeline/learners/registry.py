@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from inspect import get_annotations
 from typing import Any
 
@@ -34,6 +35,9 @@ _OF_CLASSIFIER = (
 
 _DECLARED = ("kind", "classes", "probabilities", "arrays", "from_arrays")
 """Members of a classifier that the protocol only declares; it brings the others."""
+
+_EXTRAS = {"torch": "deep"}
+"""The extra of this package that brings a distribution."""
 
 
 @cache
@@ -70,6 +74,30 @@ def late_settings(settings: LearnerSettings) -> dict[str, Any]:
     """Return the settings that only count when a model is used, as JSON values."""
     late = learner_of(settings.kind).late_settings
     return settings.model_dump(mode="json", include=set(late))
+
+
+def missing_software(settings: LearnerSettings) -> tuple[Problem, ...]:
+    """Return an error for each distribution that training needs and that is not installed."""
+    return tuple(
+        Problem(
+            "E-LEARNER-EXTRA",
+            f"learning.kind {settings.kind} trains with the package {name}, which is not installed",
+            None,
+            f"pip install 'oso_pipeline[{_EXTRAS[name]}]', or take trained models: learning.model"
+            if name in _EXTRAS
+            else f"install {name}, or take trained models: learning.model",
+        )
+        for name in learner_of(settings.kind).software(settings)
+        if not _is_installed(name)
+    )
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _faults(kind: str, learner: Any) -> list[str]:

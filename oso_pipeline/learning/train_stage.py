@@ -14,7 +14,7 @@ from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.core.wording import counted
 from oso_pipeline.learners.protocol import Classifier, TrainingData
-from oso_pipeline.learners.registry import late_settings, learner_of
+from oso_pipeline.learners.registry import late_settings, learner_of, missing_software
 from oso_pipeline.learning.adapted_training import adapted_task
 from oso_pipeline.learning.confidence.tables import ConfidenceTables, CrossFit, fit_tables
 from oso_pipeline.learning.cost import training_cost
@@ -50,14 +50,16 @@ class TrainStage(StageBase):
     section = "oso_pipeline.learning.models_section:models_section"
 
     def check(self, config: Config) -> Problems:
-        """Find strata that cannot be used, tiles outside of them, and models that do not fit.
+        """Find strata, a learner or given models that cannot be used, and tiles outside of strata.
 
         Models of past seasons cannot be calibrated (``E-CONFIDENCE-ADAPTED``).
 
         A missing folder of models is reported by the check of paths.
         """
         problems, folder = check_strata(config), config.learning.model
-        if folder is not None and folder.is_dir():
+        if folder is None:
+            problems.extend(missing_software(config.learning))
+        elif folder.is_dir():
             problems.extend(check_given(config, folder))
         if config.adaptation is not None and config.calibration is not None:
             problems.error(
@@ -121,8 +123,9 @@ def train(job: TrainJob, task: Task) -> Summary:
     problems.raise_errors(InputDataError)
     seed = derived_seed(job.seed, "train", job.stratum, job.variant)
     learner = learner_of(job.learning.kind)
-    data = TrainingData(chosen.features, chosen.codes, job.layout)
-
+    data = TrainingData(
+        chosen.features, chosen.codes, job.layout, groups=chosen.polygon_id.astype(np.int64)
+    )
     tables = _tables(job, data, chosen.polygon_id, seed)
     classifier = learner.fit(data, job.learning, seed, job.threads)
     model = model_of(job, classifier, chosen.counts, tables=tables)

@@ -93,7 +93,9 @@ def cross_fit(
         others, own = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         if not len(own) or len(np.unique(data.codes[others])) < 2:
             continue
-        part = TrainingData(data.features[others], data.codes[others], data.layout)
+        part = TrainingData(
+            data.features[others], data.codes[others], data.layout, groups=polygon_id[others]
+        )
         found = fit(part, derived_seed(seed, "confidence fold", number))
         columns = np.searchsorted(classes, found.classes)
         for start in range(0, len(own), _CHUNK):

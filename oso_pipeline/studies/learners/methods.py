@@ -84,7 +84,7 @@ class LearnerMethod:
     def predict(self, train: LabelledSamples, test: LabelledSamples, seed: int) -> Predicted:
         """Train a classifier of `train` and apply it to `test`."""
         learner = learner_of(self.settings.kind)
-        data = TrainingData(train.features, train.codes, train.layout)
+        data = TrainingData(train.features, train.codes, train.layout, groups=train.polygons)
         started = time.perf_counter()
         made = learner.fit(data, self.settings, seed, self.threads)
         train_seconds = time.perf_counter() - started

@@ -21,7 +21,7 @@ from oso_pipeline.learners.registry import late_settings, learner_of
 from oso_pipeline.studies.series.adapted import adapted_classifier, target_of
 from oso_pipeline.studies.series.faults import listed, refuse
 from oso_pipeline.studies.series.inputs import series_of, settings_of, space_of
-from oso_pipeline.studies.series.labels import Legend, class_labels, group_names
+from oso_pipeline.studies.series.labels import Legend, class_labels, group_names, numbered
 
 if TYPE_CHECKING:
     from oso_pipeline.config.model import Config
@@ -205,7 +205,8 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
         self.space_, self.legend_, self.classes_ = space, legend, legend.labels
         self.settings_, self.seed_ = settings, self._seed()
         self.adaptation_: AdaptationRecord | None = None
-        data = TrainingData(rows, legend.encoded(labels), space.layout)
+        (polygons,) = numbered(names)
+        data = TrainingData(rows, legend.encoded(labels), space.layout, groups=polygons)
         self.counts_ = counts_of(data.codes)
         if wanted is None:
             learner = learner_of(settings.kind)
