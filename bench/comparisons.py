@@ -151,11 +151,13 @@ def gap_filling(bench: Bench) -> Outcome:
     outcome = Outcome()
     bench.say("gap-filling and features")
     ours, careful, eolearn = "gap-fill + features", "NumPy gap-fill + features", "eo-learn"
+    derived = "gap-fill + features with derived"
     runs = bench.compete(
         [
             bench.entry(ours, "ours:gapfill_features"),
             bench.entry(careful, "numpy_block:gapfill_features"),
             bench.entry(eolearn, "eolearn_gapfill:interpolate", "eolearn"),
+            bench.entry(derived, "ours:gapfill_features", derived=["relative", "harmonics"]),
         ],
         outcome,
     )
@@ -165,6 +167,8 @@ def gap_filling(bench: Bench) -> Outcome:
              _same_series(runs[ours].result, runs[eolearn].result)),
         _row(f"{what} NumPy, vectorised", runs, ours, careful, (None, None),
              _same_features(runs[ours].result, runs[careful].result, outcome)),
+        _row("gap-fill + features, relative and harmonics too, against without", runs, derived,
+             ours, (None, None), "twice the features, which are written too"),
     ]  # fmt: skip
     return outcome
 
@@ -267,10 +271,17 @@ def _blocks_of(bench: Bench, leaf: int, outcome: Outcome) -> None:
 def training(bench: Bench) -> Outcome:
     """Compare training on the same samples, one thread each."""
     outcome = Outcome()
+    for splitter, leaf in (("best", 5), ("extra", 5), ("extra", 1)):
+        _training_of(bench, splitter, leaf, outcome)
+    return outcome
+
+
+def _training_of(bench: Bench, splitter: str, leaf: int, outcome: Outcome) -> None:
     trees = 10
-    bench.say(f"training {trees} trees, min_samples_leaf 5")
-    case = {"trees": trees, "leaf": 5}
-    ours, peer = "training", "sklearn training"
+    bench.say(f"training {trees} trees, splitter {splitter}, min_samples_leaf {leaf}")
+    case = {"trees": trees, "leaf": leaf, "splitter": splitter}
+    suffix = "" if splitter == "best" else f", extra, leaf {leaf}"
+    ours, peer = f"training{suffix}", f"sklearn training{suffix}"
     entries = [
         bench.entry(ours, "ours:fit", **case),
         bench.entry(peer, "sklearn_forest:fit", **case),
@@ -280,9 +291,11 @@ def training(bench: Bench) -> Outcome:
     shares = [f"{100 * float(np.mean(runs[name].result == truth)):.2f} %"
               for name in (ours, peer) if runs[name].result is not None]  # fmt: skip
     agreement = f"accuracy on other fields {' and '.join(shares)}" if len(shares) == 2 else ""
-    what = f"training against scikit-learn, {trees} trees"
-    outcome.rows.append(_row(what, runs, ours, peer, (3, 8), agreement, "ms/tree"))
-    return outcome
+    named = "scikit-learn" if splitter == "best" else "scikit-learn's `ExtraTreesClassifier`"
+    what = f"training against {named}, {trees} trees"
+    what += "" if splitter == "best" else f", min leaf {leaf}"
+    goal = (3, 8) if splitter == "best" else (1, 2)
+    outcome.rows.append(_row(what, runs, ours, peer, goal, agreement, "ms/tree"))
 
 
 def growth(bench: Bench) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,9 @@ from oso_pipeline.timeseries.series_variables import series_layout
 INDICES = ("NDVI", "NDWI", "brightness")
 
 
-def layout() -> FeatureLayout:
-    """Return the features of the bench: 36 dates of 10 bands and 3 indices."""
-    return FeatureLayout.optical(BANDS, GRID, INDICES)
+def layout(derived: Sequence[str] = ()) -> FeatureLayout:
+    """Return the features of the bench: 36 dates of 10 bands and 3 indices, and derived ones."""
+    return FeatureLayout.optical(BANDS, GRID, INDICES, tuple(derived))
 
 
 def series_of(scenes: Scenes) -> BlockSeries:
@@ -65,7 +66,7 @@ def soft_vote(case: dict[str, Any]) -> Prepared:
 
 def gapfill_features(case: dict[str, Any]) -> Prepared:
     """Fill the gaps and compute all features, ``(feature, pixel)``."""
-    series, wanted = _series(case), layout()
+    series, wanted = _series(case), layout(case.get("derived", ()))
     return Prepared(lambda: block_features(series, wanted)[0], series.clear.shape[1])
 
 
@@ -116,7 +117,9 @@ def fit(case: dict[str, Any]) -> Prepared:
     everywhere = np.ones(pixels.shape[1], np.uint16)
 
     def train(trees: int) -> Forest:
-        learning = ForestSettings(n_trees=trees, max_depth=25, min_samples_leaf=case["leaf"])
+        learning = ForestSettings(
+            n_trees=trees, max_depth=25, min_samples_leaf=case["leaf"], splitter=case["splitter"]
+        )
         return fit_forest(rows, labels, learning, seed=0)
 
     def answer(forest: Forest) -> npt.NDArray[np.uint16]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
 from bench.method import Prepared
 
@@ -28,9 +28,10 @@ def fit(case: dict[str, Any]) -> Prepared:
     labels = np.load(samples / "labels.npy")
     pixels = np.load(Path(case["block"]) / "features.npy").T.astype(np.float32)
     trees, leaf = case["trees"], case["leaf"]
+    kind = {"best": RandomForestClassifier, "extra": ExtraTreesClassifier}[case["splitter"]]
 
-    def work() -> RandomForestClassifier:
+    def work() -> RandomForestClassifier | ExtraTreesClassifier:
         parameters = {"max_depth": 25, "min_samples_leaf": leaf, "random_state": 0}
-        return RandomForestClassifier(trees, n_jobs=1, **parameters).fit(features, labels)
+        return kind(trees, n_jobs=1, **parameters).fit(features, labels)
 
     return Prepared(work, trees, answer=lambda forest: forest.predict(pixels), warm_up=lambda: None)
