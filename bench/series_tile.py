@@ -24,6 +24,7 @@ import numpy as np
 import shapely
 
 from bench import RESULTS, WORK
+from bench.figures import RoundStatistics, ratio
 from bench.full_tile import fits_cache, run_oso, stage_of
 from bench.machine import describe
 from oso_pipeline.imagery.angles_stage import read_angles
@@ -63,12 +64,15 @@ class Size:
         Acquisitions.
     parcels
         Squares of 70 to 250 m, anywhere on the tile.
+    rounds
+        How often all blocks are read, as predict and as series do.
     """
 
     rows: int = 10_980
     columns: int = 10_980
     dates: int = 40
     parcels: int = 20_000
+    rounds: int = 1
 
 
 @dataclass
@@ -150,7 +154,7 @@ def measure(size: Size, say: Say) -> dict[str, Any]:
         say(f"{tile.bytes_written / 1e9:.1f} GB written")
         _add_series(tile, spec, size.parcels)
         stages = {"series": _stage(tile, "series", {"formats": "[]"}, say)}
-        seconds, pixels = _in_turn(tile, say)
+        rounds, pixels = _in_turn(tile, size.rounds, say)
         for form in _FORMS:
             stages[form] = _stage(tile, "series_files", {"formats": f"[{form}]"}, say)
         parcels = {
@@ -160,20 +164,32 @@ def measure(size: Size, say: Say) -> dict[str, Any]:
         stages["parcels"] = _stage(tile, "parcels", parcels, say)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    cost = {part: 1e6 * seconds[part] / pixels for part in PARTS}
-    series = cost["reading for series"] + cost["series"]
+    cost = {
+        part: RoundStatistics.of([1e6 * one[part] / pixels for one in rounds]).median
+        for part in PARTS
+    }
+    maps = [one["reading"] + one["features"] for one in rounds]
+    series = [one["reading for series"] + one["series"] for one in rounds]
     return {
         **asdict(size),
         "bytes_on_disk": tile.bytes_written,
         "fits_page_cache": fits_cache(tile.bytes_written),
         "us_per_pixel": {part: round(one, 3) for part, one in cost.items()},
-        "ratio": round(series / (cost["reading"] + cost["features"]), 3),
+        "ratio": ratio(maps, series).to_json(),
         "stages": stages,
     }
 
 
-def _in_turn(tile: FullTile, say: Say) -> tuple[dict[str, float], int]:
-    """Walk over the blocks of predict and those of series, in turn from north to south."""
+def _in_turn(tile: FullTile, rounds: int, say: Say) -> tuple[list[dict[str, float]], int]:
+    """Walk over the blocks of predict and those of series, in turn from north to south.
+
+    Returns
+    -------
+    rounds
+        Seconds of each part, a dict per round.
+    pixels
+        Of the tile.
+    """
     planner = session.planner_of(session.read(tile.config))
     maps, series = planner.tasks("predict"), planner.tasks("series")
     pixels = sum(task.job.block.pixels for task in maps)
@@ -184,11 +200,15 @@ def _in_turn(tile: FullTile, say: Say) -> tuple[dict[str, float], int]:
     series_of(series[-1], Clock())  # kernels are compiled, files open
     works = [(n / len(maps), features_of, task) for n, task in enumerate(maps)]
     works += [(n / len(series), series_of, task) for n, task in enumerate(series)]
-    clock = Clock()
-    for _, work, task in sorted(works, key=itemgetter(0)):
-        work(task, clock)
-    say(", ".join(f"{name} {1e6 * one / pixels:.2f} us/px" for name, one in clock.seconds.items()))
-    return clock.seconds, pixels
+    clocks = []
+    for _ in range(rounds):
+        clock = Clock()
+        for _, work, task in sorted(works, key=itemgetter(0)):
+            work(task, clock)
+        costs = (f"{name} {1e6 * one / pixels:.2f} us/px" for name, one in clock.seconds.items())
+        say(", ".join(costs))
+        clocks.append(clock.seconds)
+    return clocks, pixels
 
 
 def _add_series(tile: FullTile, spec: FullTileSpec, parcels: int) -> None:
@@ -237,6 +257,7 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=10_980)
     parser.add_argument("--dates", type=int, default=40)
     parser.add_argument("--parcels", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=1)
     size = Size(**vars(parser.parse_args()))
     WORK.mkdir(parents=True, exist_ok=True)
     machine = describe()

@@ -156,6 +156,7 @@ def _tile(tile: dict[str, Any]) -> list[str]:
 def _series_tile(tile: dict[str, Any]) -> list[str]:
     """Return the tables of reading, features and series of a tile, and of the stages."""
     cached = "fits" if tile["fits_page_cache"] else "does not fit"
+    ratio = tile["ratio"]
     parts = [f"| {name} | {cost:.2f} |" for name, cost in tile["us_per_pixel"].items()]
     stages = [
         f"| {name} | {stage['tasks']} | {stage['wall_s']:.0f} s | {stage['task_core_s']:.0f} s "
@@ -166,7 +167,8 @@ def _series_tile(tile: dict[str, Any]) -> list[str]:
         f"A tile of {tile['rows']} x {tile['columns']} pixels, {tile['dates']} dates, "
         f"{tile['bytes_on_disk'] / 1e9:.1f} GB, which {cached} the page cache; series of NDVI and "
         "LAI, blocks of predict and of series in turn. Reading and series take "
-        f"**{tile['ratio']:.2f} times** reading and features; goal: at most 1.3.",
+        f"**{ratio['median']:.2f} times** ({ratio['least']:.2f} to {ratio['greatest']:.2f}, "
+        f"{ratio['rounds']} rounds) reading and features; goal: at most 1.3.",
         "",
         "| part | core time, us per pixel |",
         "|---|---|",
