@@ -22,6 +22,7 @@ _STEPS = {
     "blocks": comparisons.blocks,
     "training": comparisons.training,
     "growth": comparisons.growth,
+    "calibration": comparisons.calibration,
 }
 _QUICK = ("forests", "gap_filling", "blocks", "training")
 _TILE_ROUNDS = 3

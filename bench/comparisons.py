@@ -325,6 +325,31 @@ def growth(bench: Bench) -> Outcome:
     return outcome
 
 
+def calibration(bench: Bench) -> Outcome:
+    """Compare the look-up of a probability with scikit-learn; measure the other bands alone."""
+    outcome = Outcome()
+    bench.say("calibration")
+    ours, peer = "calibrated probability", "scikit-learn isotonic predict"
+    runs = bench.compete(
+        [
+            bench.entry(ours, "calibration:look_up"),
+            bench.entry(peer, "calibration:isotonic"),
+            bench.entry("set size, 20 classes", "calibration:set_size"),
+            bench.entry("out of domain, 20 classes", "calibration:out_of_domain"),
+        ],
+        outcome,
+    )
+    found, theirs = runs[ours].result, runs[peer].result
+    agreement = ""
+    if found is not None and theirs is not None:
+        difference = np.abs(found.astype(float) - theirs.astype(float))
+        agreement = f"Venn-Abers; within {difference.max():.0f} % of isotonic regression"
+    outcome.rows.append(
+        _row(f"{ours} against {peer}", runs, ours, peer, (None, None), agreement)
+    )  # fmt: skip
+    return outcome
+
+
 def _row(
     what: str, runs: Mapping[str, Run], ours: str, peer: str,
     goal: tuple[float | None, float | None], agreement: str, unit: str = "us/px",

@@ -75,10 +75,10 @@ PROBABILITY = BandSet(
     _probability,
     seconds=0.2e-9,
 )
-SET_SIZE = BandSet("set_size", _set_size_bands, _set_size, seconds=8e-9)
+SET_SIZE = BandSet("set_size", _set_size_bands, _set_size, seconds=7e-9)
 OUT_OF_DOMAIN = BandSet(
     "out_of_domain",
     _one_band("out_of_domain", "percentage of known pixels whose votes disagree less"),
     _out_of_domain,
-    seconds=15e-9,
+    seconds=22e-9,
 )

@@ -257,6 +257,12 @@ def test_other_settings_are_a_warning_and_another_learner_an_error(folder: Path)
     assert "n_trees 10 (here 50)" in str(warning)
 
 
+def test_a_model_without_calibration_is_refused_where_a_band_needs_one(folder: Path) -> None:
+    for wanted in ("map.bands=[probability]", "confidence.level=0.8"):
+        assert "E-CONFIDENCE-MODEL" in error_of(folder, wanted)
+    assert [*found(folder, "map.bands=[margin]")] == []
+
+
 def test_mistakes_of_the_configuration(folder: Path) -> None:
     past = "{year: 2017, imagery: {paths: [products]}}"
     with pytest.raises(ConfigError, match="models are trained already; take `adaptation` out"):

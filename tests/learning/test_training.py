@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -98,6 +99,37 @@ def test_threads_and_repetition_make_the_same_bytes(tmp_path: Path, engine: Any)
         train(task.job, task)
         made.append([(folder / output).read_bytes() for output in task.outputs])
     assert made[0] == made[1] == made[2]
+
+
+def test_a_calibration_is_a_part_of_the_model_and_does_not_change_its_trees(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(3)
+    polygon = rng.integers(0, 60, 400)
+    table = samples(400, polygon_id=polygon, split_0=np.where(polygon < 45, "train", "validation"))
+    made = []
+    for number, calibration in enumerate((None, {"folds": 3, "vote": "hard"})):
+        fields = {"calibration": calibration, "max_pixels": None}
+        task = task_on(tmp_path / f"{number}", {"31TCJ": table}, **fields)
+        result = do(task)
+        assert result.status == "done", result.error
+        made.append(load_model(tmp_path / f"{number}" / "models/run0/all"))
+        assert ("calibration" in task.params) == (calibration is not None)
+    plain, calibrated = made
+    assert plain.tables is None
+    assert calibrated.tables is not None
+    trained = pc.equal(table["split_0"], "train")
+    polygons = len(np.unique(table.filter(trained)["polygon_id"]))
+    assert calibrated.tables.facts == {"polygons": polygons, "settings": {"vote": "hard"}}
+    for name, array in plain.classifier.arrays().items():
+        np.testing.assert_array_equal(calibrated.classifier.arrays()[name], array)
+
+
+def test_too_few_polygons_for_a_calibration_stop_the_training(tmp_path: Path) -> None:
+    task = task_on(tmp_path, {"31TCJ": samples(300)}, calibration={"folds": 3, "vote": "hard"})
+    with pytest.raises(InputDataError, match="9 training polygons") as caught:
+        train(task.job, task)
+    assert "E-CONFIDENCE-POLYGONS" in str(caught.value)
 
 
 def test_draw_over_tiles_is_the_draw_from_the_whole(tmp_path: Path) -> None:
