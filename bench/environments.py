@@ -34,6 +34,8 @@ def _requirements() -> dict[str, tuple[tuple[str, ...], str]]:
         "xarray": ((sklearn, "xarray", "dask[array]", "bottleneck"), "xarray, dask.array"),
         "eolearn": (("eo-learn[EXTRA]",), "eolearn.features.extra.interpolation"),
         "deatools": ((sklearn, "dea-tools"), "dea_tools.classification"),
+        "boosting": ((sklearn, "lightgbm"), "lightgbm, sklearn"),
+        "network": (("torch", "numpy"), "torch"),
     }
 
 

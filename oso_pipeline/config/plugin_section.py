@@ -28,10 +28,13 @@ class OfPlugins:
         Which plug-ins.
     default
         The kind where `kind` is absent; by default it has to be there.
+    without
+        Kinds that are not admitted here.
     """
 
     group: Group
     default: str = ""
+    without: tuple[str, ...] = ()
 
     def kind_of(self, section: Any) -> str:
         """Return the kind that a section claims to be of; other than text is left to validation."""
@@ -48,7 +51,8 @@ class OfPlugins:
         ConfigError
             If settings do not derive from the class that is annotated (``E-PLUGIN-FAULT``).
         """
-        offered = plugins(self.group)
+        found = plugins(self.group)
+        offered = {kind: one for kind, one in found.items() if kind not in self.without}
         others = [one for one in offered.values() if not issubclass(one.settings, source)]
         if others:
             raise ConfigError(*(_not_derived(one, source) for one in others))

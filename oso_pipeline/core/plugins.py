@@ -32,6 +32,7 @@ BUILT_IN: Mapping[Group, tuple[str, ...]] = {
     "learners": (
         "oso_pipeline.learners.forest:PLUGIN",
         "oso_pipeline.learners.attention:PLUGIN",
+        "oso_pipeline.learners.mean:PLUGIN",
     ),
     "sources": tuple(
         f"oso_pipeline.reference.databases.kinds:{name}"

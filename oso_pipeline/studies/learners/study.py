@@ -16,6 +16,7 @@ from oso_pipeline.config.model import Config
 from oso_pipeline.core import machine
 from oso_pipeline.core.errors import ConfigError, InputDataError, Problem, Problems
 from oso_pipeline.core.seeds import derived_seed
+from oso_pipeline.learners.registry import missing_software
 from oso_pipeline.runtime import session
 from oso_pipeline.runtime.folder.ownership import claim
 from oso_pipeline.runtime.selection import Selection
@@ -239,6 +240,8 @@ def _methods(first: LearnerSettings, request: LearnerRequest) -> list[LearnerMet
             )
         )
     learners = {name: first} | dict(request.learners)
+    problems = Problems(one for own in learners.values() for one in missing_software(own))
+    problems.raise_errors(ConfigError)
     return [LearnerMethod(name, settings, threads) for name, settings in learners.items()]
 
 

@@ -14,6 +14,7 @@ import oso_pipeline as oso
 from oso_pipeline.cli import app
 from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.errors import OsoError
+from oso_pipeline.learners import registry
 from oso_pipeline.studies.learners.feature_sets import FeatureSet
 from oso_pipeline.studies.learners.splits import columns_of, folds_plan
 from oso_pipeline.studies.learners.table_reader import read_table
@@ -175,6 +176,14 @@ def test_bad_requests_are_refused(written: Path) -> None:
     alone = broken(written, longitude=None, region="north")
     assert "no coordinates" in refused(alone, features=["xy"])
     assert "1 value (north)" in refused(alone, leave_out=["region"])
+
+
+def test_a_learner_whose_extra_is_missing(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_is_installed", lambda name: name != "torch")
+    mean = {"kind": "mean", "members": [{"kind": "attention"}, {}]}
+    found = refused(written, {"attention": {"kind": "attention"}, "both": mean})
+    assert found.count("E-LEARNER-EXTRA") == 2
+    assert "pip install 'oso_pipeline[deep]'" in found
 
 
 @pytest.mark.parametrize("text", ["- a", "a: 3", "{a: {}}: b", "'"])
