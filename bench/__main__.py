@@ -21,6 +21,7 @@ _STEPS = {
     "points": comparisons.points,
     "blocks": comparisons.blocks,
     "training": comparisons.training,
+    "attention": comparisons.attention,
     "growth": comparisons.growth,
     "calibration": comparisons.calibration,
 }

@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 
 from bench import WORK
+from bench.attention import save_network
 from bench.environments import Peer
 from bench.figures import RoundStatistics, exponent
 from bench.material import Material, save_block
@@ -144,6 +145,29 @@ def _other_forests(bench: Bench, case: dict[str, Any]) -> list[Entry]:
     otb = {"model": str(model), "folder": str(folder), "pixels": size.side**2 // 2}
     entries.append(bench.entry("OTB ImageClassifier", "otb:classify", "otb", **otb))
     return entries
+
+
+def attention(bench: Bench) -> Outcome:
+    """Compare a network that attends to dates with torch and onnxruntime, on the same features."""
+    outcome = Outcome()
+    bench.say("attention over dates")
+    case = {"network": str(save_network()), "pixels": bench.material.size.slow_pixels}
+    ours = "attention"
+    peers = {
+        "torch": ("attention_torch:predict_proba", (None, None)),
+        "onnxruntime": ("attention_onnx:plain", (5, 10)),
+        "onnxruntime, folded as ours": ("attention_onnx:folded", (None, None)),
+    }
+    entries = [bench.entry(ours, "ours:attention", **case)]
+    entries += [bench.entry(f"attention, {name}", function, "deep", **case)
+                for name, (function, _) in peers.items()]  # fmt: skip
+    runs = bench.compete(entries, outcome)
+    for name, (_, goal) in peers.items():
+        peer = f"attention, {name}"
+        agreement = _same_probabilities(runs[ours].result, runs[peer].result, outcome)
+        outcome.rows.append(_row(f"attention over dates, one network, against {name}", runs, ours,
+                                 peer, goal, agreement))  # fmt: skip
+    return outcome
 
 
 def gap_filling(bench: Bench) -> Outcome:
@@ -393,6 +417,18 @@ def _soft_agreement(run: Run, sklearn: np.ndarray | None, outcome: Outcome) -> s
     if apart > 1e-6 or same < 0.9999:
         outcome.faults.append(f"{run.entry.name}: probabilities differ by {apart:.2g}")
     return f"probabilities within {apart:.1g}, same class on {100 * same:.3f} %"
+
+
+def _same_probabilities(
+    ours: np.ndarray | None, theirs: np.ndarray | None, outcome: Outcome
+) -> str:
+    """Compare the probabilities of the pixels that the peer was given."""
+    if ours is None or theirs is None:
+        return ""
+    apart = float(np.abs(ours[: len(theirs)] - theirs).max())
+    if apart > 1e-4:
+        outcome.faults.append(f"probabilities of attention differ by {apart:.2g}")
+    return f"probabilities within {apart:.1g}"
 
 
 def _same_classes(

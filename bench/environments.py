@@ -32,6 +32,7 @@ def _requirements() -> dict[str, tuple[tuple[str, ...], str]]:
     return {
         "onnx": ((sklearn, "onnxruntime", "skl2onnx"), "onnxruntime, skl2onnx"),
         "xarray": ((sklearn, "xarray", "dask[array]", "bottleneck"), "xarray, dask.array"),
+        "deep": (("torch", "onnx", "onnxruntime"), "torch, onnx, onnxruntime"),
         "eolearn": (("eo-learn[EXTRA]",), "eolearn.features.extra.interpolation"),
         "deatools": ((sklearn, "dea-tools"), "dea_tools.classification"),
         "boosting": ((sklearn, "lightgbm"), "lightgbm, sklearn"),

@@ -15,6 +15,7 @@ from bench.method import Prepared
 from bench.series import BANDS, COARSE, FINE, GRID, Scenes
 from oso_pipeline.config.series import Series
 from oso_pipeline.imagery.angles import Angles
+from oso_pipeline.learners.attention.classifier import AttentionClassifier
 from oso_pipeline.learners.forest import votes
 from oso_pipeline.learners.forest.classifier import ForestClassifier
 from oso_pipeline.learners.forest.engines import fit_forest
@@ -62,6 +63,19 @@ def soft_vote(case: dict[str, Any]) -> Prepared:
         return votes.probabilities(forest, rows)
 
     return Prepared(work, rows.shape[1], answer=np.transpose)
+
+
+def attention(case: dict[str, Any]) -> Prepared:
+    """Compute the probabilities of a network that attends to dates; ``(pixel, class)``."""
+    with np.load(case["network"]) as stored:
+        names = {name: f"{name}0" for name in ("root", "keys", "offsets", "values")}
+        layers = [f"{name}{n}" for n in range(3) for name in ("weights", "constants")]
+        own = {names.get(name, name): stored[name][None] for name in (*names, *layers)}
+        shared = {name: stored[name] for name in ("centre", "spread")}
+    codes = np.arange(1, own["weights2"].shape[1] + 1, dtype=np.int32)
+    made = AttentionClassifier.from_arrays({"codes": codes, **shared, **own}, layout())
+    rows = np.load(Path(case["block"]) / "features.npy")
+    return Prepared(lambda: made.probabilities(rows), rows.shape[1], answer=np.transpose)
 
 
 def gapfill_features(case: dict[str, Any]) -> Prepared:
