@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 from support.attention import DATES, SEVERAL, random_classifier, random_network
 
+from oso_pipeline.config.loader import load_config
 from oso_pipeline.core.errors import ConfigError, InputDataError
 from oso_pipeline.learners import conformance, registry
 from oso_pipeline.learners.attention.network import Trained, members_of, plain_probabilities
@@ -21,11 +23,13 @@ from oso_pipeline.learners.conformance import CODES, LAYOUT, Subject
 from oso_pipeline.learners.protocol import BlockPixels, Extent, TrainingData
 from oso_pipeline.learners.registry import learner_of, missing_software
 from oso_pipeline.learners.staged import classify_staged, staged_shares
+from oso_pipeline.learning.train_stage import STAGE
 from oso_pipeline.timeseries.feature_layout import FeatureGroup, FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
 
 OPTICAL = FeatureLayout.optical(("B4", "B8"), DATES, ("NDVI",))
 DEFAULTS = AttentionSettings()
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def drawn(layout: FeatureLayout, n_pixels: int, seed: int = 0) -> np.ndarray:
@@ -205,6 +209,8 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install 'oso_pipeline[deep]'" in str(torch.hint)
     with pytest.raises(ConfigError, match="E-LEARNER-EXTRA"):
         learner_of("attention").fit(data([1, 2] * 9), DEFAULTS, seed=0)
+    found = STAGE.check(load_config(CONFIGS / "attention.yaml"))
+    assert "E-LEARNER-EXTRA" in {problem.code for problem in found}
 
 
 @pytest.mark.parametrize(

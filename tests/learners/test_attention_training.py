@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from support.pipeline_tools import oso, overall_accuracy, write_config
 
 from oso_pipeline.core.errors import InputDataError
 from oso_pipeline.learners.conformance import CHECKS, LAYOUT, Subject
@@ -53,3 +55,11 @@ def test_a_loss_that_is_no_number_is_reported() -> None:
     settings = subject.chosen.model_copy(update={"learning_rate": 1e30})
     with pytest.raises(InputDataError, match="E-LEARNER-DIVERGED"):
         subject.learner.fit(subject.data, settings, seed=0)
+
+
+def test_a_map_is_made_from_images_to_accuracy(small_world: Path, tmp_path: Path) -> None:
+    path = write_config(tmp_path, small_world)
+    own = "learning: {kind: attention, members: 2, epochs: 20}"
+    path.write_text(path.read_text().replace("learning: {n_trees: 20}", own))
+    oso("run", path)
+    assert overall_accuracy(tmp_path / "run") > 0.6

@@ -71,12 +71,12 @@ class AttentionLearner:
         return SOFTWARE
 
 
-_SECONDS_PER_VALUE = 1.5e-9
+_SECONDS_PER_VALUE = 4.5e-9
 """Of a pixel in a pass, per feature and head."""
-_SECONDS_PER_STEP = 3e-3
+_SECONDS_PER_STEP = 3.5e-3
 """Of a step besides, whatever its size."""
 _TORCH_BYTES = 400_000_000
-_SECONDS_PER_PRODUCT = 3e-11
+_SECONDS_PER_PRODUCT = 4e-11
 """Of a multiplication in the compiled code."""
 
 LEARNER = AttentionLearner()
