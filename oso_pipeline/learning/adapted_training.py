@@ -46,6 +46,9 @@ from oso_pipeline.timeseries.feature_layout import FeatureLayout
 COST = 3.0
 """An adapted forest takes up to this many times as long as a plain one."""
 
+_VERSION = 2
+"""Version of the algorithm; 2: the gate compares with halves of the past years."""
+
 _COPIES = 2
 """Tables of features held besides those of a plain forest: series moved, and the student's."""
 
@@ -66,6 +69,7 @@ def adapted_task(task: Task, context: PlanContext[Config], adaptation: Adaptatio
     return replace(
         task,
         function="oso_pipeline.learning.adapted_training:train_adapted",
+        version=_VERSION,
         job=AdaptedTrainJob(
             **vars(task.job),
             adaptation=adaptation,
@@ -170,6 +174,7 @@ def _options(adaptation: Adaptation) -> AdaptationOptions:
 def _summary_of(record: AdaptationRecord) -> Summary:
     """Return the summary of an adaptation for the log and the report."""
     gate = record.gate
+    placebo = gate.placebo
     return {
         "method": record.method,
         "adapted": gate.adapted,
@@ -177,6 +182,10 @@ def _summary_of(record: AdaptationRecord) -> Summary:
         "shift_days": gate.shift_days,
         "discrepancy": gate.discrepancy,
         "confidence_drop": gate.confidence_drop,
+        "limits": list(gate.limits),
+        "error_growth": placebo.error_growth if placebo else None,
+        "crops_before": record.crops_before,
+        "crops_after": record.crops_after,
         "target_samples": record.target_samples,
         "anchor_samples": record.anchor_samples,
     }
