@@ -24,7 +24,7 @@ from oso_pipeline.learners.forest.forest import Forest
 HALVINGS = 12
 """Few: the limits know how little they say of a standard deviation."""
 _LEAST_HALVINGS = 8
-_MOST_IN_HALF, _TREES = 1000, 16
+_MOST_IN_HALF, _TREES = 1000, 48
 """Small forests of few samples scatter more than the real ones: the placebo errs towards shut."""
 
 
@@ -38,7 +38,7 @@ def placebo(domains: Domains, shift_days: float, trainer: Trainer) -> Placebo | 
     shift_days
         Shift found in the mapped year, for what it would cost.
     trainer
-        Settings of the forests; they have 16 trees here.
+        Settings of the forests, which have at most 48 trees here.
 
     Returns
     -------
