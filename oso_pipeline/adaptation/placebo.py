@@ -68,10 +68,10 @@ def placebo(domains: Domains, shift_days: float, trainer: Trainer) -> Placebo | 
     if len(seen) < _LEAST_HALVINGS:
         return None
     shift, discrepancy, drop = (Spread.of(column) for column in np.array(seen).T)
-    error, moved, crops, crops_moved = (_mean(column) for column in np.array(errors).T)
-    if error is None or moved is None:
+    all_now, all_moved, crops_now, crops_moved = (_mean(column) for column in np.array(errors).T)
+    if all_now is None or all_moved is None:
         return None
-    return Placebo(len(seen), shift, discrepancy, drop, error, moved, crops, crops_moved)
+    return Placebo(len(seen), shift, discrepancy, drop, all_now, all_moved, crops_now, crops_moved)
 
 
 def _wrong(forest: Forest, features: Features, truth: Labelled) -> npt.NDArray[np.bool_]:

@@ -46,7 +46,7 @@ from oso_pipeline.timeseries.feature_layout import FeatureLayout
 COST = 3.0
 """An adapted forest takes up to this many times as long as a plain one."""
 
-_PLACEBO_SECONDS = 0.02
+_PLACEBO_SECONDS = 0.015
 """Time of the halves of the past years that the gate looks at, for each feature."""
 
 _VERSION = 2
