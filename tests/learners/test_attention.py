@@ -129,7 +129,8 @@ def test_a_network_that_was_not_trained_conforms(check: Any) -> None:
     ("name", "value", "message"),
     [
         ("weights1", np.inf, "weights1 holds numbers that are not finite"),
-        ("spread", 0.0, "spread holds numbers that are not above 0"),
+        ("keys0", -1e20, "keys0 holds numbers beyond 100000"),
+        ("spread", 0.0, "spread holds numbers below 1"),
         ("codes", 7, "codes do not ascend"),
     ],
 )
@@ -139,6 +140,19 @@ def test_arrays_with_wrong_numbers_are_refused(name: str, value: float, message:
     arrays[name].flat[0] = value
     with pytest.raises(ValueError, match=message):
         type(made).from_arrays(arrays, OPTICAL)
+
+
+def test_the_largest_numbers_that_are_accepted_give_probabilities() -> None:
+    made = random_classifier(OPTICAL, (2, 5, 9))
+    rng = np.random.default_rng(0)
+    arrays = {
+        name: array if name == "codes" else rng.choice(np.float32([-1e5, 1e5]), array.shape)
+        for name, array in made.arrays().items()
+    }
+    arrays["spread"] = np.ones_like(arrays["spread"])
+    features = np.full((OPTICAL.size, 3), 32_767, np.int16)
+    found = type(made).from_arrays(arrays, OPTICAL).probabilities(features)
+    assert np.allclose(found.sum(axis=0), 1)
 
 
 def test_a_model_of_other_dates_or_of_another_learner_is_refused() -> None:

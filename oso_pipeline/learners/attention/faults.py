@@ -12,6 +12,8 @@ from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 LAYERS = 3
 """Layers after attention."""
+MOST = 1e5
+"""Size of the greatest number: with these no sum of the compiled code leaves float32."""
 _BLOCK = 4
 """Heads, and outputs of a head, come in multiples of this."""
 
@@ -52,8 +54,10 @@ def _of_numbers(arrays: Arrays) -> Iterator[str]:
             yield f"{name} is {array.dtype}, expected float32"
         elif not np.isfinite(array).all():
             yield f"{name} holds numbers that are not finite"
-    if (arrays["spread"] <= 0).any():
-        yield "spread holds numbers that are not above 0"
+        elif (np.abs(array) > MOST).any():
+            yield f"{name} holds numbers beyond {MOST:g}"
+    if (arrays["spread"] < 1).any():
+        yield "spread holds numbers below 1"
 
 
 def _of_shapes(arrays: Arrays, layout: FeatureLayout, places: Places) -> Iterator[str]:

@@ -35,17 +35,21 @@ class AttentionLearner:
             If torch is not installed (``E-LEARNER-EXTRA``).
         InputDataError
             If the pixels show one class, or there are fewer than two for each
-            (``E-LEARNER-PIXELS``), or a loss is not finite (``E-LEARNER-DIVERGED``).
+            (``E-LEARNER-PIXELS``), or parameters grow beyond measure (``E-LEARNER-DIVERGED``).
         """
         codes = np.unique(data.codes)
         _refuse_few(len(data.codes), len(codes))
         if lacking := missing_software(settings):
             raise ConfigError(*lacking)
-        from oso_pipeline.learners.attention.training import train
+        from oso_pipeline.learners.attention.training import diverged, train
 
         task = Task.of(data, settings)
         shared = {"codes": codes, "centre": task.centre, "spread": task.spread}
-        return AttentionClassifier({**shared, **train(task, seed, threads)}, data.layout)
+        arrays = {**shared, **train(task, seed, threads)}
+        try:
+            return AttentionClassifier.from_arrays(arrays, data.layout)
+        except ValueError as error:  # no model that cannot be loaded
+            raise InputDataError(diverged(str(error))) from None
 
     def training_need(self, extent: Extent, settings: AttentionSettings) -> Need:
         """Return what training takes."""

@@ -60,7 +60,7 @@ def _member(task: Task, seed: int) -> dict[str, Floats]:
             schedule.step()
         found = _mean_loss(task, network, tested) if len(tested) else float(loss.detach())
         if not np.isfinite(found):
-            raise InputDataError(_diverged(found))
+            raise InputDataError(diverged(f"the loss is {found}"))
         if found < best or len(tested) == 0:
             best, kept = found, network.trained()
     return folded(kept, task.places)
@@ -84,10 +84,11 @@ def _mean_loss(task: Task, network: TorchNetwork, rows: Rows) -> float:
         return float(sum(_loss(task, network, part) for part in parts)) / len(rows)
 
 
-def _diverged(loss: float) -> Problem:
+def diverged(what: str) -> Problem:
+    """Return the error of a training that did not end well."""
     return Problem(
         "E-LEARNER-DIVERGED",
-        f"the training of the network ended in a loss of {loss}, expected a number",
+        f"the training of the networks did not converge: {what}",
         None,
         "lower learning.learning_rate",
     )
