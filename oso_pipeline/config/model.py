@@ -240,13 +240,13 @@ class Map(Section):
     allow_partial: bool = False
     """Accept a map with holes if tasks failed; the metadata of the map then name them."""
     bands: tuple[str, ...] = ()
-    """More bands, by name: probabilities (of all classes), second_class, margin (between the two
-    most probable classes); calibrated, see `confidence`: probability (of the class), set_size,
-    out_of_domain. Class, confidence and validity are always made."""
+    """More layers of the map, by name: probabilities (of all classes), second_class, margin
+    (between the two most probable classes); calibrated, see `confidence`: probability (of the
+    class), set_size, out_of_domain. Class, confidence and validity are always made."""
     legends: dict[str, Literal["parents"] | dict[int, int]] = Field({})
     """Coarser legends by name: the code of each class in the legend, or parents for the upper level
     of the nomenclature. The probabilities of the classes are summed, and the class of the legend
-    with the greatest sum becomes a band, with its own confidence."""
+    with the greatest sum becomes a layer of the map, with its own confidence."""
 
     @model_validator(mode="after")
     def _no_name_twice(self) -> Map:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class Part:
         return self.cell.row // BLOCK_PX >> level, self.cell.column // BLOCK_PX >> level
 
 
-def assemble(path: Path, spec: RasterSpec, parts: Sequence[Part], inside: int) -> None:
+def assemble(path: Path, spec: RasterSpec, bands: Sequence[Sequence[Part]], inside: int) -> None:
     """Write a Cloud Optimized GeoTIFF from the files of its cells, and read it back.
 
     No block of the image is decoded, nor of the overviews that lie inside the cells, but for
@@ -68,8 +68,8 @@ def assemble(path: Path, spec: RasterSpec, parts: Sequence[Part], inside: int) -
         File to write.
     spec
         Description of the raster.
-    parts
-        The cells; where there is none the map is nodata.
+    bands
+        The cells of each band; where there is none the band is nodata.
     inside
         How many overviews lie inside the cells.
 
@@ -80,15 +80,34 @@ def assemble(path: Path, spec: RasterSpec, parts: Sequence[Part], inside: int) -
     """
     shape = int(spec.grid.shape[0]), int(spec.grid.shape[1])
     shapes = [shape, *overview_shapes(shape, BLOCK_PX)]
-    parts = sorted(parts, key=lambda part: part.cell)
+    of_bands = [
+        _levels(sorted(parts, key=lambda p: p.cell), spec, shapes, inside) for parts in bands
+    ]
+    levels = [_together(same) for same in zip(*of_bands, strict=True)]
+    verify_bytes(path, write_levels(path, template_of(spec), levels))
+    verify_structure(path, spec, shapes[1:])
+
+
+def _levels(
+    parts: Sequence[Part], spec: RasterSpec, shapes: Sequence[tuple[int, int]], inside: int
+) -> list[Level]:
+    """Return the image and the overviews of one band."""
     levels = [_copied(parts, number, shapes[number]) for number in range(inside + 1)]
     if len(shapes) > len(levels):
         pixels = _decoded(parts, spec, inside, shapes[inside])
         for shape in shapes[len(levels) :]:
             pixels = halved(pixels, spec.pixels.nodata, Resampling[spec.pixels.overviews])
             levels.append(level_of(shape, [pack(pixels, spec.pixels.nodata)]))
-    verify_bytes(path, write_levels(path, template_of(spec), levels))
-    verify_structure(path, spec, shapes[1:])
+    return levels
+
+
+def _together(bands: Sequence[Level]) -> Level:
+    """Return a level of a file whose bands follow each other, as TIFF numbers their blocks."""
+    return Level(
+        bands[0].shape,
+        np.concatenate([band.sizes for band in bands]),
+        lambda: chain.from_iterable(band.framed() for band in bands),
+    )
 
 
 def _copied(parts: Sequence[Part], number: int, shape: tuple[int, int]) -> Level:

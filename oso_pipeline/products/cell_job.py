@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from odc.geo.geobox import GeoBox
+from rasterio.enums import Resampling
 
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import NODATA_CODE
@@ -59,6 +60,8 @@ class CellJob(Job):
         Of each tile around the families of blocks that make the map, see `block_family`.
     block_shapes
         Of each tile the rows and columns of its largest block.
+    greatest
+        Greatest value of each band that is requested beside these three; None where none is.
     allow_partial
         Accept a map with holes.
     """
@@ -76,6 +79,7 @@ class CellJob(Job):
     families: Mapping[str, tuple[str, ...]] = place()
     block_shapes: Mapping[str, tuple[int, int]] = place()
     allow_partial: bool = place()
+    greatest: Mapping[str, int] | None = place(default=None)
 
 
 def make_cell(job: CellJob, task: Task) -> Summary:
@@ -94,18 +98,24 @@ def make_cell(job: CellJob, task: Task) -> Summary:
         _refuse_holes(job, task, holes, damaged)
     for layer, output in zip(layers.values(), task.outputs, strict=True):
         layer.write(task.run_dir / output)
+    counts = {
+        name: {str(code): n for code, n in layer.histogram.items() if code != layer.pixels.nodata}
+        for name, layer in layers.items()
+        if layer.pixels.overviews == Resampling.mode.name and name != CLASS.name
+    }
     return {
         "missing_pixels": holes.pixels,
         "missing_blocks": sorted(holes.blocks),
         "valued_pixels": {name: _valued(job, layer) for name, layer in layers.items()},
         "pixels": {str(code): n for code, n in layers[CLASS.name].histogram.items() if code},
+        **({"counts": counts} if counts else {}),
     }
 
 
 def _filled(job: CellJob, task: Task) -> tuple[dict[str, CellLayer], Holes, dict[Path, str]]:
     """Return the layers with all pixels, what is missing, and which blocks cannot be used."""
     grids = {tile: job.ownership.grids[tile] for tile in job.families}
-    cache = BlockCache()
+    cache = BlockCache(len(job.layers))
     blocks = {tile: _open(job, task, tile, cache) for tile in grids}
     areas = {} if job.area is None else {t: job.area.mask(grid) for t, grid in grids.items()}
     nodata = [pixels.nodata for pixels in job.layers.values()]
@@ -142,6 +152,8 @@ def _check(job: CellJob, task: Task, name: str, layer: CellLayer) -> None:
         allowed: Any = {NODATA_CODE, *job.codes}
     elif name == CONFIDENCE.name:
         allowed = range(101)
+    elif job.greatest and name in job.greatest:
+        allowed = {layer.pixels.nodata, *range(job.greatest[name] + 1)}
     else:
         return
     unknown = [value for value in layer.histogram if value not in allowed]

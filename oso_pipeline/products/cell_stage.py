@@ -22,6 +22,8 @@ from oso_pipeline.products.cell_job import CellJob
 from oso_pipeline.products.cells import Cell, cells_of, levels_inside
 from oso_pipeline.products.grid import cropped, map_grid
 from oso_pipeline.products.layers import LAYERS, PixelType
+from oso_pipeline.products.map_files import greatest_values, map_files
+from oso_pipeline.products.tile_blocks import CACHE_BYTES
 from oso_pipeline.tasks.job import Input, Inputs
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Cost, Task
@@ -32,6 +34,8 @@ _SECONDS_PER_PIXEL = 0.24e-6
 _BYTES_PER_PIXEL = 1.0  # on disk, with overviews
 _MEMORY_BYTES = 360 * 2**20
 _MEMORY_PER_PIXEL = 6
+# For each band more, in percent of 8 bits.
+_MORE_SECONDS, _MORE_BYTES, _MORE_MEMORY = 0.05e-6, 0.4, 0.8
 _IMAGE_PIXEL_M = 10.0
 
 
@@ -127,7 +131,11 @@ def _tasks(context: PlanContext[Config], by_tile: Mapping[str, list[Task]]) -> l
     common = CellJob(
         grid=grid,
         levels=levels_inside(grid, side),
-        layers={layer.name: PixelType.of(layer, nomenclature) for layer in LAYERS.values()},
+        layers={
+            layer.name: PixelType.of(layer, nomenclature)
+            for file in map_files(config)
+            for layer in file.layers
+        },
         codes=nomenclature.codes,
         ownership=ownership,
         area=area,
@@ -137,6 +145,7 @@ def _tasks(context: PlanContext[Config], by_tile: Mapping[str, list[Task]]) -> l
         cell=Cell(0, 0),
         families=families,
         block_shapes=shapes,
+        greatest=greatest_values(config),
         allow_partial=config.map.allow_partial,
     )
     return [
@@ -172,6 +181,8 @@ def _task(
     read = sum(block.pixels for ones in near.values() for block in ones)
     # Blocks may cover a corner of the cell only, as on a coast.
     pixels = min(whole, int(read * (_IMAGE_PIXEL_M / abs(job.grid.resolution.x)) ** 2))
+    more = len(job.layers) - len(LAYERS)
+    block_px = max(height * width for height, width in job.block_shapes.values())
     return Task(
         stage=CellStage.name,
         name=cell.name,
@@ -182,8 +193,10 @@ def _task(
         cost=Cost(
             pixels=pixels,
             bytes_read=2 * len(job.layers) * read,
-            memory_bytes=_MEMORY_BYTES + _MEMORY_PER_PIXEL * whole,
-            core_seconds=_SECONDS_PER_PIXEL * pixels,
-            bytes_written=int(_BYTES_PER_PIXEL * pixels),
+            memory_bytes=_MEMORY_BYTES
+            + _MEMORY_PER_PIXEL * whole
+            + more * (CACHE_BYTES // len(LAYERS) + int(whole * _MORE_MEMORY) + 2 * block_px),
+            core_seconds=(_SECONDS_PER_PIXEL + more * _MORE_SECONDS) * pixels,
+            bytes_written=int((_BYTES_PER_PIXEL + more * _MORE_BYTES) * pixels),
         ),
     )

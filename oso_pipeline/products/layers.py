@@ -9,7 +9,6 @@ from rasterio.enums import Resampling
 
 from oso_pipeline.core.nomenclature import Nomenclature
 
-LayerName = Literal["class", "confidence", "validity"]
 RasterType = Literal["uint8", "uint16"]
 
 
@@ -33,7 +32,7 @@ class MapLayer:
         Description of the band.
     """
 
-    name: LayerName
+    name: str
     suffix: str
     dtype: RasterType | None
     nodata: int

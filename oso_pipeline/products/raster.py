@@ -47,6 +47,8 @@ class RasterSpec:
         Metadata of the file.
     colours
         Red, green, blue, alpha by value; none for a raster without colour table.
+    more_bands
+        Descriptions of the bands after the first.
     """
 
     grid: GeoBox
@@ -54,6 +56,7 @@ class RasterSpec:
     description: str
     tags: Mapping[str, str] = field(default_factory=dict)
     colours: Mapping[int, tuple[int, int, int, int]] | None = None
+    more_bands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,10 +114,13 @@ def pack(pixels: Pixels, nodata: int) -> Packed:
 def template_of(spec: RasterSpec) -> Directory:
     """Return the tags of a raster as GDAL writes them, for `cog_writer.write_levels`."""
     profile = _profile(spec) | _PACKED | {"bigtiff": "yes"}
+    if spec.more_bands:
+        profile["interleave"] = "band"
     with rasterio.Env(**_SETTINGS), MemoryFile() as memory:
         with memory.open(**profile) as target:
             target.update_tags(**spec.tags)
-            target.set_band_description(1, spec.description)
+            for number, text in enumerate((spec.description, *spec.more_bands), start=1):
+                target.set_band_description(number, text)
             if spec.colours is not None:
                 target.write_colormap(1, dict(spec.colours))
         return next(directories(memory.read()))
@@ -142,7 +148,7 @@ def verify_structure(path: Path, spec: RasterSpec, shapes: Sequence[tuple[int, i
         for key in ("dtype", "nodata", "width", "height", "transform", "crs"):
             if source.profile[key] != expected[key]:
                 raise OSError(f"{path}: {key} is {source.profile[key]} instead of {expected[key]}")
-        if source.block_shapes != [(BLOCK_PX, BLOCK_PX)]:
+        if source.block_shapes != [(BLOCK_PX, BLOCK_PX)] * (1 + len(spec.more_bands)):
             raise OSError(f"{path}: blocks of {source.block_shapes} pixels")
         found = len(source.overviews(1))
     sizes = [_overview_shape(path, level) for level in range(found)]
@@ -205,7 +211,7 @@ def _profile(spec: RasterSpec) -> dict[str, Any]:
     return {
         "driver": "GTiff",
         "dtype": spec.pixels.dtype,
-        "count": 1,
+        "count": 1 + len(spec.more_bands),
         "height": rows,
         "width": columns,
         "crs": rasterio.crs.CRS.from_epsg(spec.grid.crs.epsg),

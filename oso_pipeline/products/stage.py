@@ -14,13 +14,13 @@ from oso_pipeline.core.commit import digest, publish_bytes, read_sidecar, staged
 from oso_pipeline.core.errors import InputDataError, Problems
 from oso_pipeline.core.nomenclature import Nomenclature, load_nomenclature
 from oso_pipeline.core.wording import counted
-from oso_pipeline.learners.registry import learner_of
 from oso_pipeline.products.assembly import Part, assemble
 from oso_pipeline.products.cell_job import CellJob
 from oso_pipeline.products.cells import Cell
-from oso_pipeline.products.layers import CLASS, CONFIDENCE, LAYERS, MapLayer, PixelType, map_path
+from oso_pipeline.products.layers import CLASS, PixelType, map_path
+from oso_pipeline.products.map_files import MapFile, map_files
 from oso_pipeline.products.raster import RasterSpec
-from oso_pipeline.products.style import attribute_table, qgis_style
+from oso_pipeline.products.style import attribute_table, percent_style, qgis_style
 from oso_pipeline.tasks.job import Input, Inputs, Job, decides, place, reads
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries, warnings_of
 from oso_pipeline.tasks.task import Cost, Summary, Task
@@ -30,30 +30,35 @@ from oso_pipeline.tasks.task import Cost, Summary, Task
 _BYTES_PER_SECOND = 350e6
 _SECONDS = 0.05
 _BYTES_PER_PIXEL = {"class": 0.22, "confidence": 0.9, "validity": 0.25}
+_MORE_BYTES = 0.4
 _MEMORY_BYTES = 360 * 2**20
 _MEMORY_PER_PIXEL = 0.012
 
 
 @dataclass(frozen=True, kw_only=True)
 class MosaicJob(Job):
-    """Put one layer of the map together.
+    """Put one file of the map together.
 
     Parameters
     ----------
     layer
-        Its name.
+        Its name, that of the first band where it has several.
     grid
         Grid of the map.
     pixels
         Pixel type.
     description
-        Of its band.
+        Of its band, or of the first.
+    more_bands
+        Descriptions of the bands after the first; None where there is one.
+    greatest
+        Greatest value of a band in percent, for its style; None for other layers.
     tags
         Metadata of the file.
     nomenclature
         The classes, for their map; None for other layers.
     cells
-        The files of the layer, one of each cell.
+        The files of the layer, one of each cell; band by band.
     places
         Where each cell lies.
     levels
@@ -66,25 +71,27 @@ class MosaicJob(Job):
     description: str
     tags: Mapping[str, str]
     nomenclature: Nomenclature | None = decides(if_set=True, default=None)
+    more_bands: tuple[str, ...] | None = decides(if_set=True, default=None)
+    greatest: int | None = decides(if_set=True, default=None)
     cells: Inputs = reads()
     places: tuple[Cell, ...] = place()
     levels: int = place()
 
 
 class MosaicStage(StageBase):
-    """Plans one task per layer and sums up what they committed."""
+    """Plans one task per file of the map and sums up what they committed."""
 
     name = "mosaic"
     makes = Makes("maps", is_result=True)
     plans_from = ()
 
     def plan(self, context: PlanContext[Config]) -> list[Task]:
-        """List the tasks: class, confidence, validity.
+        """List the tasks: class, confidence, validity, and a file of each kind of bands requested.
 
         A changed name, colour or tag outdates these files and not the cells: blocks are copied.
         """
         cells = context.tasks("cells")
-        return [_task(context, layer, cells) for layer in LAYERS.values()] if cells else []
+        return [_task(context, file, cells) for file in map_files(context.config)] if cells else []
 
     def gather(self, tasks: tuple[Task, ...]) -> Gathered:
         """Return the summary of each committed layer by its name."""
@@ -125,8 +132,8 @@ def make_layer(job: MosaicJob, task: Task) -> Summary:
     InputDataError
         If the file of a cell has changed since it was committed.
     """
-    parts = _parts(job, task)
-    found = _found(job, parts)
+    bands = _parts(job, task)
+    found = _found(job, bands[0])
     tags = dict(job.tags)
     if found.missing_pixels:
         blocks = counted(found.missing_blocks, "block")
@@ -134,25 +141,31 @@ def make_layer(job: MosaicJob, task: Task) -> Summary:
         tags["OSO_PARTIAL"] = f"{blocks} missing, {pixels} without value"
     nomenclature = job.nomenclature
     colours = None if nomenclature is None else nomenclature.colour_table()
-    spec = RasterSpec(job.grid, job.pixels, job.description, tags, colours)
+    more = job.more_bands or ()
+    spec = RasterSpec(job.grid, job.pixels, job.description, tags, colours, more)
     with staged(task.output()) as temporary:
-        assemble(temporary, spec, parts, job.levels)
+        assemble(temporary, spec, bands, job.levels)
     if nomenclature is not None:
         publish_bytes(task.output(1), qgis_style(nomenclature))
         publish_bytes(task.output(2), attribute_table(nomenclature, found.pixels))
+    elif job.greatest is not None:
+        publish_bytes(task.output(1), percent_style(job.greatest))
     return _summary(job, found)
 
 
-def _parts(job: MosaicJob, task: Task) -> list[Part]:
-    """Return the files of the cells, each as it was committed."""
+def _parts(job: MosaicJob, task: Task) -> list[list[Part]]:
+    """Return the files of the cells, band by band, each as it was committed."""
     problems, parts = Problems(), []
-    for cell, path in zip(job.places, job.cells.paths, strict=True):
+    number = 1 + len(job.more_bands or ())
+    for cell, path in zip(job.places * number, job.cells.paths, strict=True):
         try:
             parts.append(Part(cell, task.path_of(Input(job.cells.key, path))))
         except InputDataError as error:
             problems.extend(error.problems)
     problems.raise_errors(InputDataError)
-    return parts
+    return [
+        parts[start : start + len(job.places)] for start in range(0, len(parts), len(job.places))
+    ]
 
 
 def _found(job: MosaicJob, parts: list[Part]) -> Found:
@@ -165,21 +178,27 @@ def _found(job: MosaicJob, parts: list[Part]) -> Found:
         blocks |= set(summary["missing_blocks"])
         missing += summary["missing_pixels"]
         valued += summary["valued_pixels"][job.layer]
-        pixels.update({int(code): number for code, number in summary["pixels"].items()})
+        own = summary["pixels"] if job.layer == CLASS.name else summary.get("counts", {})
+        own = own if job.layer == CLASS.name else own.get(job.layer, {})
+        pixels.update({int(code): number for code, number in own.items()})
     return Found(len(blocks), missing, valued, pixels)
 
 
-def _task(context: PlanContext[Config], layer: MapLayer, cells: tuple[Task, ...]) -> Task:
+def _task(context: PlanContext[Config], file: MapFile, cells: tuple[Task, ...]) -> Task:
     config = context.config
-    job = _job(config, layer, cells)
-    path = map_path(config.year, layer)
-    style = (path.removesuffix(".tif") + ".qml", path + ".aux.xml") if layer is CLASS else ()
+    job = _job(config, file, cells)
+    path = map_path(config.year, file.layers[0])
+    style: tuple[str, ...] = ()
+    if file.nomenclature is not None:
+        style = (path.removesuffix(".tif") + ".qml", path + ".aux.xml")
+    elif file.greatest is not None:
+        style = (path.removesuffix(".tif") + ".qml",)
     pixels = sum(task.cost.pixels for task in cells)
-    size = _BYTES_PER_PIXEL[layer.name] * pixels
+    size = _BYTES_PER_PIXEL.get(file.name, _MORE_BYTES) * pixels * len(file.layers)
     rows, columns = job.grid.shape
     return Task(
         stage=MosaicStage.name,
-        name=layer.name,
+        name=file.name,
         function=f"{__name__}:make_layer",
         run_dir=context.run_dir,
         outputs=(path, *style),
@@ -193,14 +212,11 @@ def _task(context: PlanContext[Config], layer: MapLayer, cells: tuple[Task, ...]
     )
 
 
-def _job(config: Config, layer: MapLayer, cells: tuple[Task, ...]) -> MosaicJob:
+def _job(config: Config, file: MapFile, cells: tuple[Task, ...]) -> MosaicJob:
     jobs = [cell_job(task) for task in cells]
-    first, nomenclature = jobs[0], load_nomenclature(config.nomenclature)
-    number = list(first.layers).index(layer.name)
-    description = layer.description
-    if layer is CONFIDENCE:
-        classifier = learner_of(config.learning.kind).classifier
-        description = f"confidence: {classifier.confidence}, percent"
+    first, layer = jobs[0], file.layers[0]
+    numbers = [list(first.layers).index(one.name) for one in file.layers]
+    description = file.description(config)
     tiles = sorted({tile for job in jobs for tile in job.families})
     return MosaicJob(
         layer=layer.name,
@@ -210,13 +226,16 @@ def _job(config: Config, layer: MapLayer, cells: tuple[Task, ...]) -> MosaicJob:
         tags={
             **_tags(config),
             "OSO_TILES": " ".join(tiles),
-            "OSO_LAYER": layer.name,
-            "OSO_NOMENCLATURE": nomenclature.name,
+            "OSO_LAYER": file.name,
+            "OSO_NOMENCLATURE": load_nomenclature(config.nomenclature).name,
             "TIFFTAG_IMAGEDESCRIPTION": description,
         },
-        nomenclature=nomenclature if layer is CLASS else None,
+        nomenclature=file.nomenclature,
+        more_bands=tuple(one.description for one in file.layers[1:]) or None,
+        greatest=file.greatest,
         cells=Inputs(
-            digest([task.key for task in cells]), tuple(task.outputs[number] for task in cells)
+            digest([task.key for task in cells]),
+            tuple(task.outputs[number] for number in numbers for task in cells),
         ),
         places=tuple(job.cell for job in jobs),
         levels=first.levels,

@@ -66,6 +66,31 @@ def qgis_style(nomenclature: Nomenclature) -> bytes:
     return _document(root)
 
 
+def percent_style(greatest: int) -> bytes:
+    """Return a QGIS layer style for bands of numbers: the first band, from black to white."""
+    root = ET.Element("qgis", version="3.28.0", styleCategories="Symbology")
+    pipe = ET.SubElement(root, "pipe")
+    renderer = ET.SubElement(
+        pipe,
+        "rasterrenderer",
+        {
+            "type": "singlebandgray",
+            "grayBand": "1",
+            "gradient": "BlackToWhite",
+            "opacity": "1",
+            "alphaBand": "-1",
+            "nodataColor": "",
+        },
+    )
+    ET.SubElement(renderer, "rasterTransparency")
+    contrast = ET.SubElement(renderer, "contrastEnhancement")
+    ET.SubElement(contrast, "minValue").text = "0"
+    ET.SubElement(contrast, "maxValue").text = str(greatest)
+    ET.SubElement(contrast, "algorithm").text = "StretchToMinimumMaximum"
+    ET.SubElement(root, "blendMode").text = "0"
+    return _document(root)
+
+
 _COLUMNS = (
     ("Value", _INTEGER, _MIN_MAX),
     ("Count", _REAL, _PIXEL_COUNT),  # integers of a table end at 2^31, a country does not

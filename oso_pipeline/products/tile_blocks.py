@@ -24,7 +24,7 @@ from oso_pipeline.prediction.block_file import block_family, block_of_recipe, nu
 from oso_pipeline.products.pixel_kernels import picked
 
 CACHE_BYTES = 96 * 2**20
-"""Most memory for blocks that neighbouring windows may need again."""
+"""Most memory for blocks of three bands that neighbouring windows may need again."""
 _BLOCK_NAME = re.compile(r"r(\d{5,})c(\d{5,})")
 
 
@@ -94,9 +94,16 @@ def committed_blocks(
 
 
 class BlockCache:
-    """The decoded blocks that were used last, of all tiles together."""
+    """The decoded blocks that were used last, of all tiles together.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    n_bands
+        Bands of a block; memory goes with them.
+    """
+
+    def __init__(self, n_bands: int = 3) -> None:
+        self._n_bands = n_bands
         self._kept: OrderedDict[Path, npt.NDArray[np.uint16]] = OrderedDict()
         self._bytes = 0
 
@@ -114,7 +121,7 @@ class BlockCache:
         """Keep a block, and let go of those that were not used for longest."""
         self._kept[path] = content
         self._bytes += content.nbytes
-        while self._bytes > CACHE_BYTES and len(self._kept) > 1:
+        while self._bytes > CACHE_BYTES * self._n_bands / 3 and len(self._kept) > 1:
             self._bytes -= self._kept.popitem(last=False)[1].nbytes
 
 

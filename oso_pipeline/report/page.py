@@ -157,7 +157,9 @@ def _images(files: RunFiles, others: Contributions, warnings: list[str]) -> dict
 
 def _map(files: RunFiles, parts: Parts) -> dict[str, Any]:
     """Return pictures, legend and areas of the layers that were committed."""
-    paths = {_layer(path): path for path in files.committed_files("mosaic")}
+    committed = {path.name: path for path in files.committed_files("mosaic")}
+    names = {layer: f"OCS_{files.year}{suffix}.tif" for layer, suffix in _LAYERS.items()}
+    paths = {layer: committed[name] for layer, name in names.items() if name in committed}
     if "class" not in paths:
         return {"pictures": {}, "legend": [], "map_facts": {}, "partial": None}
     missing = {layer: paths["class"].with_name(f"{layer}.missing") for layer in _LAYERS}
@@ -184,11 +186,8 @@ def _map(files: RunFiles, parts: Parts) -> dict[str, Any]:
     }
 
 
-_LAYERS = ("class", "confidence", "validity")
-
-
-def _layer(path: Path) -> str:
-    return next((one for one in _LAYERS[1:] if path.stem.endswith(f"_{one}")), "class")
+_LAYERS = {"class": "", "confidence": "_confidence", "validity": "_validity"}
+"""Layers with a picture, and how their files are called."""
 
 
 def _timings(files: RunFiles) -> list[dict[str, Any]]:

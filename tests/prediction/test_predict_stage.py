@@ -30,6 +30,7 @@ from oso_pipeline.core.rasterise import Burner
 from oso_pipeline.learners.forest.votes import probabilities
 from oso_pipeline.learning.model_file import Model, load_model, save_model
 from oso_pipeline.learning.train_stage import STAGE as TRAIN
+from oso_pipeline.prediction.band_request import BandRequest
 from oso_pipeline.prediction.block_file import BANDS, write_block
 from oso_pipeline.prediction.block_map import predict_pixels
 from oso_pipeline.prediction.samples import predict_samples
@@ -187,6 +188,31 @@ def test_block_file(finished: TinyRun) -> None:
     content = task.output().read_bytes()
     assert do(task).status == "done"
     assert task.output().read_bytes() == content
+
+
+def test_more_bands_are_those_of_the_model_and_outdate_the_block(finished: TinyRun) -> None:
+    model = load_model(finished.run_dir / "models" / "run0" / "all")
+    codes = (*map(int, model.classifier.classes), 65000)
+    request = BandRequest(("probabilities", "margin"), codes)
+    task = finished.stages["predict"][0]
+    more = replace(task, job=replace(task.job, bands=request))
+    assert more.state().status == "outdated"
+    assert "bands" in more.state().why
+    more = replace(more, outputs=("more.tif",))
+    assert do(more).status == "done"
+    with rasterio.open(more.output()) as source, rasterio.open(task.output()) as before:
+        names, bands = list(source.descriptions), source.read()
+        np.testing.assert_array_equal(bands[:3], before.read())
+    assert names[3:] == [f"probability_{code}" for code in codes] + ["margin"]
+    table = pq.read_table(finished.run_dir / "samples" / "31TCJ.parquet")
+    features = np.stack([table[name].to_numpy() for name in model.layout.names])
+    shares = model.classifier.probabilities(features)
+    column, row = ~tile_grid("31TCJ").affine @ (table["x"].to_numpy(), table["y"].to_numpy())
+    found = bands[:, row.astype(int), column.astype(int)]
+    np.testing.assert_array_equal(found[3:-2], np.floor(100 * shares + 0.5 + 1e-9))
+    assert not found[-2].any()  # a class that the model does not know
+    two = np.sort(shares, axis=0)[-2:]
+    np.testing.assert_array_equal(found[-1], np.floor(100 * (two[1] - two[0]) + 0.5 + 1e-9))
 
 
 @pytest.mark.parametrize("strips", [True, False])

@@ -19,6 +19,7 @@ from oso_pipeline.core.nomenclature import load_nomenclature
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.core.tiles import Tile
 from oso_pipeline.learners.forest.settings import ForestSettings
+from oso_pipeline.prediction.band_request import BandRequest
 from oso_pipeline.prediction.block_file import BANDS, write_block
 from oso_pipeline.prediction.stage import PredictJob
 from oso_pipeline.products import cell_stage, stage
@@ -90,14 +91,16 @@ class World:
                 [codes[mixed % len(codes)], 1 + mixed % 100, validity]
             ).astype(np.uint16)
 
-    def predict_tasks(self, block_px: int = 40) -> tuple[Task, ...]:
+    def predict_tasks(
+        self, block_px: int = 40, bands: BandRequest | None = None
+    ) -> tuple[Task, ...]:
         return tuple(
-            self._task(block)
+            self._task(block, bands)
             for tile in TILES
             for block in blocks_of(tile, (CORNER_PX, CORNER_PX), (block_px, block_px))
         )
 
-    def _task(self, block: Block) -> Task:
+    def _task(self, block: Block, bands: BandRequest | None = None) -> Task:
         return Task(
             "predict",
             f"{block.tile}/{block.name}",
@@ -114,13 +117,17 @@ class World:
                 learning=ForestSettings(),
                 strata=None,
                 area=None,
+                bands=bands,
                 models={},
                 inventory=Input("a" * 64, "inventory/tile.parquet"),
                 memory_bytes=0,
             ),
         )
 
-    def commit(self, tasks: tuple[Task, ...], order: tuple[str, ...] = BANDS) -> None:
+    def commit(
+        self, tasks: tuple[Task, ...], order: tuple[str, ...] = BANDS, more: Any = ()
+    ) -> None:
+        """Commit blocks; `more` names bands and makes each from those of the tile."""
         for task in tasks:
             block = cell_stage.block_of_task(task)
             grid = block.crop(self.grids[block.tile])
@@ -128,7 +135,8 @@ class World:
             columns = slice(block.column, block.column + block.width)
             layers = self.bands[block.tile][:, rows, columns]
             bands = dict(zip(BANDS, layers, strict=True))
-            write_block(task.output(), {name: bands[name] for name in order}, grid)
+            extra = {name: function(*layers) for name, function in dict(more).items()}
+            write_block(task.output(), {name: bands[name] for name in order} | extra, grid)
             write_sidecar(task.output(), {"key": task.key, "recipe": task.recipe, "summary": {}})
 
     def uncommit(self, task: Task) -> None:

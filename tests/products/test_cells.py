@@ -204,7 +204,7 @@ for row in (0, 1024):
 
 def make(name):
     with staged(folder / name) as temporary:
-        assemble(temporary, RasterSpec(grid, pixels, "validity"), parts, 1)
+        assemble(temporary, RasterSpec(grid, pixels, "validity"), [parts], 1)
 
 make("whole.tif")
 draw = random.Random(0)

@@ -147,7 +147,7 @@ def test_another_way_to_make_overviews_is_refused() -> None:
 
 def test_blocks_without_a_value_take_no_space(tmp_path: Path) -> None:
     path, spec = tmp_path / "map.tif", spec_of((20_000, 30_000))
-    assemble(path, spec, [], 4)
+    assemble(path, spec, [[]], 4)
     with rasterio.open(path) as source:
         assert source.overviews(1) == [2, 4, 8, 16, 32, 64]
         assert source.get_tag_item("BLOCK_OFFSET_3_3", "TIFF", bidx=1) is None
