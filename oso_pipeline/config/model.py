@@ -172,6 +172,10 @@ class LabelCheck(Section):
     """Parts of the training polygons; each is assessed by the forest of the others."""
     pixels_per_class: int = Field(2000, ge=10)
     """Maximum number of pixels per class and stratum to use."""
+    expected_share: float | None = Field(None, gt=0, lt=0.5)
+    """Expected share of wrong labels. As many labels are listed, the most doubtful first, after a
+    second round by forests that did not learn from them; null lists those that are doubted on
+    their own account."""
     exclude_below: float | None = Field(None, gt=0, le=1)
     """Exclude doubtful polygons from training if their label has less than this probability; null
     excludes none. Validation polygons are never excluded."""
@@ -394,7 +398,7 @@ class Config(Section):
             left_out["label_check"] = True
         if self.adaptation is None:
             left_out["adaptation"] = True
-        left_out |= self._not_in_ids()
+        left_out = self._not_in_ids() | left_out
         if self.map.area is None:
             left_out["map"] = {**left_out["map"], "area": True}
         return left_out
@@ -402,9 +406,10 @@ class Config(Section):
     def _not_in_ids(self) -> dict[str, Any]:
         """Leave out what ids do not contain, so that they stay what they were.
 
-        These are a day, derived features, bands, legends and a calibration that are not given, and
-        all but the first of the readers by default. Which readers matter follows from the products,
-        and those are in the keys of the tasks. What is copied changes no result.
+        These are a day, derived features, bands, legends, a calibration and a share of wrong labels
+        that are not given, and all but the first of the readers by default. Which readers matter
+        follows from the products, and those are in the keys of the tasks. What is copied changes no
+        result.
         """
         imagery: dict[str, Any] = {"cache": True}
         if not self.imagery.as_of:
@@ -414,7 +419,9 @@ class Config(Section):
         features = {} if self.features.derived else {"features": {"derived": True}}
         bands = {key: True for key in ("bands", "legends") if not getattr(self.map, key)}
         confidence = {} if self.confidence else {"confidence": True}
-        return {"imagery": imagery, "map": bands, **features, **confidence}
+        expected = self.label_check.expected_share is None
+        labels = {"label_check": {"expected_share": True}} if expected else {}
+        return {"imagery": imagery, "map": bands, **features, **confidence, **labels}
 
     @property
     def run_id(self) -> str:

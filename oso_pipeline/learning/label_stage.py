@@ -1,4 +1,4 @@
-"""Stage ``labels``: which reference polygons are likely labelled wrong."""
+"""Stage ``labels``: the labels of reference polygons to look at."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from oso_pipeline.learning.training_set import (
     samples_of,
 )
 from oso_pipeline.reference.split.variants import map_variant, split_columns, variants
-from oso_pipeline.tasks.job import Input, Job, place, reads
+from oso_pipeline.tasks.job import Input, Job, decides, place, reads
 from oso_pipeline.tasks.stage import Gathered, Makes, PlanContext, StageBase, summaries
 from oso_pipeline.tasks.task import Summary, Task
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -48,7 +48,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class LabelsJob(Job):
-    """Which polygons of a stratum are likely labelled wrong.
+    """Which labels of a stratum to look at.
 
     Parameters
     ----------
@@ -68,6 +68,8 @@ class LabelsJob(Job):
         Doubted polygons whose label has less than this probability stay out of training.
     seed
         Seed of the run.
+    expected_share
+        Share of the labels to list; None where it follows from the doubts.
     samples
         Labelled samples of the tiles.
     threads
@@ -83,6 +85,7 @@ class LabelsJob(Job):
     n_trees: int
     exclude_below: float | None
     seed: int
+    expected_share: float | None = decides(if_set=True, default=None)
     samples: Mapping[str, Input] = reads()
     threads: int = place(default=1)
 
@@ -116,7 +119,7 @@ class LabelsStage(StageBase):
         checks = summaries(tasks)
         doubted = sum(check["doubted"] for check in checks)
         assessed = sum(check["polygons"] for check in checks)
-        headline = f"{doubted} of {assessed} polygons are likely labelled wrong"
+        headline = f"{doubted} of {assessed} labels to look at"
         warning = (
             f"warning[W-LABELS] {headline}, see labels/*.parquet; `label_check.exclude_below` "
             "keeps them out of training"
@@ -133,9 +136,9 @@ def check(job: LabelsJob, task: Task) -> Summary:
     Returns
     -------
     dict
-        ``polygons`` assessed, ``doubted``, ``excluded``; ``classes``: per given label the
-        polygons, those doubted, and the labels they likely have; ``worst``: the most doubted
-        polygons.
+        ``polygons`` assessed, ``doubted``, ``excluded``, ``expected_share`` if one is given;
+        ``classes``: per given label the polygons, those doubted, and the labels they likely have;
+        ``worst``: the most doubted polygons.
     """
     choice = Choice(job.variant, job.stratum, job.columns, job.max_pixels)
     paths = [task.path_of(one) for one in job.samples.values()]
@@ -143,11 +146,12 @@ def check(job: LabelsJob, task: Task) -> Summary:
     held_out = read_held_out(paths, choice, job.layout)
     seed = derived_seed(job.seed, "labels", job.stratum, job.variant)
     classifier = FoldForest(job.n_trees, job.threads)
-    assessment = check_labels(known, held_out, job.folds, seed, classifier)
+    assessment = check_labels(known, held_out, job.folds, seed, classifier, job.expected_share)
     trains = np.isin(assessment.polygon_id, known.polygon_id)
     excluded = _excluded(assessment, trains, job.exclude_below)
     _publish(assessment, trains, excluded, task.output())
-    return _summary(assessment, trains, excluded, choice)
+    expected = {} if job.expected_share is None else {"expected_share": job.expected_share}
+    return _summary(assessment, trains, excluded, choice) | expected
 
 
 def excluded_polygons(path: Path) -> tuple[int, ...]:
@@ -259,6 +263,7 @@ def _task(context: PlanContext[Config], variant: str, stratum: str) -> Task:
     config = context.config
     rules = config.label_check
     layout = FeatureLayout.of(config)
+    rounds = 1 if rules.expected_share is None else 2
     one = training_cost(context, rules.pixels_per_class, ForestSettings(n_trees=_TREES))
     memory = _WORKER_BYTES + one.pixels * layout.size * _BYTES_PER_VALUE
     return Task(
@@ -277,11 +282,12 @@ def _task(context: PlanContext[Config], variant: str, stratum: str) -> Task:
             n_trees=_TREES,
             exclude_below=rules.exclude_below,
             seed=config.seed,
+            expected_share=rules.expected_share,
             samples=samples_of(context.tasks("samples")),
         ),
         cost=replace(
             one,
-            core_seconds=rules.folds * one.core_seconds,
+            core_seconds=rounds * rules.folds * one.core_seconds,
             memory_bytes=memory,
             bytes_written=0,  # a line for each polygon
         ),

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from oso_pipeline.prediction.band_request import BandRequest
 
 
+_SECONDS = 10e-9
+"""Per pixel and class. All bands and a legend of 23 classes: 0.4 to 1.2 us per pixel beside 2.3 of
+a forest of 100 trees (37 dates, 10 bands), on a busy machine."""
+
+
 def _probability_bands(request: BandRequest) -> tuple[Band, ...]:
     return tuple(
         Band(
@@ -91,7 +96,7 @@ def _legends(request: BandRequest, evidence: Evidence) -> Values:
     return np.stack(found)
 
 
-PROBABILITIES = BandSet("probabilities", _probability_bands, _probabilities)
-SECOND_CLASS = BandSet("second_class", _second_class_bands, _second_class)
-MARGIN = BandSet("margin", _margin_bands, _margin)
-LEGENDS = BandSet("legends", _legend_bands, _legends)
+PROBABILITIES = BandSet("probabilities", _probability_bands, _probabilities, _SECONDS)
+SECOND_CLASS = BandSet("second_class", _second_class_bands, _second_class, _SECONDS)
+MARGIN = BandSet("margin", _margin_bands, _margin, _SECONDS)
+LEGENDS = BandSet("legends", _legend_bands, _legends, _SECONDS)

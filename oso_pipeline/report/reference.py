@@ -145,7 +145,10 @@ def _labels(files: RunFiles) -> dict[str, Any]:
     ]
     worst.sort(key=lambda one: one["given"] - one["likely"])
     totals = {name: sum(check[name] for check in checks) for name in _TOTALS}
-    return {**totals, "rows": rows, "worst": worst[:_WORST]} if checks else {}
+    if not checks:
+        return {}
+    expected = checks[0].get("expected_share")
+    return {**totals, "rows": rows, "worst": worst[:_WORST], "expected": expected}
 
 
 _TOTALS = ("polygons", "doubted", "excluded")

@@ -61,7 +61,7 @@ def test_report_shows_every_part_and_loads_nothing(full: Path) -> None:
         "Where the polygons lie",
         "RPG 2018",
         "too small 1\u202f234",
-        "3 of 900 polygons are likely labelled wrong; 1 of them",
+        "3 of 900 labels are to be looked at; 1 of these polygons",
         "4711",
         "predict",
         "410 MB",
