@@ -6,10 +6,10 @@ is more likely if its probability reaches the mean probability that polygons of 
 their own label. Here four fifths of that mean are enough if they are twice the probability of the
 given label. The unit is the polygon, because the pixels of a field share its label.
 
-Where a share of wrong labels is expected, as many are listed, in the order of how much more another
-class is believed than the given one, each relative to what polygons of that class get. Wrong labels
-of one kind teach the forests their own confusion, so all polygons are assessed a second time, by
-forests that did not learn from those listed, and the mean of both rounds decides.
+Where a share of wrong labels is expected, about as many are listed, in the order of how much more
+probable another class is than the given one. Wrong labels of one kind teach the forests their own
+confusion, so all polygons are assessed a second time, by forests that did not learn from those
+listed first, and this round decides.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _TIMES, _SHARE = 2.0, 0.8
 """With one wrong label in five on 2433 surveyed fields of four crops, 91 % of the doubted labels
 were wrong and 91 % of the wrong ones doubted; with 1 and 1, as published, 86 % and 83 %."""
 
-_LEAST_CONFIDENCE = 0.05
-"""A class whose own polygons get next to nothing is not made certain by a trace of it."""
+_LISTED = 1.06
+"""Labels listed per label expected to be wrong, as some of those listed are right."""
 
 Floats = npt.NDArray[np.float64]
 Classifier = Callable[
@@ -112,8 +112,8 @@ def check_labels(
     suspected = first.polygon_id[first.doubted]
     second = _probabilities(known, held_out, folds, again, classifier, suspected)
     # A class may have no other polygon left.
-    mean = np.where(np.isnan(second), probability, (probability + second) / 2)
-    return assess(*rows, mean, classes, expected_share)
+    decisive = np.where(np.isnan(second), probability, second)
+    return assess(*rows, decisive, classes, expected_share)
 
 
 def _probabilities(
@@ -216,7 +216,11 @@ def believed(mean: Floats, given: Floats, column: npt.NDArray[np.intp]) -> Float
     Another class counts where it reaches `_SHARE` of the mean self-confidence of its polygons
     and is `_TIMES` as probable as the given one; the given class always counts.
     """
-    threshold, assessed = _self_confidence(mean, given, column), ~np.isnan(given)
+    sums, counts = np.zeros(mean.shape[1]), np.zeros(mean.shape[1])
+    assessed = ~np.isnan(given)
+    np.add.at(sums, column[assessed], given[assessed])
+    np.add.at(counts, column[assessed], 1)
+    threshold = np.divide(sums, counts, out=np.full(len(sums), np.inf), where=counts > 0)
     counted = (mean >= _SHARE * threshold) & (mean >= _TIMES * given[:, np.newaxis])
     result = np.where(counted, mean, -1.0)
     result[np.arange(len(mean)), column] = np.where(assessed, given, 0.0)
@@ -228,26 +232,16 @@ def most_doubtful(
 ) -> npt.NDArray[np.intp]:
     """Return the column of the likely label: another one for a share of the assessed polygons.
 
-    Probabilities are taken relative to the mean self-confidence of the class. Polygons come first
-    whose best other class exceeds the given one by most.
+    Those come first whose most probable other class exceeds the given one by most.
     """
-    rows, assessed = np.arange(len(mean)), ~np.isnan(given)
-    level = np.maximum(_self_confidence(mean, given, column), _LEAST_CONFIDENCE)
-    relative = np.nan_to_num(mean / level)
-    own = np.where(assessed, relative[rows, column], np.inf)
-    relative[rows, column] = -1.0
-    other = relative.argmax(axis=1)
-    order = np.argsort(own - relative[rows, other], kind="stable")
-    chosen = order[: round(share * int(assessed.sum()))]
+    rows = np.arange(len(mean))
+    others = np.nan_to_num(mean, nan=-1.0)
+    others[rows, column] = -1.0
+    other = others.argmax(axis=1)
+    order = np.argsort(
+        np.where(np.isnan(given), np.inf, given) - others[rows, other], kind="stable"
+    )
+    chosen = order[: round(_LISTED * share * int(np.isfinite(given).sum()))]
     likely = column.astype(np.intp)
     likely[chosen] = other[chosen]
     return likely
-
-
-def _self_confidence(mean: Floats, given: Floats, column: npt.NDArray[np.intp]) -> Floats:
-    """Return the mean probability that polygons of a class get for their label; inf for none."""
-    sums, counts = np.zeros(mean.shape[1]), np.zeros(mean.shape[1])
-    assessed = ~np.isnan(given)
-    np.add.at(sums, column[assessed], given[assessed])
-    np.add.at(counts, column[assessed], 1)
-    return np.divide(sums, counts, out=np.full(len(sums), np.inf), where=counts > 0)

@@ -14,7 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.learning_tools import LAYOUT
 
-from oso_pipeline.learning.label_check import LabelAssessment, assign_folds, believed, check_labels
+from oso_pipeline.learning.label_check import (
+    LabelAssessment,
+    assign_folds,
+    believed,
+    check_labels,
+    most_doubtful,
+)
 from oso_pipeline.learning.label_stage import FoldForest, LabelsJob, excluded_polygons
 from oso_pipeline.learning.training_set import Choice, TrainingSet, read_training_set
 from oso_pipeline.tasks.job import Input
@@ -116,6 +122,34 @@ def test_validation_polygons_are_evaluated_but_teach_nothing() -> None:
     np.testing.assert_array_equal(assessment.given[inside], only.given)
     found = set(assessment.polygon_id[assessment.doubted & ~inside].tolist())
     assert len(found & wrong) / len(wrong) > 0.8
+
+
+def confused(known: TrainingSet, share: float, seed: int) -> tuple[TrainingSet, set[int]]:
+    """Return the set with labels replaced by that of the class whose season comes next."""
+    rng = np.random.default_rng(seed)
+    polygons, first, place = np.unique(known.polygon_id, return_index=True, return_inverse=True)
+    code = known.codes[first].copy()
+    wrong = rng.permutation(len(polygons))[: round(share * len(polygons))]
+    code[wrong] = code[wrong] % code.max() + 1
+    return TrainingSet(known.features, code[place], known.polygon_id), set(polygons[wrong].tolist())
+
+
+def test_an_expected_share_decides_how_many_labels_are_listed() -> None:
+    known, wrong = confused(seasons(240), 0.2, seed=1)
+    nothing = TrainingSet(known.features[:0], known.codes[:0], known.polygon_id[:0])
+    forest = FoldForest(20, 1)
+    two = check_labels(known, nothing, 4, 0, forest, expected_share=0.2)
+    assert two.doubted.sum() == round(1.06 * 0.2 * 240)
+    one = alone(known, 20)
+    assert min(precision_and_recall(two, wrong)) > min(precision_and_recall(one, wrong))
+
+
+def test_the_most_doubtful_come_first() -> None:
+    mean = np.array([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.3, 0.3, 0.4], [np.nan, 0.1, 0.9]])
+    column = np.array([0, 0, 0, 0])
+    given = np.array([0.9, 0.2, 0.3, np.nan])
+    assert most_doubtful(mean, given, column, 0.33).tolist() == [0, 1, 0, 0]
+    assert most_doubtful(mean, given, column, 0.49).tolist() == [0, 1, 2, 0]
 
 
 def test_a_class_of_one_polygon_is_not_evaluated() -> None:

@@ -15,7 +15,7 @@ from rio_cogeo import cog_validate
 
 from oso_pipeline.core.errors import ExitCode
 from oso_pipeline.core.nomenclature import load_nomenclature
-from oso_pipeline.prediction.band_request import BAND_SETS, BandRequest
+from oso_pipeline.prediction.band_request import BandRequest
 from oso_pipeline.prediction.bands import Band
 from oso_pipeline.products.overviews import halved
 from oso_pipeline.tasks.worker import do
@@ -23,7 +23,7 @@ from oso_pipeline.tasks.worker import do
 World = Any
 OSO = load_nomenclature("oso17")
 SECTION = {
-    "bands": [*BAND_SETS],
+    "bands": ["probabilities", "second_class", "margin"],
     "legends": {
         "level1": "parents",
         "wet": {code: 300 if code == 51 else 7 for code in OSO.codes},
