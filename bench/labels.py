@@ -150,7 +150,7 @@ def _scores(listed: npt.NDArray[np.bool_], wrong: npt.NDArray[np.bool_]) -> list
 
 
 def _precision_at(two: LabelAssessment, planted: Planted, seed: int, share: float) -> float:
-    """Return the precision of the shortest list with enough recall, of this share or a larger one."""
+    """Return the precision of the shortest list with enough recall, of this or a larger share."""
     for more in (1.0, 1.5, 2.2, 3.0):
         found = two if more == 1 else assessed(planted.known, seed, min(0.49, more * share))
         order = np.argsort(np.where(found.doubted, found.given - found.likely, np.inf))
