@@ -38,10 +38,11 @@ from oso_pipeline.learners.protocol import (
     Extent,
     Learner,
     TrainingData,
+    hands_out_shares,
     has_kernel,
 )
 from oso_pipeline.learners.registry import late_settings, learner_of
-from oso_pipeline.learners.staged import classify_staged
+from oso_pipeline.learners.staged import classify_staged, staged_shares
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.series import BlockSeries
 
@@ -240,6 +241,12 @@ def blocks_agree_with_features(subject: Subject) -> None:
     if has_kernel(made):
         found = made.classify_block(block, runs)  # type: ignore[arg-type]
         promise(np.array_equal(found, expected), "classify_block and classify differ")
+    if hands_out_shares(subject.made):
+        layers, shares = subject.made.block_shares(block)
+        same_layers, same_shares = staged_shares(block, subject.made)
+        promise(np.array_equal(layers, same_layers), "block_shares and classify differ")
+        close = np.allclose(shares, same_shares, rtol=0, atol=1e-6)
+        promise(close, "block_shares and probabilities differ")
 
 
 def needs_are_numbers(subject: Subject) -> None:
