@@ -89,16 +89,14 @@ class Placebo:
 
     @property
     def error_growth(self) -> float:
-        """Growth of the errors by the shift, as a share of the errors.
+        """Growth of the errors of crops by the shift, as a share of them; of all without crops.
 
-        The lesser of that of all samples and that of crops alone: a shift must matter to both.
         Errors of less than 2 % count as 2 %: a share of nearly none says nothing.
         """
-        found = (self.error_moved - self.error) / max(self.error, _LEAST_ERROR)
-        if self.crop_error is None or self.crop_error_moved is None:
-            return found
-        crops = (self.crop_error_moved - self.crop_error) / max(self.crop_error, _LEAST_ERROR)
-        return min(found, crops)
+        error, moved = self.error, self.error_moved
+        if self.crop_error is not None and self.crop_error_moved is not None:
+            error, moved = self.crop_error, self.crop_error_moved
+        return (moved - error) / max(error, _LEAST_ERROR)
 
     def is_surer(self, confidence_drop: float, level: float) -> bool:
         """Return whether the forest is surer of a target than chance allows."""
@@ -200,7 +198,7 @@ class GateStatistics:
         growth = placebo.error_growth
         least = least_growth(options.gate_min_error_growth, self.has_labels)
         cost = (
-            f"{self._season}, which changes the errors of the past years' forest by "
+            f"{self._season}, which changes the errors of the past years' forest in crops by "
             f"{100 * growth:+.0f} %"
         )
         if growth >= least:

@@ -71,8 +71,8 @@ class AdaptationOptions:
     gate_min_discrepancy: float = 0.2
     gate_min_accuracy_drop: float = 0.05
     gate_large_discrepancy: float = 0.6
-    gate_level: float = 0.02
-    gate_min_error_growth: float = 0.15
+    gate_level: float = 0.05
+    gate_min_error_growth: float = 0.2
 
     def __post_init__(self) -> None:
         positive = (

@@ -54,8 +54,8 @@ class GateRecord:
     min_source_polygons: int
     placebo: Placebo | None = None
     has_labels: bool = True
-    level: float = 0.02
-    min_error_growth: float = 0.15
+    level: float = 0.05
+    min_error_growth: float = 0.2
 
     @property
     def limits(self) -> tuple[float, float, float]:

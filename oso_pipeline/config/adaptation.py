@@ -104,7 +104,7 @@ class Adaptation(Section):
     min_source_polygons: int = Field(30, ge=0)
     """With fewer polygons of past seasons the gate stays off: the pixels of a few fields describe
     these fields, not the season."""
-    gate_level: float = Field(0.02, gt=0, lt=0.5)
+    gate_level: float = Field(0.05, gt=0, lt=0.5)
     """Chance that a statistic of the gate counts although the seasons do not differ. Random halves
     of the past seasons, cut by polygon, show what it reaches by chance."""
     gate_min_shift_days: float = Field(4.0, ge=0)
@@ -119,10 +119,10 @@ class Adaptation(Section):
     gate_large_discrepancy: float = Field(0.6, ge=0)
     """From this discrepancy on the gate is on without other criteria; changed class proportions
     alone did not reach it in tests."""
-    gate_min_error_growth: float = Field(0.15, ge=0)
-    """Share of errors that a shift must add in held-out halves of the past seasons, of all classes
-    and of crops (annual classes) alone, to turn the gate on by itself; 1.5 times that without any
-    label of the mapped season."""
+    gate_min_error_growth: float = Field(0.2, ge=0)
+    """Share of the errors of crops (annual classes) that a shift must add in held-out halves of the
+    past seasons to turn the gate on by itself; 1.5 times that without any label of the mapped
+    season."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Adaptation:
