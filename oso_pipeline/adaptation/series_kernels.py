@@ -8,6 +8,7 @@ import numpy as np
 
 from oso_pipeline.core.kernels import kernel
 from oso_pipeline.timeseries.kernels.chunks import indices_chunk
+from oso_pipeline.timeseries.kernels.programs import new_registers
 from oso_pipeline.timeseries.kernels.rows import CHUNK, aligned
 
 Moves = namedtuple("Moves", ["days", "gain", "offset", "pivot"])
@@ -19,7 +20,7 @@ Moves = namedtuple("Moves", ["days", "gain", "offset", "pivot"])
 ``offset`` where these have fewer.
 """
 
-FeatureRows = namedtuple("FeatureRows", ["features"])
+FeatureRows = namedtuple("FeatureRows", ["features", "registers"])
 
 
 @kernel
@@ -94,7 +95,8 @@ def write_indices(plan, n_bands, table):  # type: ignore[no-untyped-def]
         int16, shape ``(sample, feature)``; all columns after those of the bands are written.
     """
     n_features = table.shape[1]
-    scratch = FeatureRows(aligned(2 * n_features * CHUNK).view(np.int16))
+    rows = aligned(2 * n_features * CHUNK).view(np.int16)
+    scratch = FeatureRows(rows, new_registers(plan.programs))
     first_index = len(plan.days_out) * n_bands
     for start in range(0, len(table), CHUNK):
         size = min(CHUNK, len(table) - start)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from oso_pipeline.adaptation.options import AdaptationOptions
 from oso_pipeline.adaptation.series_kernels import Moves, move_bands, write_indices
 from oso_pipeline.core.families import FAMILIES
-from oso_pipeline.core.indices import lacking
+from oso_pipeline.core.indices import Index, index_named, lacking
 from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.kernels.chunks import Recipe, index_plan, recipe
@@ -41,6 +41,8 @@ class SeriesSpace:
         Names of the indices, recomputed from the bands whenever these change.
     derived
         Families of derived features, likewise recomputed.
+    defined
+        Those of the indices that are defined by a formula.
 
     Raises
     ------
@@ -52,15 +54,17 @@ class SeriesSpace:
     bands: tuple[str, ...]
     indices: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
+    defined: tuple[Index, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.days or not self.bands:
             raise ValueError("a space of series needs at least one day and one band")
         if any(b <= a for a, b in zip(self.days, self.days[1:], strict=False)):
             raise ValueError("the days of a space of series must ascend")
-        for index in self.indices:
+        for name in self.indices:
+            index = index_named(name, self.defined)
             if missing := lacking(index, self.bands, SENTINEL2):
-                raise ValueError(f"{index} needs {', '.join(missing)} among the bands")
+                raise ValueError(f"{name} needs {', '.join(missing)} among the bands")
 
     @classmethod
     def of(cls, layout: FeatureLayout) -> SeriesSpace:
@@ -68,7 +72,7 @@ class SeriesSpace:
         group = layout.series
         days = [int(day) for day in group.days]
         since = tuple(day - days[0] for day in days)
-        return cls(since, group.bands, group.indices, group.derived)
+        return cls(since, group.bands, group.indices, group.derived, group.defined)
 
     @classmethod
     def plain(cls, days: tuple[int, ...], n_bands: int = 1) -> SeriesSpace:
@@ -188,7 +192,7 @@ class SeriesSpace:
     @cached_property
     def _plan(self) -> Recipe:
         days = np.array(self.days, np.int32)
-        plan = index_plan(self.indices, self.bands, SENTINEL2)
+        plan = index_plan(self.indices, self.bands, SENTINEL2, self.defined)
         return recipe(days, days, plan, self.derived)
 
 

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, model_valid
 from oso_pipeline.config.adaptation import Adaptation
 from oso_pipeline.config.cache import Cache
 from oso_pipeline.config.confidence import CONFIDENCE_BANDS, Confidence
+from oso_pipeline.config.features import Features
 from oso_pipeline.config.independent import IndependentSet
 from oso_pipeline.config.learning import (
     OF_NO_LEARNER,
@@ -33,19 +34,13 @@ from oso_pipeline.config.section import Section, doubles
 from oso_pipeline.config.series import Series
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.dates import DateGrid
-from oso_pipeline.core.families import FAMILIES
-from oso_pipeline.core.indices import INDICES, lacking
 from oso_pipeline.core.sensors import SENTINEL2
 from oso_pipeline.core.tiles import Tile
 
 if TYPE_CHECKING:
     BandName: TypeAlias = str
-    IndexName: TypeAlias = str
-    FamilyName: TypeAlias = str
 else:
     BandName = Literal[SENTINEL2.names]
-    IndexName = Literal[tuple(INDICES)]
-    FamilyName = Literal[tuple(FAMILIES)]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 MAX_NAME = 100
@@ -95,7 +90,8 @@ class Imagery(Section):
     is the readers of this package; other packages can add readers
     (docs/write_your_own_reader.md)."""
     bands: tuple[BandName, ...] = Field(SENTINEL2.names, min_length=1)
-    """Bands used as features, in this order. The indices need B4, B8 and B11."""
+    """Bands used as features, in this order. The indices by
+    default need B4, B8 and B11."""
     clear: Literal["oso", "conservative"] | tuple[Annotated[int, Field(ge=0, le=7)], ...] = "oso"
     """oso: masks cloud, shadow, cirrus and saturation at 10 m. conservative: also saturation at 20
     m and terrain shadow. A list: only these bits of the cloud mask of the product, which SAFE,
@@ -123,18 +119,6 @@ class Imagery(Section):
         if twice := doubles(reader.kind for reader in self.readers):
             raise ValueError(f"readers names the kind {twice} more than once")
         return self
-
-
-class Features(Section):
-    """Features computed from the series of a pixel, in addition to the reflectances."""
-
-    indices: tuple[IndexName, ...] = tuple(INDICES)
-    """Indices computed on every date of the grid, in this order."""
-    derived: tuple[FamilyName, ...] = ()
-    """Families of features computed from the gap-filled series of each band and index, in this
-    order. relative: each value less the mean of the series, divided by its standard deviation.
-    harmonics: mean, and amplitude and phase of three terms of a Fourier series over the season, a
-    phase as its cosine and sine."""
 
 
 class Strata(Section):
@@ -341,11 +325,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        for index in self.features.indices:
-            if missing := lacking(index, self.imagery.bands, SENTINEL2):
-                raise ValueError(
-                    f"features.indices: {index} needs {', '.join(missing)} in imagery.bands"
-                )
+        if lacks := self.features.lacks(self.imagery.bands):
+            raise ValueError(lacks)
         unseen = [band for band in ("B2", "B3", "B4", "B8") if band not in self.imagery.bands]
         if self.report.quicklooks and unseen:
             raise ValueError(f"report.quicklooks: needs {', '.join(unseen)} in imagery.bands")
@@ -406,17 +387,21 @@ class Config(Section):
     def _not_in_ids(self) -> dict[str, Any]:
         """Leave out what ids do not contain, so that they stay what they were.
 
-        These are a day, derived features, bands, legends, a calibration and a share of wrong labels
-        that are not given, and all but the first of the readers by default. Which readers matter
-        follows from the products, and those are in the keys of the tasks. What is copied changes no
-        result.
+        These are a day, formulas, derived features, bands, legends, a calibration and a share of
+        wrong labels that are not given, and all but the first of the readers by default. Which
+        readers matter follows from the products, and those are in the keys of the tasks. What is
+        copied changes no result.
         """
         imagery: dict[str, Any] = {"cache": True}
         if not self.imagery.as_of:
             imagery["as_of"] = True
         if self.imagery.readers == built_in_readers():
             imagery["readers"] = dict.fromkeys(range(1, len(self.imagery.readers)), True)
-        features = {} if self.features.derived else {"features": {"derived": True}}
+        given = self.features
+        unset = {
+            key: True for key in ("derived", "expressions", "scales") if not getattr(given, key)
+        }
+        features = {"features": unset} if unset else {}
         bands = {key: True for key in ("bands", "legends") if not getattr(self.map, key)}
         confidence = {} if self.confidence else {"confidence": True}
         expected = self.label_check.expected_share is None

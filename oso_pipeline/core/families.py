@@ -54,6 +54,9 @@ class Family:
 HARMONIC_TERMS = 3
 """Terms of the family ``harmonics``."""
 
+PERCENTILES = (10, 25, 50, 75, 90)
+"""Percentiles of the family ``statistics``."""
+
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
@@ -67,6 +70,12 @@ FAMILIES: Mapping[str, Family] = {
                 for term in range(1, HARMONIC_TERMS + 1)
                 for value, factor in (("amplitude", None), ("cosine", 1000), ("sine", 1000))
             },
+        ),
+        Family(
+            "statistics",
+            "percentiles; max(x) - min(x); days of the maximum and of the minimum",
+            {f"p{percentile}": None for percentile in PERCENTILES}
+            | {"amplitude": None, "maximumday": 1, "minimumday": 1},
         ),
     )
 }

@@ -289,6 +289,7 @@ def _undated(group: FeatureGroup) -> str:
     kind = "without dates" if group.dates is None else f"indices {', '.join(group.indices) or '-'}"
     if group.derived:
         kind += f", derived {', '.join(group.derived)}"
+    kind += "".join(f", {one.definition}" for one in sorted(group.defined, key=lambda i: i.name))
     return f"{group.sensor} bands {', '.join(group.bands)}, {kind}"
 
 

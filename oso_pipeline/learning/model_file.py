@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -97,6 +97,12 @@ class Model:
     def refuse_layout(self, layout: FeatureLayout, where: Path | None = None) -> None:
         """Raise InputDataError with the differences unless `layout` is that of the model."""
         self._refuse(layout.names, where)
+        theirs, ours = (
+            [one.definition for group in each.groups for one in group.defined]
+            for each in (self.layout, layout)
+        )
+        if set(theirs) != set(ours):
+            self._fail("the model defines indices otherwise", theirs, ours, where)
 
     def refuse_columns(self, columns: Iterable[str], where: Path | None = None) -> None:
         """Raise InputDataError with the differences unless a table has every feature."""
@@ -106,16 +112,22 @@ class Model:
     def _refuse(self, names: tuple[str, ...], where: Path | None) -> None:
         if names == self.layout.names:
             return
-        difference = list(unified_diff(self.layout.names, names, "model", "data", lineterm="", n=0))
+        message = (
+            f"the model expects {self.layout.size} features, the data have {len(names)}, and "
+            "they differ in name or order"
+        )
+        self._fail(message, self.layout.names, names, where)
+
+    def _fail(
+        self, message: str, theirs: Sequence[str], ours: Sequence[str], where: Path | None
+    ) -> NoReturn:
+        difference = list(unified_diff(theirs, ours, "model", "data", lineterm="", n=0))
         shown = difference[:_LINES_OF_DIFFERENCE]
         if len(difference) > len(shown):
             shown.append(f"... and {len(difference) - len(shown)} lines more")
-        message = (
-            f"the model expects {self.layout.size} features, the data have {len(names)}, and "
-            "they differ in name or order:\n    " + "\n    ".join(shown)
-        )
+        text = f"{message}:\n    " + "\n    ".join(shown)
         hint = "use the season, imagery.bands and features of the model, or train again"
-        raise InputDataError(Problem("E-MODEL-FEATURES", message, _text(where), hint))
+        raise InputDataError(Problem("E-MODEL-FEATURES", text, _text(where), hint))
 
 
 def save_model(folder: Path, model: Model) -> None:

@@ -69,7 +69,7 @@ def read_pooled(seasons: Mapping[int, SeasonFiles], choice: Choice) -> TrainingS
         If the seasons differ in bands, indices, derived features or number of dates.
     """
     groups = [s.layout.series for s in seasons.values()]
-    kinds = {(g.bands, g.indices, g.derived, len(g.days)) for g in groups}
+    kinds = {(g.bands, g.indices, g.defined, g.derived, len(g.days)) for g in groups}
     if len(kinds) > 1:
         raise ValueError("seasons differ in bands, indices, derived features or number of dates")
     sets = [read_training_set(s.samples, choice, s.layout) for s in seasons.values()]

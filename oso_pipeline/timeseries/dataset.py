@@ -129,9 +129,12 @@ def dataset_of(features: xr.DataArray, group: FeatureGroup) -> xr.Dataset:
         {"time": times, **places},
         {"tile": features.attrs["tile"], "images": features.attrs["images"]},
     )
+    formulas = {one.name: one.formula for one in group.defined}
     for one in variables:
         variable = stack[one.name]
         variable.attrs = {"long_name": one.name, "units": "1", "scale_factor": one.scale}
+        if one.name in formulas:
+            variable.attrs["long_name"] = f"{one.name} = {formulas[one.name]}"
         variable.attrs |= {"_FillValue": NODATA, "grid_mapping": "spatial_ref"}
     return stack
 

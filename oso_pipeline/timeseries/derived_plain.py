@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from oso_pipeline.core.families import PERCENTILES
 from oso_pipeline.timeseries.kernels.harmonics import weights
+from oso_pipeline.timeseries.kernels.statistics import place_of
 
 Series = npt.NDArray[np.int16]
 
@@ -40,9 +42,21 @@ def harmonics(series: Series, days: npt.NDArray[np.int32]) -> Series:
     return _rounded(np.array(found, np.float32))
 
 
+def statistics(series: Series, days: npt.NDArray[np.int32]) -> Series:
+    """Return percentiles, amplitude, and the days of maximum and minimum since the first date."""
+    ordered, found = np.sort(series).astype(np.float32), []
+    for percentile in PERCENTILES:
+        below, weight = place_of(percentile, len(series))
+        one, other = ordered[below], ordered[min(below + 1, len(series) - 1)]
+        found.append(one + (other - one) * weight)
+    extremes = days[[series.argmax(), series.argmin()]] - days[0]
+    return _rounded(np.array([*found, ordered[-1] - ordered[0], *extremes], np.float32))
+
+
 PLAIN: Mapping[str, Callable[[Series, npt.NDArray[np.int32]], Series]] = {
     "relative": relative,
     "harmonics": harmonics,
+    "statistics": statistics,
 }
 """The families by name."""
 

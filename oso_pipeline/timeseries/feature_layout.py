@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from oso_pipeline.core.dates import days_since_epoch
 from oso_pipeline.core.families import FAMILIES
-from oso_pipeline.core.indices import lacking
+from oso_pipeline.core.indices import Index, index_named, lacking
 from oso_pipeline.core.sensors import SENTINEL2, sensor_of
 
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ class FeatureGroup:
     dates
         Dates of the grid, ascending; None for bands that have no date.
     indices
-        Names of `core.indices.INDICES`, in their order.
+        Names of `core.indices.INDICES` or of `defined`, in their order.
     derived
         Names of `core.families.FAMILIES`, in their order.
+    defined
+        Those of the indices that are defined by a formula.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class FeatureGroup:
     dates: tuple[date, ...] | None
     indices: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
+    defined: tuple[Index, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.sensor.isalnum():  # the names of features join it to others by underscores
@@ -70,9 +73,13 @@ class FeatureGroup:
         for name in self.derived:
             if name not in FAMILIES:
                 raise ValueError(f"unknown derived features {name!r}, known: {', '.join(FAMILIES)}")
-        for index in self.indices:
-            if missing := lacking(index, self.bands, sensor_of(self.sensor)):
-                raise ValueError(f"{index} needs {', '.join(missing)} among the bands")
+        for name in self.indices:
+            if missing := lacking(self.index(name), self.bands, sensor_of(self.sensor)):
+                raise ValueError(f"{name} needs {', '.join(missing)} among the bands")
+
+    def index(self, name: str) -> Index:
+        """Return one of the indices; ValueError if there is none of that name."""
+        return index_named(name, self.defined)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,15 +121,19 @@ class FeatureGroup:
         """Return the group as JSON types, without its sensor."""
         dates = None if self.dates is None else [day.isoformat() for day in self.dates]
         content = {"bands": list(self.bands), "dates": dates, "indices": list(self.indices)}
-        return content | ({"derived": list(self.derived)} if self.derived else {})
+        content |= {"derived": list(self.derived)} if self.derived else {}
+        formulas = {one.name: {"formula": one.formula, "scale": one.scale} for one in self.defined}
+        return content | ({"expressions": formulas} if formulas else {})
 
     @classmethod
     def from_json(cls, sensor: str, content: Mapping[str, Any]) -> FeatureGroup:
         """Return the group that :meth:`to_json` wrote."""
         days = content["dates"]
         dates = None if days is None else tuple(date.fromisoformat(day) for day in days)
-        names = (tuple(content.get(key, ())) for key in ("indices", "derived"))
-        return cls(sensor, tuple(content["bands"]), dates, *names)
+        indices, derived = (tuple(content.get(key, ())) for key in ("indices", "derived"))
+        formulas = content.get("expressions", {}).items()
+        defined = tuple(Index.defined(name, one["formula"], one["scale"]) for name, one in formulas)
+        return cls(sensor, tuple(content["bands"]), dates, indices, derived, defined)
 
 
 @dataclass(frozen=True)
@@ -167,17 +178,22 @@ class FeatureLayout:
         dates: tuple[date, ...],
         indices: tuple[str, ...] = (),
         derived: tuple[str, ...] = (),
+        defined: tuple[Index, ...] = (),
     ) -> FeatureLayout:
         """Return the layout of one group of Sentinel-2."""
-        return cls((FeatureGroup(SENTINEL2.name, bands, dates, indices, derived),))
+        return cls((FeatureGroup(SENTINEL2.name, bands, dates, indices, derived, defined),))
 
     @classmethod
     def of(cls, config: Config) -> FeatureLayout:
         """Return the layout of the configuration; it does not depend on the images."""
         features = config.features
-        return cls.optical(
-            config.imagery.bands, config.season.grid.dates, features.indices, features.derived
-        )
+        names, bands = features.index_names, config.imagery.bands
+        dates = config.season.grid.dates
+        return cls.optical(bands, dates, names, features.derived, features.defined)
+
+    def on(self, dates: tuple[date, ...]) -> FeatureLayout:
+        """Return the same features on other dates; for layouts of one group with dates."""
+        return FeatureLayout((replace(self.series, dates=dates),))
 
     @property
     def series(self) -> FeatureGroup:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oso_pipeline.core.families import FAMILIES
-from oso_pipeline.core.indices import INDICES
 from oso_pipeline.timeseries.feature_layout import FeatureGroup
 
 _BAND_SCALE = 1e-4
@@ -48,7 +47,7 @@ def variables_of(group: FeatureGroup) -> tuple[FeatureVariable, ...]:
     [('B4', 0), ('B8', 1), ('relative_B4', 4), ('relative_B8', 6)]
     """
     n_dates, n_bands = len(group.days), len(group.bands)
-    scales = {name: _scale(name) for name in group.channels}
+    scales = {name: _scale(name, group) for name in group.channels}
     found = [
         FeatureVariable(name, name, slice(n, n_bands * n_dates, n_bands), True, scales[name])
         for n, name in enumerate(group.bands)
@@ -68,6 +67,6 @@ def variables_of(group: FeatureGroup) -> tuple[FeatureVariable, ...]:
     return tuple(found)
 
 
-def _scale(name: str) -> float:
-    index = INDICES.get(name)
+def _scale(name: str, group: FeatureGroup) -> float:
+    index = None if name in group.bands else group.index(name)
     return _BAND_SCALE if index is None or not index.bands else 1 / index.scale

@@ -67,7 +67,7 @@ def source_and_recipe(
     _refuse(series, layout, pixels)
     places = np.ascontiguousarray(pixels, dtype=np.int64)
     group = layout.series
-    indices = index_plan(group.indices, group.bands, sensor_of(group.sensor))
+    indices = index_plan(group.indices, group.bands, sensor_of(group.sensor), group.defined)
     source = Source(
         np.ascontiguousarray(series.fine),
         np.ascontiguousarray(series.coarse),

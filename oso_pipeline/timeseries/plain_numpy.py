@@ -7,10 +7,15 @@ hold them to it. Nothing else uses this module.
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
+from oso_pipeline.core.families import FAMILIES
+from oso_pipeline.core.formulas import evaluated, stored
+from oso_pipeline.core.indices import INDICES, Index, term_of
+from oso_pipeline.core.sensors import sensor_of
 from oso_pipeline.timeseries.derived_plain import PLAIN
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
@@ -63,6 +68,12 @@ def index_value(name: str, bands: dict[str, int]) -> int:
     return max(-32768, min(32767, size if (difference < 0) == (total < 0) else -size))
 
 
+def formula_values(index: Index, bands: dict[str, npt.NDArray[np.int16]]) -> npt.NDArray[np.int16]:
+    """Return an index that is defined by a formula, from stored values by common name."""
+    reflectances = {name: values * np.float64(1e-4) for name, values in bands.items()}
+    return stored(evaluated(term_of(index), reflectances), index.scale)
+
+
 def block_features(
     values: npt.NDArray[np.int16],
     clear: npt.NDArray[np.uint8] | npt.NDArray[np.bool_],
@@ -75,24 +86,26 @@ def block_features(
     features = np.full((layout.size, values.shape[2]), NODATA, dtype=np.int16)
     reflectances = filled.reshape(-1, values.shape[2])
     features[: len(reflectances)] = reflectances
-    for pixel in np.flatnonzero(validity):
-        row = len(reflectances)
-        for name in group.indices:
-            for date in range(len(group.dates or ())):
-                series = (int(value) for value in filled[date, :, pixel])
-                bands = dict(zip(group.bands, series, strict=True))
-                features[row, pixel] = index_value(name, bands)
-                row += 1
-        n_bands, n_dates = len(group.bands), len(group.days)
-        channels = [slice(band, n_bands * n_dates, n_bands) for band in range(n_bands)]
-        channels += [
-            slice(first, first + n_dates) for first in range(len(reflectances), row, n_dates)
-        ]
-        for family in group.derived:
-            for channel in channels:
-                found = PLAIN[family](features[channel, pixel], group.days)
-                features[row : row + len(found), pixel] = found
-                row += len(found)
+    n_dates, n_bands, sensor = len(group.days), len(group.bands), sensor_of(group.sensor)
+    row = len(reflectances)
+    for name, date in product(group.indices, range(n_dates)):
+        bands = dict(zip(group.bands, filled[date], strict=True))
+        if name in INDICES:
+            for pixel in np.flatnonzero(validity):
+                series = {band: int(values[pixel]) for band, values in bands.items()}
+                features[row, pixel] = index_value(name, series)
+        else:
+            index = group.index(name)
+            found = formula_values(index, {one: bands[sensor.named(one)] for one in index.bands})
+            features[row] = np.where(validity > 0, found, NODATA)
+        row += 1
+    channels = [slice(band, n_bands * n_dates, n_bands) for band in range(n_bands)]
+    channels += [slice(first, first + n_dates) for first in range(len(reflectances), row, n_dates)]
+    for family, channel in product(group.derived, channels):
+        for pixel in np.flatnonzero(validity):
+            found = PLAIN[family](features[channel, pixel], group.days)
+            features[row : row + len(found), pixel] = found
+        row += FAMILIES[family].rows(n_dates)
     return features, validity
 
 

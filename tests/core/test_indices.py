@@ -7,8 +7,9 @@ from typing import get_args
 
 import pytest
 
-from oso_pipeline.config.model import BandName, IndexName
-from oso_pipeline.core.indices import INDICES, Index, lacking
+from oso_pipeline.config.features import Features
+from oso_pipeline.config.model import BandName
+from oso_pipeline.core.indices import INDICES, Index, index_named, lacking
 from oso_pipeline.core.sensors import SENSORS, SENTINEL2, Band, Sensor, sensor_of
 from oso_pipeline.timeseries.kernels.chunks import INDEX_NUMBERS, index_plan
 from oso_pipeline.timeseries.plain_numpy import index_value
@@ -27,7 +28,7 @@ def test_bands_have_names_of_their_own_and_a_place_in_the_spectrum() -> None:
 
 
 def test_configuration_and_kernels_know_the_indices_and_bands_of_the_tables() -> None:
-    assert get_args(IndexName) == tuple(INDICES) == tuple(INDEX_NUMBERS)
+    assert Features().indices == tuple(INDICES) == tuple(INDEX_NUMBERS)
     assert get_args(BandName) == SENTINEL2.names
 
 
@@ -42,12 +43,12 @@ def test_a_formula_says_what_is_computed(index: Index, values: tuple[int, int, i
 
 
 def test_what_an_index_lacks_is_named() -> None:
-    assert lacking("NDWI", ("B4", "B8"), SENTINEL2) == ("B11",)
-    assert lacking("brightness", (), SENTINEL2) == ()
+    assert lacking(INDICES["NDWI"], ("B4", "B8"), SENTINEL2) == ("B11",)
+    assert lacking(INDICES["brightness"], (), SENTINEL2) == ()
     with pytest.raises(ValueError, match="unknown index 'EVI', known are NDVI, NDWI"):
-        lacking("EVI", ("B4",), SENTINEL2)
+        index_named("EVI")
     with pytest.raises(ValueError, match="NDWI cannot be computed: redonly has no band swir16"):
-        lacking("NDWI", RED_ONLY.names, RED_ONLY)
+        lacking(INDICES["NDWI"], RED_ONLY.names, RED_ONLY)
     with pytest.raises(ValueError, match="NDVI needs B4 among the bands"):
         index_plan(("NDVI",), ("B8",), SENTINEL2)
 

@@ -15,6 +15,7 @@ from support.learning_tools import LAYOUT, small_forest, small_model
 
 from oso_pipeline.core.commit import digest
 from oso_pipeline.core.errors import ExitCode, InputDataError
+from oso_pipeline.core.indices import Index
 from oso_pipeline.learning.model_file import cached_model, load_model, save_model
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
@@ -185,6 +186,25 @@ def test_row_53_other_features_are_refused_with_the_difference() -> None:
         assert "model.json" in str(caught.value)
     assert "-B4_20180131" in str(caught.value)
     assert "+B4_20180205" in str(caught.value)
+
+
+def test_another_definition_of_an_index_is_refused_though_its_name_is_the_same(
+    tmp_path: Path,
+) -> None:
+    def layout(formula: str, scale: int = 1000) -> FeatureLayout:
+        index = Index.defined("own", formula, scale)
+        group = LAYOUT.series
+        return FeatureLayout.optical(group.bands, group.dates, ("own",), (), (index,))
+
+    model = replace(small_model(), layout=layout("nir / red"))
+    model.refuse_layout(layout("B8 / (red)"))
+    for other in (layout("nir - red"), layout("nir / red", 100)):
+        with pytest.raises(InputDataError, match=r"E-MODEL-FEATURES") as caught:
+            model.refuse_layout(other, Path("model.json"))
+        assert "-own = nir / red, x 1000" in str(caught.value)
+        assert f"+{other.series.index('own').definition}" in str(caught.value)
+    save_model(tmp_path, model)
+    assert load_model(tmp_path).layout == model.layout
 
 
 def test_row_53_long_differences_are_cut() -> None:

@@ -7,15 +7,17 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from oso_pipeline.core.families import FAMILIES, PERCENTILES
 from oso_pipeline.timeseries.derived_plain import PLAIN
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.feature_variables import variables_of
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.kernels.derived import derived_plan
 from oso_pipeline.timeseries.series import BlockSeries
+from oso_pipeline.timeseries.temporal_statistics import statistics
 
 DATES = tuple(date(2018, 1, 1) + timedelta(days=10 * n) for n in range(37))
-LAYOUT = FeatureLayout.optical(("B4", "B8"), DATES, ("NDVI",), ("relative", "harmonics"))
+LAYOUT = FeatureLayout.optical(("B4", "B8"), DATES, ("NDVI",), tuple(FAMILIES))
 
 
 def computed(values: np.ndarray, layout: FeatureLayout = LAYOUT) -> dict[str, np.ndarray]:
@@ -59,6 +61,28 @@ def test_harmonics_are_those_of_the_fourier_transform(
         assert np.abs(sine + 1000 * np.sin(np.angle(wave))).max() <= 0.52
 
 
+@pytest.mark.parametrize("channel", ["B4", "B8", "NDVI"])
+def test_statistics_are_those_of_the_series(found: dict[str, np.ndarray], channel: str) -> None:
+    series, days = found[channel], LAYOUT.series.days
+    names = [*(f"p{n}" for n in PERCENTILES), "amplitude"]
+    for name, expected in statistics(series, days, names).items():
+        off = np.abs(found[f"statistics_{channel}_{name}"][0].astype(int) - expected)
+        assert off.max() <= 1, name  # in float32 here, in float64 there
+        assert (off > 0).mean() < 0.02, name
+    for name, place in (("maximumday", series.argmax(axis=0)), ("minimumday", series.argmin(0))):
+        expected = days[place] - days[0]
+        np.testing.assert_array_equal(found[f"statistics_{channel}_{name}"][0], expected)
+
+
+def test_an_amplitude_beyond_int16_ends_there() -> None:
+    values = np.array([[[-32_768]], [[32_767]], [[0]]], np.int16)
+    layout = FeatureLayout.optical(("B4",), DATES[:3], (), ("statistics",))
+    found = computed(values, layout)
+    assert found["statistics_B4_amplitude"].item() == 32_767
+    assert found["statistics_B4_maximumday"].item() == 10
+    assert found["statistics_B4_p50"].item() == 0
+
+
 def test_level_and_stretch_of_a_series_leave_relative_as_it_is() -> None:
     rng = np.random.default_rng(1)
     one = rng.integers(0, 1000, (37, 1, 200)).astype(np.int16)
@@ -77,13 +101,14 @@ def test_a_constant_series_has_no_course(value: int) -> None:
 
 
 def test_one_date_has_derived_features_too() -> None:
-    layout = FeatureLayout.optical(("B4",), DATES[:1], (), ("relative", "harmonics"))
+    layout = FeatureLayout.optical(("B4",), DATES[:1], (), tuple(FAMILIES))
     found = computed(np.array([[[300]]], np.int16), layout)
     assert (found["relative_B4"].item(), found["harmonics_B4_mean"].item()) == (0, 300)
+    assert (found["statistics_B4_p25"].item(), found["statistics_B4_maximumday"].item()) == (300, 0)
 
 
 def test_what_the_kernels_cannot_compute_is_refused() -> None:
-    with pytest.raises(ValueError, match="the kernels compute relative, harmonics, not wavelets"):
+    with pytest.raises(ValueError, match=r"the kernels compute relative, .*, not wavelets"):
         derived_plan(("wavelets",), LAYOUT.series.days)
     with pytest.raises(ValueError, match="at most 1000 dates"):
         derived_plan(("relative",), np.arange(1001, dtype=np.int32))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oso_pipeline import __version__
-from oso_pipeline.core.indices import INDICES
 from oso_pipeline.core.nomenclature import Nomenclature
 from oso_pipeline.core.sides import TRAIN, VALIDATION
 from oso_pipeline.reference.split.variants import map_variant, split_columns
@@ -45,6 +44,7 @@ def metadata_of(
     config, group = run.config, FeatureLayout.of(run.config).series
     years = sorted({config.season.start.year, config.season.end.year})
     known = run.nomenclature.by_code
+    formulas = {one.name: one.formula for one in group.defined}
     return {
         "format": FORMAT,
         "form": form,
@@ -57,10 +57,11 @@ def metadata_of(
         "files": dict(files),
         "bands": [*group.bands],
         "indices": [*group.indices] if form == "parquet" else [],
+        **({"expressions": formulas} if form == "parquet" and formulas else {}),
         "grid": [day.isoformat() for day in group.dates or ()],
         "scale": {
             **dict.fromkeys(group.bands, _BAND_SCALE),
-            **{name: 1 / INDICES[name].scale for name in group.indices if form == "parquet"},
+            **{name: 1 / group.index(name).scale for name in group.indices if form == "parquet"},
         },
         "nodata": NODATA,
         "group": "polygon_id",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from oso_pipeline.core.sensors import SENTINEL2
+
 
 @dataclass(frozen=True)
 class Place:
@@ -213,7 +215,7 @@ class PixelSeries:
     def main(self) -> VariableSeries:
         """NDVI, else the first index, else the first band."""
         by_name = {one.name: one for one in self.variables}
-        indices = [one for one in self.variables if not one.name.startswith("B")]
+        indices = [one for one in self.variables if one.name not in SENTINEL2.names]
         return by_name.get("NDVI") or [*indices, *self.variables][0]
 
 

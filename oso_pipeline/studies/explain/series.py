@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.core.indices import INDICES
 from oso_pipeline.studies.explain.learned import Moments
 from oso_pipeline.studies.explain.parts import ClassSeries, Label, PixelSeries, VariableSeries
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -43,7 +42,7 @@ def pixel_series(
     observed: dict[str, tuple[int, ...]] = {}
     if seen:
         # At a clear date the filled series is the observation.
-        days = FeatureLayout.optical(group.bands, seen, group.indices)
+        days = layout.on(seen)
         observed = _by_variable(days, block_features(series, days, pixel)[0][:, 0])
     filled = _by_variable(layout, block_features(series, layout, pixel)[0][:, 0])
     places = {name: number for number, name in enumerate(layout.names)}
@@ -59,7 +58,7 @@ def pixel_series(
             )
             for label, one in classes.items()
         )
-        scale = 1 / INDICES[name].scale if name in INDICES else BAND_SCALE
+        scale = BAND_SCALE if name in group.bands else 1 / group.index(name).scale
         variables.append(VariableSeries(name, scale, observed.get(name, ()), filled[name], means))
     return PixelSeries(dates, seen, tuple(variables))
 

@@ -76,7 +76,8 @@ class FeatureSet:
         channels = self._channels(group)
         bands = tuple(name for name in channels if name in group.bands)
         indices = tuple(name for name in channels if name in group.indices)
-        if any(lacking(name, bands, sensor_of(group.sensor)) for name in indices):
+        sensor = sensor_of(group.sensor)
+        if any(lacking(group.index(name), bands, sensor) for name in indices):
             bands, indices = channels, ()  # without its bands an index is a series like any other
         kept = group.derived if ALL in self.parts else ()
         derived = tuple(name for name in FAMILIES if name in (*kept, *self.parts))

@@ -16,12 +16,15 @@ from oso_pipeline.adaptation import AdaptationRecord
 from oso_pipeline.adaptation.methods import counts_of
 from oso_pipeline.config.learning import OF_NO_LEARNER
 from oso_pipeline.core.dates import DateGrid
+from oso_pipeline.core.indices import Index
 from oso_pipeline.learners.protocol import Classifier, TrainingData
 from oso_pipeline.learners.registry import late_settings, learner_of
 from oso_pipeline.studies.series.adapted import adapted_classifier, target_of
 from oso_pipeline.studies.series.faults import listed, refuse
+from oso_pipeline.studies.series.features import indices_of
 from oso_pipeline.studies.series.inputs import series_of, settings_of, space_of
 from oso_pipeline.studies.series.labels import Legend, class_labels, group_names, numbered
+from oso_pipeline.timeseries.feature_layout import FeatureLayout
 
 if TYPE_CHECKING:
     from oso_pipeline.config.model import Config
@@ -52,7 +55,8 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
         another year are brought to the same days of the season. None: the dates of the table
         that trains.
     indices
-        Indices to add: ``NDVI``, ``NDWI``, ``brightness``.
+        Indices to add: ``NDVI``, ``NDWI``, ``brightness``, names of the catalogue, or indices of
+        your own, ``Index.defined("DVI", "nir - red", 10_000)``.
     derived
         Families of derived features to add: ``relative``, ``harmonics``.
     scale
@@ -112,7 +116,7 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
         bands: Sequence[str] | None = None,
         dates: Sequence[Any] | None = None,
         grid: DateGrid | None = None,
-        indices: Sequence[str] = (),
+        indices: Sequence[str | Index] = (),
         derived: Sequence[str] = (),
         scale: float | None = None,
         learning: Mapping[str, Any] | None = None,
@@ -146,7 +150,7 @@ class SeriesClassifier(ClassifierMixin, BaseEstimator):
         known: dict[str, Any] = {
             "bands": config.imagery.bands,
             "grid": config.season.grid,
-            "indices": config.features.indices,
+            "indices": indices_of(FeatureLayout.of(config).series),
             "derived": config.features.derived,
             "scale": 1,
             "learning": learning.model_dump(exclude=set(OF_NO_LEARNER)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
@@ -12,9 +13,11 @@ import numpy.typing as npt
 from oso_pipeline.config.seasons import moved
 from oso_pipeline.core.dates import DateGrid
 from oso_pipeline.core.families import FAMILIES
+from oso_pipeline.core.index_catalogue import catalogue_index, catalogue_names
+from oso_pipeline.core.indices import INDICES, Index
 from oso_pipeline.studies.series.faults import listed, refuse, refuse_name
 from oso_pipeline.studies.series.series import Array, Series, column_name, date_of
-from oso_pipeline.timeseries.feature_layout import FeatureLayout
+from oso_pipeline.timeseries.feature_layout import FeatureGroup, FeatureLayout
 from oso_pipeline.timeseries.features import block_features
 from oso_pipeline.timeseries.series import BlockSeries
 
@@ -27,10 +30,30 @@ _ROWS_AT_ONCE = 1 << 16
 
 @dataclass(frozen=True)
 class Computed:
-    """What is computed from the bands: names of indices, and of families of derived features."""
+    """What is computed from the bands: indices, and families of derived features, by name.
+
+    Those of the indices that are defined by a formula stand in `defined` as well.
+    """
 
     indices: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
+    defined: tuple[Index, ...] = ()
+
+    @classmethod
+    def of(cls, indices: Sequence[str | Index], derived: Sequence[str]) -> Computed:
+        """Return what is wanted by name, of the chain or the catalogue, or by definition."""
+        defined = [
+            catalogue_index(one) if isinstance(one, str) else one
+            for one in indices
+            if isinstance(one, Index) or (one not in INDICES and one in catalogue_names())
+        ]
+        names = [one.name if isinstance(one, Index) else one for one in indices]
+        return cls(tuple(names), tuple(derived), tuple(defined))
+
+
+def indices_of(group: FeatureGroup) -> tuple[str | Index, ...]:
+    """Return the indices of a group as :meth:`Computed.of` takes them: by name, or as defined."""
+    return tuple(name if name in INDICES else group.index(name) for name in group.indices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +179,9 @@ class FeatureSpace:
             )
         days = tuple(date_of(day) for day in series.days) if grid is None else grid.dates
         try:
-            layout = FeatureLayout.optical(series.bands, days, wanted.indices, wanted.derived)
+            layout = FeatureLayout.optical(
+                series.bands, days, wanted.indices, wanted.derived, wanted.defined
+            )
         except ValueError as error:
             refuse_name(
                 "E-SERIES-BANDS",
@@ -238,7 +263,7 @@ class FeatureSpace:
             return self.layout
         dates = in_season(group.dates or (), series.days)
         _refuse_other_season(dates, series.days)
-        return FeatureLayout.optical(group.bands, dates, group.indices, group.derived)
+        return self.layout.on(dates)
 
 
 def in_season(dates: tuple[date, ...], days: npt.NDArray[np.int32]) -> tuple[date, ...]:

@@ -137,7 +137,8 @@ def space_of(model: SeriesClassifier, series: Series) -> FeatureSpace:
 
 def wanted_of(model: SeriesClassifier) -> Computed:
     """Return what a classifier computes from the bands."""
-    return Computed(names_of(model.indices) or (), names_of(model.derived) or ())
+    indices = (model.indices,) if isinstance(model.indices, str) else model.indices or ()
+    return Computed.of(indices, names_of(model.derived) or ())
 
 
 def names_of(names: str | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -183,7 +184,7 @@ def _of_named_columns(model: SeriesClassifier, X: pd.DataFrame, trains: bool) ->
     bands = names_of(model.bands)
     if bands is None and not trains and hasattr(model, "space_"):
         bands = model.space_.layout.series.bands
-    series = series_of_frame(X, bands, names_of(model.indices) or ())
+    series = series_of_frame(X, bands, wanted_of(model).indices)
     if trains:
         model.n_features_in_ = len(series.days) * len(series.bands)
         model.feature_names_in_ = np.array([*map(str, X.columns)], object)

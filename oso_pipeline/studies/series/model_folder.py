@@ -23,7 +23,7 @@ from oso_pipeline.learning.model_file import load_model as load_model_file
 from oso_pipeline.learning.model_file import save_model as save_model_file
 from oso_pipeline.studies.series.classifier import SeriesClassifier
 from oso_pipeline.studies.series.faults import listed, refuse, refuse_name
-from oso_pipeline.studies.series.features import BandScale, FeatureSpace
+from oso_pipeline.studies.series.features import BandScale, FeatureSpace, indices_of
 from oso_pipeline.studies.series.given_forest import VARIANT, model_of_forest, refuse_model
 from oso_pipeline.studies.series.inputs import settings_of
 from oso_pipeline.studies.series.labels import Legend
@@ -145,7 +145,7 @@ def load_model(
     made = SeriesClassifier(
         bands=group.bands,
         grid=model.grid,
-        indices=group.indices,
+        indices=indices_of(group),
         derived=group.derived,
         scale=scale,
         learning={"kind": kind, **model.parameters, **(learning or {})},

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.core.indices import INDICES, lacking
+from oso_pipeline.core.indices import Index, index_named, lacking
 from oso_pipeline.core.kernels import kernel
-from oso_pipeline.core.sensors import Sensor
+from oso_pipeline.core.sensors import SENTINEL2, Sensor
 from oso_pipeline.timeseries.kernels.derived import Derived, derived_chunk, derived_plan
 from oso_pipeline.timeseries.kernels.interpolate import fill, weigh
 from oso_pipeline.timeseries.kernels.load import gather_band, gather_masks, side_by_side
+from oso_pipeline.timeseries.kernels.programs import new_registers, run_program
 from oso_pipeline.timeseries.kernels.rows import CHUNK, aligned, aligned_empty, chunk_row
 from oso_pipeline.timeseries.kernels.simd import (
     WIDTH,
@@ -28,6 +29,7 @@ from oso_pipeline.timeseries.kernels.simd import (
     store,
     store_past_caches,
 )
+from oso_pipeline.timeseries.kernels.steps import Programs, programs_of
 
 NODATA = -10_000
 """Every feature of a pixel without a clear date."""
@@ -35,11 +37,13 @@ NODATA = -10_000
 _CACHED_BYTES = 2**25
 """Size beyond which no cache keeps the features: they are written straight to memory."""
 
-NDVI, NDWI, BRIGHTNESS = 0, 1, 2
-"""Numbers of the indices."""
+NDVI, NDWI, BRIGHTNESS, FIRST_FORMULA = 0, 1, 2, 3
+"""Numbers of the indices; those that are defined by formulas come last."""
 
 INDEX_NUMBERS = {"NDVI": NDVI, "NDWI": NDWI, "brightness": BRIGHTNESS}
-"""Indices that the kernels compute, by the name in `core.indices`."""
+"""Indices that the kernels compute without a formula, by the name in `core.indices`."""
+
+_NO_PROGRAMS = programs_of((), (), SENTINEL2)
 
 
 class IndexPlan(NamedTuple):
@@ -51,12 +55,15 @@ class IndexPlan(NamedTuple):
         Numbers of the indices.
     red, nir, swir
         Which band is which; 0 where no index looks at it.
+    programs
+        The formulas of the other indices.
     """
 
     numbers: tuple[int, ...] = ()
     red: int = 0
     nir: int = 0
     swir: int = 0
+    programs: Programs = _NO_PROGRAMS
 
 
 class Source(NamedTuple):
@@ -83,6 +90,8 @@ class Recipe(NamedTuple):
         Numbers of the indices, int64.
     red, nir, swir
         Which band is which.
+    programs
+        The formulas of the other indices.
     derived
         Families of derived features.
     """
@@ -94,6 +103,7 @@ class Recipe(NamedTuple):
     red: int
     nir: int
     swir: int
+    programs: Programs
     derived: Derived
 
 
@@ -108,25 +118,42 @@ class Scratch(NamedTuple):
     weights: Any
     features: Any
     validity: Any
+    registers: Any
 
 
-def index_plan(indices: tuple[str, ...], bands: tuple[str, ...], sensor: Sensor) -> IndexPlan:
+def index_plan(
+    indices: tuple[str, ...],
+    bands: tuple[str, ...],
+    sensor: Sensor,
+    defined: tuple[Index, ...] = (),
+) -> IndexPlan:
     """Return how indices are computed from bands of a sensor, in the order of both.
+
+    Parameters
+    ----------
+    indices
+        Names of `core.indices.INDICES` or of `defined`.
+    bands, sensor
+        The bands that there are.
+    defined
+        Indices that are defined by a formula.
 
     Raises
     ------
     ValueError
-        If the kernels do not compute an index, or it needs a band that is not there.
+        If an index is not known, or it needs a band that is not there.
     """
     place: dict[str, int] = {}
+    formulas = [index_named(name, defined) for name in indices if name not in INDEX_NUMBERS]
     for name in indices:
-        if name not in INDEX_NUMBERS:
-            raise ValueError(f"the kernels compute {', '.join(INDEX_NUMBERS)}, not {name}")
-        if missing := lacking(name, bands, sensor):
+        index = index_named(name, defined)
+        if missing := lacking(index, bands, sensor):
             raise ValueError(f"{name} needs {', '.join(missing)} among the bands")
-        place |= {common: bands.index(sensor.named(common)) for common in INDICES[name].bands}
-    numbers = tuple(INDEX_NUMBERS[name] for name in indices)
-    return IndexPlan(numbers, *(place.get(common, 0) for common in ("red", "nir", "swir16")))
+        place |= {common: bands.index(sensor.named(common)) for common in index.bands}
+    known = INDEX_NUMBERS | {index.name: FIRST_FORMULA + n for n, index in enumerate(formulas)}
+    red, nir, swir = (place.get(common, 0) for common in ("red", "nir", "swir16"))
+    numbers = tuple(known[name] for name in indices)
+    return IndexPlan(numbers, red, nir, swir, programs_of(formulas, bands, sensor))
 
 
 def recipe(
@@ -200,6 +227,7 @@ def new_scratch(source, plan):  # type: ignore[no-untyped-def]
         aligned(4 * n_out * CHUNK).view(np.float32),
         aligned(2 * n_features * CHUNK).view(np.int16),
         aligned(2 * CHUNK).view(np.int16),
+        new_registers(plan.programs),
     )
 
 
@@ -249,17 +277,22 @@ def indices_chunk(plan, n_bands, scratch):  # type: ignore[no-untyped-def]
     Parameters
     ----------
     plan
-        Of it only the dates (how many), the indices, the places of their bands, and the families.
+        Of it only the dates (how many), the indices, the places of their bands, the formulas, and
+        the families.
     n_bands
         Number of bands.
     scratch
-        Of it only ``features``, with the bands written.
+        Of it only ``features``, with the bands written, and ``registers``.
     """
     n_out = len(plan.days_out)
     row = n_out * n_bands
     for code in plan.indices:
         for date in range(n_out):
-            _index(code, plan, date * n_bands, n_bands, row, scratch.features)
+            if code >= FIRST_FORMULA:
+                number = code - FIRST_FORMULA
+                run_program(plan.programs, number, date * n_bands, row, scratch)
+            else:
+                _index(code, plan, date * n_bands, n_bands, row, scratch.features)
             row += 1
     return derived_chunk(plan, n_bands, row, scratch.features)
 

@@ -17,11 +17,12 @@ from oso_pipeline.core.families import FAMILIES
 from oso_pipeline.core.kernels import kernel
 from oso_pipeline.timeseries.kernels.harmonics import harmonics, weights
 from oso_pipeline.timeseries.kernels.relative import relative
+from oso_pipeline.timeseries.kernels.statistics import statistics, table_of
 
 Prepare = Callable[[npt.NDArray[np.int32]], npt.NDArray[np.float32]]
 """From the days of the grid to numbers that a family multiplies by."""
 
-RELATIVE, HARMONICS = 0, 1
+RELATIVE, HARMONICS, STATISTICS = 0, 1, 2
 """Numbers of the families."""
 
 
@@ -32,6 +33,7 @@ def _nothing(days: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
 _FAMILIES: dict[str, tuple[int, Prepare]] = {
     "relative": (RELATIVE, _nothing),
     "harmonics": (HARMONICS, weights),
+    "statistics": (STATISTICS, table_of),
 }
 
 MOST_DATES = 1000
@@ -116,4 +118,6 @@ def derived_chunk(plan, n_bands, row, features):  # type: ignore[no-untyped-def]
                 row = relative(channel, row, features)
             elif family == HARMONICS:
                 row = harmonics(channel, table, row, features)
+            elif family == STATISTICS:
+                row = statistics(channel, table, row, features)
     return row

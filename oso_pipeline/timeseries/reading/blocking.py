@@ -13,6 +13,7 @@ from oso_pipeline.core.errors import ConfigError
 from oso_pipeline.core.ownership import Ownership
 from oso_pipeline.imagery.stage import tile_layout
 from oso_pipeline.tasks.task import Cost, tile_of
+from oso_pipeline.timeseries.feature_cost import feature_seconds
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
 from oso_pipeline.timeseries.reading.memory import SHARE_OF_MEMORY, WorkerMemory
 
@@ -125,7 +126,8 @@ def block_cost(block: Block, memory: WorkerMemory) -> Cost:
     """Return what reading a block and computing its features takes."""
     per_product = len(memory.layout.series.bands) * _BYTES_PER_BAND_PIXEL + _BYTES_OF_MASKS
     read = int(block.pixels * memory.n_products * per_product)
-    seconds = read * _SECONDS_PER_BYTE + block.pixels * _SECONDS_PER_PIXEL
+    per_pixel = _SECONDS_PER_PIXEL + feature_seconds(memory.layout)
+    seconds = read * _SECONDS_PER_BYTE + block.pixels * per_pixel
     decoding = read * _SECONDS_PER_BYTE
     needed = memory.needed(block.pixels)
     return Cost(block.pixels, read, needed, seconds, decode_seconds=decoding)
