@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import oso_pipeline as oso
 from oso_pipeline.adaptation import AdaptationOptions, AdaptedForestClassifier, SeriesSpace
 from oso_pipeline.core.errors import OsoError
+from oso_pipeline.core.indices import Index
 from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.learners.protocol import BlockPixels
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
@@ -308,8 +309,13 @@ def test_unknown_bands_and_indices_are_refused(table: pd.DataFrame) -> None:
         classifier(bands=("B4", "B13")).fit(table, table["crop"])
     with refused(KeyError, "E-SERIES-BANDS", "NDVI needs B8 among the bands"):
         classifier(bands=("B4", "B11")).fit(table, table["crop"])
-    with refused(KeyError, "E-SERIES-BANDS", "unknown index 'EVI'"):
+    with refused(KeyError, "E-SERIES-BANDS", "unknown index 'EVI9'"):
+        classifier(indices=("EVI9",)).fit(table, table["crop"])
+    with refused(KeyError, "E-SERIES-BANDS", "EVI needs B2 among the bands"):
         classifier(indices=("EVI",)).fit(table, table["crop"])
+    own = Index.defined("own", "red / blue")
+    with refused(KeyError, "E-SERIES-BANDS", "own needs B2 among the bands"):
+        classifier(indices=("NDVI", own)).fit(table, table["crop"])
     made = classifier().fit(table, table["crop"])
     with refused(KeyError, "E-SERIES-BANDS", "B11 are not in the table"):
         made.predict(table[[name for name in table if not name.startswith("B11")]])
