@@ -13,6 +13,8 @@ from oso_pipeline.learners.forest.forest import Forest
 from oso_pipeline.learners.forest.histogram_tree import TreeLimits
 from oso_pipeline.learners.forest.settings import ForestSettings
 
+AUTO = {"splitter": "auto", "min_samples_leaf": "auto"}
+
 
 def extra(**others: object) -> ForestSettings:
     return ForestSettings(splitter="extra", **{"n_trees": 10, "min_samples_leaf": 1, **others})
@@ -37,8 +39,10 @@ def test_every_tree_sees_all_pixels_unless_they_have_weights() -> None:
     perfect = fit_forest(features, codes, extra(max_depth=60), seed=1)
     assert share_right(perfect, features, codes).all()
     weights = np.where(codes == 1, 0.0, 1.0)
-    assert bagging_of(extra(), None) is None
-    drawn = fit_bagged_forest(features, codes, extra(), 0, bagging=bagging_of(extra(), weights))
+    assert bagging_of(codes, extra(), None) is None
+    drawn = fit_bagged_forest(
+        features, codes, extra(), 0, bagging=bagging_of(codes, extra(), weights)
+    )
     assert not (drawn.forest.leaf_class == 0).any()
     bagged = fit_bagged_forest(features, codes, extra(), 0)
     assert 0.5 < bagged.seen(0).mean() < 0.75
@@ -76,3 +80,37 @@ def test_as_accurate_and_as_large_as_scikit_learn(name: str, leaf: int) -> None:
     assert difference.mean() - 1.895 * spread > -0.01
     assert difference.mean() + 1.895 * spread > -0.001
     assert abs(found[:, 0].mean() - 1) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("asked", "smallest", "alike", "expected"),
+    [
+        ({}, 499, True, ("extra", 1)),
+        ({}, 500, True, ("best", 5)),
+        ({}, 20, False, ("best", 1)),  # weights, or trees that have not seen a sample
+        ({"splitter": "best"}, 20, True, ("best", 1)),
+        ({"splitter": "extra"}, 9000, True, ("extra", 1)),
+        ({"splitter": "extra", "min_samples_leaf": 5}, 20, True, ("extra", 5)),
+        ({"min_samples_leaf": 25}, 20, True, ("best", 25)),
+    ],
+)
+def test_few_samples_of_a_class_get_random_splits_and_small_leaves(
+    asked: dict[str, object], smallest: int, alike: bool, expected: tuple[str, int]
+) -> None:
+    assert ForestSettings(**{**AUTO, **asked}).grown(smallest, alike) == expected
+
+
+def test_the_rarest_class_decides_how_a_forest_is_grown() -> None:
+    features, codes = drawn_by_classes(1300, 6, 2, 0)
+    auto = ForestSettings(n_trees=3, **AUTO)
+    for rows, named in (
+        (slice(None), ForestSettings(n_trees=3, splitter="best", min_samples_leaf=5)),
+        (slice(600), ForestSettings(n_trees=3, splitter="extra", min_samples_leaf=1)),
+    ):
+        found, same = (fit_forest(features[rows], codes[rows], one, 1) for one in (auto, named))
+        np.testing.assert_array_equal(found.threshold, same.threshold)
+
+
+def test_keys_of_best_splits_stay() -> None:
+    assert "splitter" not in ForestSettings(splitter="best").model_dump(mode="json")
+    assert ForestSettings(splitter="auto").model_dump(mode="json")["splitter"] == "auto"

@@ -57,13 +57,21 @@ def fit_forest(
     ValueError
         If types or shapes do not fit, or there is no pixel.
     """
-    bagging = bagging_of(settings, None)
+    bagging = bagging_of(codes, settings, None)
     return fit_bagged_forest(features, codes, settings, seed, threads, bagging).forest
 
 
-def bagging_of(settings: ForestSettings, weights: npt.NDArray[np.float64] | None) -> Bagging | None:
-    """Return how pixels are drawn: not at all for random splits, unless weights differ."""
-    return None if settings.splitter == "extra" and weights is None else Bagging(weights)
+def bagging_of(
+    codes: npt.NDArray[np.int32], settings: ForestSettings, weights: npt.NDArray[np.float64] | None
+) -> Bagging | None:
+    """Return how pixels are drawn: not at all for random splits, unless they have weights."""
+    if weights is None and settings.grown(_smallest(codes), alike=True).splitter == "extra":
+        return None
+    return Bagging(weights)
+
+
+def _smallest(codes: npt.NDArray[np.int32]) -> int:
+    return int(np.unique(codes, return_counts=True)[1].min(initial=len(codes)))
 
 
 def fit_bagged_forest(
@@ -92,7 +100,9 @@ def fit_bagged_forest(
     require_length("codes", codes, len(features))
     if features.size == 0:
         raise ValueError("there is nothing to learn from: no pixel or no feature")
-    return _ENGINES[settings.engine](features, codes, settings, seed, threads, bagging)
+    splitter, leaf = settings.grown(_smallest(codes), alike=bagging is None)
+    chosen = settings.model_copy(update={"splitter": splitter, "min_samples_leaf": leaf})
+    return _ENGINES[settings.engine](features, codes, chosen, seed, threads, bagging)
 
 
 def _fit_sklearn(

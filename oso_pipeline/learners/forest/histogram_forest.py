@@ -49,7 +49,8 @@ def fit_histogram_forest(
     ``min_samples_leaf`` counts distinct pixels, however often they were drawn, and a feature
     that is constant in a node counts as tried unless all tried ones are.
 
-    Parameters are those of :func:`~oso_pipeline.learners.forest.engines.fit_forest`.
+    Parameters are those of :func:`~oso_pipeline.learners.forest.engines.fit_bagged_forest`; splits
+    and leaf are chosen.
 
     Raises
     ------
@@ -63,7 +64,7 @@ def fit_histogram_forest(
     binned = bin_features(features)
     limits = TreeLimits(
         settings.max_depth,
-        settings.min_samples_leaf,
+        int(settings.min_samples_leaf),
         features_tried(settings.max_features, n_features),
         settings.splitter == "extra",
     )

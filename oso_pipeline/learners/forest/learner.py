@@ -7,7 +7,7 @@ from math import log2
 
 from oso_pipeline.learners.forest.classifier import ForestClassifier
 from oso_pipeline.learners.forest.engines import SOFTWARE, bagging_of, fit_bagged_forest
-from oso_pipeline.learners.forest.settings import ForestSettings
+from oso_pipeline.learners.forest.settings import FEW_SAMPLES, LEAF_OF_MANY, ForestSettings
 from oso_pipeline.learners.protocol import Extent, Need, TrainingData
 
 _SECONDS_PER_VALUE_AND_TREE = {"histogram": 6e-9, "sklearn": 6e-8}
@@ -19,6 +19,8 @@ _BYTES_PER_VALUE = {"histogram": 6, "sklearn": 8}
 
 _PIXELS_PER_NODE, _BYTES_PER_NODE = 100, 19
 """Training pixels for each node of a tree, and its size in the model file, as measured."""
+_NODES_BY_LEAF, _NODES_OF_EXTRA = 0.7, 2.5
+"""Nodes grow with this power where leaves get smaller, and with random splits, as measured."""
 _LOADED_BYTES_PER_NODE = 45
 """Of the arrays, of the compiled nodes and entries, and of both once more while they are joined."""
 
@@ -40,14 +42,15 @@ class ForestLearner:
 
         With random splits and no weights, every tree sees all pixels.
         """
-        bagging = bagging_of(settings, data.weights)
+        bagging = bagging_of(data.codes, settings, data.weights)
         bagged = fit_bagged_forest(data.features, data.codes, settings, seed, threads, bagging)
         return ForestClassifier(bagged.forest, settings.vote)
 
     def training_need(self, extent: Extent, settings: ForestSettings) -> Need:
         """Return what growing the trees takes."""
         # A node of fewer pixels than two leaves is not split; few trees are balanced.
-        balanced = log2(max(2.0, extent.pixels / settings.min_samples_leaf))
+        leaf = settings.grown(FEW_SAMPLES, alike=True).leaf
+        balanced = log2(max(2.0, extent.pixels / leaf))
         tried = extent.features**0.5 * min(settings.max_depth, balanced + _UNBALANCED_LEVELS)
         return Need(
             seconds=extent.pixels
@@ -61,7 +64,9 @@ class ForestLearner:
     def classifying_need(self, extent: Extent, settings: ForestSettings) -> Need:
         """Return what walking the trees takes."""
         return Need(
-            seconds=settings.n_trees * _SECONDS_PER_PIXEL_AND_TREE[settings.vote],
+            seconds=settings.n_trees
+            * _SECONDS_PER_PIXEL_AND_TREE[settings.vote]
+            * _growth(settings) ** 0.5,
             fixed_bytes=_nodes(extent, settings) * _LOADED_BYTES_PER_NODE,
         )
 
@@ -75,4 +80,12 @@ LEARNER = ForestLearner()
 
 
 def _nodes(extent: Extent, settings: ForestSettings) -> int:
-    return settings.n_trees * extent.pixels // _PIXELS_PER_NODE
+    nodes = settings.n_trees * extent.pixels // _PIXELS_PER_NODE
+    return int(nodes * _growth(settings))
+
+
+def _growth(settings: ForestSettings) -> float:
+    """Return how many times more nodes than with the best splits and 5 samples in a leaf."""
+    grown = settings.grown(FEW_SAMPLES, alike=True)
+    smaller = max(1.0, LEAF_OF_MANY / grown.leaf) ** _NODES_BY_LEAF
+    return smaller * (_NODES_OF_EXTRA if grown.splitter == "extra" else 1.0)
