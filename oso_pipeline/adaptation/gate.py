@@ -19,6 +19,8 @@ from oso_pipeline.adaptation.options import AdaptationOptions
 Gate = Literal["auto", "always", "never"]
 
 _CLEAR, _WITHOUT_LABELS = 2, 1.5
+_MUCH = 0.04
+"""Errors that a shift adds and that count whatever their share: adaptation costs up to 0.03."""
 _LEAST_ERROR = 0.02
 """A forest that errs less has nothing to gain."""
 
@@ -93,10 +95,19 @@ class Placebo:
 
         Errors of less than 2 % count as 2 %: a share of nearly none says nothing.
         """
-        error, moved = self.error, self.error_moved
-        if self.crop_error is not None and self.crop_error_moved is not None:
-            error, moved = self.crop_error, self.crop_error_moved
-        return (moved - error) / max(error, _LEAST_ERROR)
+        return self.error_added / max(self._errors[0], _LEAST_ERROR)
+
+    @property
+    def error_added(self) -> float:
+        """Share of crops that the shift makes the forest get wrong; of all without crops."""
+        error, moved = self._errors
+        return moved - error
+
+    @property
+    def _errors(self) -> tuple[float, float]:
+        if self.crop_error is None or self.crop_error_moved is None:
+            return self.error, self.error_moved
+        return self.crop_error, self.crop_error_moved
 
     def is_surer(self, confidence_drop: float, level: float) -> bool:
         """Return whether the forest is surer of a target than chance allows."""
@@ -201,7 +212,7 @@ class GateStatistics:
             f"{self._season}, which changes the errors of the past years' forest in crops by "
             f"{100 * growth:+.0f} %"
         )
-        if growth >= least:
+        if growth >= least or placebo.error_added >= least_growth(_MUCH, self.has_labels):
             return True, cost
         return False, f"{cost}, less than the {100 * least:+.0f} % from which adaptation pays"
 

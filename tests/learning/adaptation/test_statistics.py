@@ -193,6 +193,12 @@ def test_a_shift_must_cost_the_crops() -> None:
     assert "+5 %, less than the +20 %" in reason
 
 
+def test_errors_of_four_points_count_whatever_their_share() -> None:
+    for moved, opens in ((0.379, False), (0.381, True)):
+        seen = GateStatistics(9.4, 0.18, 0.14, 30, usual(0.34, moved))
+        assert seen.decision(AdaptationOptions())[0] is opens
+
+
 def test_a_forest_that_is_right_and_sure_is_left_alone() -> None:
     assert not GateStatistics(0, 1.0, 0.0, 30, usual(0.004)).decision(AdaptationOptions())[0]
     assert GateStatistics(0, 1.0, 0.02, 30, usual(0.004)).decision(AdaptationOptions())[0]
