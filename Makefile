@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # Tests start hundreds of processes, and each would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: coverage fault-table fuzz soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-scale bench-retrieval bench-adaptation adaptation-report rehearsal
+.PHONY: coverage fault-table fuzz soak demo test slow test-hpc lint schema clean bench bench-quick bench-full-tile bench-reference bench-scale bench-retrieval bench-adaptation adaptation-report accuracy-report rehearsal
 
 demo: $(VENV)/.installed  ## install, simulate a small world and map it
 	$(BIN)/oso demo demo
@@ -77,6 +77,11 @@ fuzz: $(VENV)/.installed-test  ## damage inputs, configurations and runs for MIN
 
 adaptation-report: $(VENV)/.installed  ## measure adaptation on real pairs of years; writes the tables of docs/adaptation.md
 	$(BIN)/python -m bench.adaptation
+
+SEEDS ?= 3
+accuracy-report: $(VENV)/.installed  ## compare learners and peers on real data; writes the tables of docs/accuracy.md (installs torch and LightGBM)
+	$(INSTALL) -e '.[deep]'
+	$(BIN)/python -m bench.accuracy --seeds $(SEEDS)
 
 clean:  ## remove the environment and the demo
 	rm -rf $(VENV) demo soak bench/work

@@ -16,6 +16,7 @@ from scipy import sparse
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.studies.learners.samples import LabelledSamples
 from oso_pipeline.studies.learners.trial import Outcome, Repetition
+from oso_pipeline.validation.calibration import BINS, Forecasts, reliability
 from oso_pipeline.validation.confusion import scores
 
 Floats = npt.NDArray[np.float64]
@@ -23,10 +24,6 @@ Places = npt.NDArray[np.signedinteger]
 REPLICATES = 1000
 """Resamplings behind an interval."""
 LEVEL = 0.95
-BINS = 10
-"""Of equal width, of the confidence."""
-_WORLDS = 100
-"""Calibrated worlds behind the floor of the calibration error."""
 OVERALL, MACRO_F1, ECE, BRIER = "overall", "macro_f1", "ece", "brier"
 SCORES = (OVERALL, MACRO_F1, ECE, BRIER)
 _AT_ONCE = 100
@@ -201,23 +198,23 @@ def bin_of(confidence: Floats) -> npt.NDArray[np.intp]:
 
 
 def calibration_floor(samples: LabelledSamples, outcome: Outcome) -> float:
-    """Return the calibration error that chance alone gives, the mean over calibrated worlds.
+    """Return the calibration error that chance alone gives, the mean over seeds.
 
-    In such a world a sample is right with its confidence as probability. The samples of a polygon
-    are right and wrong together: one draw decides for all of it, as strong a dependence as
-    there can be.
+    As of :func:`~oso_pipeline.validation.calibration.reliability`.
     """
-    found = []
-    for number, one in enumerate(outcome.repetitions):
-        rng = np.random.default_rng(derived_seed(number, "calibration floor", samples.name))
-        _, place = np.unique(samples.polygons[one.rows], return_inverse=True)
-        bins = bin_of(one.confidence)
-        expected = np.bincount(bins, weights=one.confidence, minlength=BINS)
-        for _ in range(_WORLDS):
-            right = rng.random(place.max() + 1)[place] < one.confidence
-            seen = np.bincount(bins, weights=right, minlength=BINS)
-            found.append(np.abs(expected - seen).sum() / len(bins))
-    return float(np.mean(found))
+    codes = np.array(sorted(samples.classes))
+    floors = [
+        reliability(
+            Forecasts(
+                one.confidence,
+                codes[one.predicted] == samples.codes[one.rows],
+                samples.polygons[one.rows],
+            ),
+            seed,
+        )["floor"]
+        for seed, one in enumerate(outcome.repetitions)
+    ]
+    return float(np.mean(floors))
 
 
 def overall_by_part(

@@ -34,7 +34,7 @@ from oso_pipeline.studies.learners.splits import (
     refuse_few,
 )
 from oso_pipeline.studies.learners.table_reader import is_table, read_run, read_table
-from oso_pipeline.studies.learners.trial import entries_of
+from oso_pipeline.studies.learners.trial import Entry, entries_of
 from oso_pipeline.studies.opened_run import Run
 from oso_pipeline.studies.result_files import write_results
 
@@ -182,7 +182,21 @@ def compare(
     request: LearnerRequest,
     around: Surroundings | None = None,
 ) -> LearnerComparison:
-    """Return the comparison of methods on samples; the first is the baseline.
+    """Return the comparison of methods, each on each set of features; the first is the baseline.
+
+    Errors are those of :func:`compare_entries`.
+    """
+    sets = tuple(FeatureSet(name) for name in dict.fromkeys(request.features))
+    return compare_entries(samples, entries_of(methods, sets), request, around)
+
+
+def compare_entries(
+    samples: LabelledSamples,
+    entries: Sequence[Entry],
+    request: LearnerRequest,
+    around: Surroundings | None = None,
+) -> LearnerComparison:
+    """Return the comparison of entries on samples; the first is the baseline.
 
     Classes with fewer polygons than folds take no part (``W-LEARNERS-RARE``).
 
@@ -195,8 +209,7 @@ def compare(
         out (``E-TABLE-COLUMN``, ``E-LEARNERS-SPLIT``).
     """
     around = around or Surroundings()
-    sets = tuple(FeatureSet(name) for name in dict.fromkeys(request.features))
-    check_sets(sets, samples)
+    check_sets([one.features for one in entries], samples)
     kept = _capped(samples, request.max_samples).with_polygons(request.folds)
     refuse_few(kept, request.folds, list(samples.classes.values()))
     problems = Problems()
@@ -207,20 +220,19 @@ def compare(
         )
     plans: list[Plan | None] = [folds_plan(kept, request.folds, request.seeds)]
     columns = list(dict.fromkeys(request.leave_out))
-    if not columns and any(one.has_place for one in sets):
+    if not columns and any(one.features.has_place for one in entries):
         columns = [QUADRANT]  # within a region coordinates promise more than they hold elsewhere
     plans += [column_plan(kept, column, request.seeds, problems) for column in columns]
     problems.raise_errors(InputDataError)
     for warning in problems.warnings:
         around.say(str(warning))
-    entries = entries_of(methods, sets)
     pairs = np.unique(np.stack([kept.codes, kept.polygons]), axis=1)
     return LearnerComparison(
         kept.name,
         kept.classes,
         {code: int((pairs[0] == code).sum()) for code in kept.classes},
         request.seeds,
-        max((getattr(one, "threads", 1) for one in methods), default=1),
+        max((getattr(one.method, "threads", 1) for one in entries), default=1),
         tuple(compared(kept, plan, entries, around.say) for plan in plans if plan is not None),
         tuple(str(warning) for warning in problems.warnings),
     )

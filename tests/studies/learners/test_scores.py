@@ -19,6 +19,7 @@ from oso_pipeline.studies.learners.scores import (
 )
 from oso_pipeline.studies.learners.trial import Outcome, Repetition
 from oso_pipeline.timeseries.feature_layout import FeatureLayout
+from oso_pipeline.validation.calibration import Forecasts, reliability
 
 N, CODES = 300, np.array([3, 5, 9])
 
@@ -98,14 +99,15 @@ def test_paired_intervals_resample_polygons(samples: LabelledSamples) -> None:
     assert (found.low, found.high) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.01)
 
 
-def test_the_floor_is_what_a_calibrated_learner_gets(samples: LabelledSamples) -> None:
-    rng, errors = np.random.default_rng(6), []
-    confidence = rng.uniform(0.4, 1, N)
-    truth = np.searchsorted(CODES, samples.codes)
-    one = Repetition(np.arange(N), truth, confidence, np.zeros(N))
-    bins = np.minimum((10 * confidence).astype(int), 9)
-    for _ in range(400):
-        off = confidence - (rng.random(60)[samples.polygons] < confidence)
-        errors.append(sum(abs(off[bins == number].sum()) for number in range(10)) / N)
-    floor = calibration_floor(samples, Outcome((one,), 0, 0))
-    assert floor == pytest.approx(np.mean(errors), abs=0.01)
+def test_the_floor_is_that_of_the_report(samples: LabelledSamples) -> None:
+    both = [predictions(samples, seed, 0.6)[0] for seed in (6, 7)]
+    expected = [
+        reliability(
+            Forecasts(one.confidence, CODES[one.predicted] == samples.codes, samples.polygons), seed
+        )
+        for seed, one in enumerate(both)
+    ]
+    floor = calibration_floor(samples, Outcome(tuple(both), 0, 0))
+    assert floor == pytest.approx(np.mean([one["floor"] for one in expected]))
+    errors = resampled(samples, Outcome(tuple(both[:1]), 0, 0)).values[ECE]
+    assert errors == pytest.approx(expected[0]["error"])
