@@ -165,7 +165,9 @@ def _unknown_key(path: Path, tree: Node) -> Problem:
     hint = f"did you mean {close}?" if close else None
     if close is None:
         elsewhere = [full for full in keys_by_name() if full.rsplit(".", 1)[-1] == name]
-        hint = f"did you mean {elsewhere[0]}?" if elsewhere else None
+        # A section may occur again inside another: the outermost is the likeliest.
+        outermost = min(elsewhere, key=lambda full: full.count("."), default=None)
+        hint = f"did you mean {outermost}?" if outermost else None
     message = f"{dotted(path)}: unknown key, allowed: {', '.join(known)}"
     return Problem("E-CONFIG-KEY", message, where(tree, path, of_key=True), hint)
 
