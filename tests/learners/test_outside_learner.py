@@ -97,7 +97,10 @@ def test_a_map_is_made_by_the_learner_of_another_package(
 @pytest.mark.parametrize(
     ("learning", "said"),
     [
-        ("kind: centriod", "learning.kind: found 'centriod', allowed: forest, attention, mean, centroid"),
+        (
+            "kind: centriod",
+            "learning.kind: found 'centriod', allowed: forest, attention, mean, centroid",
+        ),
         ("kind: centroid, softnes: 3", "did you mean softness?"),
         ("kind: centroid, softness: -1", "found -1, allowed: number above 0"),
         ("kind: centroid, n_trees: 3", "n_trees is a key of kind forest"),
