@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from oso_pipeline.studies.adaptation.comparison_tables import markdown, signed, span
-from oso_pipeline.studies.adaptation.scores import in_points, interval_over
-from oso_pipeline.studies.adaptation.summary import LEVEL, Gain, SettingSummary, group
+from oso_pipeline.studies.adaptation.scores import interval_over
+from oso_pipeline.studies.adaptation.summary import LEVEL, SettingSummary, group
 from oso_pipeline.studies.adaptation.trial import UNSUPERVISED
-from oso_pipeline.validation.exact_intervals import clopper_pearson
 
 Summaries = Sequence[SettingSummary]
 
@@ -43,9 +42,6 @@ def goals(summaries: Summaries) -> list[Goal]:
         ),
         _annual(years),
         _losses(summaries),
-        _below_half(summaries),
-        _false_accepts(summaries),
-        _crops(summaries),
         Goal(
             f"without any target label, year to year, share of the gap ({alone.settings} settings)",
             "45 %",
@@ -97,65 +93,6 @@ def _losses(summaries: Summaries) -> Goal:
         f"{len(losing)} of {n}{listed}",
         "missed" if losing else "aim",
     )
-
-
-def _below_half(summaries: Summaries) -> Goal:
-    """No setting of any kind loses half a point, with its gate."""
-    gains = _gated(summaries)
-    losing = [f"{name} ({signed(gain.overall)})" for name, gain in gains if gain.overall < -0.5]
-    return Goal(
-        "all settings, known changes too, below -0.5 points of OA",
-        "none",
-        "none",
-        f"{len(losing)} of {len(gains)}{': ' + '; '.join(losing) if losing else ''}",
-        "missed" if losing else "aim",
-    )
-
-
-def _false_accepts(summaries: Summaries) -> Goal:
-    """Seldom does an open gate cost a seed more than a point."""
-    runs = [
-        (any(part.adapts for part in parts), gain)
-        for one in summaries
-        for name in ("student", UNSUPERVISED)
-        if name in one.methods and (gated := one.methods[name].gated) is not None
-        for parts, gain in zip(one.methods[name].gates, gated.by_seed, strict=True)
-    ]
-    wrong, n = sum(on and gain < -1 for on, gain in runs), len(runs)
-    share = 100 * wrong / n
-    measured = (
-        f"{wrong} of {n}, {share:.1f} % ({span(in_points(clopper_pearson(wrong / n, n, LEVEL)))})"
-    )
-    return Goal(
-        "seeds that lose more than a point by the gate", "2 %", "1 %", measured,
-        _met(-share, -2, -1),
-    )  # fmt: skip
-
-
-def _crops(summaries: Summaries) -> Goal:
-    """Crops do not pay for what other classes gain."""
-    losing = [
-        f"{name} ({signed(gain.annual)}, OA {signed(gain.overall)})"
-        for name, gain in _gated(summaries)
-        if gain.annual < -0.5
-    ]
-    return Goal(
-        "settings whose crops lose more than 0.5 points, whatever all classes do",
-        "none",
-        "none",
-        f"{len(losing)}{': ' + '; '.join(losing) if losing else ''}",
-        "missed" if losing else "aim",
-    )
-
-
-def _gated(summaries: Summaries) -> list[tuple[str, Gain]]:
-    """Return what the student gains with its gate, by setting, with and without labels."""
-    return [
-        (f"{one.name}, {name}", one.methods[name].gain(True))
-        for one in summaries
-        for name in ("student", UNSUPERVISED)
-        if name in one.methods
-    ]
 
 
 def _against_mixing(years: Summaries) -> Goal:

@@ -26,19 +26,17 @@ PAGE = PROJECT / "docs" / "adaptation.md"
 FIGURES = RESULTS / "adaptation.json.gz"
 CLASSES = RESULTS / "adaptation_classes.csv"
 METHODS = ("jitter", "aligned", UNSUPERVISED, "student", "cropmix", "cropmix+classifmix")
-THRESHOLDS: tuple[dict[str, float], ...] = (
-    {},
-    {"gate_level": 0.1},
-    {"gate_level": 0.001},
-    {"gate_min_error_growth": 0.15},
-    {"gate_min_error_growth": 0.3},
-    {"gate_min_error_growth": 0.0},
-    {"gate_min_discrepancy": 0.15},
-    {"gate_min_discrepancy": 0.3},
-    {"gate_large_discrepancy": 0.4},
-    {"gate_large_discrepancy": 1.0},
+THRESHOLDS = (
+    (4, 0.2, 0.05, 0.6),
+    (4, 0.25, 0.08, 0.6),
+    (6, 0.15, 0.03, 0.6),
+    (8, 0.2, 0.05, 0.6),
+    (4, 0.2, 0.05, 0.4),
+    (4, 0.2, 0.05, 1.0),
+    (4, 0.2, 0.05, 9),
+    (4, 9, 9, 9),
 )
-"""Options of the gate that are tried beside the defaults, which stand first."""
+"""Thresholds that are tried beside those of the defaults, which stand first."""
 
 
 def write(summaries: Sequence[SettingSummary], n_seeds: int) -> None:
@@ -92,7 +90,7 @@ def tables(summaries: Sequence[SettingSummary], n_seeds: int) -> dict[str, str]:
 
 
 def _thresholds(summaries: Sequence[SettingSummary]) -> str:
-    """Return how often other options would have opened the gate, in seeds."""
+    """Return how often other thresholds would have opened the gate, in parts of seeds."""
     groups = {
         "real pairs": of_kind(summaries, "year", "region", "site", "stress"),
         "simulated shifts": of_kind(summaries, "simulated"),
@@ -100,16 +98,27 @@ def _thresholds(summaries: Sequence[SettingSummary]) -> str:
         "other proportions": of_kind(summaries, "prior"),
     }
     rows = []
-    for changed in THRESHOLDS:
-        options = replace(AdaptationOptions(), **changed)
+    for limits in THRESHOLDS:
+        named = dict(
+            zip(
+                (
+                    "gate_min_shift_days",
+                    "gate_min_discrepancy",
+                    "gate_min_accuracy_drop",
+                    "gate_large_discrepancy",
+                ),
+                limits,
+                strict=True,
+            )
+        )
+        options = replace(AdaptationOptions(), **named)
         cells = [_decided(members, options) for members in groups.values()]
-        named = ", ".join(f"`{name}` {value:g}" for name, value in changed.items())
-        rows.append([named or "defaults", *cells])
-    return markdown(["options", *groups], rows)
+        rows.append([", ".join(f"{limit:g}" for limit in limits), *cells])
+    return markdown(["shift d, discrepancy, drop, large discrepancy", *groups], rows)
 
 
 def _decided(members: Sequence[SettingSummary], options: AdaptationOptions) -> str:
-    """Return runs on, false accepts and false rejects under other options."""
+    """Return runs on, false accepts and false rejects under other thresholds."""
     runs = [
         (
             any(p.statistics.decision(options)[0] for p in parts if p.statistics),

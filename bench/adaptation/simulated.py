@@ -16,12 +16,7 @@ from oso_pipeline.studies.adaptation.setting import Kind, Rule, Setting
 CHANGES: Mapping[str, tuple[c.Change, ...]] = {
     "gaps 40 %": (c.gaps(0.4),),
     "delay per sample 8 d": (c.sample_delay(8),),
-    "per class 4 d": (c.class_delay(4),),
-    "delay 4 d": (c.delay(4),),
-    "delay 4 d, per class 4 d": (c.delay(4), c.class_delay(4)),
     "delay 5 d": (c.delay(5),),
-    "delay 8 d": (c.delay(8),),
-    "delay 8 d, per class 4 d": (c.delay(8), c.class_delay(4)),
     "delay 10 d": (c.delay(10),),
     "delay 15 d": (c.delay(15),),
     "delay -15 d": (c.delay(-15),),
@@ -36,8 +31,6 @@ CHANGES: Mapping[str, tuple[c.Change, ...]] = {
 """What is done to the target; with other proportions of the classes see `WITH_PROPORTIONS`."""
 WITH_PROPORTIONS: Mapping[str, tuple[c.Change, ...]] = {
     "proportions": (),
-    "proportions, delay 4 d": (c.delay(4),),
-    "proportions, delay 8 d": (c.delay(8),),
     "proportions, delay 15 d": (c.delay(15),),
     "proportions, delay 10 d, amplitude 0.85, gaps 30 %": (
         c.delay(10),

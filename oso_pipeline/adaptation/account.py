@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oso_pipeline.adaptation.comparison import some_rows
-from oso_pipeline.adaptation.diagnosis import Diagnosis
+from oso_pipeline.adaptation.diagnosis import Diagnosis, some_rows
 from oso_pipeline.adaptation.domains import (
     Domains,
     Features,
@@ -145,8 +144,6 @@ def record_of(
             "proportions_before": _named(before_share, codes, names),
             "proportions_after": _named(after_share, codes, names),
             "total_variation": variation,
-            "crops_before": _crops(before_share, codes, domains),
-            "crops_after": _crops(after_share, codes, domains),
             "profiles": mean_profiles(domains, shift.mean, trainer),
             "warnings": tuple(notes.texts),
         }
@@ -193,22 +190,12 @@ def _gate_record(account: Account, trainer: Trainer) -> GateRecord:
         options.gate_large_discrepancy,
         statistics.source_polygons if statistics else None,
         options.min_source_polygons,
-        statistics.placebo if statistics else None,
-        len(account.domains.anchors) > 0,
-        options.gate_level,
-        options.gate_min_error_growth,
     )
 
 
 def _proportions(forest: Forest, shares: Floats, codes: list[int]) -> Floats:
     predicted = forest.classes[shares.argmax(axis=1)]
     return np.array([(predicted == code).mean() for code in codes])
-
-
-def _crops(shares: Floats, codes: list[int], domains: Domains) -> float | None:
-    """Return the share of the annual classes; None where no class is known to stay."""
-    annual = ~domains.is_perennial(np.array(codes, np.int32))
-    return float(shares[annual].sum()) if domains.perennial else None
 
 
 def _named(shares: Floats, codes: list[int], names: Mapping[int, str]) -> dict[str, float]:

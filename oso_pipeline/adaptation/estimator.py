@@ -187,8 +187,7 @@ class AdaptedForestClassifier(ClassifierMixin, BaseEstimator):
         self.baseline_ = baseline.forest
         diagnosis = None
         if notes.can_look_at(domains, LEAST_TARGET):
-            is_tested = self.gate == "auto" and self.method != "none"
-            diagnosis = diagnose(domains, baseline, trainer, is_tested=is_tested)
+            diagnosis = diagnose(domains, baseline, trainer)
         adapts, reason = self._decide(diagnosis, trainer.options)
         if adapts and diagnosis is not None:
             result = METHODS[self.method](domains, diagnosis, trainer)

@@ -37,16 +37,10 @@ class AdaptationOptions:
     min_source_polygons
         With fewer polygons of past years the gate stays shut: pixels of a few fields look like
         many samples and describe these fields only.
-    gate_level
-        Chance that a statistic of the gate counts although nothing differs.
     gate_min_shift_days, gate_min_discrepancy, gate_min_accuracy_drop
-        From here on the shift, the discrepancy and the loss of confidence count; see
-        :meth:`~oso_pipeline.adaptation.gate.GateStatistics.decision`.
+        The gate opens at a shift of the first, or where the second and third are both reached.
     gate_large_discrepancy
         From here on the discrepancy opens the gate alone.
-    gate_min_error_growth
-        Share of errors that a shift must add to open the gate alone; half as much again without
-        any label of the target.
 
     Raises
     ------
@@ -71,8 +65,6 @@ class AdaptationOptions:
     gate_min_discrepancy: float = 0.2
     gate_min_accuracy_drop: float = 0.05
     gate_large_discrepancy: float = 0.6
-    gate_level: float = 0.05
-    gate_min_error_growth: float = 0.2
 
     def __post_init__(self) -> None:
         positive = (
@@ -97,8 +89,6 @@ class AdaptationOptions:
                 raise ValueError(
                     f"{name} must be {'above' if name in positive else 'at least'} 0, got {value}"
                 )
-        if not 0 < self.gate_level < 1:
-            raise ValueError(f"gate_level must be between 0 and 1, got {self.gate_level}")
         if self.pseudo_label_fraction > 1:
             raise ValueError(
                 f"pseudo_label_fraction must be at most 1, got {self.pseudo_label_fraction}"

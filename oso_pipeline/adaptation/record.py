@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from oso_pipeline.adaptation.gate import GateStatistics, Placebo
+from oso_pipeline.adaptation.gate import GateStatistics
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,11 @@ class GateRecord:
         The statistics; None where there was no target to look at. They are not estimates of
         accuracy.
     min_shift_days, min_discrepancy, min_confidence_drop
-        The least values that count.
+        The thresholds; the second and third count together.
     large_discrepancy
         Discrepancy that opens the gate alone.
     source_polygons, min_source_polygons
         Polygons of past years, None where there was no target, and how many are needed.
-    placebo
-        The statistics between halves of the past years, and the errors that the shift would add;
-        None where there was none, and in models of earlier versions.
-    has_labels
-        Whether any label of the target was known.
-    level, min_error_growth
-        Chance that a statistic exceeds its limit although nothing differs, and the share of
-        errors that a shift must add to open the gate alone.
     """
 
     mode: str
@@ -52,19 +44,6 @@ class GateRecord:
     large_discrepancy: float
     source_polygons: int | None
     min_source_polygons: int
-    placebo: Placebo | None = None
-    has_labels: bool = True
-    level: float = 0.05
-    min_error_growth: float = 0.2
-
-    @property
-    def limits(self) -> tuple[float, float, float]:
-        """What shift, discrepancy and loss of confidence must reach to count."""
-        least = self.min_shift_days, self.min_discrepancy, self.min_confidence_drop
-        if self.placebo is None:
-            return least
-        shift, discrepancy, drop = self.placebo.limits(self.level)
-        return max(least[0], shift), max(least[1], discrepancy), max(least[2], drop)
 
     @property
     def statistics(self) -> GateStatistics | None:
@@ -77,21 +56,8 @@ class GateRecord:
         ):
             return None
         return GateStatistics(
-            self.shift_days,
-            self.discrepancy,
-            self.confidence_drop,
-            self.source_polygons,
-            self.placebo,
-            self.has_labels,
+            self.shift_days, self.discrepancy, self.confidence_drop, self.source_polygons
         )
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> GateRecord:
-        """Return the record of JSON types."""
-        values = dict(content)
-        if values.get("placebo") is not None:
-            values["placebo"] = Placebo.from_json(values["placebo"])
-        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -154,9 +120,6 @@ class AdaptationRecord:
         Share of the target samples by predicted class, baseline and result.
     total_variation
         Half the sum of the differences between these, 0 to 1.
-    crops_before, crops_after
-        Share of the target samples in annual classes (crops) together, baseline and result; None
-        where no class is known to stay.
     pseudo_labels
         Target samples that taught, by class.
     perennial_from_target, perennial_with_past
@@ -179,8 +142,6 @@ class AdaptationRecord:
     proportions_before: Mapping[str, float] = field(default_factory=dict)
     proportions_after: Mapping[str, float] = field(default_factory=dict)
     total_variation: float | None = None
-    crops_before: float | None = None
-    crops_after: float | None = None
     pseudo_labels: Mapping[str, int] = field(default_factory=dict)
     perennial_from_target: tuple[str, ...] = ()
     perennial_with_past: tuple[str, ...] = ()
@@ -202,7 +163,7 @@ class AdaptationRecord:
             If it is not one.
         """
         values = dict(content)
-        values["gate"] = GateRecord.from_json(values["gate"])
+        values["gate"] = GateRecord(**values["gate"])
         if values.get("shift") is not None:
             values["shift"] = ShiftRecord(**_tuples(values["shift"]))
         values["profiles"] = tuple(Profiles(**_tuples(p)) for p in values["profiles"])
@@ -214,7 +175,7 @@ def _plain(value: Any) -> Any:
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, tuple):
         return [_plain(inner) for inner in value]
-    if is_dataclass(value):
+    if isinstance(value, GateRecord | ShiftRecord | Profiles):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     return value
 

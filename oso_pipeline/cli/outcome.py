@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from oso_pipeline.cli.console import err, out
 from oso_pipeline.config import Config
 from oso_pipeline.config.seasons import has_labels
-from oso_pipeline.core.commit import read_sidecar
 from oso_pipeline.core.wording import counted
 from oso_pipeline.runtime.outcome import Outcome
 
@@ -40,27 +37,7 @@ def print_outcome(config: Config, outcome: Outcome) -> None:
         if path.exists():
             out.print(f"{label}: {path}")
     if not outcome.failures or outcome.went_on:
-        for line in adaptation_lines(config.run_dir):
-            out.print(line, markup=False)
         _print_accuracy(config)
-
-
-def adaptation_lines(run_dir: Path) -> list[str]:
-    """Return whether each stratum of the map was adapted, why, and what became of its crops."""
-    lines, variants = [], set()
-    for path in sorted((run_dir / "models").glob("*/*/model.json")):
-        summary = (read_sidecar(path) or {}).get("summary") or {}
-        found = summary.get("adaptation")
-        variants.add(summary.get("variant"))
-        if not found or len(variants) > 1:  # forests of other variants do not make the map
-            continue
-        line = f"stratum {summary.get('stratum')}: "
-        line += f"{'' if found['adapted'] else 'not '}adapted: {found['reason']}"
-        before, after = found.get("crops_before"), found.get("crops_after")
-        if found["adapted"] and before is not None and after is not None:
-            line += f"; crops are {100 * after:.0f} % of the pixels, {100 * before:.0f} % without"
-        lines.append(line)
-    return lines
 
 
 def _print_accuracy(config: Config) -> None:

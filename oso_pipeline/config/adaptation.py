@@ -104,25 +104,17 @@ class Adaptation(Section):
     min_source_polygons: int = Field(30, ge=0)
     """With fewer polygons of past seasons the gate stays off: the pixels of a few fields describe
     these fields, not the season."""
-    gate_level: float = Field(0.05, gt=0, lt=0.5)
-    """Chance that a statistic of the gate counts although the seasons do not differ. Random halves
-    of the past seasons, cut by polygon, show what it reaches by chance."""
     gate_min_shift_days: float = Field(4.0, ge=0)
-    """Minimum shift that counts, if halves of the past seasons do not show the same."""
+    """The gate is on at a shift of at least this many days, or if both of the next two criteria are
+    met."""
     gate_min_discrepancy: float = Field(0.2, ge=0)
     """Minimum difference between the mean series of a class in both seasons, in variances of the
-    class. The gate is on at such a difference if the forest is not surer of the mapped season
-    than of the past ones; without any label of that season, only if there is a shift too."""
+    class."""
     gate_min_accuracy_drop: float = Field(0.05, ge=0, le=1)
-    """Minimum loss of the confidence of the forest, as a fraction, that turns the gate on together
-    with a difference of the classes; it is not an accuracy."""
+    """Minimum loss of the confidence of the forest, as a fraction; it is not an accuracy."""
     gate_large_discrepancy: float = Field(0.6, ge=0)
     """From this discrepancy on the gate is on without other criteria; changed class proportions
     alone did not reach it in tests."""
-    gate_min_error_growth: float = Field(0.2, ge=0)
-    """Share of the errors of crops (annual classes) that a shift must add in held-out halves of the
-    past seasons to turn the gate on by itself; 1.5 times that without any label of the mapped
-    season."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Adaptation:

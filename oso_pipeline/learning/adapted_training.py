@@ -46,12 +46,6 @@ from oso_pipeline.timeseries.feature_layout import FeatureLayout
 COST = 3.0
 """An adapted forest takes up to this many times as long as a plain one."""
 
-_PLACEBO_SECONDS = 0.015
-"""Time of the halves of the past years that the gate looks at, for each feature."""
-
-_VERSION = 2
-"""Version of the algorithm; 2: the gate compares with halves of the past years."""
-
 _COPIES = 2
 """Tables of features held besides those of a plain forest: series moved, and the student's."""
 
@@ -72,7 +66,6 @@ def adapted_task(task: Task, context: PlanContext[Config], adaptation: Adaptatio
     return replace(
         task,
         function="oso_pipeline.learning.adapted_training:train_adapted",
-        version=_VERSION,
         job=AdaptedTrainJob(
             **vars(task.job),
             adaptation=adaptation,
@@ -84,19 +77,13 @@ def adapted_task(task: Task, context: PlanContext[Config], adaptation: Adaptatio
         ),
         cost=replace(
             plain,
-            core_seconds=COST * plain.core_seconds + _placebo_seconds(config, adaptation),
+            core_seconds=COST * plain.core_seconds,
             memory_bytes=plain.memory_bytes
             + _COPIES * plain.bytes_read
             + _TABLES_OF_TARGET * 8 * adaptation.target_sample_size * FeatureLayout.of(config).size
             + _LIBRARIES_BYTES,
         ),
     )
-
-
-def _placebo_seconds(config: Config, adaptation: Adaptation) -> float:
-    """Return the time of the placebo, which hardly depends on the number of samples."""
-    is_tested = adaptation.gate == "auto" and adaptation.method != "none"
-    return _PLACEBO_SECONDS * FeatureLayout.of(config).size if is_tested else 0.0
 
 
 def train_adapted(job: AdaptedTrainJob, task: Task) -> Summary:
@@ -183,7 +170,6 @@ def _options(adaptation: Adaptation) -> AdaptationOptions:
 def _summary_of(record: AdaptationRecord) -> Summary:
     """Return the summary of an adaptation for the log and the report."""
     gate = record.gate
-    placebo = gate.placebo
     return {
         "method": record.method,
         "adapted": gate.adapted,
@@ -191,10 +177,6 @@ def _summary_of(record: AdaptationRecord) -> Summary:
         "shift_days": gate.shift_days,
         "discrepancy": gate.discrepancy,
         "confidence_drop": gate.confidence_drop,
-        "limits": list(gate.limits),
-        "error_growth": placebo.error_growth if placebo else None,
-        "crops_before": record.crops_before,
-        "crops_after": record.crops_after,
         "target_samples": record.target_samples,
         "anchor_samples": record.anchor_samples,
     }

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from oso_pipeline.adaptation.gate import least_growth
 from oso_pipeline.adaptation.record import AdaptationRecord, GateRecord
 from oso_pipeline.core.nomenclature import LandCoverClass, Nomenclature
 from oso_pipeline.report.charts import Chart, bar_chart, line_chart
@@ -63,7 +62,6 @@ def _shown(
     return {
         "record": record,
         "statistics": _statistics(record.gate),
-        "placebo": _placebo(record.gate),
         "posterior": _drawn("chart of the shift", partial(_posterior, record), failed),
         "profiles": first,
         "more_profiles": [chart for _, chart in profiles if chart not in first],
@@ -84,43 +82,24 @@ def _drawn(
 
 def _statistics(gate: GateRecord) -> list[dict[str, Any]]:
     """Return name, value, threshold and unit of what the gate looks at."""
-    shift, discrepancy, drop = gate.limits
-    growth = gate.placebo.error_growth if gate.placebo else None
-    least = least_growth(gate.min_error_growth, gate.has_labels)
     return [
-        _statistic("Shift of the season", gate.shift_days, shift, "days"),
-        _statistic("Discrepancy of the classes", gate.discrepancy, discrepancy),
-        _statistic("Loss of confidence", gate.confidence_drop, drop),
+        _statistic("Shift of the season", gate.shift_days, gate.min_shift_days, "days"),
+        _statistic("Discrepancy of the classes", gate.discrepancy, gate.min_discrepancy),
+        _statistic("Loss of confidence", gate.confidence_drop, gate.min_confidence_drop),
         _statistic("Discrepancy that counts alone", gate.discrepancy, gate.large_discrepancy),
-        _statistic("Errors that the shift adds", _percent(growth), 100 * least, "%"),
         _statistic("Polygons of past years", gate.source_polygons, gate.min_source_polygons),
     ]
 
 
 def _statistic(name: str, value: float | None, threshold: float, unit: str = "") -> dict[str, Any]:
     known = value is not None and math.isfinite(value)
-    size = abs(value or 0.0) if unit == "days" else value or 0.0
     return {
         "name": name,
         "value": value if known else None,
         "threshold": threshold,
         "unit": unit,
-        "reached": known and size >= threshold,
+        "reached": known and abs(value or 0.0) >= threshold,
     }
-
-
-def _placebo(gate: GateRecord) -> list[dict[str, Any]]:
-    """Return name, mean and standard deviation of each statistic between halves of the past."""
-    if gate.placebo is None:
-        return []
-    names = ("Shift of the season, days", "Discrepancy of the classes", "Loss of confidence")
-    placebo = gate.placebo
-    spreads = (placebo.shift_days, placebo.discrepancy, placebo.confidence_drop)
-    return [{"name": name, "spread": one} for name, one in zip(names, spreads, strict=True)]
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
 
 
 def _posterior(record: AdaptationRecord) -> Chart | None:

@@ -72,12 +72,9 @@ def test_4_4_a_placebo_has_no_gap_to_recover(
 def summary(kind: str, gap: float, gain: float, warnings: int = 0) -> Any:
     nothing = SimpleNamespace(low=None, high=None)
     adapted = SimpleNamespace(
-        overall=gain,
-        annual=gain,
-        interval=nothing,
-        mcnemar=SimpleNamespace(better=1, worse=2, p_value=0.5),
+        overall=gain, interval=nothing, mcnemar=SimpleNamespace(better=1, worse=2, p_value=0.5)
     )
-    scores = SimpleNamespace(overall=70.0, macro_f1=60.0, annual=50.0, annual_f1=40.0)
+    scores = SimpleNamespace(overall=70.0, macro_f1=60.0, annual=50.0)
     texts = [f"moved by {0.3 + n / 100:.2f}: look at it" for n in range(warnings)]
     method = SimpleNamespace(
         adapted=adapted, scores=scores, gated=False, warnings=texts, gain=lambda _: adapted

@@ -9,11 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.report_tools import EVIL, commit, make_tables, page_of, record, with_record
+from support.report_tools import EVIL, make_tables, page_of, record, with_record
 
-from oso_pipeline.adaptation.gate import Placebo, Spread
-from oso_pipeline.cli.outcome import adaptation_lines
-from oso_pipeline.core.commit import publish_json
 from oso_pipeline.report.charts import bar_chart, line_chart
 
 
@@ -103,31 +100,3 @@ def test_bars_are_as_high_as_their_shares() -> None:
     heights = (chart.bottom - points[:, 1]).reshape(3, 4).max(axis=1)
     np.testing.assert_allclose(heights, (chart.bottom - chart.top) * np.array([0.5, 1, 0.5]))
     assert chart.mark == pytest.approx((chart.left + chart.right) / 2)
-
-
-def test_the_placebo_and_the_crops_are_shown(tmp_path: Path) -> None:
-    spreads = Spread(0.4, 1.6), Spread(0.01, 0.02), Spread(-0.03, 0.04)
-    placebo = Placebo(12, *spreads, 0.084, 0.123, 0.071, 0.102)
-    gate = replace(record().gate, placebo=placebo, has_labels=False)
-    shown = replace(record(), gate=gate, crops_before=0.5, crops_after=0.47)
-    assert type(shown).from_json(shown.to_json()) == shown
-    section = section_of(page_of(with_record(tmp_path, shown.to_json())).text)
-    for text in (
-        "12 random halvings by polygon", "at most 5.0 %", "Errors that the shift adds",
-        "43.7 %", "30 %", "errs in 8.4 %", "of crops alone 7.1 % and 10.2 %",
-        "50.0 % by the forest of the past, 47.0 % by that of the map",
-    ):  # fmt: skip
-        assert text in section, text
-    assert gate.limits[0] == pytest.approx(0.4 + 2.201 * 1.6 * np.sqrt(13 / 12), rel=1e-3)
-
-
-def test_the_terminal_says_whether_and_why(tmp_path: Path) -> None:
-    found = {"adapted": True, "reason": "later", "crops_before": 0.5, "crops_after": 0.47}
-    for variant in ("run0", "run1"):
-        path = tmp_path / f"models/{variant}/all/model.json"
-        publish_json(path, {})
-        commit(path, {"variant": variant, "stratum": "all", "adaptation": found})
-    assert adaptation_lines(tmp_path) == [
-        "stratum all: adapted: later; crops are 47 % of the pixels, 50 % without"
-    ]
-    assert adaptation_lines(tmp_path / "elsewhere") == []

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from oso_pipeline.core.csv_tables import csv_text
 from oso_pipeline.studies.adaptation.scores import McNemar
 from oso_pipeline.studies.adaptation.summary import (
-    Gain,
     GroupSummary,
     MethodSummary,
     SettingSummary,
@@ -22,8 +21,8 @@ def methods_table(summary: SettingSummary) -> str:
     """Return one setting, a row per method."""
     low, high = "upper bound (labels of the target)", "past years' forest (none)"
     rows = [
-        [low, *_scores(summary.upper_bound), *[""] * 6],
-        [high, *_scores(summary.baseline), *[""] * 6],
+        [low, *_scores(summary.upper_bound), "", "", "", "", ""],
+        [high, *_scores(summary.baseline), "", "", "", "", ""],
     ]
     for name, method in summary.methods.items():
         gain = method.gain(True)
@@ -32,15 +31,14 @@ def methods_table(summary: SettingSummary) -> str:
                 name,
                 *_scores(method.scores),
                 signed(method.adapted.overall),
-                signed(method.adapted.annual),
                 span(method.adapted.interval),
                 _mcnemar(method.adapted.mcnemar),
                 gap_share(method, summary),
-                f"{_gate(method)}, {_gained(gain)}" if method.gated else "",
+                f"{_gate(method)}, {signed(gain.overall)}" if method.gated else "",
             ]
         )
-    head = ["method", "OA", "macro-F1", "OA crops", "F1 crops", "gain OA", "gain crops"]
-    return markdown([*head, "95 %", "McNemar", "% of gap", "gate, gain"], rows)
+    head = ["method", "OA", "macro-F1", "OA annual", "gain OA", "95 %", "McNemar"]
+    return markdown([*head, "% of gap", "gate, gain"], rows)
 
 
 def settings_table(summaries: Sequence[SettingSummary], methods: Sequence[str]) -> str:
@@ -62,14 +60,13 @@ def settings_table(summaries: Sequence[SettingSummary], methods: Sequence[str]) 
                 span(best.adapted.interval),
                 signed(best.adapted.macro_f1),
                 signed(best.adapted.annual),
-                signed(best.adapted.annual_f1),
                 _statistics(best),
                 _gate(best),
-                _gained(best.gain(True)),
+                signed(best.gain(True).overall),
             ]
         )
-    head = ["setting", "samples", "bound", "none", *methods, "95 %", "F1", "crops", "F1 crops"]
-    return markdown([*head, "shift, cmd, drop", "gate on", "gated, crops"], rows)
+    head = ["setting", "samples", "bound", "none", *methods, "95 %", "F1", "annual"]
+    return markdown([*head, "shift, cmd, drop", "gate on", "gated"], rows)
 
 
 def groups_table(
@@ -83,8 +80,7 @@ def groups_table(
             if found is not None:
                 rows.append([title, name, *_group_cells(found)])
     head = ["settings", "method", "n", "gain OA", "95 %", "worst", "< -1", "> +1"]
-    head += ["% of gap", "95 %", "F1", "worst F1", "crops", "worst crops"]
-    return markdown([*head, "F1 crops", "worst F1 crops"], rows)
+    return markdown([*head, "% of gap", "95 %", "F1", "worst F1", "annual", "worst annual"], rows)
 
 
 def gates_table(groups: Sequence[tuple[str, Sequence[SettingSummary]]], method: str) -> str:
@@ -169,8 +165,6 @@ def _group_cells(found: GroupSummary) -> list[str]:
         signed(found.worst_macro_f1),
         signed(found.annual),
         signed(found.worst_annual),
-        signed(found.annual_f1),
-        signed(found.worst_annual_f1),
     ]
 
 
@@ -181,18 +175,7 @@ def _mcnemar(test: McNemar) -> str:
 
 
 def _scores(score: object) -> list[str]:
-    return [
-        f"{getattr(score, name):.1f}" for name in ("overall", "macro_f1", "annual", "annual_f1")
-    ]
-
-
-def _gained(gain: Gain) -> str:
-    """Return the points of overall accuracy, and of the crops alone."""
-    return (
-        f"{signed(gain.overall)}, {signed(gain.annual)}"
-        if signed(gain.annual)
-        else signed(gain.overall)
-    )
+    return [f"{getattr(score, name):.1f}" for name in ("overall", "macro_f1", "annual")]
 
 
 def _gate(method: MethodSummary) -> str:

@@ -120,12 +120,11 @@ def as_markdown(summary: SettingSummary, request: ComparisonRequest) -> str:
         "",
         methods_table(summary),
         "",
-        "Points of 100, means over seeds. OA: overall accuracy. Crops: annual classes alone, "
-        "which may lose while overall accuracy gains. Gain: against `none`, adapted whatever the "
-        "gate says, 95 % interval (of OA) by resampling polygons. McNemar: polygons better "
+        "Points of 100, means over seeds. OA: overall accuracy. Gain: against `none`, adapted "
+        "whatever the gate says, 95 % interval by resampling polygons. McNemar: polygons better "
         "and worse than with `none`, and the mid-p of the test; polygons are taken to be "
-        "independent. Last column: parts of seeds with the gate on, and the gain in OA and of "
-        "crops where the gate decides.",
+        "independent. Last column: parts of seeds with the gate on, and the gain where the gate "
+        "decides.",
     ]
     texts = sorted({text for one in summary.methods.values() for text in one.warnings})
     warnings = grouped(texts)

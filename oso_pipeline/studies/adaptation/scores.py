@@ -24,11 +24,9 @@ class Accuracy:
 
     Parameters
     ----------
-    overall, macro_f1
-        Overall accuracy, and mean F-score of the classes of the reference.
-    annual, annual_f1
-        Overall accuracy of the samples of annual classes (crops) alone, and mean F-score of
-        these classes.
+    overall, macro_f1, annual
+        Overall accuracy, mean F-score of the classes of the reference, overall accuracy of the
+        samples of annual classes alone.
     f1
         F-score by code.
     """
@@ -36,7 +34,6 @@ class Accuracy:
     overall: float
     macro_f1: float
     annual: float
-    annual_f1: float
     f1: dict[int, float]
 
 
@@ -50,19 +47,16 @@ def accuracy(
     >>> a = accuracy(np.array([1, 1, 2, 2]), np.array([1, 2, 2, 2]), (1, 2), (2,))
     >>> a.overall, round(a.macro_f1, 1), a.annual
     (75.0, 73.3, 100.0)
-    >>> a.annual_f1
-    80.0
     """
     found = Confusion.of(codes, truth, predicted).scores
     of_class = 100 * found.f_score
     present = np.isin(codes, truth)
-    hidden, crops = np.isin(truth, annual), present & np.isin(codes, annual)
+    hidden = np.isin(truth, annual)
     right = predicted == truth
     return Accuracy(
         100 * float(right.mean()),
         float(of_class[present].mean()),
         100 * float(right[hidden].mean()) if hidden.any() else float("nan"),
-        float(of_class[crops].mean()) if crops.any() else float("nan"),
         {code: float(of_class[i]) for i, code in enumerate(codes) if present[i]},
     )
 

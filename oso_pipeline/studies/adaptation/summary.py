@@ -33,10 +33,8 @@ class Gain:
 
     Parameters
     ----------
-    overall, macro_f1
-        Of the overall accuracy, and of the mean F-score.
-    annual, annual_f1
-        Of the same of annual classes (crops) alone.
+    overall, macro_f1, annual
+        Of the overall accuracy, of the mean F-score, of the accuracy of annual classes alone.
     interval
         Of the first, by resampling polygons over all seeds.
     mcnemar
@@ -48,7 +46,6 @@ class Gain:
     overall: float
     macro_f1: float
     annual: float
-    annual_f1: float
     interval: Interval
     mcnemar: McNemar
     by_seed: tuple[float, ...]
@@ -160,7 +157,6 @@ def _gain(setting: Setting, trials: Sequence[Trial], predicted: Sequence[Codes])
         after.overall - before.overall,
         after.macro_f1 - before.macro_f1,
         after.annual - before.annual,
-        after.annual_f1 - before.annual_f1,
         in_points(paired_interval(polygons, of_samples, LEVEL, _SEED)),
         mcnemar_of_polygons(polygons, of_samples),
         tuple(100 * float(one.mean()) for one in gained),
@@ -231,10 +227,8 @@ class GroupSummary:
         Least difference of a setting; settings below -1 and above +1.
     gap_recovered, gap_interval
         Per cent of the gap to the upper bound, sums over settings.
-    macro_f1, worst_macro_f1
-        Mean and least difference of the mean F-score.
-    annual, worst_annual, annual_f1, worst_annual_f1
-        The same of annual classes (crops) alone, of their accuracy and of their mean F-score.
+    macro_f1, worst_macro_f1, annual, worst_annual
+        Means and least differences.
     gates
         Decisions of the gate, run by run; None for methods without.
     """
@@ -251,8 +245,6 @@ class GroupSummary:
     worst_macro_f1: float
     annual: float
     worst_annual: float
-    annual_f1: float
-    worst_annual_f1: float
     gates: GateCounts | None
 
 
@@ -274,9 +266,9 @@ def group(
     if not tried:
         return None
     gains = [m.gain(with_gate) for _, m in tried]
-    overall, f1, annual, annual_f1 = (
+    overall, f1, annual = (
         np.array([getattr(one, name) for one in gains])
-        for name in ("overall", "macro_f1", "annual", "annual_f1")
+        for name in ("overall", "macro_f1", "annual")
     )
     gap = np.array([s.gap for s, _ in tried])
     return GroupSummary(
@@ -292,8 +284,6 @@ def group(
         float(f1.min()),
         float(np.nanmean(annual)),
         float(np.nanmin(annual)),
-        float(np.nanmean(annual_f1)),
-        float(np.nanmin(annual_f1)),
         GateCounts.of([m for _, m in tried]) if any(m.gates for _, m in tried) else None,
     )
 
@@ -308,7 +298,6 @@ def _mean(found: Sequence[Accuracy]) -> Accuracy:
         float(np.mean([one.overall for one in found])),
         float(np.mean([one.macro_f1 for one in found])),
         float(np.mean([one.annual for one in found])),
-        float(np.mean([one.annual_f1 for one in found])),
         {code: float(np.mean([o.f1[code] for o in found if code in o.f1])) for code in codes},
     )
 

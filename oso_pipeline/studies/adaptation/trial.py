@@ -14,7 +14,7 @@ from oso_pipeline.adaptation import (
     AdaptedForestClassifier,
 )
 from oso_pipeline.adaptation.estimator import MethodName
-from oso_pipeline.adaptation.gate import Gate, GateStatistics
+from oso_pipeline.adaptation.gate import GateStatistics
 from oso_pipeline.core.seeds import derived_seed
 from oso_pipeline.learners.forest.settings import ForestSettings
 from oso_pipeline.studies.adaptation.setting import SampleSplit, Setting, Shares, sample_splits
@@ -103,9 +103,10 @@ class GateOfRun:
     adapts: bool
 
     @classmethod
-    def of(cls, record: AdaptationRecord) -> GateOfRun:
-        """Return the gate in `record`."""
-        return cls(record.gate.statistics, record.gate.adapted)
+    def of(cls, record: AdaptationRecord, options: AdaptationOptions) -> GateOfRun:
+        """Return the gate in `record`; off if it has no statistics."""
+        statistics = record.gate.statistics
+        return cls(statistics, statistics is not None and statistics.decision(options)[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,14 +169,13 @@ def _evaluated(setting: Setting, split: SampleSplit, protocol: Protocol, seed: i
     warnings: dict[str, tuple[str, ...]] = {}
     for method in fitting(setting, protocol.methods):
         name = method.name
-        if method.method in GATED:
-            tested = fit(setting, split, method, protocol, seed, "auto")
-            gate = GateOfRun.of(tested.record_)
-            gates[name], gated[name] = (gate,), tested.predict(features)
-        is_adapted = name in gates and gates[name][0].adapts
-        fitted = tested if is_adapted else fit(setting, split, method, protocol, seed, "always")
+        fitted = fit(setting, split, method, protocol, seed)
         predicted[name] = fitted.predict(features)
         warnings[name] = fitted.record_.warnings
+        if method.method in GATED:
+            gate = GateOfRun.of(fitted.record_, protocol.options)
+            gates[name] = (gate,)
+            gated[name] = predicted[name if gate.adapts else BASELINE]
     return Trial(
         setting.target.polygons[split.test],
         setting.target.labels[split.test],
@@ -200,21 +200,16 @@ def fitting(setting: Setting, methods: Sequence[ComparedMethod]) -> tuple[Compar
 
 
 def fit(
-    setting: Setting,
-    split: SampleSplit,
-    method: ComparedMethod,
-    protocol: Protocol,
-    seed: int,
-    gate: Gate,
+    setting: Setting, split: SampleSplit, method: ComparedMethod, protocol: Protocol, seed: int
 ) -> AdaptedForestClassifier:
-    """Return the classifier of a method, fitted with the gate as given."""
+    """Return the classifier of a method, fitted with the gate always on."""
     source, target = setting.source, setting.target
     estimator = AdaptedForestClassifier(
         method=method.method,
         space=source.space,
         forest=protocol.learning,
         options=protocol.options,
-        gate=gate,
+        gate="always",
         random_state=seed,
     )
     known = split.anchors if method.anchors else split.anchors[:0]

@@ -241,5 +241,4 @@ def _scores(found: Accuracy) -> dict[str, float | None]:
         "overall_accuracy": found.overall,
         "macro_f1": found.macro_f1,
         "annual_accuracy": found.annual,
-        "annual_macro_f1": found.annual_f1,
     }

@@ -38,8 +38,7 @@ def year(n: int, delay: float, seed: int) -> tuple[Any, Any]:
 def fitted(method: str = "student", delay: float = 25, **changes: Any) -> Any:
     X, y = year(700, 0, 0)
     target, truth = year(700, delay, 1)
-    settings = {"space": SPACE, "forest": FEW, "random_state": 0, "gate": "always"}
-    settings |= changes.pop("settings", {})
+    settings = {"space": SPACE, "forest": FEW, "random_state": 0, **changes.pop("settings", {})}
     made = AdaptedForestClassifier(method, **settings)
     perennial = np.flatnonzero(truth == 20)[:80]
     given = {"target": target, "anchors": target[perennial], "anchor_labels": truth[perennial]}
@@ -59,8 +58,7 @@ def test_scikit_learn_contract(estimator: Any, check: Any) -> None:
 
 
 def test_a_delay_of_25_days_is_seen_and_fixed() -> None:
-    naive, moved = (fitted(m) for m in ("none", "aligned"))
-    taught = fitted(settings={"gate": "auto"})
+    naive, moved, taught = (fitted(m) for m in ("none", "aligned", "student"))
     assert accuracy(naive) < 0.65
     assert accuracy(moved) > 0.95
     assert accuracy(taught) > 0.95
@@ -75,7 +73,7 @@ def test_a_delay_of_25_days_is_seen_and_fixed() -> None:
 
 
 def test_no_difference_no_adaptation() -> None:
-    made = fitted(delay=0, settings={"gate": "auto"})
+    made = fitted(delay=0)
     assert not made.record_.gate.adapted
     assert made.forest_ is made.baseline_
     assert made.record_.total_variation == 0
@@ -102,8 +100,7 @@ def test_without_any_label_of_the_target_year() -> None:
 
 
 def test_the_same_seed_gives_the_same_forest_whatever_the_threads() -> None:
-    one, other = (fitted(settings={"n_jobs": n, "gate": "auto"}) for n in (1, 3))
-    assert one.record_.gate == other.record_.gate
+    one, other = fitted(), fitted(settings={"n_jobs": 3})
     for name in Forest.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(one.forest_, name), getattr(other.forest_, name))
 
@@ -134,7 +131,7 @@ def test_few_anchor_polygons_keep_the_past_of_a_perennial_class() -> None:
 
 
 def test_record_survives_json() -> None:
-    record = fitted(settings={"gate": "auto"}).record_
+    record = fitted().record_
     content = json.loads(json.dumps(record.to_json()))
     assert AdaptationRecord.from_json(content).to_json() == content
     profile = record.profiles[0]

@@ -216,7 +216,7 @@ def test_gate_counts() -> None:
     def method(adapts: tuple[bool, ...], adapted: float, gated: float) -> MethodSummary:
         parts = tuple(GateOfRun(None, one) for one in adapts)
         test = McNemar.of(0, 0)
-        gains = [Gain(d, 0.0, 0.0, 0.0, Interval(None, None), test, (d,)) for d in (adapted, gated)]
+        gains = [Gain(d, 0.0, 0.0, Interval(None, None), test, (d,)) for d in (adapted, gated)]
         score = accuracy(np.array([1, 2]), np.array([1, 2]), (1, 2), (1,))
         return MethodSummary(score, gains[0], gains[1], (parts,), ())
 
